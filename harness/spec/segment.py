@@ -1,0 +1,97 @@
+"""A TCP segment as a value, and its notation in the RFC's figures: ``<SEQ=1><ACK=1><CTL=FIN,ACK>``."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import IntFlag
+
+from harness.spec import seqno
+
+
+class Flags(IntFlag):
+    """The control bits of RFC 9293 §3.1, at their place in the header."""
+
+    FIN = 0x01
+    SYN = 0x02
+    RST = 0x04
+    PSH = 0x08
+    ACK = 0x10
+    URG = 0x20
+    ECE = 0x40
+    CWR = 0x80
+
+
+FIN = Flags.FIN
+SYN = Flags.SYN
+RST = Flags.RST
+PSH = Flags.PSH
+ACK = Flags.ACK
+URG = Flags.URG
+ECE = Flags.ECE
+CWR = Flags.CWR
+NO_FLAGS = Flags(0)
+
+#: Order of the names in notation, as the RFC's figures write them (SYN,ACK and FIN,ACK).
+NOTATION_ORDER = (SYN, FIN, RST, PSH, URG, ACK, ECE, CWR)
+_NAMES = {value: ",".join(str(flag.name) for flag in NOTATION_ORDER if value & flag) for value in range(256)}
+
+
+def flag_names(flags: int) -> str:
+    """Return the names of `flags` in the RFC's order, joined by commas; the empty string for none."""
+    return _NAMES[flags & 0xFF]
+
+
+def parse_flags(names: Iterable[str]) -> Flags:
+    """Return the flags of these names; raises KeyError for an unknown name."""
+    flags = NO_FLAGS
+    for name in names:
+        flags |= Flags[name]
+    return flags
+
+
+@dataclass(slots=True)
+class Segment:
+    """One segment. Numbers are as they stand on the wire unless the holder says that they are relative.
+
+    `options` are the raw octets of the options field (see `harness.spec.options`); `reserved` the four reserved bits;
+    `data_offset` in 32-bit words, None for the true one.
+    """
+
+    flags: int
+    seq: int = 0
+    ack: int = 0
+    window: int = 65535
+    payload: bytes = b""
+    options: bytes = b""
+    urgent: int = 0
+    source_port: int = 0
+    destination_port: int = 0
+    reserved: int = 0
+    data_offset: int | None = None
+
+    @property
+    def length(self) -> int:
+        """SEG.LEN: the octets of sequence space occupied, counting SYN and FIN (RFC 9293 §3.3.1)."""
+        return len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
+
+    @property
+    def end(self) -> int:
+        """The sequence number after this segment: SEG.SEQ + SEG.LEN."""
+        return seqno.add(self.seq, self.length)
+
+    def relative(self, seq_base: int, ack_base: int) -> "Segment":
+        """Return the segment with numbers counted from the two initial sequence numbers.
+
+        The acknowledgment field stays as it is when ACK is off. Numbers below the base come out negative.
+        """
+        ack = seqno.diff(self.ack, ack_base) if self.flags & ACK else self.ack
+        return replace(self, seq=seqno.diff(self.seq, seq_base), ack=ack)
+
+    def notation(self) -> str:
+        """Return the segment as the RFC's figures write it; the ACK field only when the ACK bit is on."""
+        parts = [f"<SEQ={self.seq}>"]
+        if self.flags & ACK:
+            parts.append(f"<ACK={self.ack}>")
+        if self.payload:
+            parts.append(f"<DATA={len(self.payload)}>")
+        parts.append(f"<CTL={flag_names(self.flags) or 'none'}>")
+        return "".join(parts)
