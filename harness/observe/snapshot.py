@@ -1,0 +1,43 @@
+"""What a look at the target's connection table shows for one 4-tuple."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.spec.states import State
+
+
+class FourTuple(NamedTuple):
+    """A connection seen from the target: its own address and port, then the peer's."""
+
+    address: str
+    port: int
+    peer_address: str
+    peer_port: int
+
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
+
+    def __str__(self) -> str:
+        return f"{_endpoint(self.address, self.port)} <-> {_endpoint(self.peer_address, self.peer_port)}"
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of a connection at one moment.
+
+    `state` is CLOSED when there is no record of the 4-tuple; `listening` tells that its port is in LISTEN (a kernel
+    answers the exact query with the listener when the connection itself is gone). Queues are in octets; for a listener
+    they are the accept queue's length and limit. `mini` is a time-wait record without a full socket behind it.
+    """
+
+    state: State
+    listening: bool = False
+    receive_queue: int = 0
+    send_queue: int = 0
+    mini: bool = False

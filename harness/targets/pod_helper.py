@@ -1,0 +1,215 @@
+"""The fresh process that makes a pod and then lives in it: ``python -m harness.targets.pod_helper FD``.
+
+A pod is two network namespaces joined by a veth pair. The peer's end has no IP address at all, so the tester's kernel
+never answers by itself. This process enters the target's namespace, passes out the descriptors through which the
+harness works, and serves the agent's requests. It has no parent-death signal on purpose: when the control socket
+closes, even by ``kill -9`` of the harness, it destroys the sockets of the namespace, deletes the link and ends.
+
+It must be a process of its own: `unshare(CLONE_NEWUSER)` fails in a process with threads.
+"""
+
+import array
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import socket
+import struct
+import sys
+from typing import Any
+
+from harness.agent import server
+
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 0x0003
+IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
+NUD_PERMANENT = 0x80
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
+TARGET_DEVICE, PEER_DEVICE = "t0", "p0"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class SetupError(Exception):
+    """A step of making the pod failed: which one, and the system's word for why."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(f"{step}: {error.strerror}")
+        self.step = step
+        self.errno = error.errno
+
+
+def main() -> None:
+    """Make the pod described by the first message, answer with its descriptors, then serve requests."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    request = json.loads(control.recv(server.MAX_MESSAGE))
+    descriptors: list[int] = []
+    try:
+        answer, descriptors = _make_pod(request)
+    except SetupError as error:
+        answer = {"error": str(error), "step": error.step, "errno": error.errno}
+    except server.RequestError as error:
+        answer = {"error": str(error), "step": "sysctl", "errno": 0}
+    except Exception as error:
+        answer = {"error": f"{type(error).__name__}: {error}", "step": "set-up", "errno": 0}
+    with contextlib.suppress(ConnectionError):
+        socket.send_fds(control, [json.dumps(answer).encode()], descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if "error" not in answer:
+        server.serve(control)
+        _delete_link()
+
+
+def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+    _new_namespaces(rootless=request["rootless"])
+    peer_namespace = _current_namespace()
+    _set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")
+    _set_sysctl("net.core.rps_default_mask", "0")
+    _unshare(CLONE_NEWNET, "network namespace of the target")
+    target_namespace = _current_namespace()
+    missing = _pin(request)
+    target_index, peer_mac = _join(request, peer_namespace, target_namespace)
+    _set_namespace(peer_namespace)
+    packet_socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    packet_socket.bind((PEER_DEVICE, ETH_P_ALL))
+    _set_namespace(target_namespace)
+    target_mac = _hardware_address(TARGET_DEVICE)
+    _tx_checksum_off(TARGET_DEVICE)
+    diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, server.NETLINK_SOCK_DIAG)
+    os.close(peer_namespace)
+    os.close(target_namespace)
+    answer = {
+        "peer_mac": peer_mac.hex(),
+        "target_mac": target_mac.hex(),
+        "target_index": target_index,
+        "missing_sysctls": missing,
+        "sysctls": server.read_sysctls(request["record"]),
+        "rps": _rps_masks(TARGET_DEVICE),
+        "namespace": os.stat("/proc/self/ns/net").st_ino,
+    }
+    return answer, [packet_socket.detach(), diag.detach()]
+
+
+def _unshare(flags: int, step: str) -> None:
+    if _libc.unshare(flags):
+        code = ctypes.get_errno()
+        raise SetupError(step, OSError(code, os.strerror(code)))
+
+
+def _new_namespaces(*, rootless: bool) -> None:
+    uid, gid = os.getuid(), os.getgid()
+    if not rootless:
+        _unshare(CLONE_NEWNET, "network namespace")
+        return
+    _unshare(CLONE_NEWUSER | CLONE_NEWNET, "user namespace")
+    try:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)
+    except OSError as error:
+        raise SetupError("user namespace", error) from None
+
+
+def _current_namespace() -> int:
+    return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _set_namespace(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise SetupError("change of network namespace", OSError(code, os.strerror(code)))
+
+
+def _set_sysctl(name: str, value: str) -> None:
+    try:
+        server.write_sysctls({name: value}, required=False)
+    except OSError as error:
+        raise SetupError("sysctl", error) from None
+
+
+def _pin(request: dict[str, Any]) -> list[str]:
+    _set_sysctl("net.core.rps_default_mask", "0")
+    try:
+        missing = server.write_sysctls(request["pins"], required=False)
+        server.write_sysctls(request["overrides"], required=True)
+    except OSError as error:
+        raise SetupError("sysctl", error) from None
+    return missing
+
+
+def _join(request: dict[str, Any], peer_namespace: int, target_namespace: int) -> tuple[int, bytes]:
+    """Make the veth pair, addresses, routes and neighbours; return the target device's index and the peer's MAC."""
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        with IPRoute() as target:
+            target.link("add", ifname=TARGET_DEVICE, kind="veth", peer={"ifname": PEER_DEVICE})
+            peer_index = target.link_lookup(ifname=PEER_DEVICE)[0]
+            target.link("set", index=peer_index, net_ns_fd=peer_namespace)
+            _set_namespace(peer_namespace)
+            with IPRoute() as peer:
+                peer_index = peer.link_lookup(ifname=PEER_DEVICE)[0]
+                peer.link("set", index=peer_index, state="up")
+            peer_mac = _hardware_address(PEER_DEVICE)
+            _set_namespace(target_namespace)
+            index = int(target.link_lookup(ifname=TARGET_DEVICE)[0])
+            target.link("set", index=target.link_lookup(ifname="lo")[0], state="up")
+            target.link("set", index=index, state="up")
+            for network in request["networks"]:
+                _configure(target, index, network, peer_mac)
+            return index, peer_mac
+    except NetlinkError as error:
+        raise SetupError("veth link", OSError(error.code, str(error))) from None
+
+
+def _configure(target: Any, index: int, network: dict[str, Any], peer_mac: bytes) -> None:
+    # Without nodad an IPv6 address can't be bound for a second; without noprefixroute the kernel's own route to the
+    # prefix would win over ours and its metrics (quickack, rto_min) would be lost, silently.
+    for address in network["targets"]:
+        flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if network["version"] == 6 else 0)
+        target.addr("add", index=index, address=address, prefixlen=network["prefixlen"], flags=flags)
+    target.route("add", dst=network["prefix"], oif=index, metrics=network["metrics"])
+    mac = ":".join(f"{octet:02x}" for octet in peer_mac)
+    for peer in network["peers"]:
+        target.neigh("replace", dst=peer, lladdr=mac, ifindex=index, state=NUD_PERMANENT)
+
+
+def _hardware_address(device: str) -> bytes:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        answer = fcntl.ioctl(sock.fileno(), 0x8927, struct.pack("256s", device.encode()))
+    return answer[18:24]
+
+
+def _tx_checksum_off(device: str) -> None:
+    # With checksum offload the frames on a veth carry partial checksums, which could not be judged.
+    command = array.array("B", struct.pack("=II", ETHTOOL_STXCSUM, 0))
+    address, _length = command.buffer_info()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            fcntl.ioctl(sock.fileno(), SIOCETHTOOL, struct.pack("16sP", device.encode(), address) + bytes(16))
+        except OSError as error:
+            raise SetupError("tx checksum offload of the target's device", error) from None
+
+
+def _rps_masks(device: str) -> list[str]:
+    # /sys shows the namespace of whoever mounted it, so the masks are only readable where that is this one.
+    folder = f"/sys/class/net/{device}/queues"
+    if not os.path.isdir(folder):
+        return []
+    return [open(f"{folder}/{queue}/rps_cpus").read().strip() for queue in os.listdir(folder) if queue[:2] == "rx"]
+
+
+def _delete_link() -> None:
+    from pyroute2 import IPRoute
+
+    with contextlib.suppress(Exception), IPRoute() as target:
+        for index in target.link_lookup(ifname=TARGET_DEVICE):
+            target.link("del", index=index)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What every target offers: a wire, an application's sockets, a view of its states, and a clock of its own.
+
+Cases never see a target directly; the vocabulary of `harness.case` stands in
+between. One file per kind implements this.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.wire.link import Arrival
+
+
+class Capability(StrEnum):
+    """What a target may or may not have. Only what the RFCs leave open, or what is about observing, belongs here."""
+
+    STATES = "states"  # its connection states can be read
+    IPV6 = "ipv6"
+    RFC5961 = "rfc5961"  # challenge ACKs instead of RFC 793's resets
+    TIMESTAMPS = "timestamps"  # RFC 7323 §3
+    WINDOW_SCALE = "window-scale"  # RFC 7323 §2
+    SACK = "sack"  # RFC 2018
+    ECN = "ecn"  # RFC 3168
+    TIME_WAIT_REUSE = "time-wait-reuse"  # a SYN may reopen TIME-WAIT (MAY-2)
+    SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
+    ICMP = "icmp"  # ICMP errors reach TCP
+    VIRTUAL_TIME = "virtual-time"
+
+
+class TargetError(RuntimeError):
+    """The harness's own trouble with a target: the agent is dead, frames were lost. Never a verdict."""
+
+
+class UnusableTarget(Exception):
+    """The target can't be had: a usage error. `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}\n  hint: {hint}" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The addresses of one IP version: the target's (the first is the usual one) and the peer's."""
+
+    target: tuple[str, ...]
+    peer: tuple[str, ...]
+
+
+class AppSocket(Protocol):
+    """An application's socket at the target. Calls never block; a refusal is an OSError with the target's errno."""
+
+    def listen(self, address: str, port: int, backlog: int) -> None:
+        """Passive OPEN."""
+
+    def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        """Active OPEN from `local` to `remote`; returns while the handshake is under way."""
+
+    def accept(self) -> "AppSocket":
+        """Return the next established connection; BlockingIOError if there is none."""
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """SEND: return how many octets were taken."""
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """RECEIVE: return what has come, the empty string at the end of the stream; BlockingIOError if nothing."""
+
+    def shutdown(self) -> None:
+        """Close the sending direction only."""
+
+    def close(self) -> None:
+        """CLOSE, for both directions."""
+
+    def abort(self) -> None:
+        """ABORT: close with a reset."""
+
+    def pending_error(self) -> int:
+        """Return and clear the pending error (an errno, 0 for none)."""
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set a socket option."""
+
+    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
+        """Return a socket option: an integer, or `size` octets."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back."""
+
+    name: str
+    implementation: str
+    version: str
+    details: dict[str, str] = field(default_factory=dict)
+    sysctls: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the facts as JSON-able data."""
+        return {
+            "name": self.name,
+            "implementation": self.implementation,
+            "version": self.version,
+            "details": self.details,
+            "sysctls": self.sysctls,
+        }
+
+
+class Clock(Protocol):
+    """The target's time."""
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds, on the same scale as the arrivals' capture times."""
+
+    def wait(self, seconds: float) -> None:
+        """Let at most `seconds` pass; return early when a packet arrives."""
+
+
+class Target(Protocol):
+    """A TCP implementation under test."""
+
+    name: str
+    facts: Facts
+    capabilities: frozenset[Capability]
+    silence_proof: str
+    clock: Clock
+
+    def addresses(self, version: int) -> Addresses:
+        """Return the addresses of IP version 4 or 6."""
+
+    def guard_s(self, *, syn_sent: bool) -> float:
+        """Return the time in seconds before which no timer of the target can make it speak by itself."""
+
+    def socket(self, version: int) -> AppSocket:
+        """Return a fresh, unbound application socket."""
+
+    def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Inject IP packets and return all that the target sends because of them, and all that had come before."""
+
+    def waiting(self) -> list[Arrival]:
+        """Return what has come by itself."""
+
+    def snapshot(self, tuple4: FourTuple) -> Snapshot | None:
+        """Return the state of a connection, None if this target's states can't be read."""
+
+    def evidence(self, tuple4: FourTuple) -> str | None:
+        """Return the target's own text about a connection (of `ss`), None if there is no such program."""
+
+    def forget_connections(self) -> None:
+        """Make the target forget every connection at once, without waiting for timers."""
+
+    def check(self) -> None:
+        """Raise TargetError if anything was lost since the last check."""
+
+    def close(self) -> None:
+        """End the target and leave nothing behind."""
+
+
+#: Options of a target spec: ``linux,key=value`` gives {"key": "value"}.
+Options = Mapping[str, str]

@@ -1,0 +1,142 @@
+"""The peer's end of the wire: a raw AF_PACKET socket on one end of a veth pair, and the fence.
+
+The target answers inside our own `send()`, so its reply is queued when `send()` returns. To *prove* that nothing
+(more) was sent, `exchange` sends a probe behind the segments that the kernel always answers: an ARP request. Its
+answer, matched by an id, shows that the target has finished with everything that was sent before.
+"""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+ETHERTYPE_IPV4 = b"\x08\x00"
+ETHERTYPE_IPV6 = b"\x86\xdd"
+ETHERTYPE_ARP = b"\x08\x06"
+
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+PACKET_IGNORE_OUTGOING = 23
+SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("@qq")
+
+#: How long a fence may be on its way. It takes microseconds; a machine that is suspended or swapping takes longer.
+FENCE_TIMEOUT_S = 5.0
+
+
+class LostFence(RuntimeError):
+    """The probe behind a segment was not answered: nothing can be said about silence. Never a pass."""
+
+
+class LostFrames(RuntimeError):
+    """The capture socket dropped frames, so what was seen is not what was sent."""
+
+
+@dataclass(slots=True)
+class Arrival:
+    """An IP packet from the target and the time at which the kernel saw it (nanoseconds, CLOCK_REALTIME)."""
+
+    time_ns: int
+    packet: bytes
+
+
+class PacketLink:
+    """Sends IP packets to the target and collects what comes back.
+
+    `sock` is bound to the peer's device; `target_ip` is the IPv4 address that ARP is asked for.
+    """
+
+    def __init__(self, sock: socket.socket, peer_mac: bytes, target_mac: bytes, target_ip: bytes) -> None:
+        self._sock = sock
+        self._ethernet = target_mac + peer_mac
+        self._fence_head = b"\xff" * 6
+        self._fence_tail = target_ip
+        self._fences = 0
+        self.sent_frames = 0
+        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        sock.setblocking(False)
+        self.dropped()
+
+    def send(self, packet: bytes, destination_mac: bytes | None = None) -> None:
+        """Put one IP packet on the wire; `destination_mac` overrides the target's address (broadcast tests)."""
+        ethertype = ETHERTYPE_IPV4 if packet[0] >> 4 == 4 else ETHERTYPE_IPV6
+        ethernet = self._ethernet if destination_mac is None else destination_mac + self._ethernet[6:]
+        self._sock.send(ethernet + ethertype + packet)
+        self.sent_frames += 1
+
+    def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Send `packets` and return all that the target had to say until it was done with them.
+
+        Raises LostFence.
+        """
+        for packet in packets:
+            self.send(packet, destination_mac)
+        return self._behind_fence(self._send_fence())
+
+    def waiting(self) -> list[Arrival]:
+        """Return what has already arrived, without any proof that it is all."""
+        arrivals: list[Arrival] = []
+        while True:
+            try:
+                frame, time_ns = self._receive()
+            except BlockingIOError:
+                return arrivals
+            if frame[12:14] != ETHERTYPE_ARP:
+                arrivals.append(Arrival(time_ns, frame[14:]))
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something arrives, at most `seconds`; tell whether something did."""
+        return bool(select.select([self._sock], [], [], max(0.0, seconds))[0])
+
+    def dropped(self) -> int:
+        """Return the frames dropped by the capture socket since the last call (reading clears the counter)."""
+        statistics = self._sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        return int(struct.unpack("@II", statistics)[1])
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    def _send_fence(self) -> bytes:
+        # ARP has no id field. The sender's hardware address carries ours (locally administered, so never a real one);
+        # sender protocol address 0.0.0.0 makes it an address probe, which leaves no neighbour entry behind (RFC 5227).
+        self._fences = (self._fences + 1) & 0xFFFFFFFF
+        identity = b"\x02\xfe" + self._fences.to_bytes(4, "big")
+        self._sock.send(
+            self._fence_head
+            + identity
+            + ETHERTYPE_ARP
+            + b"\x00\x01\x08\x00\x06\x04\x00\x01"
+            + identity
+            + bytes(10)
+            + self._fence_tail
+        )
+        return identity
+
+    def _behind_fence(self, identity: bytes) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        deadline = 0.0
+        while True:
+            try:
+                frame, time_ns = self._receive()
+            except BlockingIOError:
+                # The answer is normally queued already; it is not while the kernel has handed its work to ksoftirqd.
+                now = time.monotonic()
+                deadline = deadline or now + FENCE_TIMEOUT_S
+                if now >= deadline or not self.wait(deadline - now):
+                    raise LostFence(f"no answer to the ARP probe within {FENCE_TIMEOUT_S:g} s") from None
+                continue
+            if frame[12:14] == ETHERTYPE_ARP:
+                if frame[:6] == identity:
+                    return arrivals
+                continue
+            arrivals.append(Arrival(time_ns, frame[14:]))
+
+    def _receive(self) -> tuple[bytes, int]:
+        frame, ancillary, _flags, _address = self._sock.recvmsg(65600, 64)
+        seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2]) if ancillary else (0, 0)
+        return frame, (seconds * 1_000_000_000 + nanoseconds) or time.time_ns()
