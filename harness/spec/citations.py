@@ -7,7 +7,7 @@ selects both.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from harness.spec import requirements
 
@@ -40,6 +40,23 @@ class Citation:
     requirement: str | None = None
     figure: int | None = None
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `text` cites.
+
+        Raises BadCitation for other forms and unknown documents or sections, UnknownRequirement for unknown ids;
+        both are ValueErrors.
+        """
+        if match := _SECTION.fullmatch(text):
+            rfc, section = int(match[1]), match[2]
+            _check_section(rfc, section, text)
+            return cls(rfc, section)
+        # An id has no blank, and those of other RFCs go on with a hyphen behind the number.
+        if not re.fullmatch(r"[A-Za-z]+\d*-\S+", text):
+            raise BadCitation(f"can't read the citation {text!r}: {ACCEPTED}")
+        item = requirements.by_id(text)
+        return cls(item.rfc, item.section, item.id)
+
     def within(self, rfc: int | str, section: str | None = None) -> bool:
         """Tell whether the cited place is in this RFC, and if `section` is given, is that section or inside it."""
         if self.rfc != int(rfc):
@@ -52,30 +69,13 @@ class Citation:
         return f"{text}, figure {self.figure}" if self.figure is not None else text
 
 
-def parse(text: str) -> Citation:
-    """Return what `text` cites.
-
-    Raises BadCitation for other forms and unknown documents or sections, UnknownRequirement for unknown ids; both
-    are ValueErrors.
-    """
-    if match := _SECTION.fullmatch(text):
-        rfc, section = int(match[1]), match[2]
-        _check_section(rfc, section, text)
-        return Citation(rfc, section)
-    # An id has no blank, and those of other RFCs go on with a hyphen behind the number.
-    if not re.fullmatch(r"[A-Za-z]+\d*-\S+", text):
-        raise BadCitation(f"can't read the citation {text!r}: {ACCEPTED}")
-    item = requirements.by_id(text)
-    return Citation(item.rfc, item.section, item.id)
-
-
 def parse_all(texts: Iterable[str], figure: int | None = None) -> tuple[Citation, ...]:
-    """Return the citations of one case; raises as `parse` does.
+    """Return the citations of one case; raises as `Citation.parse` does.
 
     A figure belongs to the first citation of a place in an RFC that has figures, or to RFC 9293 by itself if there
     is none; BadCitation if that RFC has no such figure.
     """
-    found = [parse(text) for text in texts]
+    found = [Citation.parse(text) for text in texts]
     if figure is None:
         return tuple(found)
     holder = next((at for at, item in enumerate(found) if not item.requirement and _figures(item.rfc)), None)

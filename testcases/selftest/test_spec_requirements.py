@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from harness.spec import citations, requirements
-from harness.spec.citations import BadCitation, Citation, parse, parse_all, parse_selector
+from harness.spec.citations import BadCitation, Citation, parse_all, parse_selector
 from harness.spec.requirements import BadRequirement, Requirement, UnknownRequirement, by_id, by_section, load, read
+
+parse = Citation.parse
 
 ENTRY = {
     "id": "MUST-13",
