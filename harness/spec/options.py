@@ -73,7 +73,7 @@ def find(raw: bytes, kind: int) -> bytes | None:
 def mss_of(raw: bytes) -> int | None:
     """Return the announced MSS in octets, if any."""
     data = find(raw, KIND_MSS)
-    return int.from_bytes(data, "big") if data is not None else None
+    return int.from_bytes(data, "big") if data is not None and len(data) == 2 else None
 
 
 def window_scale_of(raw: bytes) -> int | None:

@@ -125,7 +125,10 @@ class Target(Protocol):
     facts: Facts
     capabilities: frozenset[Capability]
     silence_proof: str
-    clock: Clock
+
+    @property
+    def clock(self) -> Clock:
+        """The target's own time."""
 
     def addresses(self, version: int) -> Addresses:
         """Return the addresses of IP version 4 or 6."""

@@ -1,0 +1,323 @@
+"""One run of one case: its connections, its events, and the rule that every segment must be explained.
+
+A *step* is a stimulus (a segment, a call, time) together with everything the target does because of it. The target
+is asked for silence behind each stimulus, so when a step returns the inbox is complete: what a case doesn't name before
+its next step is an `extra` segment.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.case.expect import Expected, Silence
+from harness.case.peer_record import PeerRecord
+from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec import options, seqno
+from harness.spec.segment import SYN, Segment
+from harness.spec.states import State
+from harness.targets.protocol import AppSocket
+from harness.trace.events import Event, Kind, Mark
+from harness.wire import codec
+
+if TYPE_CHECKING:
+    from harness.case.rig import Rig
+
+_HERE = str(Path(__file__).parent)
+
+
+@dataclass(slots=True)
+class Received:
+    """A segment in the inbox: its event, and the segment as it was on the wire."""
+
+    event: Event
+    wire: Segment
+
+    @property
+    def segment(self) -> Segment:
+        """The segment with relative numbers."""
+        assert self.event.segment is not None
+        return self.event.segment
+
+
+class Connection:
+    """One 4-tuple within a conversation, with the two initial sequence numbers that relative numbers count from.
+
+    The target's is unknown until its SYN is seen; until then its numbers count from 0, which makes them absolute.
+    """
+
+    def __init__(self, conversation: "Conversation", index: int, tuple4: FourTuple, peer_iss: int) -> None:
+        self.conversation = conversation
+        self.index = index
+        self.tuple4 = tuple4
+        self.path = codec.Path(tuple4.peer_address, tuple4.address)
+        self.peer_iss = peer_iss
+        self.target_iss: int | None = None
+        self.peer = PeerRecord()
+        self.inbox: deque[Received] = deque()
+        self.received: list[Received] = []
+        self.snapshot: Snapshot | None = None
+        self.listener: AppSocket | None = None
+        self.app: AppSocket | None = None
+
+    def renew(self, peer_iss: int) -> None:
+        """Start a new incarnation of the connection on the same 4-tuple."""
+        self.peer_iss = peer_iss
+        self.target_iss = None
+        self.peer = PeerRecord()
+
+    @property
+    def state(self) -> str:
+        """The target's state at the last look, LISTEN where only the listener is left, "" if states can't be read."""
+        if self.snapshot is None:
+            return ""
+        return str(State.LISTEN if self.snapshot.listening else self.snapshot.state)
+
+    def to_wire(self, segment: Segment) -> Segment:
+        """Return the peer's segment with absolute numbers and the ports of this connection."""
+        segment.seq = seqno.add(segment.seq, self.peer_iss)
+        segment.ack = seqno.add(segment.ack, self.target_iss or 0)
+        segment.source_port = segment.source_port or self.tuple4.peer_port
+        segment.destination_port = segment.destination_port or self.tuple4.port
+        return segment
+
+    def take(self, packet: codec.Packet, time_ns: int) -> Received:
+        """Note a segment of the target and return it with relative numbers."""
+        wire = packet.segment
+        if wire.flags & SYN and self.target_iss is None:
+            self.target_iss = wire.seq
+        relative = wire.relative(self.target_iss or 0, self.peer_iss)
+        self.peer.saw(relative)
+        event = Event(time_ns, Kind.RECEIVED, "", relative, packet.raw, self.index, peer_state=self.peer.state)
+        received = Received(event, wire)
+        self.received.append(received)
+        return received
+
+
+class Conversation:
+    """One run of one case against one target. `cites` is what the case as a whole cites."""
+
+    def __init__(self, rig: "Rig", version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> None:
+        self.rig = rig
+        self.version = version
+        self.name = name
+        self.cites = cites
+        self.replays = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what happened and begin anew on fresh ports."""
+        self.events: list[Event] = []
+        self.findings: list[Finding] = []
+        self.connections: list[Connection] = []
+        self.unobserved = 0
+        self.walking = False
+        self.finished = False
+        self.step_name = ""
+        self.start_ns = self.rig.target.clock.now_ns()
+        self.main = self.connect_peer()
+
+    # --- connections -------------------------------------------------------------------------------------------------
+
+    def connect_peer(
+        self,
+        *,
+        port: int | None = None,
+        peer_port: int | None = None,
+        target_address: str | None = None,
+        iss: int | None = None,
+    ) -> Connection:
+        """Return a new connection of this conversation: fresh ports unless they are given."""
+        addresses = self.rig.target.addresses(self.version)
+        fresh_port, fresh_peer_port = self.rig.fresh_ports()
+        tuple4 = FourTuple(
+            target_address or addresses.target[0],
+            fresh_port if port is None else port,
+            addresses.peer[0],
+            fresh_peer_port if peer_port is None else peer_port,
+        )
+        connection = Connection(self, len(self.connections), tuple4, self.rig.peer_iss(self) if iss is None else iss)
+        self.connections.append(connection)
+        self.rig.register(connection)
+        return connection
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def step(self, packets: Iterable[bytes] = (), destination_mac: bytes | None = None) -> None:
+        """Inject `packets` (none: after a call), then take in everything the target did because of it."""
+        __tracebackhide__ = True
+        self.rig.exchange(self, packets, destination_mac)
+        for connection in self.connections:
+            self.observe(connection)
+        self._check_headers()
+
+    def begin_step(self) -> None:
+        """Demand that everything so far is explained, and remember which source line comes next."""
+        __tracebackhide__ = True
+        self.step_name = _caller()
+        self.demand_quiet()
+
+    def finish(self) -> None:
+        """End the case: nothing may be left unexplained."""
+        __tracebackhide__ = True
+        self.demand_quiet()
+        self.finished = True
+
+    def observe(self, connection: Connection) -> None:
+        """Take a snapshot of the target's state; an event where it changed."""
+        before = connection.state
+        connection.snapshot = self.rig.snapshot(connection.tuple4)
+        if connection.state != before:
+            self.note(Kind.STATE, connection.state, connection)
+
+    def note(self, kind: Kind, text: str, connection: Connection | None = None, packet: bytes = b"") -> Event:
+        """Append an event at the target's present time."""
+        event = Event(
+            self.rig.target.clock.now_ns(),
+            kind,
+            text,
+            packet=packet,
+            connection=connection.index if connection else 0,
+            peer_state=connection.peer.state if connection else "",
+            step=self.step_name,
+        )
+        self.events.append(event)
+        return event
+
+    def take(self, connection: Connection, packet: codec.Packet, time_ns: int) -> None:
+        """Put a segment of the target into the inbox of its connection."""
+        received = connection.take(packet, time_ns)
+        received.event.step = self.step_name
+        self.events.append(received.event)
+        connection.inbox.append(received)
+        if not packet.checksums_ok:
+            received.event.annotations.append("(bad checksum)")
+
+    # --- judgement ---------------------------------------------------------------------------------------------------
+
+    def demand_quiet(self) -> None:
+        """Fail if any connection holds a segment that nothing explained."""
+        __tracebackhide__ = True
+        for connection in self.connections:
+            if connection.inbox:
+                received = connection.inbox.popleft()
+                received.event.mark = Mark.UNEXPECTED
+                self.fail(Code.EXTRA, "nothing", received.segment.notation(), connection=connection)
+
+    def judge_next(
+        self, connection: Connection, answers: tuple[Expected | Silence, ...], level: Level
+    ) -> Received | None:
+        """Take the next segment of the inbox and hold it against the allowed answers; return it if one fits."""
+        __tracebackhide__ = True
+        due = " or ".join(answer.notation() for answer in answers)
+        cites = tuple(cite for answer in answers for cite in answer.cites)
+        silence_allowed = any(isinstance(answer, Silence) for answer in answers)
+        segments = [answer for answer in answers if isinstance(answer, Expected)]
+        if not connection.inbox:
+            if not silence_allowed:
+                self.note(Kind.EXPECTED, due, connection)
+                self.fail(Code.SILENT, due, "", connection=connection, level=level, cites=cites)
+            return None
+        received = connection.inbox.popleft()
+        codes = [answer.mismatch(received.segment, received.wire) for answer in segments]
+        if None in codes:
+            return received
+        received.event.mark = Mark.UNEXPECTED
+        self.note(Kind.EXPECTED, due, connection)
+        code = codes[0] if codes and codes[0] else Code.EXTRA
+        if code is Code.WRONG_OPTIONS:
+            check = segments[0].check
+            problem = check(received.wire) if check else ""
+            due = f"{due} with {problem}"
+        self.fail(code, due, _seen(code, received.segment), connection=connection, level=level, cites=cites)
+        connection.inbox.clear()
+        return None
+
+    def fail(
+        self,
+        code: Code,
+        expected: str,
+        observed: str,
+        *,
+        connection: Connection | None = None,
+        level: Level = Level.MUST,
+        cites: tuple[str, ...] = (),
+    ) -> None:
+        """Record a finding; at level MUST it ends the case (Violation), in a walk it makes it Inconclusive.
+
+        Raises Replay instead if a timer of the target may explain what was seen.
+        """
+        __tracebackhide__ = True
+        where = connection or self.main
+        finding = Finding(code, level, expected, observed, where.state, cites or self.cites, self.step_name)
+        if self._timer_may_have_spoken():
+            raise Replay(f"{expected}, but {observed or 'silence'}")
+        if self.walking:
+            raise Inconclusive(f"{expected}, but {observed or 'nothing came'} (state {where.state or 'not visible'})")
+        self.findings.append(finding)
+        if level is Level.MUST:
+            raise Violation(finding)
+
+    def is_timer_repeat(self, connection: Connection, received: Received) -> bool:
+        """Tell whether a timer explains this segment: it repeats an earlier one, and enough time lies in between."""
+        for earlier in connection.received:
+            if earlier is received:
+                return False
+            same = (
+                earlier.wire.seq == received.wire.seq
+                and earlier.wire.flags == received.wire.flags
+                and earlier.wire.payload == received.wire.payload
+            )
+            gap = (received.event.time_ns - earlier.event.time_ns) / 1e9
+            if same and gap >= self.rig.target.guard_s(syn_sent=earlier.wire.flags == SYN):
+                return True
+        return False
+
+    def _timer_may_have_spoken(self) -> bool:
+        return self.rig.guarded and any(
+            self.is_timer_repeat(connection, received)
+            for connection in self.connections
+            for received in connection.received
+        )
+
+    def _check_headers(self) -> None:
+        """What holds for every segment whatever the case is about: checksum (MUST-2), reserved bits, options."""
+        __tracebackhide__ = True
+        for connection in self.connections:
+            for received in connection.inbox:
+                problem = _header_problem(received)
+                if problem:
+                    received.event.mark = Mark.UNEXPECTED
+                    cites = ("RFC 9293 §3.1",)
+                    self.fail(Code.WRONG_HEADER, "a well-formed header", problem, connection=connection, cites=cites)
+
+
+def _header_problem(received: Received) -> str:
+    if "(bad checksum)" in received.event.annotations:
+        return "a wrong checksum"
+    if received.wire.reserved:
+        return f"reserved bits {received.wire.reserved:04b}"
+    if received.wire.options:
+        try:
+            options.parse(received.wire.options)
+        except options.MalformedOptions as error:
+            return str(error)
+    return ""
+
+
+def _seen(code: Code, segment: Segment) -> str:
+    if code in (Code.WRONG_DATA, Code.WRONG_WINDOW):
+        return f"{segment.notation()} WND={segment.window} data={segment.payload[:32]!r}"
+    return segment.notation()
+
+
+def _caller() -> str:
+    """Return file and line of the innermost frame that is not this package's."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        frame = frame.f_back
+    folder, name = Path(frame.f_code.co_filename).parts[-2:]
+    return f"{folder}/{name}:{frame.f_lineno}"

@@ -1,0 +1,43 @@
+"""All rigs of one process: a target is started when its first case needs it."""
+
+from harness.case.rig import Rig
+from harness.expectations import deviations
+from harness.expectations.deviations import Deviation
+from harness.targets.protocol import Target
+from harness.targets.registry import Settings, TargetSpec, open_target
+
+
+class Engine:
+    """Starts targets on demand and ends them all. `extra` are the user's own expectations, for every target."""
+
+    def __init__(self, specs: list[TargetSpec], settings: Settings, extra: tuple[Deviation, ...] = ()) -> None:
+        self.specs = specs
+        self._settings = settings
+        self._extra = extra
+        self._rigs: dict[tuple[str, bool], Rig] = {}
+        self._bundled: dict[str, tuple[Deviation, ...]] = {}
+
+    def rig(self, spec: TargetSpec, *, timers: bool = False) -> Rig:
+        """Return the rig of a target, starting it on first use; raises UnusableTarget."""
+        key = (spec.text, timers)
+        if key not in self._rigs:
+            target = open_target(spec, self._settings, timers=timers)
+            self._rigs[key] = Rig(target, guarded=not timers and self._settings.observer != "ss")
+        return self._rigs[key]
+
+    def running(self) -> list[Rig]:
+        """Return the rigs that have been started."""
+        return list(self._rigs.values())
+
+    def deviations_of(self, target: Target) -> tuple[Deviation, ...]:
+        """Return the tool's own deviations for this implementation and the user's."""
+        name = target.facts.implementation
+        if name not in self._bundled:
+            self._bundled[name] = deviations.bundled(name)
+        return self._bundled[name] + self._extra
+
+    def close(self) -> None:
+        """End all targets."""
+        for rig in self._rigs.values():
+            rig.close()
+        self._rigs.clear()

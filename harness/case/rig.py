@@ -1,0 +1,165 @@
+"""A target set up for one case after the other: fresh ports, who a segment belongs to, and the late sweep."""
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from harness.case.conversation import Connection, Conversation
+from harness.case.violation import Code, Finding, Level, Unjudgeable
+from harness.observe import ss
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.targets.protocol import Target, TargetError
+from harness.trace.events import Mark
+from harness.wire import codec
+
+#: A segment sent up to this much later than its cause (delayed ACKs: 40 to 200 ms) is still found.
+LATE_SWEEP_S = 0.35
+FIRST_PORT, LAST_PORT = 1024, 65535
+#: The peer's ports go down while the target's go up, so that a swap of the two never matches by chance.
+FIRST_PEER_PORT = 60001
+
+_T = TypeVar("_T")
+
+
+class Rig:
+    """Runs conversations on one target, one at a time. `guarded` switches the timing guard."""
+
+    def __init__(self, target: Target, *, guarded: bool = True) -> None:
+        self.target = target
+        self.guarded = guarded
+        self._port = FIRST_PORT - 1
+        self._peer_port = FIRST_PEER_PORT
+        self._connections: dict[FourTuple, Connection] = {}
+        self._cross_checked: set[tuple[str, bool, int]] = set()
+        self._batch: list[Conversation] = []
+
+    def begin(self, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> Conversation:
+        """Start a conversation; it stays in the current batch until the next sweep."""
+        conversation = Conversation(self, version, name=name, cites=cites)
+        self._batch.append(conversation)
+        return conversation
+
+    @property
+    def batch_size(self) -> int:
+        """How many conversations wait for the sweep."""
+        return len(self._batch)
+
+    def fresh_ports(self) -> tuple[int, int]:
+        """Return a port of the target and one of the peer that no connection has used together."""
+        self._port += 1
+        if self._port > LAST_PORT:
+            self._port = FIRST_PORT
+            self._peer_port -= 1
+        return self._port, self._peer_port
+
+    def peer_iss(self, conversation: Conversation) -> int:
+        """Return the peer's initial sequence number: arbitrary, but the same in each run of a case."""
+        return zlib.crc32(f"{conversation.name}/{len(conversation.connections)}".encode())
+
+    def register(self, connection: Connection) -> None:
+        """Route the segments of this 4-tuple to its conversation."""
+        self._connections[connection.tuple4] = connection
+
+    def exchange(
+        self, conversation: Conversation, packets: Iterable[bytes], destination_mac: bytes | None = None
+    ) -> None:
+        """Inject packets on behalf of `conversation` and hand out everything that comes back."""
+        for arrival in _guarded(lambda: self.target.exchange(packets, destination_mac)):
+            self._dispatch(arrival.packet, arrival.time_ns, conversation)
+
+    def collect(self, conversation: Conversation) -> None:
+        """Hand out what has come by itself."""
+        for arrival in self.target.waiting():
+            self._dispatch(arrival.packet, arrival.time_ns, conversation)
+
+    def snapshot(self, tuple4: FourTuple) -> Snapshot | None:
+        """Return the state of a connection; the first occurrence of each state must be confirmed by `ss`."""
+        snapshot = self.target.snapshot(tuple4)
+        if snapshot is not None:
+            key = (str(snapshot.state), snapshot.mini, tuple4.version)
+            if key not in self._cross_checked:
+                self._cross_checked.add(key)
+                self._confirm(snapshot, tuple4)
+        return snapshot
+
+    def sweep(self) -> list[Conversation]:
+        """End the batch: wait for late segments, attribute them, forget all connections; return its conversations.
+
+        A late segment that no timer explains becomes a finding of its case.
+        """
+        batch, self._batch = self._batch, []
+        if not batch:
+            return batch
+        deadline = self.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
+        while (left := deadline - self.target.clock.now_ns()) > 0:
+            self.target.clock.wait(left / 1e9)
+            self.collect(batch[-1])
+        for conversation in batch:
+            self._judge_late(conversation)
+        self._forget(batch)
+        _guarded(self.target.check)
+        return batch
+
+    def close(self) -> None:
+        """End the target."""
+        self.target.close()
+
+    def _dispatch(self, packet: bytes, time_ns: int, conversation: Conversation) -> None:
+        if not codec.is_tcp(packet):
+            return
+        try:
+            decoded = codec.decode(packet)
+        except codec.MalformedPacket as error:
+            conversation.findings.append(
+                Finding(Code.WRONG_HEADER, Level.MUST, "a TCP segment", str(error), cites=("RFC 9293 §3.1",))
+            )
+            return
+        segment = decoded.segment
+        tuple4 = FourTuple(decoded.source, segment.source_port, decoded.destination, segment.destination_port)
+        connection = self._connections.get(tuple4)
+        if connection is None:
+            # Wrong ports or addresses: nobody's connection, so it belongs to whoever provoked it.
+            conversation.take(conversation.main, decoded, time_ns)
+            conversation.events[-1].annotations.append(f"(on {tuple4})")
+            return
+        connection.conversation.take(connection, decoded, time_ns)
+
+    def _confirm(self, snapshot: Snapshot, tuple4: FourTuple) -> None:
+        text = self.target.evidence(tuple4)
+        if text is None:
+            return
+        seen = ss.parse(text, tuple4)
+        now = self.target.snapshot(tuple4)
+        if seen.state is not snapshot.state and now == snapshot:
+            raise Unjudgeable(f"sock_diag says {snapshot.state}, ss says {seen.state} about {tuple4}:\n{text}")
+
+    def _judge_late(self, conversation: Conversation) -> None:
+        for connection in conversation.connections:
+            for received in connection.inbox:
+                if conversation.is_timer_repeat(connection, received):
+                    continue
+                received.event.mark = Mark.LATE
+                text = received.segment.notation()
+                conversation.findings.append(
+                    Finding(Code.LATE, Level.MUST, "nothing", text, connection.state, conversation.cites)
+                )
+            connection.inbox.clear()
+
+    def _forget(self, batch: list[Conversation]) -> None:
+        _guarded(self.target.forget_connections)
+        for conversation in batch:
+            for connection in conversation.connections:
+                for sock in (connection.app, connection.listener):
+                    if sock is not None:
+                        sock.close()
+                connection.app = connection.listener = None
+        self._connections.clear()
+        _guarded(lambda: self.target.exchange([]))
+
+
+def _guarded(action: Callable[[], _T]) -> _T:
+    """Call the target; its troubles are harness errors, never verdicts."""
+    try:
+        return action()
+    except TargetError as error:
+        raise Unjudgeable(str(error)) from error

@@ -1,0 +1,119 @@
+"""Runs one case on a rig: walk, body, replays; what comes out is an `Outcome`, not yet a verdict."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from harness.case.conversation import Conversation
+from harness.case.peer_side import PeerSide
+from harness.case.target_side import TargetSide
+from harness.case.violation import Finding, Inconclusive, Replay, Unjudgeable, Violation
+from harness.case.walks import Walk, walk
+from harness.targets.protocol import TargetError
+
+#: A case that a timer of the target disturbs is run again this often; then it is a harness error.
+MAX_REPLAYS = 3
+
+
+class Ending(StrEnum):
+    """How the run of a case ended."""
+
+    COMPLETED = "completed"
+    VIOLATION = "violation"
+    INCONCLUSIVE = "inconclusive"
+    HARNESS_ERROR = "harness error"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a case. Findings may still be added by the late sweep."""
+
+    ending: Ending
+    message: str = ""
+    conversation: Conversation | None = None
+    evidence: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All differences that were found, SHOULD and MUST."""
+        return self.conversation.findings if self.conversation else []
+
+
+class CaseRun:
+    """One case on its way: `prepare` walks to the state, `perform` runs the body. Both replay where a timer spoke."""
+
+    def __init__(self, conversation: Conversation, route: Walk) -> None:
+        self.conversation = conversation
+        self.route = route
+        self.target = TargetSide(conversation.main)
+        self.peer = PeerSide(conversation.main)
+
+    def prepare(self) -> None:
+        """Walk to the state of the case; raises Inconclusive or Unjudgeable."""
+        while True:
+            try:
+                walk(self.target, self.peer, self.route)
+            except Replay as reason:
+                self._restart(reason)
+            else:
+                return
+
+    def perform(self, body: Callable[[], Any]) -> None:
+        """Run the body and demand quiet at its end; raises Violation, Inconclusive or Unjudgeable."""
+        __tracebackhide__ = True
+        while True:
+            try:
+                body()
+                self.conversation.finish()
+            except Replay as reason:
+                self._restart(reason)
+                self.prepare()
+            else:
+                return
+
+    def _restart(self, reason: Replay) -> None:
+        conversation = self.conversation
+        conversation.replays += 1
+        if conversation.replays > MAX_REPLAYS:
+            raise Unjudgeable(f"a timer of the target disturbed all of {MAX_REPLAYS + 1} runs, the last: {reason}")
+        conversation.restart()
+        self.target.rebind(conversation.main)
+        self.peer.rebind(conversation.main)
+
+
+def take_evidence(conversation: Conversation) -> list[str]:
+    """Return the target's own text (`ss`) about each connection of the conversation."""
+    texts = [conversation.rig.target.evidence(connection.tuple4) for connection in conversation.connections]
+    return [text for text in texts if text is not None]
+
+
+def run(conversation: Conversation, route: Walk, body: Callable[[TargetSide, PeerSide], Any]) -> Outcome:
+    """Run a whole case and return what came of it; exceptions of the body other than its own pass through."""
+    case = CaseRun(conversation, route)
+
+    def both() -> None:
+        case.prepare()
+        case.perform(lambda: body(case.target, case.peer))
+
+    return capture(conversation, both)
+
+
+def capture(conversation: Conversation, action: Callable[[], Any]) -> Outcome:
+    """Do `action` and return how it ended; evidence is taken where the end is not as expected."""
+    outcome = Outcome(Ending.COMPLETED, conversation=conversation)
+    try:
+        action()
+    except Violation as violation:
+        outcome.ending, outcome.message = Ending.VIOLATION, str(violation)
+    except Inconclusive as reason:
+        outcome.ending, outcome.message = Ending.INCONCLUSIVE, str(reason)
+    except (Unjudgeable, TargetError) as reason:
+        outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
+    if outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
+        try:
+            outcome.evidence = take_evidence(conversation)
+        except TargetError as reason:
+            outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
+    return outcome

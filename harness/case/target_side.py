@@ -1,0 +1,308 @@
+"""What a case calls `target`: the application's calls at the target, and what the target must do.
+
+The RFC 2119 words are the verbs, so the level of a rule stands in the source of the case.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from harness.case.conversation import Connection, Conversation
+from harness.case.expect import Expected, Number, Silence
+from harness.case.violation import Code, Level
+from harness.observe.snapshot import Snapshot
+from harness.spec.segment import Segment
+from harness.spec.states import State
+from harness.targets.protocol import AppSocket
+from harness.trace.events import Kind
+
+BACKLOG = 128
+#: The end of the stream, as RECEIVE gives it.
+EOF = b""
+
+_T = TypeVar("_T")
+
+
+class TargetSide:
+    """The target's end of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def rebind(self, connection: Connection) -> None:
+        """Speak of another connection from now on: the same case is replayed."""
+        self._connection = connection
+
+    @property
+    def conversation(self) -> Conversation:
+        """The run of the case that this connection belongs to."""
+        return self._connection.conversation
+
+    @property
+    def connection(self) -> Connection:
+        """The 4-tuple and its numbers."""
+        return self._connection
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The last look at the target's record of the connection."""
+        return self._connection.snapshot
+
+    # --- user calls (RFC 9293 §3.10.1 to §3.10.6) --------------------------------------------------------------------
+
+    def listen(self, *, backlog: int = BACKLOG, prepare: Callable[[AppSocket], None] | None = None) -> None:
+        """Passive OPEN on the connection's port; `prepare` sets options on the socket before."""
+        __tracebackhide__ = True
+        connection = self._connection
+        sock = self._fresh_socket(prepare)
+        connection.listener = sock
+        self._call("listen()", lambda: sock.listen(connection.tuple4.address, connection.tuple4.port, backlog))
+
+    def connect(self, *, prepare: Callable[[AppSocket], None] | None = None, refused: int = 0) -> None:
+        """Active OPEN to the peer; `refused` is the errno with which the call itself must fail."""
+        __tracebackhide__ = True
+        connection = self._connection
+        sock = self._fresh_socket(prepare)
+        connection.app = sock
+        local = (connection.tuple4.address, connection.tuple4.port)
+        remote = (connection.tuple4.peer_address, connection.tuple4.peer_port)
+        self._call("connect()", lambda: sock.connect(local, remote), refused=refused)
+
+    def accept(self) -> None:
+        """Take the established connection from the listener."""
+        __tracebackhide__ = True
+        self._connection.app = self._call("accept()", self._listener().accept)
+
+    def accept_must_block(self) -> None:
+        """Demand that no connection is ready to be accepted."""
+        __tracebackhide__ = True
+        self._call("accept()", self._listener().accept, refused=errno.EAGAIN)
+
+    def close_listener(self) -> None:
+        """Close the listening socket only."""
+        __tracebackhide__ = True
+        listener = self._listener()
+        self._connection.listener = None
+        self._call("close() of the listener", listener.close)
+
+    def send(self, data: bytes, *, flags: int = 0, refused: int = 0) -> None:
+        """SEND all of `data`; `refused` is the errno with which it must fail instead."""
+        __tracebackhide__ = True
+        taken = self._call(f"send({len(data)} octets)", lambda: self._app().send(data, flags), refused=refused)
+        if not refused and taken != len(data):
+            self._wrong_answer(f"send() takes {len(data)} octets", f"it takes {taken}")
+
+    def shutdown(self, *, refused: int = 0) -> None:
+        """Close the sending direction; the application still receives."""
+        __tracebackhide__ = True
+        self._call("shutdown(WR)", self._app().shutdown, refused=refused)
+
+    def close(self) -> None:
+        """CLOSE both directions; the application is gone."""
+        __tracebackhide__ = True
+        app = self._app()
+        self._connection.app = None
+        self._call("close()", app.close)
+
+    def abort(self) -> None:
+        """ABORT."""
+        __tracebackhide__ = True
+        app = self._app()
+        self._connection.app = None
+        self._call("abort()", app.abort)
+
+    def recv(self, limit: int = 65536, *, flags: int = 0) -> bytes:
+        """RECEIVE what is there and return it, for a case that looks at it itself."""
+        __tracebackhide__ = True
+        return self._call("recv()", lambda: self._app().recv(limit, flags)) or b""
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set an option of the connection's socket."""
+        __tracebackhide__ = True
+        self._call(f"setsockopt({level}, {name})", lambda: self._app().set_option(level, name, value))
+
+    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
+        """Return an option of the connection's socket."""
+        return self._app().get_option(level, name, size)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass at the target; what it sends meanwhile must be explained."""
+        __tracebackhide__ = True
+        conversation = self.conversation
+        conversation.begin_step()
+        conversation.note(Kind.WAIT, f"{seconds * 1000:g} ms pass", self._connection)
+        clock = conversation.rig.target.clock
+        deadline = clock.now_ns() + int(seconds * 1e9)
+        while (left := deadline - clock.now_ns()) > 0:
+            clock.wait(left / 1e9)
+            conversation.rig.collect(conversation)
+        conversation.step()
+
+    # --- what the target must do -------------------------------------------------------------------------------------
+
+    def must_send(
+        self,
+        flags: int,
+        *,
+        seq: Number = None,
+        ack: Number = None,
+        data: bytes | None = b"",
+        window: int | None = None,
+        check: Callable[[Segment], str] | None = None,
+    ) -> Segment:
+        """Demand this as the next segment; return it with relative numbers. `check` returns what is wrong, or ""."""
+        __tracebackhide__ = True
+        return self._must((Expected(flags, seq, ack, data, window, check),)) or Segment(0)
+
+    def must_answer(self, *answers: Expected | Silence) -> Segment | None:
+        """Demand one of several allowed answers; return the segment, None for allowed silence."""
+        __tracebackhide__ = True
+        return self._must(answers)
+
+    def should_send(
+        self, flags: int, *, seq: Number = None, ack: Number = None, data: bytes | None = b""
+    ) -> Segment | None:
+        """Expect this as the next segment, at level SHOULD: a difference is noted, and the case goes on."""
+        __tracebackhide__ = True
+        received = self.conversation.judge_next(self._connection, (Expected(flags, seq, ack, data),), Level.SHOULD)
+        return received.segment if received else None
+
+    def should_answer(self, *answers: Expected | Silence) -> Segment | None:
+        """Expect one of several answers, at level SHOULD."""
+        __tracebackhide__ = True
+        received = self.conversation.judge_next(self._connection, answers, Level.SHOULD)
+        return received.segment if received else None
+
+    def may_send(self, flags: int, *, seq: Number = None, ack: Number = None, data: bytes | None = b"") -> bool:
+        """Tolerate this segment if it comes next; tell whether it came."""
+        inbox = self._connection.inbox
+        if inbox and Expected(flags, seq, ack, data).mismatch(inbox[0].segment, inbox[0].wire) is None:
+            inbox.popleft()
+            return True
+        return False
+
+    def must_not_send(self) -> None:
+        """Demand silence; the target's silence proof stands behind it."""
+        __tracebackhide__ = True
+        self.conversation.demand_quiet()
+
+    def must_be(self, *states: State) -> None:
+        """Demand that the connection is in one of these states; counts as unobserved where states can't be read."""
+        __tracebackhide__ = True
+        self._be(states, Level.MUST)
+
+    def should_be(self, *states: State) -> None:
+        """Expect one of these states, at level SHOULD."""
+        __tracebackhide__ = True
+        self._be(states, Level.SHOULD)
+
+    def must_deliver(self, data: bytes) -> None:
+        """Demand that RECEIVE gives exactly these octets now; `EOF` for the end of the stream."""
+        __tracebackhide__ = True
+        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096))
+        if got != data:
+            self._wrong_answer(f"recv() gives {_data(data)}", f"it gives {_data(got or b'')}")
+
+    def must_not_deliver(self) -> None:
+        """Demand that RECEIVE has nothing: neither data nor the end of the stream."""
+        __tracebackhide__ = True
+        self._call("recv()", lambda: self._app().recv(4096), refused=errno.EAGAIN)
+
+    def must_report(self, code: int) -> None:
+        """Demand that the application is told this error (an errno) by its next RECEIVE."""
+        __tracebackhide__ = True
+        self._call("recv()", lambda: self._app().recv(4096), refused=code)
+
+    def must_report_pending(self, code: int) -> None:
+        """Demand that the socket's pending error is this errno; 0 for none."""
+        __tracebackhide__ = True
+        got = self._call("pending error", self._app().pending_error)
+        if got != code:
+            self._wrong_answer(f"the pending error is {_name(code)}", f"it is {_name(got or 0)}")
+
+    # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _must(self, answers: tuple[Expected | Silence, ...]) -> Segment | None:
+        __tracebackhide__ = True
+        received = self.conversation.judge_next(self._connection, answers, Level.MUST)
+        return received.segment if received else None
+
+    def _be(self, states: tuple[State, ...], level: Level) -> None:
+        __tracebackhide__ = True
+        snapshot = self._connection.snapshot
+        if snapshot is None:
+            self.conversation.unobserved += 1
+            return
+        listening = snapshot.listening and State.LISTEN in states
+        if not listening and snapshot.state not in states:
+            due = " or ".join(states)
+            seen = self._connection.state
+            self.conversation.fail(Code.WRONG_STATE, f"state {due}", seen, connection=self._connection, level=level)
+
+    def _call(self, text: str, action: Callable[[], _T], *, refused: int = 0) -> _T | None:
+        """Make a call in a step of its own and hold its outcome against `refused` (0: it must succeed)."""
+        __tracebackhide__ = True
+        conversation = self.conversation
+        conversation.begin_step()
+        event = conversation.note(Kind.CALL, text, self._connection)
+        result: _T | None = None
+        code = 0
+        try:
+            result = action()
+        except OSError as error:
+            code = error.errno or errno.EIO
+        if code:
+            event.annotations.append(f"= {_name(code)}")
+        elif isinstance(result, bytes):
+            event.annotations.append(f"= {_data(result)}")
+        conversation.step()
+        if code != refused:
+            due = f"{text} fails with {_name(refused)}" if refused else f"{text} succeeds"
+            self._wrong_answer(due, f"it fails with {_name(code)}" if code else f"it gives {_result(result)}")
+        return result
+
+    def _wrong_answer(self, due: str, got: str) -> None:
+        __tracebackhide__ = True
+        self.conversation.fail(Code.WRONG_ANSWER, due, got, connection=self._connection)
+
+    def _fresh_socket(self, prepare: Callable[[AppSocket], None] | None) -> AppSocket:
+        sock = self.conversation.rig.target.socket(self._connection.tuple4.version)
+        if prepare is not None:
+            prepare(sock)
+        return sock
+
+    def _app(self) -> AppSocket:
+        if self._connection.app is None:
+            raise RuntimeError("this connection has no application socket: listen() and accept(), or connect() first")
+        return self._connection.app
+
+    def _listener(self) -> AppSocket:
+        if self._connection.listener is None:
+            raise RuntimeError("this connection has no listener: listen() first")
+        return self._connection.listener
+
+
+def _name(code: int) -> str:
+    return errno.errorcode.get(code, f"{code} ({os.strerror(code)})") if code else "no error"
+
+
+def _data(data: bytes) -> str:
+    if not data:
+        return "the end of the stream"
+    return f"{data!r}" if len(data) <= 24 else f"{len(data)} octets {data[:16]!r}…"
+
+
+def _result(result: object) -> str:
+    return _data(result) if isinstance(result, bytes) else "success"
+
+
+@contextlib.contextmanager
+def walking(conversation: Conversation) -> Iterator[None]:
+    """Within this context a difference is no violation: the precondition is not reached (Inconclusive)."""
+    conversation.walking = True
+    try:
+        yield
+    finally:
+        conversation.walking = False

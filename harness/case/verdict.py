@@ -1,0 +1,78 @@
+"""From what came of a case to its verdict, with the declared deviations of the target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.case.runner import Ending, Outcome
+from harness.case.violation import Finding, Level
+from harness.expectations.deviations import Deviation
+
+
+class Verdict(StrEnum):
+    """The words of the report."""
+
+    CONFORMS = "conforms"
+    VIOLATES = "violates"
+    DEVIATES = "deviates"
+    UNOBSERVED = "unobserved"
+    KNOWN = "known deviation"
+    GONE = "gone deviation"
+    NOT_APPLICABLE = "not applicable"
+    INCONCLUSIVE = "inconclusive"
+    HARNESS_ERROR = "harness error"
+
+
+#: Verdicts that make a run not as expected, whatever the level.
+BAD = frozenset({Verdict.VIOLATES, Verdict.GONE, Verdict.INCONCLUSIVE, Verdict.HARNESS_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with the finding and the deviation that decide it."""
+
+    verdict: Verdict
+    reason: str = ""
+    finding: Finding | None = None
+    deviation: Deviation | None = None
+
+    def as_expected(self, level: Level) -> bool:
+        """Tell whether a run at this level may pass with it."""
+        return self.verdict not in BAD and not (self.verdict is Verdict.DEVIATES and level is Level.SHOULD)
+
+
+_PLAIN = {
+    Ending.NOT_APPLICABLE: Verdict.NOT_APPLICABLE,
+    Ending.INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    Ending.HARNESS_ERROR: Verdict.HARNESS_ERROR,
+}
+
+
+def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
+    """Judge a case; `deviations` are those declared for this case on this target."""
+    if outcome.ending in _PLAIN:
+        return Judgement(_PLAIN[outcome.ending], outcome.message)
+    undeclared, fired = [], []
+    for finding in outcome.findings:
+        matching = [deviation for deviation in deviations if deviation.explains(finding.signature, finding.state)]
+        if matching:
+            fired.append((finding, matching[0]))
+        else:
+            undeclared.append(finding)
+    # The worst finding decides: a MUST before a SHOULD, the undeclared before the declared.
+    undeclared.sort(key=lambda finding: finding.level is not Level.MUST)
+    gone = [deviation for deviation in deviations if deviation not in [known for _finding, known in fired]]
+    if gone:
+        seen = f"it now shows {undeclared[0].signature!r}" if undeclared else "the case is as the RFC says"
+        text = f"declared as a known deviation ({' or '.join(gone[0].observed)}), but {seen}"
+        return Judgement(Verdict.GONE, text, undeclared[0] if undeclared else None, gone[0])
+    if undeclared:
+        worst = undeclared[0]
+        verdict = Verdict.VIOLATES if worst.level is Level.MUST else Verdict.DEVIATES
+        return Judgement(verdict, f"{worst.expected}, but {worst.observed or 'nothing came'}", worst)
+    if fired:
+        finding, known = fired[0]
+        return Judgement(Verdict.KNOWN, known.reason, finding, known)
+    if outcome.conversation is not None and outcome.conversation.unobserved:
+        return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states could not be read")
+    return Judgement(Verdict.CONFORMS)

@@ -1,0 +1,217 @@
+"""RFC 9293 §3.10.7, "SEGMENT ARRIVES", as something that can be run.
+
+`RULES` is the section as a table, in its own order: CLOSED, LISTEN and SYN-SENT apart, then the eight checks that all
+other states share. `allowed` walks a segment through it and returns *every* reaction that the specifications allow.
+
+* A rule takes the segment when the connection is in one of its states and its condition holds. Its branches say what
+  may be done. A branch stops, or goes on with altered connection and segment, so that one segment can acknowledge our
+  FIN, bring text and bring the peer's FIN, and the reaction is all of that together.
+* Several branches are several allowed reactions. Where they stem from different documents they name a `Policy`; where
+  RFC 9293 leaves a choice or contradicts itself, the rule names an entry in `harness.spec.ambiguities`.
+* One segment is answered by one ACK (MUST-58): a later acknowledgment stands for an earlier one.
+
+The rules are values. Any tuple of them can be run, also one with a rule replaced: see `harness.spec.mutations`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from harness.spec import seqno
+from harness.spec.connection import Connection
+from harness.spec.policy import ALTERNATIVES, Policy
+from harness.spec.reaction import Level, Outgoing, Reaction, Reply, Signal
+from harness.spec.rule import Branch, Effect, Rule, Step, Then
+from harness.spec.rules_checks import FOURTH_RULES, SECOND_RULES
+from harness.spec.rules_first import FIRST_RULES
+from harness.spec.rules_opening import CLOSED_RULES, LISTEN_RULES, SYN_SENT_RULES
+from harness.spec.rules_processing import EIGHTH_RULES, FIFTH_RULES, SEVENTH_RULES, SIXTH_RULES
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.states import LISTEN, SYN_SENT, TIME_WAIT
+
+RULES: tuple[Rule, ...] = (
+    *CLOSED_RULES,
+    *LISTEN_RULES,
+    *SYN_SENT_RULES,
+    *FIRST_RULES,
+    *SECOND_RULES,
+    *FOURTH_RULES,
+    *FIFTH_RULES,
+    *SIXTH_RULES,
+    *SEVENTH_RULES,
+    *EIGHTH_RULES,
+)
+
+
+def allowed(connection: Connection, segment: Segment, rules: tuple[Rule, ...] = RULES) -> tuple[Reaction, ...]:
+    """Return every allowed reaction to `segment`, under any policy; at least one, whatever the flags and numbers.
+
+    Numbers are absolute. `harness.spec.reaction.select` narrows the result to given policies.
+    """
+    start = _Track(connection, segment, connection, segment)
+    return _merge([track.reaction() for track in _walk(start, rules, 0)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    """A segment on its way through the rules, along one choice of branches."""
+
+    was: Connection
+    arrived: Segment
+    connection: Connection
+    segment: Segment
+    next_step: Step = Step.FIRST
+    sent: tuple[Outgoing, ...] = ()
+    reply: Reply = Reply.NONE
+    signals: tuple[Signal, ...] = ()
+    policies: tuple[Policy, ...] = ()
+    level: Level = Level.MUST
+    path: tuple[Rule, ...] = ()
+    deferrable: bool = False
+    restarts_time_wait: bool = False
+
+    def follow(self, rule: Rule, branch: Branch) -> "_Track":
+        """Return the track after one branch of a rule."""
+        connection, segment = _EFFECTS[branch.effect](self.connection, self.segment)
+        moved = replace(
+            self,
+            connection=replace(connection, state=branch.next or connection.state),
+            segment=segment,
+            next_step=_NEXT_STEP.get(branch.then, rule.step),
+            reply=branch.reply or self.reply,
+            signals=self.signals + branch.signals,
+            policies=self.policies + branch.policies,
+            level=min(self.level, branch.level),
+            path=(*self.path, rule),
+            deferrable=self.deferrable or branch.deferrable,
+            restarts_time_wait=self.restarts_time_wait or branch.restarts_time_wait,
+        )
+        return replace(moved, sent=moved.outgoing(), reply=Reply.NONE) if branch.at_once else moved
+
+    def outgoing(self) -> tuple[Outgoing, ...]:
+        """Return the segments that have left, and the one that the pending reply makes."""
+        if self.reply is Reply.NONE:
+            return self.sent
+        iss = None if self.was.state in (LISTEN, TIME_WAIT) else self.was.iss
+        rcv_nxt = self.connection.rcv_nxt
+        acknowledgment = Outgoing(ACK, self.was.snd_nxt, rcv_nxt)
+        forms = {
+            Reply.RST_SEG_ACK: Outgoing(RST, self.arrived.ack, None),
+            Reply.RST_ACK_ZERO: Outgoing(RST | ACK, 0, self.arrived.end),
+            Reply.RST: Outgoing(RST, self.was.snd_nxt, None),
+            Reply.SYN_ACK: Outgoing(SYN | ACK, iss, rcv_nxt),
+            Reply.ACK: acknowledgment,
+            Reply.ACK_NEW: acknowledgment,
+        }
+        return (*self.sent, forms[self.reply])
+
+    def reaction(self) -> Reaction:
+        """Return what this track amounts to; the last rule that did something gives its name."""
+        rules = [rule for rule in self.path if rule.step is not Step.END] or list(self.path)
+        last = rules[-1] if rules else None
+        reply = self.reply if self.reply is not Reply.NONE or not self.sent else Reply.ACK
+        # The ACK that leaves SYN-SENT has one name, whatever else it acknowledges.
+        if self.was.state is SYN_SENT and reply is Reply.ACK_NEW:
+            reply = Reply.ACK
+        return Reaction(
+            reply=reply,
+            segments=self.outgoing(),
+            next=self.connection.state,
+            signals=self.signals,
+            level=self.level,
+            policies=tuple(sorted(set(self.policies))),
+            cites=tuple(dict.fromkeys(cite for rule in rules for cite in rule.cites)),
+            rule=last.id if last else "",
+            path=tuple(rule.id for rule in self.path),
+            why=last.why if last else "",
+            ambiguities=tuple(dict.fromkeys(name for rule in rules for name in rule.ambiguities)),
+            deferrable=self.deferrable,
+            restarts_time_wait=self.restarts_time_wait,
+        )
+
+
+def _walk(track: _Track, rules: tuple[Rule, ...], start: int) -> Iterator[_Track]:
+    """Yield the ends of all tracks that lead on from here; a table that takes no notice means no reaction."""
+    for index in range(start, len(rules)):
+        rule = rules[index]
+        if rule.step < track.next_step or not rule.applies(track.connection, track.segment):
+            continue
+        for branch in rule.branches:
+            moved = track.follow(rule, branch)
+            if branch.then is Then.STOP:
+                yield moved
+            else:
+                yield from _walk(moved, rules, index + 1)
+        return
+    yield track
+
+
+def _trim(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
+    """Cut the segment down to the window: a SYN and old octets at the left, what is too much at the right."""
+    syn = bool(segment.flags & SYN)
+    old = max(0, seqno.diff(connection.rcv_nxt, segment.seq) - syn)
+    seq = seqno.add(segment.seq, syn + old)
+    payload = segment.payload[old:]
+    room = max(0, connection.rcv_wnd - seqno.diff(seq, connection.rcv_nxt))
+    flags = segment.flags & ~SYN
+    if len(payload) + bool(flags & FIN) > room:
+        payload, flags = payload[:room], flags & ~FIN
+    urgent = max(0, segment.urgent - syn - old)
+    return connection, replace(segment, flags=flags, seq=seq, payload=payload, urgent=urgent)
+
+
+def _synchronize(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
+    rcv_nxt = seqno.add(segment.seq, 1)
+    return replace(connection, rcv_nxt=rcv_nxt), replace(segment, seq=rcv_nxt, flags=segment.flags & ~SYN)
+
+
+def _take_text(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
+    rcv_nxt = seqno.add(segment.seq, len(segment.payload))
+    return replace(connection, rcv_nxt=rcv_nxt), replace(segment, seq=rcv_nxt, payload=b"")
+
+
+def _take_fin(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
+    return replace(connection, rcv_nxt=segment.end), replace(segment, flags=segment.flags & ~FIN)
+
+
+_EFFECTS: dict[Effect, Callable[[Connection, Segment], tuple[Connection, Segment]]] = {
+    Effect.NOTHING: lambda connection, segment: (connection, segment),
+    Effect.SYNCHRONIZE: _synchronize,
+    Effect.TRIM: _trim,
+    Effect.TAKE_TEXT: _take_text,
+    Effect.TAKE_FIN: _take_fin,
+    Effect.DROP_TEXT: lambda connection, segment: (
+        connection,
+        replace(segment, payload=b"", flags=segment.flags & ~FIN),
+    ),
+}
+
+_NEXT_STEP = {Then.FIFTH: Step.FIFTH, Then.SIXTH: Step.SIXTH}
+
+
+def _merge(reactions: list[Reaction]) -> tuple[Reaction, ...]:
+    """Drop what is said twice: the same reaction under more policies, or under both of two alternatives."""
+    found: dict[object, list[Reaction]] = {}
+    for reaction in reactions:
+        key = (reaction.reply, reaction.segments, reaction.next, reaction.signals)
+        found.setdefault(key, []).append(reaction)
+    return tuple(reaction for same in found.values() for reaction in _minimal(same))
+
+
+def _minimal(same: list[Reaction]) -> list[Reaction]:
+    widened = [_without_alternatives(reaction, same) for reaction in same]
+    kept: list[Reaction] = []
+    for reaction in sorted(widened, key=lambda each: (len(each.policies), -each.level)):
+        if not any(set(other.policies) <= set(reaction.policies) for other in kept):
+            kept.append(reaction)
+    return kept
+
+
+def _without_alternatives(reaction: Reaction, same: list[Reaction]) -> Reaction:
+    """Free a reaction from a policy if it is also allowed under that policy's only alternative."""
+    policies = set(reaction.policies)
+    for pair in ALTERNATIVES:
+        for mine, other in (pair, pair[::-1]):
+            swapped = policies - {mine} | {other}
+            if mine in policies and any(set(each.policies) == swapped for each in same):
+                policies.discard(mine)
+    return replace(reaction, policies=tuple(sorted(policies)))

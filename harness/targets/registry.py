@@ -1,0 +1,62 @@
+"""``--target KIND[:ID][,key=value…]``: from the text to a target."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from harness.targets.linux import LinuxTarget
+from harness.targets.protocol import Target, UnusableTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What applies to every target of a run. `sysctls` are the user's overrides, by name."""
+
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    observer: str = "sockdiag"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """A parsed target: kind, what behind the colon names it, options."""
+
+    text: str
+    kind: str
+    ident: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(text: str) -> TargetSpec:
+    """Read a target's text; raises UnusableTarget for an unknown kind or a bad option."""
+    head, *rest = text.split(",")
+    kind, _colon, ident = head.partition(":")
+    if kind not in _OPENERS:
+        raise UnusableTarget(f"there is no target {text!r}", f"known targets: {', '.join(sorted(_OPENERS))}")
+    options = {}
+    for item in rest:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UnusableTarget(f"target {text!r}: {item!r} is not key=value")
+        options[key] = value
+    spec = TargetSpec(text, kind, ident, options)
+    allowed = _OPTIONS[kind]
+    for key in options:
+        if key not in allowed:
+            known = f"options of {kind}: {', '.join(sorted(allowed))}" if allowed else f"{kind} has no options"
+            raise UnusableTarget(f"target {text!r}: unknown option {key!r}", known)
+    if ident and kind not in _WITH_IDENT:
+        raise UnusableTarget(f"target {text!r}: {kind} takes nothing behind a colon")
+    return spec
+
+
+def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -> Target:
+    """Start a target; `timers` for one whose settings suit timer cases. Raises UnusableTarget."""
+    return _OPENERS[spec.kind](spec, settings, timers)
+
+
+def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    return LinuxTarget(name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer)
+
+
+_OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {"linux": _open_linux}
+_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset()}
+_WITH_IDENT: frozenset[str] = frozenset()
