@@ -20,7 +20,7 @@ from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.policy import ALTERNATIVES, Policy
 from harness.spec.reaction import Level, Outgoing, Reaction, Reply, Signal
-from harness.spec.rule import Branch, Effect, Rule, Step, Then
+from harness.spec.rule import GO_ON, Branch, Effect, Rule, Step, Then
 from harness.spec.rules_checks import FOURTH_RULES, SECOND_RULES
 from harness.spec.rules_first import FIRST_RULES
 from harness.spec.rules_opening import CLOSED_RULES, LISTEN_RULES, SYN_SENT_RULES
@@ -66,6 +66,7 @@ class _Track:
     policies: tuple[Policy, ...] = ()
     level: Level = Level.MUST
     path: tuple[Rule, ...] = ()
+    ambiguities: tuple[str, ...] = ()
     deferrable: bool = False
     restarts_time_wait: bool = False
 
@@ -81,7 +82,8 @@ class _Track:
             signals=self.signals + branch.signals,
             policies=self.policies + branch.policies,
             level=min(self.level, branch.level),
-            path=(*self.path, rule),
+            path=self.path if branch == GO_ON else (*self.path, rule),
+            ambiguities=self.ambiguities + rule.ambiguities,
             deferrable=self.deferrable or branch.deferrable,
             restarts_time_wait=self.restarts_time_wait or branch.restarts_time_wait,
         )
@@ -121,9 +123,9 @@ class _Track:
             policies=tuple(sorted(set(self.policies))),
             cites=tuple(dict.fromkeys(cite for rule in rules for cite in rule.cites)),
             rule=last.id if last else "",
-            path=tuple(rule.id for rule in self.path),
+            path=tuple(rule.id for rule in rules),
             why=last.why if last else "",
-            ambiguities=tuple(dict.fromkeys(name for rule in rules for name in rule.ambiguities)),
+            ambiguities=tuple(dict.fromkeys(self.ambiguities)),
             deferrable=self.deferrable,
             restarts_time_wait=self.restarts_time_wait,
         )
@@ -189,10 +191,10 @@ _NEXT_STEP = {Then.FIFTH: Step.FIFTH, Then.SIXTH: Step.SIXTH}
 
 
 def _merge(reactions: list[Reaction]) -> tuple[Reaction, ...]:
-    """Drop what is said twice: the same reaction under more policies, or under both of two alternatives."""
+    """Drop what is said twice: the same under more policies or under both of two alternatives, one RST by two names."""
     found: dict[object, list[Reaction]] = {}
     for reaction in reactions:
-        key = (reaction.reply, reaction.segments, reaction.next, reaction.signals)
+        key = (reaction.segments, reaction.next, reaction.signals)
         found.setdefault(key, []).append(reaction)
     return tuple(reaction for same in found.values() for reaction in _minimal(same))
 

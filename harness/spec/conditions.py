@@ -1,4 +1,4 @@
-"""Conditions on a connection and an arriving segment: values that print as the RFC writes them, and that can be altered.
+"""Conditions on a connection and an arriving segment: values that print as the RFC writes them.
 
 ``(SND_UNA < SEG_ACK) & (SEG_ACK <= SND_NXT)`` is an object. It is asked with `holds`, prints as
 ``SND.UNA < SEG.ACK and SEG.ACK =< SND.NXT``, and lists with `variants` the small mistakes one could make in writing it,
