@@ -22,7 +22,8 @@ class Engine:
         key = (spec.text, timers)
         if key not in self._rigs:
             target = open_target(spec, self._settings, timers=timers)
-            self._rigs[key] = Rig(target, guarded=not timers and self._settings.observer != "ss")
+            guarded = not timers and self._settings.observer != "ss"
+            self._rigs[key] = Rig(target, guarded=guarded, time_scale=self._settings.time_scale)
         return self._rigs[key]
 
     def running(self) -> list[Rig]:

@@ -75,7 +75,7 @@ def _headline(record: dict[str, Any], judgement: Judgement, facts: str) -> list[
     verb = "send" if finding.expected[:1] == "<" or finding.expected == "nothing" else "show"
     subject = "be" if finding.expected.startswith("state ") else verb
     due = finding.expected.removeprefix("state ")
-    what = f"the target {finding.level} send nothing" if due == "nothing" else f"the target {finding.level} {subject} {due}"
+    what = f"the target {finding.level} {'send nothing' if due == 'nothing' else f'{subject} {due}'}"
     return [f"  {what:<66} {', '.join(finding.cites)} · {facts}", f"    {_but(finding)}   [{finding.code}]"]
 
 

@@ -22,11 +22,12 @@ _T = TypeVar("_T")
 
 
 class Rig:
-    """Runs conversations on one target, one at a time. `guarded` switches the timing guard."""
+    """Runs conversations on one target. `guarded` switches the timing guard; `time_scale` stretches upper bounds."""
 
-    def __init__(self, target: Target, *, guarded: bool = True) -> None:
+    def __init__(self, target: Target, *, guarded: bool = True, time_scale: float = 1.0) -> None:
         self.target = target
         self.guarded = guarded
+        self.time_scale = time_scale
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}

@@ -1,17 +1,17 @@
 """The state machine of RFC 9293 as a flat table: figure 5 and every event of §3.10.
 
-Everything that changes the state of a connection is an event, and there are three sorts of them (§3.10): the application
-calls, a segment arrives, time runs out. A connection is in one of eleven states; SYN-RECEIVED counts twice, because it
-must remember whether it came from LISTEN or from SYN-SENT (MUST-11): a reset leads back to LISTEN from the one and ends
-the other. CLOSED is fictional, it says that there is no connection.
+Everything that changes the state of a connection is an event, and there are three sorts of them (§3.10): the
+application calls, a segment arrives, time runs out. A connection is in one of eleven states; SYN-RECEIVED counts twice,
+because it must remember whether it came from LISTEN or from SYN-SENT (MUST-11): a reset leads back to LISTEN from the
+one and ends the other. CLOSED is fictional, it says that there is no connection.
 
-A row says what one event does in one or more places: what is sent, where the connection goes, what the application hears.
-If an event has two outcomes, each has its condition in `when`. What is in no row stands in `IMPOSSIBLE` with the reason.
-`problems` proves that nothing is missing, doubled or out of reach.
+A row says what one event does in one or more places: what is sent, where the connection goes, what the application
+hears. If an event has two outcomes, each has its condition in `when`. What is in no row stands in `IMPOSSIBLE` with the
+reason. `problems` proves that nothing is missing, doubled or out of reach.
 
 Arrivals are the ordinary stimuli of figure 5: one segment each, in its place and with a good acknowledgment. What other
-segments do, at other places of the windows, is told by `harness.spec.arrivals`; where both speak, they agree. Stacks are
-taken to follow RFC 5961 and figure 7. After the peer's FIN "rcv FIN" is the repetition of that FIN.
+segments do, at other places of the windows, is told by `harness.spec.arrivals`; where both speak, they agree. Stacks
+are taken to follow RFC 5961 and figure 7. After the peer's FIN "rcv FIN" is the repetition of that FIN.
 
 CLOSE is the RFC's: "I have no more to send", while receiving goes on. On BSD sockets that is ``shutdown(SHUT_WR)``;
 ``close()`` gives up receiving too (MAY-1) and is another walk from FIN-WAIT-1 on.
@@ -110,6 +110,8 @@ class Row:
     cites: tuple[str, ...]
     when: str = ""
     level: Level = Level.MUST
+    #: The figure of RFC 9293 that draws it; those of figure 5 are all of its edges.
+    figure: int | None = None
 
 
 OK = ("ok",)
@@ -133,7 +135,6 @@ _AFTER_OUR_CLOSE = (_P.FIN_WAIT_1, _P.FIN_WAIT_2, _P.CLOSING, _P.LAST_ACK, _P.TI
 _ENDING = (_P.CLOSING, _P.LAST_ACK, _P.TIME_WAIT)
 _AFTER_PEERS_FIN = (_P.CLOSE_WAIT, *_ENDING)
 
-_FIGURE_5 = "RFC 9293 §3.3.2 figure 5"
 _OPEN = "RFC 9293 §3.10.1"
 _SEND = "RFC 9293 §3.10.2"
 _RECEIVE = "RFC 9293 §3.10.3"
@@ -147,16 +148,16 @@ _E = Event
 _S = Sends
 
 CALL_ROWS = (
-    Row((_P.CLOSED,), _E.OPEN_PASSIVE, _S.NOTHING, _P.LISTEN, OK, (_OPEN, _FIGURE_5)),
-    Row((_P.LISTEN,), _E.OPEN_PASSIVE, _S.NOTHING, None, NO_REMOTE + EXISTS, (_OPEN, "RFC 9293 §3.9.1.1 (MUST-41)")),
-    Row((_P.CLOSED,), _E.OPEN_ACTIVE, _S.SYN, _P.SYN_SENT, OK, (_OPEN, _FIGURE_5), "remote socket given"),
+    Row((_P.CLOSED,), _E.OPEN_PASSIVE, _S.NOTHING, _P.LISTEN, OK, (_OPEN,), figure=5),
+    Row((_P.LISTEN,), _E.OPEN_PASSIVE, _S.NOTHING, None, NO_REMOTE + EXISTS, (_OPEN, "MUST-41")),
+    Row((_P.CLOSED,), _E.OPEN_ACTIVE, _S.SYN, _P.SYN_SENT, OK, (_OPEN,), "remote socket given", figure=5),
     Row((_P.CLOSED,), _E.OPEN_ACTIVE, _S.NOTHING, None, NO_REMOTE, (_OPEN,), "no remote socket"),
     Row((_P.LISTEN,), _E.OPEN_ACTIVE, _S.SYN, _P.SYN_SENT, OK, (_OPEN,), "remote socket given"),
     Row((_P.LISTEN,), _E.OPEN_ACTIVE, _S.NOTHING, None, NO_REMOTE, (_OPEN,), "no remote socket"),
     Row(_ALL[2:], _E.OPEN_PASSIVE, _S.NOTHING, None, EXISTS, (_OPEN,)),
     Row(_ALL[2:], _E.OPEN_ACTIVE, _S.NOTHING, None, EXISTS, (_OPEN,)),
     Row((_P.CLOSED,), _E.SEND, _S.NOTHING, None, NO_CONNECTION, (_SEND,)),
-    Row((_P.LISTEN,), _E.SEND, _S.SYN, _P.SYN_SENT, OK, (_SEND, _FIGURE_5), "remote socket given"),
+    Row((_P.LISTEN,), _E.SEND, _S.SYN, _P.SYN_SENT, OK, (_SEND,), "remote socket given", figure=5),
     Row((_P.LISTEN,), _E.SEND, _S.NOTHING, None, NO_REMOTE, (_SEND,), "no remote socket"),
     Row((_P.SYN_SENT, *_SYN_RECEIVED), _E.SEND, _S.NOTHING, None, QUEUED, (_SEND,)),
     Row((_P.ESTABLISHED, _P.CLOSE_WAIT), _E.SEND, _S.DATA, None, OK, (_SEND,)),
@@ -171,12 +172,12 @@ CALL_ROWS = (
     Row((_P.CLOSE_WAIT,), _E.RECEIVE, _S.NOTHING, None, CONNECTION_CLOSING, (_RECEIVE,), "no data waiting"),
     Row(_ENDING, _E.RECEIVE, _S.NOTHING, None, CONNECTION_CLOSING, (_RECEIVE,)),
     Row((_P.CLOSED,), _E.CLOSE, _S.NOTHING, None, NO_CONNECTION, (_CLOSE,)),
-    Row((_P.LISTEN, _P.SYN_SENT), _E.CLOSE, _S.NOTHING, _P.CLOSED, OK, (_CLOSE, _FIGURE_5)),
-    Row(_SYN_RECEIVED, _E.CLOSE, _S.FIN, _P.FIN_WAIT_1, OK, (_CLOSE, _FIGURE_5), "nothing to send"),
+    Row((_P.LISTEN, _P.SYN_SENT), _E.CLOSE, _S.NOTHING, _P.CLOSED, OK, (_CLOSE,), figure=5),
+    Row(_SYN_RECEIVED, _E.CLOSE, _S.FIN, _P.FIN_WAIT_1, OK, (_CLOSE,), "nothing to send", figure=5),
     Row(_SYN_RECEIVED, _E.CLOSE, _S.NOTHING, None, QUEUED, (_CLOSE,), "data to send"),
-    Row((_P.ESTABLISHED,), _E.CLOSE, _S.FIN, _P.FIN_WAIT_1, OK, (_CLOSE, _FIGURE_5)),
+    Row((_P.ESTABLISHED,), _E.CLOSE, _S.FIN, _P.FIN_WAIT_1, OK, (_CLOSE,), figure=5),
     Row((_P.FIN_WAIT_1, _P.FIN_WAIT_2), _E.CLOSE, _S.NOTHING, None, CONNECTION_CLOSING + OK, (_CLOSE,)),
-    Row((_P.CLOSE_WAIT,), _E.CLOSE, _S.FIN, _P.LAST_ACK, OK, (_CLOSE, _FIGURE_5)),
+    Row((_P.CLOSE_WAIT,), _E.CLOSE, _S.FIN, _P.LAST_ACK, OK, (_CLOSE,), figure=5),
     Row(_ENDING, _E.CLOSE, _S.NOTHING, None, CONNECTION_CLOSING, (_CLOSE,)),
     Row((_P.CLOSED,), _E.ABORT, _S.NOTHING, None, NO_CONNECTION, (_ABORT,)),
     Row((_P.LISTEN, _P.SYN_SENT), _E.ABORT, _S.NOTHING, _P.CLOSED, OK, (_ABORT,)),
@@ -187,7 +188,7 @@ CALL_ROWS = (
         _S.RST,
         _P.TIME_WAIT,
         OK,
-        ("RFC 9293 §3.5.2", "RFC 9293 §3.3.2 note 3"),
+        ("RFC 9293 §3.5.2", "RFC 9293 §3.3.2"),
         "the resetting side waits",  # the register's "abort-time-wait"
         Level.SHOULD,
     ),
@@ -203,37 +204,56 @@ ARRIVAL_ROWS = (
         for event in (_E.RCV_SYN_ACK, _E.RCV_ACK_OF_SYN, _E.RCV_FIN, _E.RCV_ACK_OF_FIN, _E.RCV_FIN_ACK_OF_FIN)
     ),
     Row((_P.CLOSED,), _E.RCV_RST, _S.NOTHING, None, (), ("RFC 9293 §3.10.7.1",)),
-    Row((_P.LISTEN,), _E.RCV_SYN, _S.SYN_ACK, _P.SYN_RECEIVED_PASSIVE, (), ("RFC 9293 §3.10.7.2 third", _FIGURE_5)),
+    Row((_P.LISTEN,), _E.RCV_SYN, _S.SYN_ACK, _P.SYN_RECEIVED_PASSIVE, (), ("RFC 9293 §3.10.7.2 third",), figure=5),
     *(
         Row((_P.LISTEN,), event, _S.RST_SEG_ACK, None, (), ("RFC 9293 §3.10.7.2 second",))
         for event in (_E.RCV_SYN_ACK, _E.RCV_ACK_OF_SYN, _E.RCV_FIN, _E.RCV_ACK_OF_FIN, _E.RCV_FIN_ACK_OF_FIN)
     ),
     Row((_P.LISTEN,), _E.RCV_RST, _S.NOTHING, None, (), ("RFC 9293 §3.10.7.2 first",)),
-    Row((_P.SYN_SENT,), _E.RCV_SYN, _S.SYN_ACK, _P.SYN_RECEIVED_ACTIVE, (), ("RFC 9293 §3.10.7.3 fourth", _FIGURE_5)),
-    Row((_P.SYN_SENT,), _E.RCV_SYN_ACK, _S.ACK, _P.ESTABLISHED, (), ("RFC 9293 §3.10.7.3 fourth", _FIGURE_5)),
+    Row((_P.SYN_SENT,), _E.RCV_SYN, _S.SYN_ACK, _P.SYN_RECEIVED_ACTIVE, (), ("RFC 9293 §3.10.7.3 fourth",), figure=5),
+    Row((_P.SYN_SENT,), _E.RCV_SYN_ACK, _S.ACK, _P.ESTABLISHED, (), ("RFC 9293 §3.10.7.3 fourth",), figure=5),
     Row((_P.SYN_SENT,), _E.RCV_ACK_OF_SYN, _S.NOTHING, None, (), ("RFC 9293 §3.10.7.3 fifth",)),
     Row((_P.SYN_SENT,), _E.RCV_FIN, _S.NOTHING, None, (), ("RFC 9293 §3.10.7.3 fifth",)),
     Row((_P.SYN_SENT,), _E.RCV_RST, _S.NOTHING, _P.CLOSED, RESET, ("RFC 9293 §3.10.7.3 second",)),
     Row((_P.SYN_RECEIVED_PASSIVE,), _E.RCV_SYN, _S.NOTHING, _P.LISTEN, (), (_OTHER + " fourth",)),
     Row((_P.SYN_RECEIVED_ACTIVE,), _E.RCV_SYN, _S.ACK, None, (), (_OTHER + " fourth", "RFC 5961 §4.2")),
     Row((_P.SYN_RECEIVED_PASSIVE,), _E.RCV_SYN_ACK, _S.ACK, None, (), (_OTHER + " first",)),
-    Row((_P.SYN_RECEIVED_ACTIVE,), _E.RCV_SYN_ACK, _S.NOTHING, _P.ESTABLISHED, (), ("RFC 9293 §3.5 figure 7",)),
-    Row(_SYN_RECEIVED, _E.RCV_ACK_OF_SYN, _S.NOTHING, _P.ESTABLISHED, (), (_OTHER + " fifth", _FIGURE_5)),
+    Row(
+        (_P.SYN_RECEIVED_ACTIVE,),
+        _E.RCV_SYN_ACK,
+        _S.NOTHING,
+        _P.ESTABLISHED,
+        (),
+        ("RFC 9293 §3.5", "MUST-10"),
+        figure=7,
+    ),
+    Row(_SYN_RECEIVED, _E.RCV_ACK_OF_SYN, _S.NOTHING, _P.ESTABLISHED, (), (_OTHER + " fifth",), figure=5),
     Row(_SYN_RECEIVED, _E.RCV_FIN, _S.ACK, _P.CLOSE_WAIT, EOF, (_OTHER + " fifth", _OTHER + " eighth")),
-    Row((_P.SYN_RECEIVED_PASSIVE,), _E.RCV_RST, _S.NOTHING, _P.LISTEN, (), (_OTHER + " second", _FIGURE_5)),
+    Row((_P.SYN_RECEIVED_PASSIVE,), _E.RCV_RST, _S.NOTHING, _P.LISTEN, (), (_OTHER + " second",), figure=5),
     Row((_P.SYN_RECEIVED_ACTIVE,), _E.RCV_RST, _S.NOTHING, _P.CLOSED, REFUSED, (_OTHER + " second",)),
     Row(_SYNCHRONIZED, _E.RCV_SYN, _S.ACK, None, (), (_OTHER + " fourth", "RFC 5961 §4.2")),
     Row(_SYNCHRONIZED, _E.RCV_SYN_ACK, _S.ACK, None, (), (_OTHER + " fourth", "RFC 5961 §4.2")),
     Row(_SYNCHRONIZED, _E.RCV_ACK_OF_SYN, _S.NOTHING, None, (), (_OTHER + " fifth",)),
-    Row((_P.ESTABLISHED,), _E.RCV_FIN, _S.ACK, _P.CLOSE_WAIT, EOF, (_OTHER + " eighth", _FIGURE_5)),
-    Row((_P.FIN_WAIT_1,), _E.RCV_FIN, _S.ACK, _P.CLOSING, EOF, (_OTHER + " eighth", _FIGURE_5)),
-    Row((_P.FIN_WAIT_2,), _E.RCV_FIN, _S.ACK, _P.TIME_WAIT, EOF, (_OTHER + " eighth", _FIGURE_5)),
+    Row((_P.ESTABLISHED,), _E.RCV_FIN, _S.ACK, _P.CLOSE_WAIT, EOF, (_OTHER + " eighth",), figure=5),
+    Row((_P.FIN_WAIT_1,), _E.RCV_FIN, _S.ACK, _P.CLOSING, EOF, (_OTHER + " eighth",), figure=5),
+    Row((_P.FIN_WAIT_2,), _E.RCV_FIN, _S.ACK, _P.TIME_WAIT, EOF, (_OTHER + " eighth",), figure=5),
     Row(_AFTER_PEERS_FIN, _E.RCV_FIN, _S.ACK, None, (), (_OTHER + " first",)),
-    Row((_P.FIN_WAIT_1,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.FIN_WAIT_2, (), (_OTHER + " fifth", _FIGURE_5)),
-    Row((_P.CLOSING,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.TIME_WAIT, (), (_OTHER + " fifth", _FIGURE_5)),
-    Row((_P.LAST_ACK,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.CLOSED, (), (_OTHER + " fifth", _FIGURE_5)),
+    Row((_P.FIN_WAIT_1,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.FIN_WAIT_2, (), (_OTHER + " fifth",), figure=5),
+    Row((_P.CLOSING,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.TIME_WAIT, (), (_OTHER + " fifth",), figure=5),
+    Row((_P.LAST_ACK,), _E.RCV_ACK_OF_FIN, _S.NOTHING, _P.CLOSED, (), (_OTHER + " fifth",), figure=5),
     Row((_P.FIN_WAIT_2, _P.TIME_WAIT), _E.RCV_ACK_OF_FIN, _S.NOTHING, None, (), (_OTHER + " fifth",)),
-    Row((_P.FIN_WAIT_1,), _E.RCV_FIN_ACK_OF_FIN, _S.ACK, _P.TIME_WAIT, EOF, ("RFC 9293 §3.3.2 note 2",)),
+    Row(
+        (_P.FIN_WAIT_1,),
+        _E.RCV_FIN_ACK_OF_FIN,
+        _S.ACK,
+        _P.TIME_WAIT,
+        EOF,
+        (
+            "RFC 9293 §3.3.2",
+            _OTHER + " fifth",
+            _OTHER + " eighth",
+        ),
+    ),
     Row((_P.FIN_WAIT_2,), _E.RCV_FIN_ACK_OF_FIN, _S.ACK, _P.TIME_WAIT, EOF, (_OTHER + " eighth",)),
     Row(_ENDING, _E.RCV_FIN_ACK_OF_FIN, _S.ACK, None, (), (_OTHER + " first",)),
     Row(_SYNCHRONIZED[:4], _E.RCV_RST, _S.NOTHING, _P.CLOSED, RESET, (_OTHER + " second",)),
@@ -252,7 +272,7 @@ TIMEOUT_ROWS = (
         (),
         (_TIMEOUT,),
     ),
-    Row((_P.TIME_WAIT,), _E.TIME_WAIT_TIMEOUT, _S.NOTHING, _P.CLOSED, (), (_TIMEOUT, _FIGURE_5)),
+    Row((_P.TIME_WAIT,), _E.TIME_WAIT_TIMEOUT, _S.NOTHING, _P.CLOSED, (), (_TIMEOUT,), figure=5),
 )
 
 TABLE: tuple[Row, ...] = (*CALL_ROWS, *ARRIVAL_ROWS, *TIMEOUT_ROWS)

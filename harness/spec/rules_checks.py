@@ -81,7 +81,7 @@ SECOND_RULES = (
         _IN_SYN_RECEIVED,
         RST_ON & PASSIVE & LISTENER_OPEN,
         (Branch(next=LISTEN),),
-        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.5 (MUST-11)"),
+        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.5", "MUST-11"),
         "The listener never heard of the attempt and goes on waiting.",
         ("return-to-listen",),
     ),
@@ -101,7 +101,7 @@ SECOND_RULES = (
         _IN_SYN_RECEIVED,
         RST_ON,
         (Branch(next=CLOSED, signals=(Signal.REFUSED,)),),
-        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.5 (MUST-11)"),
+        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.5", "MUST-11"),
         "Whoever opened actively asked for this connection and is told that it was refused.",
     ),
     Rule(
@@ -110,7 +110,7 @@ SECOND_RULES = (
         frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT}),
         RST_ON,
         (Branch(next=CLOSED, signals=(Signal.RESET,)),),
-        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.6 (MUST-12)"),
+        (_SECOND, "RFC 9293 §3.5.3", "RFC 9293 §3.6", "MUST-12"),
         "The peer has given up the connection, and the application must know that it was not closed in order.",
     ),
     Rule(

@@ -98,7 +98,7 @@ SYN_SENT_RULES = (
         _IN_SYN_SENT,
         ACK_ON & ~ACK_IS_NEW,
         (Branch(Reply.RST_SEG_ACK),),
-        ("RFC 9293 §3.10.7.3 first", "RFC 9293 §3.5.2 group 2", "RFC 9293 §3.5 figure 8"),
+        ("RFC 9293 §3.10.7.3 first", "RFC 9293 §3.5.2 group 2", "RFC 9293 §3.5"),
         "An acknowledgment of something else than our SYN shows a half-open or an old connection at the other end.",
     ),
     Rule(
@@ -149,7 +149,7 @@ SYN_SENT_RULES = (
         _IN_SYN_SENT,
         SYN_ON & ACK_ON,
         (Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE),),
-        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5 figure 6"),
+        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5"),
         "Both SYNs are now known to both ends, and the peer must hear so.",
     ),
     Rule(
@@ -158,7 +158,7 @@ SYN_SENT_RULES = (
         _IN_SYN_SENT,
         SYN_ON,
         (Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE),),
-        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5 figure 7", "RFC 9293 §3.5 (MUST-10)"),
+        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5", "RFC 9293 §3.5", "MUST-10"),
         "The SYNs have crossed: a simultaneous open; text or FIN wait until ours is acknowledged.",
     ),
     Rule(

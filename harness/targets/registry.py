@@ -13,6 +13,7 @@ class Settings:
 
     sysctls: Mapping[str, str] = field(default_factory=dict)
     observer: str = "sockdiag"
+    time_scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

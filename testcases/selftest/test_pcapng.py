@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from scapy.utils import RawPcapNgReader
 
-from harness.wire.pcapng import LINKTYPE_ETHERNET, LINKTYPE_RAW, PcapngWriter
+from harness.trace.pcapng import LINKTYPE_ETHERNET, LINKTYPE_RAW, PcapngWriter
 
 #: After 2**32 ns and with nine different digits at the end, so that neither half nor resolution can go wrong unseen.
 TIME = 1_700_000_000_123_456_789

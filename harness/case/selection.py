@@ -1,0 +1,107 @@
+"""What a collected case is called, and which cases a command line selects. No pytest in here."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.case.marks import CaseMeta
+from harness.case.walks import Walk
+from harness.expectations.deviations import Deviation
+from harness.spec.citations import Selector
+from harness.targets.registry import TargetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A case bound to a target, an IP version and one of its rows."""
+
+    spec: TargetSpec
+    version: int
+    row: str
+    route: Walk
+
+    @property
+    def suffix(self) -> str:
+        """What this binding adds to the end of a pytest id."""
+        return f"{self.spec.text}-ipv{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A collected case. `case_id` does not depend on target, IP version or working directory."""
+
+    case_id: str
+    binding: Binding
+    meta: CaseMeta
+    summary: str = ""
+    origin: str = ""
+
+    @property
+    def group(self) -> str:
+        """The folder of the case: its topic."""
+        return self.case_id.partition("/")[0]
+
+    def reproduce(self) -> str:
+        """Return the command that runs exactly this."""
+        timers = f" --timers {self.meta.timer_s:g}" if self.meta.timer_s is not None else ""
+        return (
+            f"tcpspec run --target {self.binding.spec.text} --ip {self.binding.version}{timers} --case '{self.case_id}'"
+        )
+
+
+def case_id(path: Path, function: str, row: str) -> str:
+    """Return ``group/name[row]`` for a test function in a file; the group is the file's folder."""
+    name = function.removeprefix("test_").replace("_", "-")
+    return f"{path.parent.name.replace('_', '-')}/{name}" + (f"[{row}]" if row else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What the options select. `cases` are ids or patterns, empty for all; `timers_s` the longest timer case to run."""
+
+    cases: tuple[str, ...] = ()
+    sections: tuple[Selector, ...] = ()
+    timers_s: float = 0.0
+
+    def takes(self, case: Case) -> bool:
+        """Tell whether the case is to run."""
+        if case.meta.timer_s is not None and case.meta.timer_s > self.timers_s:
+            return False
+        if self.cases and not any(matches(pattern, case.case_id) for pattern in self.cases):
+            return False
+        if not self.sections:
+            return True
+        citations = case.meta.citations()
+        return any(citation.within(*selector) for selector in self.sections for citation in citations)
+
+    def unknown(self, cases: Iterable[Case]) -> str:
+        """Return what to say about a pattern that no case has, "" if each has one."""
+        ids = sorted({case.case_id for case in cases})
+        for pattern in self.cases:
+            if not any(matches(pattern, known) for known in ids):
+                names = [known.partition("/")[2] for known in ids]
+                near = difflib.get_close_matches(pattern.partition("/")[2] or pattern, names, 3, 0.5)
+                hint = "; did you mean " + ", ".join(near) + "?" if near else "; `tcpspec list` prints them"
+                return f"there is no case {pattern!r}{hint}"
+        return ""
+
+
+def matches(pattern: str, known: str) -> bool:
+    """Tell whether a pattern names a case: its id, its name without the group or without the row, or with ``*``."""
+    plain = known.partition("[")[0]
+    if pattern in (known, plain, plain.partition("/")[2], known.partition("/")[2]):
+        return True
+    return fnmatch.fnmatchcase(known, pattern.replace("[", "[[]")) or known.startswith(pattern.rstrip("/") + "/")
+
+
+def idle_deviations(deviations: Sequence[Deviation], cases: Sequence[Case]) -> list[Deviation]:
+    """Return the entries whose pattern matches no case of the whole collection: leftovers or typing errors."""
+    ids = {case.case_id for case in cases}
+    return [deviation for deviation in deviations if not any(deviation.names(known) for known in ids)]
+
+
+def in_order(cases: Sequence[Case | None]) -> list[int]:
+    """Return the indices of a collection in running order: sanity first, and sanity last."""
+    return sorted(range(len(cases)), key=lambda at: case.meta.order if (case := cases[at]) else 0)

@@ -1,0 +1,92 @@
+"""The matrix at the end of a run: topics × targets, and in each field how many cases came to which verdict."""
+
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: The verdicts in the order of the matrix: name in the results, column title, style.
+VERDICTS = (
+    ("conforms", "conforms", "green"),
+    ("violates", "violates", "bold red"),
+    ("deviates", "deviates", "yellow"),
+    ("known deviation", "known", "cyan"),
+    ("gone deviation", "gone", "bold red"),
+    ("unobserved", "unobserved", "magenta"),
+    ("not applicable", "n/a", "dim"),
+    ("inconclusive", "inconclusive", "bold red"),
+    ("harness error", "error", "bold red"),
+)
+#: Verdicts that have a column only where they occur.
+_ALWAYS = frozenset({"conforms", "violates"})
+
+
+@dataclass(slots=True)
+class Matrix:
+    """Counts verdicts per topic and target."""
+
+    counts: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Count one case."""
+        key = (str(record["target"]), str(record["id"]).partition("/")[0])
+        self.counts.setdefault(key, Counter())[record["verdict"]] += 1
+        if record["verdict"] not in ("conforms",):
+            self.records.append(record)
+
+    def render(self, *, width: int = 100, colour: bool = False) -> str:
+        """Return the matrix as text, with ANSI colours where wanted."""
+        console = Console(file=io.StringIO(), width=width, force_terminal=colour, no_color=not colour, highlight=False)
+        for target in dict.fromkeys(name for name, _group in self.counts):
+            self._print_target(console, target)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    def _print_target(self, console: Console, target: str) -> None:
+        rows = {group: count for (name, group), count in self.counts.items() if name == target}
+        total: Counter[str] = sum(rows.values(), Counter())
+        shown = [entry for entry in VERDICTS if entry[0] in _ALWAYS or total[entry[0]]]
+        table = Table(title=self._title(target), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        table.add_column("topic")
+        for _verdict, title, style in shown:
+            table.add_column(title, justify="right", header_style=style)
+        for group in sorted(rows):
+            table.add_row(group, *(_cell(rows[group][verdict], style) for verdict, _title, style in shown))
+        table.add_section()
+        table.add_row("all", *(_cell(total[verdict], style) for verdict, _title, style in shown), style="bold")
+        console.print(table)
+        self._print_known(console, target)
+
+    def _title(self, target: str) -> str:
+        facts = self.facts.get(target)
+        return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
+
+    def _print_known(self, console: Console, target: str) -> None:
+        """Say once per reason what is declared, and why what is not applicable or unobserved is so."""
+        for verdict, title in (
+            ("known deviation", "known deviations, each as declared"),
+            ("deviates", "deviates from a SHOULD"),
+            ("unobserved", "unobserved"),
+            ("not applicable", "not applicable"),
+        ):
+            reasons: dict[str, set[str]] = {}
+            for record in self.records:
+                if record["target"] == target and record["verdict"] == verdict:
+                    reasons.setdefault(record.get("reason", ""), set()).add(record["id"])
+            if not reasons:
+                continue
+            console.print(Text(f"{title}:", style="bold"))
+            for reason, ids in reasons.items():
+                names = sorted(ids)
+                more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+                console.print(Text(f"  {names[0]}{more}: {reason}"))
+
+
+def _cell(count: int, style: str) -> Text:
+    return Text(str(count), style=style) if count else Text("·", style="dim")
