@@ -3,10 +3,12 @@
 Reports of a batch are held back until its late sweep, which may still find a segment that a case must answer for.
 """
 
+import contextlib
+import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -208,8 +210,7 @@ class CasePlugin:
             raise pytest.UsageError(f"target {spec.text}: {error}") from None
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
-        bundled = deviations.bundled("linux") if any(spec.kind == "linux" for spec in self.options.specs) else ()
-        for entry in idle_deviations((*self.options.extra, *bundled), found):
+        for entry in idle_deviations((*self.options.extra, *deviations.all_bundled()), found):
             raise pytest.UsageError(f"{entry.origin}: no case is called {entry.case!r}; remove or correct the entry")
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -331,9 +332,24 @@ class CasePlugin:
             self._settle(entry)
             hook = entry.item.ihook
             hook.pytest_runtest_logstart(nodeid=entry.item.nodeid, location=entry.item.location)
-            for report in entry.reports:
-                hook.pytest_runtest_logreport(report=report)
+            with self._as_current(entry.item):
+                for report in entry.reports:
+                    hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=entry.item.nodeid, location=entry.item.location)
+
+    @contextlib.contextmanager
+    def _as_current(self, item: pytest.Item) -> Iterator[None]:
+        """Let an xdist worker send reports of an earlier item: it insists that they are the current item's."""
+        interactor = next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "item_index")), None)
+        if interactor is None:
+            yield
+            return
+        current = interactor.item_index
+        interactor.item_index = item.session.items.index(item)
+        try:
+            yield
+        finally:
+            interactor.item_index = current
 
     def _settle(self, held: Held) -> None:
         """Turn the outcome of a case into its verdict and write it into its reports."""
@@ -362,7 +378,8 @@ class CasePlugin:
         if name not in self.announced:
             self.announced.add(name)
             record["facts"] = target.facts.as_dict()
-        report.tcpspec = record  # type: ignore[attr-defined]
+        # As text: xdist carries plain built-in types only.
+        report.tcpspec = json.dumps(record)  # type: ignore[attr-defined]
         report.user_properties += [("tcpspec_case", case.case_id), ("tcpspec_verdict", str(judgement.verdict))]
         if judgement.finding is not None:
             report.user_properties.append(("tcpspec_code", str(judgement.finding.code)))
@@ -378,9 +395,10 @@ class CasePlugin:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the verdict and write its line (not in a worker: the controller sees all reports)."""
-        record = getattr(report, "tcpspec", None)
-        if record is None or self.is_worker:
+        text = getattr(report, "tcpspec", None)
+        if text is None or self.is_worker:
             return
+        record = json.loads(text)
         facts = record.pop("facts", None)
         tally = self.tally
         if facts is not None and facts["name"] not in tally.known_targets:

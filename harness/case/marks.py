@@ -1,5 +1,6 @@
 """Decorators that say what a case is about. They only write down; the runner reads."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -106,12 +107,17 @@ def only_ip(version: int) -> Callable[[_F], _F]:
     return mark
 
 
-def timer(*, seconds: float) -> Callable[[_F], _F]:
+def timer(*, seconds: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Mark a generator that yields its waits; `seconds` is how long it takes in real time, at most."""
 
-    def mark(function: _F) -> _F:
-        _meta(function).timer_s = seconds
-        return function
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        # pytest refuses generator functions as tests, so it gets a plain function that returns the generator.
+        @functools.wraps(function)
+        def start(*arguments: Any, **named: Any) -> Any:
+            return function(*arguments, **named)
+
+        _meta(start).timer_s = seconds
+        return start
 
     return mark
 

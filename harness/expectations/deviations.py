@@ -86,9 +86,15 @@ def load(path: Path) -> tuple[Deviation, ...]:
 
 
 def bundled(implementation: str) -> tuple[Deviation, ...]:
-    """Return the deviations that come with the tool for an implementation such as ``Linux``; none if there are none."""
-    path = Path(__file__).with_name(f"{implementation.lower()}.toml")
-    return load(path) if path.exists() else ()
+    """Return the deviations that come with the tool for an implementation such as ``Linux``: one file per topic."""
+    folder = Path(__file__).with_name(implementation.lower())
+    return tuple(entry for path in sorted(folder.glob("*.toml")) for entry in load(path))
+
+
+def all_bundled() -> tuple[Deviation, ...]:
+    """Return the deviations of all implementations that the tool knows."""
+    folders = sorted(path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name[0] != "_")
+    return tuple(entry for name in folders for entry in bundled(name))
 
 
 def _entry(entry: dict[str, Any], origin: str) -> Deviation:

@@ -67,7 +67,7 @@ FIRST_RULES = (
             ),
             Branch(then=Then.GO_ON, policies=(Policy.LITERAL_SEQUENCE,)),
         ),
-        ("RFC 9293 §3.5", "RFC 9293 §3.5", "MUST-10", "RFC 9293 §A.2"),
+        ("RFC 9293 §3.5", "MUST-10", "RFC 9293 §A.2"),
         "In a simultaneous open the peer's SYN+ACK repeats a SYN already counted, and its ACK must still be heard.",
         ("crossing-syn-ack",),
     ),

@@ -158,7 +158,7 @@ SYN_SENT_RULES = (
         _IN_SYN_SENT,
         SYN_ON,
         (Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE),),
-        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5", "RFC 9293 §3.5", "MUST-10"),
+        ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5", "MUST-10"),
         "The SYNs have crossed: a simultaneous open; text or FIN wait until ours is acknowledged.",
     ),
     Rule(

@@ -20,6 +20,8 @@ from harness.wire.link import Arrival, LostFence, PacketLink
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
 #: never repeated in between. Orphaned sockets are destroyed at the end, so it costs no time there.
 QUICK_RTO_MIN_MS = 60_000
+#: linux/rtnetlink.h. The kernel heeds a route's rto_min only where the metric is locked (tcp_rto_min()).
+RTAX_RTO_MIN = 13
 CALIBRATION_PROBES = 300
 #: SYN and SYN,ACK have a fixed initial time-out (RFC 6298 §2.1); a little less, for the kernel's timer granularity.
 INITIAL_RTO_GUARD_S = 0.9
@@ -228,5 +230,5 @@ def _config(*, timers: bool, sysctls: Mapping[str, str]) -> PodConfig:
         pins={name: value for name, value in pinned.items() if name not in overrides},
         overrides=overrides,
         record=tuple(dict.fromkeys((*pinned, *pins.RECORDED, *overrides))),
-        metrics={} if timers else {"quickack": 1, "rto_min": QUICK_RTO_MIN_MS},
+        metrics={} if timers else {"quickack": 1, "rto_min": QUICK_RTO_MIN_MS, "lock": 1 << RTAX_RTO_MIN},
     )

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.trace.events import Event, Kind, Mark
 
-LEFT = 24
-MIDDLE = 42
+LEFT = 22
+MIDDLE = 38
 
 
 def render(events: Sequence[Event], *, peer_states: bool = False, start_ns: int | None = None) -> str:
