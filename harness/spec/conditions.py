@@ -24,7 +24,7 @@ class Condition:
 
     def variants(self) -> Iterator[Variant]:
         """Yield (what was altered, altered condition); first of all the opposite."""
-        yield f"not ({self})", Not(self)
+        yield f"{self} → not so", Not(self)
 
     def __and__(self, other: "Condition") -> "All":
         return All((self, other))
@@ -84,7 +84,7 @@ class Compare(Condition):
         yield from super().variants()
         for octets in (1, -1):
             shifted = replace(self, shift=self.shift + octets)
-            yield str(shifted), shifted
+            yield f"{self} → {shifted}", shifted
 
     def __str__(self) -> str:
         shift = f"{self.shift:+d}" if self.shift else ""
@@ -101,12 +101,12 @@ class Not(Condition):
         return not self.part.holds(connection, segment)
 
     def variants(self) -> Iterator[Variant]:
-        yield str(self.part), self.part
+        yield f"{self} → {self.part}", self.part
         for text, part in list(self.part.variants())[1:]:
-            yield f"not ({text})", Not(part)
+            yield text, Not(part)
 
     def __str__(self) -> str:
-        return f"not ({self.part})"
+        return f"no {self.part}" if isinstance(self.part, Fact) else f"not ({self.part})"
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,8 @@ class _Group(Condition):
     def variants(self) -> Iterator[Variant]:
         yield from super().variants()
         for index, part in enumerate(self.parts):
-            for _, altered in part.variants():
-                group = replace(self, parts=(*self.parts[:index], altered, *self.parts[index + 1 :]), name="")
-                yield str(group), group
+            for text, altered in part.variants():
+                yield text, replace(self, parts=(*self.parts[:index], altered, *self.parts[index + 1 :]), name="")
 
     def _join(self, word: str) -> str:
         return self.name or word.join(f"({part})" if isinstance(part, Any) else str(part) for part in self.parts)

@@ -4,6 +4,7 @@ A mutation negates a rule's condition, moves one edge of it by an octet, drops a
 or alters what a branch does. Some change nothing that can be seen; `harness.spec.arrivals.allowed` tells which.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from harness.spec.states import CLOSED, ESTABLISHED, State
 class Mutation:
     """One altered table."""
 
-    #: Stable name: the rule's id and what was done to it.
+    #: Stable name: the rule's id and what was done to it; numbered if that can be done at several places.
     id: str
     rule: str
     rules: tuple[Rule, ...]
@@ -26,14 +27,18 @@ class Mutation:
 def mutations(rules: tuple[Rule, ...] = RULES) -> Iterator[Mutation]:
     """Yield every table that differs from `rules` by one mistake, in the order of the rules."""
     for index, rule in enumerate(rules):
-        yield Mutation(f"{rule.id}: dropped", rule.id, rules[:index] + rules[index + 1 :])
+        before, after = rules[:index], rules[index + 1 :]
+        yield Mutation(f"{rule.id}: dropped", rule.id, before + after)
+        seen: Counter[str] = Counter()
         for text, altered in _altered(rule):
-            yield Mutation(f"{rule.id}: {text}", rule.id, (*rules[:index], altered, *rules[index + 1 :]))
+            seen[text] += 1
+            place = f" #{seen[text]}" if seen[text] > 1 else ""
+            yield Mutation(f"{rule.id}: {text}{place}", rule.id, (*before, altered, *after))
 
 
 def _altered(rule: Rule) -> Iterator[tuple[str, Rule]]:
     for text, when in rule.when.variants():
-        yield f"when {text}", replace(rule, when=when)
+        yield text, replace(rule, when=when)
     for index, branch in enumerate(rule.branches):
         before, after = rule.branches[:index], rule.branches[index + 1 :]
         if before or after:
@@ -46,7 +51,8 @@ def _altered_branches(branch: Branch) -> Iterator[tuple[str, Branch]]:
     if branch.then is Then.STOP:
         reply = Reply.ACK if branch.reply in (None, Reply.RST_SEG_ACK, Reply.RST_ACK_ZERO, Reply.RST) else None
         yield f"answers {reply or 'nothing'}", replace(branch, reply=reply)
-        yield "goes on", replace(branch, then=Then.GO_ON)
+        if branch.next is None:
+            yield "goes on", replace(branch, then=Then.GO_ON)
     elif branch != GO_ON:
         yield "stops", replace(branch, then=Then.STOP)
     if branch.then is Then.STOP or branch.next:

@@ -148,7 +148,7 @@ FIRST_RULES = (
         "other/first/retransmitted-fin",
         Step.FIRST,
         _IN_TIME_WAIT,
-        _PLAIN & FIN_ON & ~ACCEPTABLE & SEG_LAST.equals(RCV_NXT_LESS_1),
+        _PLAIN & FIN_ON & SEG_LAST.equals(RCV_NXT_LESS_1),
         (Branch(Reply.ACK, restarts_time_wait=True),),
         (_FIRST, "RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth"),
         "The peer repeats its FIN because our last ACK was lost; TIME-WAIT exists to repeat that ACK.",
