@@ -7,10 +7,10 @@ its next step is an `extra` segment.
 
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.case.expect import Expected, Silence
 from harness.case.peer_record import PeerRecord
@@ -26,6 +26,7 @@ from harness.wire import codec
 if TYPE_CHECKING:
     from harness.case.rig import Rig
 
+_T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
 
 
@@ -235,6 +236,22 @@ class Conversation:
         self.fail(code, due, _seen(code, received.segment), connection=connection, level=level, cites=cites)
         connection.inbox.clear()
         return None
+
+    def judge_state(self, connection: Connection, states: tuple[State, ...], level: Level) -> None:
+        """Hold the last snapshot against the allowed states; without a snapshot it counts as unobserved."""
+        __tracebackhide__ = True
+        snapshot = connection.snapshot
+        if snapshot is None:
+            self.unobserved += 1
+            return
+        listening = snapshot.listening and State.LISTEN in states
+        if not listening and snapshot.state not in states:
+            due = " or ".join(states)
+            self.fail(Code.WRONG_STATE, f"state {due}", connection.state, connection=connection, level=level)
+
+    def invoke(self, action: Callable[[], _T], refused: int, due: _T | None) -> _T:
+        """Make an application's call; raises its OSError. A rehearsal does what is due instead."""
+        return action()
 
     def fail(
         self,

@@ -73,7 +73,8 @@ class TargetSide:
     def accept(self) -> None:
         """Take the established connection from the listener."""
         __tracebackhide__ = True
-        self._connection.app = self._call("accept()", self._listener().accept)
+        listener = self._listener()
+        self._connection.app = self._call("accept()", listener.accept, due=listener)
 
     def accept_must_block(self) -> None:
         """Demand that no connection is ready to be accepted."""
@@ -90,7 +91,8 @@ class TargetSide:
     def send(self, data: bytes, *, flags: int = 0, refused: int = 0) -> None:
         """SEND all of `data`; `refused` is the errno with which it must fail instead."""
         __tracebackhide__ = True
-        taken = self._call(f"send({len(data)} octets)", lambda: self._app().send(data, flags), refused=refused)
+        text = f"send({len(data)} octets)"
+        taken = self._call(text, lambda: self._app().send(data, flags), refused=refused, due=len(data))
         if not refused and taken != len(data):
             self._wrong_answer(f"send() takes {len(data)} octets", f"it takes {taken}")
 
@@ -201,7 +203,7 @@ class TargetSide:
     def must_deliver(self, data: bytes) -> None:
         """Demand that RECEIVE gives exactly these octets now; `EOF` for the end of the stream."""
         __tracebackhide__ = True
-        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096))
+        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096), due=data)
         if got != data:
             self._wrong_answer(f"recv() gives {_data(data)}", f"it gives {_data(got or b'')}")
 
@@ -218,7 +220,7 @@ class TargetSide:
     def must_report_pending(self, code: int) -> None:
         """Demand that the socket's pending error is this errno; 0 for none."""
         __tracebackhide__ = True
-        got = self._call("pending error", self._app().pending_error)
+        got = self._call("pending error", self._app().pending_error, due=code)
         if got != code:
             self._wrong_answer(f"the pending error is {_name(code)}", f"it is {_name(got or 0)}")
 
@@ -231,18 +233,13 @@ class TargetSide:
 
     def _be(self, states: tuple[State, ...], level: Level) -> None:
         __tracebackhide__ = True
-        snapshot = self._connection.snapshot
-        if snapshot is None:
-            self.conversation.unobserved += 1
-            return
-        listening = snapshot.listening and State.LISTEN in states
-        if not listening and snapshot.state not in states:
-            due = " or ".join(states)
-            seen = self._connection.state
-            self.conversation.fail(Code.WRONG_STATE, f"state {due}", seen, connection=self._connection, level=level)
+        self.conversation.judge_state(self._connection, states, level)
 
-    def _call(self, text: str, action: Callable[[], _T], *, refused: int = 0) -> _T | None:
-        """Make a call in a step of its own and hold its outcome against `refused` (0: it must succeed)."""
+    def _call(self, text: str, action: Callable[[], _T], *, refused: int = 0, due: _T | None = None) -> _T | None:
+        """Make a call in a step of its own and hold its outcome against `refused` (0: it must succeed).
+
+        `due` is what it gives where everything is as it should be; only a rehearsal needs to know.
+        """
         __tracebackhide__ = True
         conversation = self.conversation
         conversation.begin_step()
@@ -250,7 +247,7 @@ class TargetSide:
         result: _T | None = None
         code = 0
         try:
-            result = action()
+            result = conversation.invoke(action, refused, due)
         except OSError as error:
             code = error.errno or errno.EIO
         if code:
