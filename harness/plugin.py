@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from harness import hooks
 from harness.case import record as case_records
 from harness.case.conversation import Conversation
 from harness.case.engine import Engine
@@ -116,6 +117,11 @@ class Options:
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation) as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer our own hooks to other plugins."""
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -373,6 +379,9 @@ class CasePlugin:
         self._capture(record, outcome, expected, target.facts.as_dict())
         facts = f"{name} {target.facts.version}"
         story = "" if expected else case_records.explain_failure(record, judgement, outcome, facts)
+        self.config.hook.pytest_tcpspec_verdict(
+            case=case, outcome=outcome, judgement=judgement, record=record, story=story
+        )
         report = _deciding_report(held.reports, judgement)
         _write_verdict(report, judgement, story, expected)
         if name not in self.announced:

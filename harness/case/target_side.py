@@ -256,8 +256,8 @@ class TargetSide:
             event.annotations.append(f"= {_data(result)}")
         conversation.step()
         if code != refused:
-            due = f"{text} fails with {_name(refused)}" if refused else f"{text} succeeds"
-            self._wrong_answer(due, f"it fails with {_name(code)}" if code else f"it gives {_result(result)}")
+            wanted = f"{text} fails with {_name(refused)}" if refused else f"{text} succeeds"
+            self._wrong_answer(wanted, f"it fails with {_name(code)}" if code else f"it gives {_result(result)}")
         return result
 
     def _wrong_answer(self, due: str, got: str) -> None:
