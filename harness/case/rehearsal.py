@@ -5,6 +5,7 @@ A case that decides by what it sees may end a rehearsal early; what was rehearse
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from harness.case.conversation import Connection, Conversation, Received
@@ -80,6 +81,9 @@ class _Stage:
 
     def evidence(self, _tuple4: FourTuple) -> None:
         return None
+
+    def setting(self, _name: str, _value: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def __getattr__(self, _name: str) -> Callable[..., Any]:
         return lambda *_arguments, **_named: _Anything()

@@ -6,21 +6,27 @@ The RFC 2119 words are the verbs, so the level of a rule stands in the source of
 import contextlib
 import errno
 import os
+import socket
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from harness.case.conversation import Connection, Conversation
 from harness.case.expect import Expected, Number, Silence
+from harness.case.peer_side import PeerSide
 from harness.case.violation import Code, Level
-from harness.observe.snapshot import Snapshot
+from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import Segment
 from harness.spec.states import State
-from harness.targets.protocol import AppSocket
+from harness.targets.protocol import Adjustable, AppSocket
 from harness.trace.events import Kind
 
 BACKLOG = 128
+#: IP_RECVERR (linux/in.h) and IPV6_RECVERR (linux/in6.h): level and option. The socket module has no names for them.
+RECEIVE_ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}
 #: The end of the stream, as RECEIVE gives it.
 EOF = b""
+#: `refused=ANY_ERROR`: the call must fail, and the RFC does not say with which error.
+ANY_ERROR = -1
 
 _T = TypeVar("_T")
 
@@ -50,23 +56,67 @@ class TargetSide:
         """The last look at the target's record of the connection."""
         return self._connection.snapshot
 
+    def beside(
+        self,
+        *,
+        address: str | None = None,
+        port: int | None = None,
+        peer_address: str | None = None,
+        peer_port: int | None = None,
+        same_iss: bool = False,
+    ) -> "tuple[TargetSide, PeerSide]":
+        """Return both sides of another connection that differs from this one only in what is given.
+
+        With nothing given it differs in the peer's port. `same_iss`: the peer begins at the same sequence number.
+        """
+        conversation, own = self.conversation, self._connection.tuple4
+        given = (address, port, peer_address, peer_port)
+        if given == (None,) * 4:
+            peer_port = own.peer_port + len(conversation.connections)
+        tuple4 = FourTuple(*(new or old for new, old in zip(given, own, strict=True)))
+        iss = self._connection.peer_iss if same_iss else conversation.rig.peer_iss(conversation)
+        connection = Connection(conversation, len(conversation.connections), tuple4, iss)
+        conversation.connections.append(connection)
+        conversation.rig.register(connection)
+        return TargetSide(connection), PeerSide(connection)
+
     # --- user calls (RFC 9293 §3.10.1 to §3.10.6) --------------------------------------------------------------------
 
-    def listen(self, *, backlog: int = BACKLOG, prepare: Callable[[AppSocket], None] | None = None) -> None:
-        """Passive OPEN on the connection's port; `prepare` sets options on the socket before."""
+    def listen(
+        self,
+        *,
+        backlog: int = BACKLOG,
+        prepare: Callable[[AppSocket], None] | None = None,
+        any_address: bool = False,
+        refused: int = 0,
+    ) -> None:
+        """Passive OPEN on the connection's port; `prepare` sets options on the socket before.
+
+        `any_address` leaves the local address unspecified; `refused` is the errno with which the call must fail.
+        """
         __tracebackhide__ = True
         connection = self._connection
         sock = self._fresh_socket(prepare)
         connection.listener = sock
-        self._call("listen()", lambda: sock.listen(connection.tuple4.address, connection.tuple4.port, backlog))
+        address, port = self._local(any_address)
+        self._call("listen()", lambda: sock.listen(address, port, backlog), refused=refused)
 
-    def connect(self, *, prepare: Callable[[AppSocket], None] | None = None, refused: int = 0) -> None:
-        """Active OPEN to the peer; `refused` is the errno with which the call itself must fail."""
+    def connect(
+        self,
+        *,
+        prepare: Callable[[AppSocket], None] | None = None,
+        any_address: bool = False,
+        refused: int = 0,
+    ) -> None:
+        """Active OPEN to the peer; `refused` is the errno with which the call itself must fail.
+
+        `any_address` leaves the choice of the local address to the target.
+        """
         __tracebackhide__ = True
         connection = self._connection
         sock = self._fresh_socket(prepare)
         connection.app = sock
-        local = (connection.tuple4.address, connection.tuple4.port)
+        local = self._local(any_address)
         remote = (connection.tuple4.peer_address, connection.tuple4.peer_port)
         self._call("connect()", lambda: sock.connect(local, remote), refused=refused)
 
@@ -109,11 +159,14 @@ class TargetSide:
         self._call("close()", app.close)
 
     def abort(self) -> None:
-        """ABORT."""
+        """ABORT the connection; where there is none yet, the listener."""
         __tracebackhide__ = True
-        app = self._app()
-        self._connection.app = None
-        self._call("abort()", app.abort)
+        connection = self._connection
+        if connection.app is None:
+            sock, connection.listener = self._listener(), None
+        else:
+            sock, connection.app = connection.app, None
+        self._call("abort()", sock.abort)
 
     def recv(self, limit: int = 65536, *, flags: int = 0) -> bytes:
         """RECEIVE what is there and return it, for a case that looks at it itself."""
@@ -124,6 +177,12 @@ class TargetSide:
         """Set an option of the connection's socket."""
         __tracebackhide__ = True
         self._call(f"setsockopt({level}, {name})", lambda: self._app().set_option(level, name, value))
+
+    def ask_for_icmp_errors(self) -> None:
+        """Ask for ICMP errors to be reported at once, soft ones too (RFC 1122 §4.2.4.1 leaves the way to the stack)."""
+        __tracebackhide__ = True
+        level, name = RECEIVE_ERRORS[self._connection.tuple4.version]
+        self.set_option(level, name, 1)
 
     def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
         """Return an option of the connection's socket."""
@@ -141,6 +200,17 @@ class TargetSide:
             clock.wait(left / 1e9)
             conversation.rig.collect(conversation)
         conversation.step()
+
+    @contextlib.contextmanager
+    def setting(self, name: str, value: str) -> Iterator[None]:
+        """Change a setting of the target for the time of the context; the case requires Capability.SETTINGS."""
+        __tracebackhide__ = True
+        target = self.conversation.rig.target
+        if not isinstance(target, Adjustable):
+            raise RuntimeError(f"{target.name} can't change its settings: @requires(Capability.SETTINGS)")
+        with target.setting(name, value):
+            self.conversation.note(Kind.NOTE, f"{name} = {value}", self._connection)
+            yield
 
     # --- what the target must do -------------------------------------------------------------------------------------
 
@@ -185,6 +255,19 @@ class TargetSide:
             return True
         return False
 
+    def should_send_at_most(
+        self, times: int, flags: int, *, seq: Number = None, ack: Number = None, data: bytes | None = b""
+    ) -> int:
+        """Expect this segment so often at most, at level SHOULD; return how often it came."""
+        __tracebackhide__ = True
+        count = 0
+        while self.may_send(flags, seq=seq, ack=ack, data=data):
+            count += 1
+        if count > times:
+            due = f"{Expected(flags, seq, ack, data).notation()} at most {times} times"
+            self.conversation.fail(Code.EXTRA, due, f"{count} times", connection=self._connection, level=Level.SHOULD)
+        return count
+
     def must_not_send(self) -> None:
         """Demand silence; the target's silence proof stands behind it."""
         __tracebackhide__ = True
@@ -224,6 +307,16 @@ class TargetSide:
         if got != code:
             self._wrong_answer(f"the pending error is {_name(code)}", f"it is {_name(got or 0)}")
 
+    def must_show(self, field: str, seen: object, due: object) -> None:
+        """Demand that a header field of the last segment, which has no argument in `must_send`, is as it is due."""
+        __tracebackhide__ = True
+        self._show(field, seen, due, Level.MUST)
+
+    def should_show(self, field: str, seen: object, due: object) -> None:
+        """Expect a header field of the last segment to be as it is due, at level SHOULD."""
+        __tracebackhide__ = True
+        self._show(field, seen, due, Level.SHOULD)
+
     # --- machinery ---------------------------------------------------------------------------------------------------
 
     def _must(self, answers: tuple[Expected | Silence, ...]) -> Segment | None:
@@ -255,10 +348,22 @@ class TargetSide:
         elif isinstance(result, bytes):
             event.annotations.append(f"= {_data(result)}")
         conversation.step()
-        if code != refused:
+        if code != refused and not (code and refused == ANY_ERROR):
             wanted = f"{text} fails with {_name(refused)}" if refused else f"{text} succeeds"
             self._wrong_answer(wanted, f"it fails with {_name(code)}" if code else f"it gives {_result(result)}")
         return result
+
+    def _show(self, field: str, seen: object, due: object, level: Level) -> None:
+        __tracebackhide__ = True
+        if seen != due:
+            conversation, connection = self.conversation, self._connection
+            expected, observed = f"{field} {due}", f"{field} {seen}"
+            conversation.fail(Code.WRONG_HEADER, expected, observed, connection=connection, level=level)
+
+    def _local(self, any_address: bool) -> tuple[str, int]:
+        tuple4 = self._connection.tuple4
+        unspecified = "0.0.0.0" if tuple4.version == 4 else "::"
+        return unspecified if any_address else tuple4.address, tuple4.port
 
     def _wrong_answer(self, due: str, got: str) -> None:
         __tracebackhide__ = True
@@ -282,6 +387,8 @@ class TargetSide:
 
 
 def _name(code: int) -> str:
+    if code == ANY_ERROR:
+        return "an error"
     return errno.errorcode.get(code, f"{code} ({os.strerror(code)})") if code else "no error"
 
 

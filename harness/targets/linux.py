@@ -5,7 +5,7 @@ import platform
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
@@ -162,6 +162,11 @@ class LinuxTarget:
         except LostFence as error:
             raise TargetError(str(error)) from None
 
+    def unproven_exchange(self, packet: bytes) -> list[Arrival]:
+        """Inject a packet and return what is there right after, without a fence (for measurements)."""
+        self._link.send(packet)
+        return self._link.waiting()
+
     def waiting(self) -> list[Arrival]:
         """Return what has come by itself."""
         return self._link.waiting()
@@ -175,6 +180,17 @@ class LinuxTarget:
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return the text of ``ss -tanoie`` about this connection and its port's listener."""
         return self.pod.ss(ss.arguments(tuple4)) if self.has_ss else None
+
+    @contextlib.contextmanager
+    def setting(self, name: str, value: str) -> Iterator[None]:
+        """Change a sysctl of the pod for the time of the context."""
+        full = pins.full_name(name)
+        before = self.pod.read_sysctl(full)
+        self.pod.write_sysctl(full, value)
+        try:
+            yield
+        finally:
+            self.pod.write_sysctl(full, before)
 
     def forget_connections(self) -> None:
         """Destroy every socket, those in TIME-WAIT too (SOCK_DESTROY)."""

@@ -121,6 +121,17 @@ class Pod:
         answer, _descriptors = self._call({"op": "destroy"})
         return int(answer["destroyed"])
 
+    def read_sysctl(self, name: str) -> str:
+        """Return a sysctl of the target's namespace; raises TargetError where the kernel lacks it."""
+        answer, _descriptors = self._call({"op": "read-sysctls", "names": [name]})
+        if name not in answer["values"]:
+            raise TargetError(f"this kernel has no sysctl {name}")
+        return str(answer["values"][name])
+
+    def write_sysctl(self, name: str, value: str) -> None:
+        """Write a sysctl of the target's namespace."""
+        self._call({"op": "write-sysctls", "values": {name: value}, "required": True})
+
     def close(self) -> None:
         """Close everything; the helper cleans up and ends when it sees the control socket close."""
         for sock in [sock for pool in self._pool.values() for sock in pool]:

@@ -5,9 +5,10 @@ between. One file per kind implements this.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.wire.link import Arrival
@@ -26,6 +27,7 @@ class Capability(StrEnum):
     TIME_WAIT_REUSE = "time-wait-reuse"  # a SYN may reopen TIME-WAIT (MAY-2)
     SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
     ICMP = "icmp"  # ICMP errors reach TCP
+    SETTINGS = "settings"  # its settings can be changed for one case (`Adjustable`)
     VIRTUAL_TIME = "virtual-time"
 
 
@@ -159,6 +161,14 @@ class Target(Protocol):
 
     def close(self) -> None:
         """End the target and leave nothing behind."""
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """What a target with the capability SETTINGS offers besides."""
+
+    def setting(self, name: str, value: str) -> AbstractContextManager[None]:
+        """Change a setting of the target's own (never of the machine's) for the time of the context."""
 
 
 #: Options of a target spec: ``linux,key=value`` gives {"key": "value"}.
