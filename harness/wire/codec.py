@@ -16,6 +16,8 @@ IPPROTO_TCP = 6
 
 _TCP = struct.Struct("!HHIIBBHHH")
 _IPV4_LENGTH_ID = struct.Struct("!HH")
+#: The bit "more fragments" and the fragment offset (RFC 791 §3.1); any of them set means a fragment.
+_MORE_OR_OFFSET = 0x3FFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,10 @@ def decode(packet: bytes) -> Packet:
         end = int.from_bytes(packet[2:4], "big")
         source, destination = packet[12:16], packet[16:20]
         ttl, traffic_class, ip_id = packet[8], packet[1], int.from_bytes(packet[4:6], "big")
+        if at < 20:
+            raise MalformedPacket(f"an IP header of {at} octets")
+        if int.from_bytes(packet[6:8], "big") & _MORE_OR_OFFSET:
+            raise MalformedPacket("a fragment of an IP packet")
         header_ok = ones_complement_sum(packet[:at]) == 0xFFFF
     else:
         at, end = 40, 40 + int.from_bytes(packet[4:6], "big")
