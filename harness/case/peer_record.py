@@ -33,7 +33,8 @@ class PeerRecord:
             self.syn_sent = True
         if segment.flags & FIN and self.fin_end is None and segment.seq >= self.snd_nxt:
             self.fin_end = segment.seq + segment.length
-            self.closed_first = not self.fin_seen
+            # A FIN that does not acknowledge the target's was sent before that was seen: the two cross.
+            self.closed_first = not self.fin_seen or segment.ack < self.rcv_nxt
         if segment.seq == self.snd_nxt:
             self.snd_nxt += segment.length
 

@@ -101,6 +101,11 @@ class Rig:
         _guarded(self.target.check)
         return batch
 
+    def discard(self) -> None:
+        """End the batch without waiting for late segments: only for measurements."""
+        batch, self._batch = self._batch, []
+        self._forget(batch)
+
     def close(self) -> None:
         """End the target."""
         self.target.close()

@@ -52,7 +52,8 @@ class Matrix:
         rows = {group: count for (name, group), count in self.counts.items() if name == target}
         total: Counter[str] = sum(rows.values(), Counter())
         shown = [entry for entry in VERDICTS if entry[0] in _ALWAYS or total[entry[0]]]
-        table = Table(title=self._title(target), title_justify="left", title_style="bold", box=None, pad_edge=False)
+        console.print(Text(self._title(target), style="bold"))
+        table = Table(box=None, pad_edge=False)
         table.add_column("topic")
         for _verdict, title, style in shown:
             table.add_column(title, justify="right", header_style=style)

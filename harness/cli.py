@@ -1,0 +1,323 @@
+"""The command `tcpspec`: thin verbs around pytest and the harness. Exit codes are pytest's."""
+
+import argparse
+import contextlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.case.selection import Case
+
+USAGE_ERROR = 4
+NOTHING_RAN = 5
+DEFAULT_RESULTS = "results"
+
+_VERBS = """verbs:
+  run        run the cases (default target: this machine's kernel); takes pytest's options too
+  list       print the cases as a tree, with the sections they cite
+  explain    print a case's rule, source and expected ladder
+  show       run one case and print its ladder, also when it conforms (-v: every header field)
+  doctor     check this machine, with hints
+  bench      measure cases per CPU second
+  test       run the project's own tests (in a checkout)
+
+examples:
+  tcpspec run
+  tcpspec run --rfc 9293/3.6 --ip 4
+  tcpspec run --case 'time-wait/*' --timers 70
+  tcpspec show four-way-close
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="tcpspec",
+        description="Tests whether a TCP implementation opens and closes connections as RFC 9293 says.",
+        epilog=_VERBS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tcpspec {__version__}")
+    parser.add_argument("verb", choices=sorted(VERBS), metavar="VERB")
+    if not arguments:
+        parser.print_help()
+        return USAGE_ERROR
+    try:
+        verb = parser.parse_args(arguments[:1]).verb
+    except SystemExit as leave:
+        return USAGE_ERROR if leave.code else 0
+    try:
+        return VERBS[verb](arguments[1:])
+    except BrokenPipeError:  # `tcpspec list | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 0
+
+
+# --- pytest ----------------------------------------------------------------------------------------------------------
+
+
+def _testcases() -> Path:
+    import testcases
+
+    return Path(testcases.__path__[0])
+
+
+def _pytest(arguments: Sequence[str], *plugins: object) -> int:
+    """Start pytest on the cases with the tool's own settings."""
+    import pytest
+
+    folder = _testcases()
+    own = ["-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(folder.parent), "-p", "no:cacheprovider"]
+    paths = [] if _names_paths(arguments) else [str(folder), "--ignore", str(folder / "selftest")]
+    return int(pytest.main([*own, *paths, *arguments], plugins=list(plugins)))
+
+
+def _names_paths(arguments: Sequence[str]) -> bool:
+    return any(not text.startswith("-") and Path(text.partition("::")[0]).exists() for text in arguments)
+
+
+@dataclass(eq=False)
+class Collector:
+    """Keeps the collected cases, without running them, and what went wrong."""
+
+    items: list[tuple[Case, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Take the selected items."""
+        from harness.plugin import CASE
+
+        self.items = [(item.stash[CASE], item) for item in session.items if CASE in item.stash]
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.problems.append(str(report.longrepr))
+
+
+def _collect(arguments: Sequence[str]) -> tuple[int, Collector]:
+    collector = Collector()
+    code = _pytest(["--collect-only", "-p", "no:terminal", "--timers", "1e9", *arguments], collector)
+    for problem in collector.problems:
+        print(problem, file=sys.stderr)
+    return (code if code != NOTHING_RAN else 0), collector
+
+
+# --- verbs -----------------------------------------------------------------------------------------------------------
+
+
+def run(arguments: list[str]) -> int:
+    """Run the cases."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        return _help_run()
+    named = any(argument.split("=")[0] == "--results" for argument in arguments)
+    results = [] if named else ["--results", DEFAULT_RESULTS]
+    return _pytest(["-q", "--no-header", *results, *arguments])
+
+
+def _help_run() -> int:
+    import pytest
+
+    from harness.plugin import pytest_addoption
+
+    parser = pytest.Parser(_ispytest=True)
+    pytest_addoption(parser)
+    print("tcpspec run [options of tcpspec] [options of pytest, such as -n 4, -x, -k, --junitxml]\n")
+    for group in parser._groups:
+        for option in group.options:
+            attributes = option.attrs()
+            value = attributes.get("metavar") or "|".join(str(choice) for choice in attributes.get("choices", ()))
+            print(f"  {' '.join(option.names())} {value}\n      {attributes.get('help', '')}")
+    return 0
+
+
+def list_cases(arguments: list[str]) -> int:
+    """Print the cases as a tree."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    code, collector = _collect(["--ip", "4", *arguments])
+    if code:
+        return code
+    rows: dict[str, list[Case]] = {}
+    for case, _item in collector.items:
+        rows.setdefault(case.case_id.partition("[")[0], []).append(case)
+    tree = Tree(f"{len(rows)} cases, {len(collector.items)} rows, each on IPv4 and IPv6 unless it makes no sense")
+    branches: dict[str, Tree] = {}
+    for name in sorted(rows):
+        case = rows[name][0]
+        branch = branches.get(case.group)
+        if branch is None:
+            branch = branches[case.group] = tree.add(Text(case.group, style="bold"))
+        count = f" ×{len(rows[name])}" if len(rows[name]) > 1 else ""
+        timer = f" ({case.meta.timer_s:g} s)" if case.meta.timer_s is not None else ""
+        line = Text(name.partition("/")[2] + count)
+        line.append(timer, style="yellow")
+        line.append("  " + ", ".join(case.meta.cites), style="dim")
+        branch.add(line)
+    Console(highlight=False, soft_wrap=True).print(tree)
+    return 0 if rows else NOTHING_RAN
+
+
+def explain(arguments: list[str]) -> int:
+    """Print what a case is about, without running it."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: tcpspec explain CASE    (tcpspec list prints the cases)", file=sys.stderr)
+        return USAGE_ERROR
+    code, collector = _collect(["--ip", "4", "--case", arguments[0]])
+    if code:
+        return code
+    if not collector.items:
+        return _no_such_case(arguments[0])
+    for number, (case, item) in enumerate(collector.items):
+        if number:
+            print()
+        _explain(case, item, first=number == 0)
+    return 0
+
+
+def _no_such_case(pattern: str) -> int:
+    from harness.case.selection import Selection
+
+    _code, everything = _collect(["--ip", "4"])
+    print(Selection((pattern,)).unknown(case for case, _item in everything.items), file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _explain(case: Case, item: Any, *, first: bool) -> None:
+    from harness.case.rehearsal import rehearse
+    from harness.expectations.deviations import all_bundled
+    from harness.spec import requirements
+    from harness.trace import ladder
+
+    print(case.case_id)
+    if first:
+        print(f"  {inspect.getdoc(item.obj) or ''}")
+        for citation in case.meta.citations():
+            text = f": {requirements.by_id(citation.requirement).text}" if citation.requirement else ""
+            print(f"  {citation}{text}")
+    print(f"  source: {case.origin}")
+    for known in all_bundled():
+        if known.names(case.case_id):
+            print(f"  known deviation ({known.origin}): {known.reason}")
+    parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
+    events, problem = rehearse(
+        case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters)
+    )
+    print("\n" + ladder.render(events, peer_states=True))
+    if problem:
+        print(f"\n  (the case goes on by what it sees: `tcpspec show '{case.case_id}'` runs it)")
+    print(f"\n  run it: {case.reproduce()}")
+
+
+@dataclass(eq=False)
+class Shower:
+    """Keeps the text of every judged case, to be printed at the end."""
+
+    verbose: bool
+    texts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def pytest_tcpspec_verdict(self, case: Case, outcome: Any, judgement: Any, record: Any, story: str) -> None:
+        """Write down what happened."""
+        from harness.case.record import text_ladder
+        from harness.wire.describe import describe
+
+        conversation = outcome.conversation
+        self.texts += [
+            f"{case.case_id} on {case.binding.spec.text}, IPv{case.binding.version}: {judgement.verdict}",
+            f"  {case.summary}\n  {', '.join(str(citation) for citation in case.meta.citations())}\n",
+        ]
+        if story:
+            self.texts.append(story)
+        elif conversation is not None:
+            self.texts.append(text_ladder(conversation, peer_states=True))
+            self.texts += [f"\n  {judgement.reason}"] if judgement.reason else []
+        if self.verbose and conversation is not None:
+            packets = [event for event in conversation.events if event.packet]
+            self.texts += [f"\n{event.notation()}\n{describe(event.packet)}" for event in packets]
+        self.texts.append("")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep errors that are no verdict."""
+        if report.failed and not hasattr(report, "tcpspec"):
+            self.problems.append(str(report.longrepr))
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.problems.append(str(report.longrepr))
+
+
+def show(arguments: list[str]) -> int:
+    """Run one case and print its ladder."""
+    names = [argument for argument in arguments[:1] if not argument.startswith("-")]
+    if not names:
+        print("usage: tcpspec show CASE [-v] [options of run]    (default: on IPv4)", file=sys.stderr)
+        return USAGE_ERROR
+    rest = [argument for argument in arguments[1:] if argument not in ("-v", "--verbose")]
+    ip = [] if any(argument.split("=")[0] == "--ip" for argument in rest) else ["--ip", "4"]
+    shower = Shower(verbose=len(rest) < len(arguments) - 1)
+    code = _pytest(["-p", "no:terminal", "--timers", "1e9", "--case", names[0], *ip, *rest], shower)
+    for problem in shower.problems:
+        print(problem, file=sys.stderr)
+    print("\n".join(shower.texts))
+    return _no_such_case(names[0]) if code == NOTHING_RAN else code
+
+
+def doctor(arguments: list[str]) -> int:
+    """Check the machine."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from harness.targets.doctor import Mark, examine
+
+    if arguments:
+        print("usage: tcpspec doctor", file=sys.stderr)
+        return USAGE_ERROR
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.BAD: "bold red"}
+    bad = False
+    for check in examine():
+        bad = bad or check.mark is Mark.BAD
+        console.print(Text.assemble((f"{check.mark:<5}", styles[check.mark]), f"{check.title:<16} {check.found}"))
+        if check.hint and check.mark is not Mark.OK:
+            console.print(f"      {'':<16} {check.hint}")
+    return USAGE_ERROR if bad else 0
+
+
+def bench(arguments: list[str]) -> int:
+    """Measure the engine."""
+    from harness.bench.speed import main as bench_main
+
+    return bench_main(arguments)
+
+
+def test(arguments: list[str]) -> int:
+    """Run the project's own tests: its selftests, and all cases with the timers under 15 s."""
+    folder = _testcases()
+    if not (folder / "selftest").is_dir():
+        print("tcpspec test: the project's own tests are only in a checkout of its repository", file=sys.stderr)
+        return USAGE_ERROR
+    if _names_paths(arguments):
+        return _pytest(["-q", "--no-header", *arguments])
+    with contextlib.chdir(folder.parent):
+        return _pytest(["-q", "--no-header", "--timers", "15", str(folder), *arguments])
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "run": run,
+    "list": list_cases,
+    "show": show,
+    "explain": explain,
+    "doctor": doctor,
+    "bench": bench,
+    "test": test,
+}

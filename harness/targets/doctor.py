@@ -1,0 +1,118 @@
+"""Checks of the machine, one line each, with what to do where something is missing."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from harness.agent.server import PROGRAM_PATH
+from harness.targets.linux import LinuxTarget
+from harness.targets.protocol import UnusableTarget
+
+
+class Mark(StrEnum):
+    """How a check ended: fine, worth knowing, or in the way."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor."""
+
+    mark: Mark
+    title: str
+    found: str
+    hint: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Check everything that a run needs, the essential last: whether a pod can really be made."""
+    yield Check(Mark.OK, "python", f"{platform.python_version()} ({sys.executable})")
+    yield Check(Mark.OK, "kernel", f"{platform.system()} {platform.release()} {platform.machine()}")
+    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _docker, _descriptors):
+        yield from check()
+    yield _pod()
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _privileges() -> Iterator[Check]:
+    who = "root: namespaces are made directly" if os.geteuid() == 0 else "an ordinary user: a user namespace is used"
+    yield Check(Mark.OK, "privileges", who)
+
+
+def _user_namespaces() -> Iterator[Check]:
+    limit = _read("/proc/sys/user/max_user_namespaces")
+    clone = _read("/proc/sys/kernel/unprivileged_userns_clone")
+    needed = os.geteuid() != 0
+    if limit is None:
+        yield Check(Mark.BAD if needed else Mark.NOTE, "user namespaces", "not in this kernel", "run with sudo")
+    elif limit == "0":
+        hint = "sudo sysctl user.max_user_namespaces=10000, or run with sudo"
+        yield Check(Mark.BAD if needed else Mark.NOTE, "user namespaces", "the limit is 0", hint)
+    elif clone == "0":
+        hint = "sudo sysctl kernel.unprivileged_userns_clone=1, or run with sudo"
+        yield Check(Mark.BAD if needed else Mark.NOTE, "user namespaces", "only for root", hint)
+    else:
+        yield Check(Mark.OK, "user namespaces", f"up to {limit}")
+
+
+def _apparmor() -> Iterator[Check]:
+    if _read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.geteuid() != 0:
+        hint = "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run with sudo"
+        yield Check(Mark.BAD, "AppArmor", "restricts user namespaces (Ubuntu 23.10 and later)", hint)
+
+
+def _ss() -> Iterator[Check]:
+    program = shutil.which("ss", path=PROGRAM_PATH)
+    hint = "install iproute2; without it, reports lack the text of ss"
+    yield Check(Mark.OK, "ss", program) if program else Check(Mark.NOTE, "ss", "missing", hint)
+
+
+def _tshark() -> Iterator[Check]:
+    program = shutil.which("tshark")
+    yield Check(Mark.OK if program else Mark.NOTE, "tshark", program or "missing", "only to look at captures")
+
+
+def _docker() -> Iterator[Check]:
+    socket_path = "/var/run/docker.sock"
+    if not os.path.exists(socket_path):
+        yield Check(Mark.NOTE, "docker", "no engine", "the target linux does not need one")
+    elif not os.access(socket_path, os.R_OK | os.W_OK):
+        yield Check(Mark.NOTE, "docker", "no permission on its socket", "the target linux does not need it")
+    else:
+        yield Check(Mark.OK, "docker", socket_path)
+
+
+def _descriptors() -> Iterator[Check]:
+    import resource
+
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= 2048
+    hint = "ulimit -n 4096: batches are larger then"
+    yield Check(Mark.OK if enough else Mark.NOTE, "open files", f"up to {hard}", "" if enough else hint)
+
+
+def _pod(make: Callable[[], LinuxTarget] = LinuxTarget) -> Check:
+    try:
+        target = make()
+    except UnusableTarget as error:
+        return Check(Mark.BAD, "target linux", error.message, error.hint)
+    try:
+        lacks = target.facts.details["sysctls this kernel lacks"]
+        note = "" if lacks == "none" else f"; this kernel lacks {lacks}"
+        return Check(Mark.OK, "target linux", f"works: {target.silence_proof}{note}")
+    finally:
+        target.close()
