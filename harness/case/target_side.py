@@ -15,7 +15,7 @@ from harness.case.expect import Expected, Number, Silence
 from harness.case.peer_side import PeerSide
 from harness.case.violation import Code, Level
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.spec.segment import Segment
+from harness.spec.segment import ACK, FIN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import Adjustable, AppSocket
 from harness.trace.events import Kind
@@ -227,6 +227,17 @@ class TargetSide:
         """Demand this as the next segment; return it with relative numbers. `check` returns what is wrong, or ""."""
         __tracebackhide__ = True
         return self._must((Expected(flags, seq, ack, data, window, check),)) or Segment(0)
+
+    def must_send_stream(self, data: bytes, *, seq: int, ack: Number = None, fin: bool = False) -> None:
+        """Demand exactly these octets next, segmented as the target likes; with `fin` a FIN on or behind the last one."""
+        __tracebackhide__ = True
+        while data or fin:
+            inbox = self._connection.inbox
+            seen = inbox[0].segment if inbox else None
+            size = len(seen.payload) if seen and 0 < len(seen.payload) < len(data) else len(data)
+            ends = fin and size == len(data) and (seen is None or not data or bool(seen.flags & FIN))
+            self.must_send(FIN | ACK if ends else ACK, seq=seq, ack=ack, data=data[:size])
+            data, seq, fin = data[size:], seq + size, fin and not ends
 
     def must_answer(self, *answers: Expected | Silence) -> Segment | None:
         """Demand one of several allowed answers; return the segment, None for allowed silence."""
