@@ -1,5 +1,7 @@
 """What a case calls `peer`: the tester's end of the wire. It sends only what it is told to send."""
 
+from dataclasses import replace
+
 from harness.case.conversation import Connection
 from harness.case.violation import Inconclusive
 from harness.spec.options import mss
@@ -106,14 +108,15 @@ class PeerSide:
         reserved: int = 0,
         data_offset: int | None = None,
         checksum_error: int = 0,
+        checksum: int | None = None,
         source: str | None = None,
         destination: str | None = None,
         destination_mac: bytes | None = None,
     ) -> None:
         """Send one segment and take in all that the target answers.
 
-        `checksum_error` is XORed into the right checksum; `source`, `destination` and `destination_mac` replace the
-        addresses of the connection (for segments that must not be taken for its own).
+        `checksum_error` is XORed into the right checksum, `checksum` stands instead of it. `source`, `destination` and
+        `destination_mac` replace the addresses of the connection (for segments that must not be taken for its own).
         """
         __tracebackhide__ = True
         made = self.segment(
@@ -129,6 +132,8 @@ class PeerSide:
         )
         own = self._connection.path
         path = codec.Path(source or own.source, destination or own.destination) if source or destination else own
+        if checksum is not None:
+            checksum_error = self._right_checksum(path, made) ^ checksum
         self._inject([made], path, checksum_error=checksum_error, destination_mac=destination_mac)
 
     def inject(self, *segments: Segment) -> None:
@@ -188,6 +193,11 @@ class PeerSide:
             event.annotations += [f"(from {path.source} to {path.destination})"] if path != connection.path else []
             packets.append(packet)
         conversation.step(packets, destination_mac)
+
+    def _right_checksum(self, path: codec.Path, segment: Segment) -> int:
+        packet = codec.encode(path, self._connection.to_wire(replace(segment)))
+        at = (20 if path.version == 4 else 40) + 16
+        return int.from_bytes(packet[at : at + 2], "big")
 
     def _last_event(self) -> Event:
         if not self._connection.received:

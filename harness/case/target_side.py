@@ -70,10 +70,11 @@ class TargetSide:
         With nothing given it differs in the peer's port. `same_iss`: the peer begins at the same sequence number.
         """
         conversation, own = self.conversation, self._connection.tuple4
-        given = (address, port, peer_address, peer_port)
-        if given == (None,) * 4:
-            peer_port = own.peer_port + len(conversation.connections)
-        tuple4 = FourTuple(*(new or old for new, old in zip(given, own, strict=True)))
+        tuple4 = FourTuple(
+            address or own.address, port or own.port, peer_address or own.peer_address, peer_port or own.peer_port
+        )
+        if tuple4 == own:
+            tuple4 = own._replace(peer_port=own.peer_port + len(conversation.connections))
         iss = self._connection.peer_iss if same_iss else conversation.rig.peer_iss(conversation)
         connection = Connection(conversation, len(conversation.connections), tuple4, iss)
         conversation.connections.append(connection)
@@ -229,7 +230,7 @@ class TargetSide:
         return self._must((Expected(flags, seq, ack, data, window, check),)) or Segment(0)
 
     def must_send_stream(self, data: bytes, *, seq: int, ack: Number = None, fin: bool = False) -> None:
-        """Demand exactly these octets next, segmented as the target likes; with `fin` a FIN on or behind the last one."""
+        """Demand exactly these octets, segmented as the target likes; with `fin` a FIN on or behind the last one."""
         __tracebackhide__ = True
         while data or fin:
             inbox = self._connection.inbox
