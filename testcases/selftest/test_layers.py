@@ -1,0 +1,182 @@
+"""Who may import whom: the table of layers, held against the imports of every file of the harness."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "harness"
+
+_BELOW_CASE = {"spec", "trace", "wire", "targets", "agent", "observe", "stack", "expectations"}
+_BELOW_MUTATE = _BELOW_CASE | {"case"}
+
+#: Which packages of ours a package may import, itself apart. The surfaces at the end may import everything.
+LAYERS: dict[str, set[str]] = {
+    "spec": set(),
+    "agent": set(),
+    "wire": {"spec"},
+    "trace": {"spec"},
+    "observe": {"spec"},
+    "stack": {"spec"},
+    "expectations": {"spec"},
+    "report": {"spec", "trace"},
+    "targets": {"spec", "wire", "agent", "observe", "stack"},
+    "case": {"spec", "trace", "wire", "targets", "observe", "expectations"},
+    "grid": _BELOW_MUTATE,
+    "fuzz": _BELOW_MUTATE,
+    "mutate": _BELOW_MUTATE,
+    "bench": _BELOW_MUTATE,
+}
+#: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.
+SURFACES = ("plugin", "cli", "hooks")
+
+#: Who may import a third party's package at all; what is not here is free.
+RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "cli"), "_pytest": ("plugin", "cli")}
+
+#: The vocabulary of spec. The reference stack is built on it, but knows nothing of the rules that it is judged by.
+VOCABULARY = {"states", "segment", "options", "seqno"}
+
+
+class Import:
+    """One import statement: the full name of a module (or of something in it), and whether it runs on import."""
+
+    def __init__(self, name: str, line: int, lazy: bool) -> None:
+        self.name, self.line, self.lazy = name, line, lazy
+        self.top, *self.rest = name.split(".")
+
+
+def imports_of(source: str, package: str) -> Iterator[Import]:
+    """Yield the imports of a module that lies in `package` (such as ``harness.case``)."""
+    tree = ast.parse(source)
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
+    for node in ast.walk(tree):
+        for name in _names(node, package):
+            yield Import(name, getattr(node, "lineno", 0), id(node) in lazy)
+
+
+def _names(node: ast.AST, package: str) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=module, names=names, level=level):
+            parts = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+            base = ".".join([*parts, *([module] if module else [])])
+            return [f"{base}.{alias.name}" for alias in names]
+        case ast.Call(func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__")):
+            argument = node.args[0] if node.args else None
+            return [argument.value if isinstance(argument, ast.Constant) else "a name that is made up at run time"]
+    return []
+
+
+def offences(source: str, where: str) -> list[str]:
+    """Return what a module at `where` (its path below harness/, such as ``case/rig.py``) must not import."""
+    parts = Path(where).with_suffix("").parts
+    layer = parts[0]
+    if len(parts) == 1 and layer not in (*SURFACES, "__init__"):
+        return [f"{where}: a module beside {', '.join(SURFACES)}; give it a place in a package"]
+    if len(parts) > 1 and layer not in LAYERS:
+        return [f"{where}: the package {layer} is not in the table of layers"]
+    package = ".".join(("harness", *parts[:-1]))
+    problems = ((found, _problem(found, layer)) for found in imports_of(source, package))
+    return [f"{where}:{found.line}: {found.name}: {problem}" for found, problem in problems if problem]
+
+
+def _problem(found: Import, layer: str) -> str:
+    if found.top == "harness":
+        return _problem_of_ours(found.rest, layer)
+    if found.top in RESERVED and layer not in RESERVED[found.top]:
+        return f"only {' and '.join(RESERVED[found.top])} may import {found.top}"
+    if layer == "cli" and found.top in ("pytest", "_pytest") and not found.lazy:
+        return "cli starts pytest lazily: import it where it is used"
+    if layer == "agent" and found.top not in sys.stdlib_module_names:
+        return "the agent runs where nothing is installed: the standard library only"
+    return ""
+
+
+def _problem_of_ours(rest: list[str], layer: str) -> str:
+    package = rest[0] if rest else "__init__"
+    if layer in SURFACES or package == layer:
+        return ""
+    if package.startswith("__"):  # the version
+        return f"{layer} imports nothing of ours" if layer in ("spec", "agent", "__init__") else ""
+    if package not in LAYERS.get(layer, set()):
+        return f"{layer} may import {', '.join(sorted(LAYERS.get(layer, set()))) or 'nothing of ours'}"
+    if layer == "stack" and (len(rest) < 2 or rest[1] not in VOCABULARY):
+        return f"the stack may know {', '.join(sorted(VOCABULARY))} of spec, and none of the rules it is judged by"
+    return ""
+
+
+MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("where", MODULES)
+def test_a_module_imports_only_from_the_layers_below(where: str) -> None:
+    assert offences((ROOT / where).read_text(encoding="utf-8"), where) == []
+
+
+def test_all_modules_are_looked_at() -> None:
+    assert {"plugin.py", "case/rig.py", "spec/segment.py", "wire/codec.py", "agent/server.py"} <= set(MODULES)
+
+
+def test_the_table_has_no_circle() -> None:
+    """A layer that imports another must not be reachable from it."""
+    settled: set[str] = set()
+    while ready := {layer for layer, below in LAYERS.items() if layer not in settled and below <= settled}:
+        settled |= ready
+    assert settled == set(LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("where", "source", "complaint"),
+    [
+        ("spec/new.py", "from harness.wire import codec", "spec may import nothing of ours"),
+        ("spec/new.py", "from harness import __version__", "spec imports nothing of ours"),
+        ("spec/new.py", "def f():\n    import scapy.layers.inet", "only wire may import scapy"),
+        ("trace/new.py", "from harness.case.rig import Rig", "trace may import spec"),
+        ("case/new.py", "import harness.report.matrix", "case may import"),
+        ("case/new.py", "from scapy.layers.inet import IP", "only wire may import scapy"),
+        ("case/new.py", "import pytest", "only plugin and cli may import pytest"),
+        ("hooks.py", "import pytest", "only plugin and cli may import pytest"),
+        ("plugin.py", "from scapy.packet import Raw", "only wire may import scapy"),
+        ("cli.py", "import pytest", "lazily"),
+        ("report/new.py", "from harness.wire.codec import Path", "report may import spec, trace"),
+        ("targets/new.py", "from harness.case import expect", "targets may import"),
+        ("targets/new.py", "from ..case import expect", "targets may import"),
+        ("targets/new.py", "from .. import plugin", "targets may import"),
+        ("agent/new.py", "import pyroute2", "the standard library only"),
+        ("agent/new.py", "from harness.spec.states import State", "agent may import nothing of ours"),
+        ("stack/new.py", "from harness.spec import machine", "none of the rules"),
+        ("stack/new.py", "from harness.spec.arrivals import arrive", "none of the rules"),
+        ("stack/new.py", "import harness.spec", "none of the rules"),
+        ("observe/new.py", "import importlib\nimportlib.import_module('harness.wire')", "observe may import spec"),
+        ("wire/new.py", "if True:\n    from harness.observe import ss", "wire may import spec"),
+        ("mutate/new.py", "from harness import cli", "mutate may import"),
+        ("newcomer/new.py", "", "the package newcomer is not in the table"),
+        ("newcomer.py", "", "give it a place in a package"),
+    ],
+)
+def test_an_import_from_the_wrong_layer_is_found(where: str, source: str, complaint: str) -> None:
+    (found,) = offences(source, where)
+    assert found.startswith(where)
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("where", "source"),
+    [
+        ("case/new.py", "from harness.trace.events import Event\nfrom harness.expectations import deviations"),
+        ("case/new.py", "from . import rig\nfrom .rig import Rig\nfrom ..spec import seqno"),
+        ("stack/new.py", "from harness.spec.segment import FIN\nfrom harness.spec import seqno, states"),
+        ("wire/new.py", "def f():\n    from scapy.layers.inet import IP"),
+        ("cli.py", "def main():\n    import pytest"),
+        ("plugin.py", "import pytest\nfrom harness.report.matrix import Matrix"),
+        ("agent/new.py", "import socket, struct\nfrom harness.agent import server"),
+        ("trace/new.py", "from harness import __version__"),
+        ("mutate/new.py", "from harness.case import runner\nfrom harness.targets.linux import LinuxTarget"),
+    ],
+)
+def test_an_import_from_a_layer_below_is_not(where: str, source: str) -> None:
+    assert offences(source, where) == []
