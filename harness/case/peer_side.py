@@ -160,6 +160,10 @@ class PeerSide:
         """Begin a new incarnation on the same 4-tuple; `iss` is relative to the old one's initial sequence number."""
         self._connection.renew((self._connection.peer_iss + iss) & 0xFFFFFFFF)
 
+    def choose_iss(self, iss: int) -> None:
+        """Begin at this initial sequence number, given as it is on the wire; to be called before anything is sent."""
+        self._connection.renew(iss & 0xFFFFFFFF)
+
     def _inject(
         self,
         segments: list[Segment],
