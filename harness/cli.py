@@ -78,8 +78,17 @@ def _pytest(arguments: Sequence[str], *plugins: object) -> int:
     return int(pytest.main([*own, *paths, *arguments], plugins=list(plugins)))
 
 
+#: Short options of pytest that take a value.
+_WITH_VALUE = frozenset({"-k", "-m", "-n", "-p", "-c", "-o", "-r", "-W"})
+
+
 def _names_paths(arguments: Sequence[str]) -> bool:
-    return any(not text.startswith("-") and Path(text.partition("::")[0]).exists() for text in arguments)
+    """Tell whether any argument is a path of tests, and not an option or the value of one."""
+    for before, text in zip(["", *arguments], arguments, strict=False):
+        value = before in _WITH_VALUE or (before.startswith("--") and "=" not in before)
+        if not value and not text.startswith("-") and Path(text.partition("::")[0]).exists():
+            return True
+    return False
 
 
 @dataclass(eq=False)
@@ -117,7 +126,7 @@ def run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in arguments):
         return _help_run()
     named = any(argument.split("=")[0] == "--results" for argument in arguments)
-    results = [] if named else ["--results", DEFAULT_RESULTS]
+    results = [] if named else [f"--results={DEFAULT_RESULTS}"]
     return _pytest(["-q", "--no-header", *results, *arguments])
 
 

@@ -30,7 +30,7 @@ from harness.case.violation import Inconclusive, Level, Unjudgeable, Violation
 from harness.expectations import deviations
 from harness.expectations.deviations import BrokenExpectations, Deviation
 from harness.report.matrix import Matrix
-from harness.spec import citations
+from harness.spec import citations, requirements
 from harness.targets import registry
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.trace.capture import write_capture
@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--target", action="append", metavar="KIND[:ID][,KEY=VALUE]", help="what to test (repeatable; default: linux)")
     add("--case", action="append", default=[], metavar="ID", help="run the cases of this id or pattern (repeatable)")
     add("--rfc", action="append", default=[], metavar="9293/3.6", help="run the cases that cite this section")
+    add("--requirement", action="append", default=[], metavar="MUST-13", help="run the cases that cite this rule")
     add("--ip", action="append", type=int, choices=(4, 6), help="run on this IP version only (default: both)")
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
@@ -107,7 +108,10 @@ class Options:
                 specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
                 settings=registry.Settings(sysctls, get("observer"), get("time_scale")),
                 selection=Selection(
-                    tuple(get("case")), tuple(citations.parse_selector(text) for text in get("rfc")), get("timers")
+                    tuple(get("case")),
+                    tuple(citations.parse_selector(text) for text in get("rfc")),
+                    tuple(requirements.by_id(name).id for name in get("requirement")),
+                    get("timers"),
                 ),
                 versions=tuple(dict.fromkeys(get("ip") or (4, 6))),
                 level=Level.SHOULD if get("level") == "should" else Level.MUST,
@@ -115,7 +119,7 @@ class Options:
                 results=Path(get("results")).resolve() if get("results") else None,
                 pcap=get("pcap"),
             )
-        except (UnusableTarget, BrokenExpectations, citations.BadCitation) as error:
+        except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
             raise pytest.UsageError(str(error)) from None
 
 

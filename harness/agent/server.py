@@ -24,7 +24,7 @@ PROGRAM_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin",
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21
-NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLMSG_DONE, NLMSG_ERROR = 3, 2
 ALL_STATES = 0x1FFF
 #: Where `struct inet_diag_sockid` lies in a dump's answer, and its size (linux/inet_diag.h).
@@ -152,14 +152,16 @@ _HANDLERS = {
 }
 
 
-def destroy_all_sockets() -> int:
-    """Destroy every TCP socket of this namespace and return how many there were."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-        netlink.settimeout(5)
-        found = [(family, sock_id) for family in FAMILIES.values() for sock_id in _dump(netlink, family)]
-        for family, sock_id in found:
-            netlink.send(_diag_request(SOCK_DESTROY, 0x5, family, sock_id))
-            netlink.recv(MAX_MESSAGE)
+def destroy_all_sockets(netlink: socket.socket | None = None) -> int:
+    """Destroy every TCP socket of this namespace (or of the one that `netlink` is from); return how many there were."""
+    if netlink is None:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as own:
+            return destroy_all_sockets(own)
+    netlink.settimeout(5)
+    found = [(family, sock_id) for family in FAMILIES.values() for sock_id in _dump(netlink, family)]
+    for family, sock_id in found:
+        netlink.send(_diag_request(SOCK_DESTROY, NLM_F_REQUEST | NLM_F_ACK, family, sock_id))
+        netlink.recv(MAX_MESSAGE)
     return len(found)
 
 

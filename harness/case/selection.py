@@ -63,6 +63,7 @@ class Selection:
 
     cases: tuple[str, ...] = ()
     sections: tuple[Selector, ...] = ()
+    requirements: tuple[str, ...] = ()
     timers_s: float = 0.0
 
     def takes(self, case: Case) -> bool:
@@ -71,10 +72,11 @@ class Selection:
             return False
         if self.cases and not any(matches(pattern, case.case_id) for pattern in self.cases):
             return False
-        if not self.sections:
+        if not self.sections and not self.requirements:
             return True
         citations = case.meta.citations()
-        return any(citation.within(*selector) for selector in self.sections for citation in citations)
+        cited = any(citation.within(*selector) for selector in self.sections for citation in citations)
+        return cited or any(citation.requirement in self.requirements for citation in citations)
 
     def unknown(self, cases: Iterable[Case]) -> str:
         """Return what to say about a pattern that no case has, "" if each has one."""

@@ -18,8 +18,9 @@ from harness.wire import codec
 from harness.wire.link import Arrival, LostFence, PacketLink
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
-#: never repeated in between. Orphaned sockets are destroyed at the end, so it costs no time there.
-QUICK_RTO_MIN_MS = 60_000
+#: never repeated in between. Not more than 60 s / 3.5: tcp_fin_time() is at least 3.5 RTO, and a closed FIN-WAIT-2 only
+#: becomes the time-wait record that it is on any ordinary host while that is at most TCP_TIMEWAIT_LEN.
+QUICK_RTO_MIN_MS = 15_000
 #: linux/rtnetlink.h. The kernel heeds a route's rto_min only where the metric is locked (tcp_rto_min()).
 RTAX_RTO_MIN = 13
 CALIBRATION_PROBES = 300

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.agent import server
 from harness.targets.protocol import Addresses, TargetError, UnusableTarget
 
 MAX_MESSAGE = 1 << 20
@@ -133,7 +134,14 @@ class Pod:
         self._call({"op": "write-sysctls", "values": {name: value}, "required": True})
 
     def close(self) -> None:
-        """Close everything; the helper cleans up and ends when it sees the control socket close."""
+        """Close everything; the helper cleans up and ends when it sees the control socket close.
+
+        Should the helper be dead already, its sockets are destroyed from here: orphans keep the namespace for minutes.
+        """
+        diag: socket.socket | None = getattr(self, "diag_socket", None)
+        if self.helper.poll() is not None and diag is not None:
+            with contextlib.suppress(OSError):
+                server.destroy_all_sockets(diag)
         for sock in [sock for pool in self._pool.values() for sock in pool]:
             sock.close()
         self._pool = {4: [], 6: []}
