@@ -41,7 +41,7 @@ def arguments(tuple4: FourTuple) -> list[str]:
 
 def parse(text: str, tuple4: FourTuple) -> Snapshot:
     """Read the text that ss printed for `arguments(tuple4)`; raises UnreadableSs."""
-    listening = False
+    listener: Snapshot | None = None
     wanted = (
         re.escape(_pattern(tuple4.address, tuple4.port)),
         re.escape(_pattern(tuple4.peer_address, tuple4.peer_port)),
@@ -54,12 +54,13 @@ def parse(text: str, tuple4: FourTuple) -> Snapshot:
         if len(fields) < 5 or fields[0] not in SS_STATES or not (fields[1] + fields[2]).isdigit():
             raise UnreadableSs(f"ss printed a line that can't be read: {line!r}")
         state = SS_STATES[fields[0]]
+        queues = int(fields[1]), int(fields[2])
         if state is State.LISTEN:
-            listening = True
+            listener = Snapshot(State.CLOSED, True, *queues)
         elif re.fullmatch(wanted[0], _without_scope(fields[3])) and re.fullmatch(wanted[1], fields[4]):
             mini = state in (State.TIME_WAIT, State.FIN_WAIT_2) and "timer:(timewait" in line
-            found = Snapshot(state, False, int(fields[1]), int(fields[2]), mini)
-    return found or Snapshot(State.CLOSED, listening)
+            found = Snapshot(state, False, *queues, mini)
+    return found or listener or Snapshot(State.CLOSED)
 
 
 def _without_scope(endpoint: str) -> str:
