@@ -295,6 +295,17 @@ class TargetSide:
         __tracebackhide__ = True
         self._be(states, Level.SHOULD)
 
+    @contextlib.contextmanager
+    def must_stay(self) -> Iterator[None]:
+        """Demand that the connection is in the same state after the context as before it."""
+        __tracebackhide__ = True
+        before = self._connection.snapshot
+        yield
+        if before is None:
+            self.conversation.unobserved += 1
+        else:
+            self._be((State.LISTEN if before.listening else before.state,), Level.MUST)
+
     def must_deliver(self, data: bytes) -> None:
         """Demand that RECEIVE gives exactly these octets now; `EOF` for the end of the stream."""
         __tracebackhide__ = True
