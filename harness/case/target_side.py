@@ -67,7 +67,8 @@ class TargetSide:
     ) -> "tuple[TargetSide, PeerSide]":
         """Return both sides of another connection that differs from this one only in what is given.
 
-        With nothing given it differs in the peer's port. `same_iss`: the peer begins at the same sequence number.
+        With nothing given it differs in the peer's port. On the same port both share the listener. `same_iss`: the peer
+        begins at the same sequence number.
         """
         conversation, own = self.conversation, self._connection.tuple4
         tuple4 = FourTuple(
@@ -77,6 +78,8 @@ class TargetSide:
             tuple4 = own._replace(peer_port=own.peer_port + len(conversation.connections))
         iss = self._connection.peer_iss if same_iss else conversation.rig.peer_iss(conversation)
         connection = Connection(conversation, len(conversation.connections), tuple4, iss)
+        if tuple4.port == own.port:
+            connection.listener = self._connection.listener
         conversation.connections.append(connection)
         conversation.rig.register(connection)
         return TargetSide(connection), PeerSide(connection)
