@@ -1,0 +1,1 @@
+"""Active open: the target begins the three-way handshake."""

@@ -1,0 +1,1 @@
+"""Simultaneous open: both sides begin, and their SYNs cross."""
