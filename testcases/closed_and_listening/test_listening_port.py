@@ -2,8 +2,22 @@
 
 import pytest
 
-from harness.case import ACK, CWR, ECE, ESTABLISHED, LISTEN, RST, SYN, SYN_RECEIVED, Absolute, Peer, Target
-from harness.case import cites, in_state, segment
+from harness.case import (
+    ACK,
+    CWR,
+    ECE,
+    ESTABLISHED,
+    LISTEN,
+    RST,
+    SYN,
+    SYN_RECEIVED,
+    Absolute,
+    Peer,
+    Target,
+    cites,
+    in_state,
+    segment,
+)
 from harness.spec.segment import Flags
 from testcases.closed_and_listening.flag_sets import ROWS, row_name, variants
 
