@@ -73,8 +73,9 @@ def load(path: Path) -> tuple[Deviation, ...]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise BrokenExpectations(f"{path}:{line.group(1) if line else 1}: not TOML: {error}") from None
+        line = re.search(r"line (\d+)", str(error))  # "at end of document" is the only place without a number
+        where = line.group(1) if line else len(text.splitlines())
+        raise BrokenExpectations(f"{path}:{where}: not TOML: {error}") from None
     unknown = set(data) - {"deviation", "grid"}
     if unknown:
         raise BrokenExpectations(f"{path}:1: unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
