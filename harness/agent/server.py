@@ -138,6 +138,10 @@ def _write_sysctls(request: dict[str, Any]) -> Answer:
     return {"missing": write_sysctls(request["values"], required=request["required"])}, []
 
 
+def _ping(_request: dict[str, Any]) -> Answer:
+    return {}, []
+
+
 def _destroy(_request: dict[str, Any]) -> Answer:
     return {"destroyed": destroy_all_sockets()}, []
 
@@ -145,6 +149,7 @@ def _destroy(_request: dict[str, Any]) -> Answer:
 _HANDLERS = {
     "sockets": _sockets,
     "diag": _diag,
+    "ping": _ping,
     "ss": _ss,
     "read-sysctls": _read_sysctls,
     "write-sysctls": _write_sysctls,

@@ -105,6 +105,9 @@ class Pod:
         pool = self._pool[version]
         if not pool:
             _answer, descriptors = self._call({"op": "sockets", "family": version, "count": SOCKET_BATCH})
+            # The helper closes its copies behind its answer, and a close() of ours does nothing before it has: so wait
+            # for the answer to one more request, which it only reads when it is done.
+            self._call({"op": "ping"})
             family = socket.AF_INET if version == 4 else socket.AF_INET6
             for descriptor in descriptors:
                 sock = socket.socket(family, socket.SOCK_STREAM, 0, fileno=descriptor)
