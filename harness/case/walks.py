@@ -19,7 +19,8 @@ class Walk:
     `opened`: who opens (from the target's point of view). `closed_by`: the call by which the target closes, where it
     does: `close()` and `shutdown()` differ, as a socket without an application is another machine on Linux.
     `options` go into the peer's SYN or SYN,ACK. `keep_listener`: a passive opener's listener is closed behind the
-    accept otherwise, so that CLOSED can be told from LISTEN.
+    accept otherwise, so that CLOSED can be told from LISTEN. `octets`: so much data the target sends once it is
+    established, and has it acknowledged. `window`: what the peer offers in each segment.
     """
 
     state: State
@@ -27,6 +28,8 @@ class Walk:
     closed_by: str = SHUTDOWN
     options: bytes | None = None
     keep_listener: bool = False
+    octets: int = 0
+    window: int | None = None
 
 
 Sides = tuple[TargetSide, PeerSide]
@@ -34,6 +37,8 @@ Sides = tuple[TargetSide, PeerSide]
 
 def walk(target: TargetSide, peer: PeerSide, route: Walk) -> None:
     """Bring the connection to the state; raises Inconclusive."""
+    if route.window is not None:
+        target.connection.peer.window = route.window
     with walking(target.conversation):
         _WALKS[route.state]((target, peer), route)
         if route.state is not State.CLOSED:
@@ -71,35 +76,40 @@ def _established(sides: Sides, route: Walk) -> None:
         _syn_sent(sides, route)
         peer.send(SYN | ACK, seq=0, ack=1, options=route.options)
         target.must_send(ACK, seq=1, ack=1)
-        return
-    _syn_received(sides, route)
-    peer.send(ACK, seq=1, ack=1)
-    target.must_not_send()
-    if route.opened == PASSIVE:
-        target.accept()
-        if not route.keep_listener:
-            target.close_listener()
+    else:
+        _syn_received(sides, route)
+        peer.send(ACK, seq=1, ack=1)
+        target.must_not_send()
+        if route.opened == PASSIVE:
+            target.accept()
+            if not route.keep_listener:
+                target.close_listener()
+    if route.octets:
+        data = bytes(route.octets)
+        target.send(data)
+        target.must_send(ACK, seq=1, ack=1, data=data)
+        peer.send(ACK)
 
 
 def _close_wait(sides: Sides, route: Walk) -> None:
     target, peer = sides
     _established(sides, route)
     peer.send(FIN | ACK)
-    target.must_send(ACK, seq=1, ack=2)
+    target.must_send(ACK, seq=1 + route.octets, ack=2)
 
 
 def _last_ack(sides: Sides, route: Walk) -> None:
     target, _peer = sides
     _close_wait(sides, route)
     _close(target, route)
-    target.must_send(FIN | ACK, seq=1, ack=2)
+    target.must_send(FIN | ACK, seq=1 + route.octets, ack=2)
 
 
 def _fin_wait_1(sides: Sides, route: Walk) -> None:
     target, _peer = sides
     _established(sides, route)
     _close(target, route)
-    target.must_send(FIN | ACK, seq=1, ack=1)
+    target.must_send(FIN | ACK, seq=1 + route.octets, ack=1)
 
 
 def _fin_wait_2(sides: Sides, route: Walk) -> None:
@@ -112,15 +122,15 @@ def _fin_wait_2(sides: Sides, route: Walk) -> None:
 def _closing(sides: Sides, route: Walk) -> None:
     target, peer = sides
     _fin_wait_1(sides, route)
-    peer.send(FIN | ACK, ack=1)
-    target.must_send(ACK, seq=2, ack=2)
+    peer.send(FIN | ACK, ack=1 + route.octets)
+    target.must_send(ACK, seq=2 + route.octets, ack=2)
 
 
 def _time_wait(sides: Sides, route: Walk) -> None:
     target, peer = sides
     _fin_wait_2(sides, route)
     peer.send(FIN | ACK)
-    target.must_send(ACK, seq=2, ack=2)
+    target.must_send(ACK, seq=2 + route.octets, ack=2)
 
 
 def _close(target: TargetSide, route: Walk) -> None:
