@@ -8,7 +8,7 @@ its next step is an `extra` segment.
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,7 @@ from harness.case.peer_record import PeerRecord
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import options, seqno
-from harness.spec.segment import SYN, Segment
+from harness.spec.segment import RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Event, Kind, Mark
@@ -206,7 +206,7 @@ class Conversation:
             if connection.inbox:
                 received = connection.inbox.popleft()
                 received.event.mark = Mark.UNEXPECTED
-                self.fail(Code.EXTRA, "nothing", received.segment.notation(), connection=connection)
+                self.fail(Code.EXTRA, "nothing", _seen(Code.EXTRA, received), connection=connection)
 
     def judge_next(
         self, connection: Connection, answers: tuple[Expected | Silence, ...], level: Level
@@ -233,7 +233,7 @@ class Conversation:
             check = segments[0].check
             problem = check(received.wire) if check else ""
             due = f"{due} with {problem}"
-        self.fail(code, due, _seen(code, received.segment), connection=connection, level=level, cites=cites)
+        self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
         connection.inbox.clear()
         return None
 
@@ -325,7 +325,11 @@ def _header_problem(received: Received) -> str:
     return ""
 
 
-def _seen(code: Code, segment: Segment) -> str:
+def _seen(code: Code, received: Received) -> str:
+    segment = received.segment
+    if segment.flags & RST and received.wire.seq == 0:
+        # A reset in answer to a segment without ACK: its SEQ=0 counts from nowhere (RFC 9293 §3.5.2).
+        segment = replace(segment, seq=0)
     if code in (Code.WRONG_DATA, Code.WRONG_WINDOW):
         return f"{segment.notation()} WND={segment.window} data={segment.payload[:32]!r}"
     return segment.notation()
