@@ -23,7 +23,7 @@ _VERBS = """verbs:
   explain    print a case's rule, source and expected ladder
   show       run one case and print its ladder, also when it conforms (-v: every header field)
   doctor     check this machine, with hints
-  bench      measure cases per CPU second
+  bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   test       run the project's own tests (in a checkout)
 
 examples:
@@ -303,10 +303,12 @@ def doctor(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Measure the engine."""
-    from harness.bench.speed import main as bench_main
+    """Measure the engine, or the stability of its verdicts."""
+    from harness.bench import speed, stability
 
-    return bench_main(arguments)
+    if arguments[:1] == ["stability"]:
+        return stability.main(arguments[1:])
+    return speed.main(arguments)
 
 
 def test(arguments: list[str]) -> int:

@@ -48,7 +48,7 @@ class Figure:
 def main(arguments: list[str]) -> int:
     """Measure and print; the number of rounds may be given."""
     if len(arguments) > 1 or (arguments and not arguments[0].isdigit()):
-        print("usage: tcpspec bench [ROUNDS]", file=sys.stderr)
+        print("usage: tcpspec bench [ROUNDS] | tcpspec bench stability [--runs N]", file=sys.stderr)
         return 4
     rounds = int(arguments[0]) if arguments else ROUNDS
     try:
