@@ -141,7 +141,8 @@ class Tally:
     writer: ResultsWriter | None = None
     known_targets: set[str] = field(default_factory=set)
     judged: int = 0
-    worst: list[dict[str, Any]] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
+    lost: int = 0
 
 
 class CasePlugin:
@@ -318,7 +319,9 @@ class CasePlugin:
             return None
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         self.held.append(Held(item, reports, case.meta.timer_s is not None))
+        outcome = item.stash.get(OUTCOME, None)
         failing = any(report.failed for report in reports) and self.config.getoption("maxfail", 0)
+        failing = failing or (outcome is not None and outcome.ending is Ending.HARNESS_ERROR)
         if len(self.held) >= _batch_limit() or nextitem is None or failing:
             self.flush()
         return True
@@ -346,6 +349,9 @@ class CasePlugin:
                 for report in entry.reports:
                     hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=entry.item.nodeid, location=entry.item.location)
+        outcomes = [entry.item.stash.get(OUTCOME, None) for entry in held]
+        if any(outcome is not None and outcome.ending is Ending.HARNESS_ERROR for outcome in outcomes):
+            self.engine.close()  # the next case starts its target afresh
 
     @contextlib.contextmanager
     def _as_current(self, item: pytest.Item) -> Iterator[None]:
@@ -366,7 +372,7 @@ class CasePlugin:
         item = held.item
         case = item.stash[CASE]
         outcome = item.stash.get(OUTCOME, None)
-        if outcome is None or SURPRISE in item.stash:
+        if outcome is None:
             return
         rig = self.engine.rig(case.binding.spec, timers=held.timers)
         target = rig.target
@@ -386,8 +392,9 @@ class CasePlugin:
         self.config.hook.pytest_tcpspec_verdict(
             case=case, outcome=outcome, judgement=judgement, record=record, story=story
         )
-        report = _deciding_report(held.reports, judgement)
-        _write_verdict(report, judgement, story, expected)
+        report = _deciding_report(held.reports, judgement, surprise=SURPRISE in item.stash)
+        if SURPRISE not in item.stash:  # a bug in the case itself keeps pytest's own traceback
+            _write_verdict(report, judgement, story, expected)
         if name not in self.announced:
             self.announced.add(name)
             record["facts"] = target.facts.as_dict()
@@ -433,14 +440,26 @@ class CasePlugin:
             self.engine.close()
         if self.is_worker:
             return
+        incomplete = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        stopped = session.shouldstop or session.shouldfail
+        self.tally.lost = 0 if incomplete or stopped else session.testscollected - len(self.tally.finished)
+        if self.tally.lost > 0 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self.tally.writer is not None:
-            interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
             self.tally.writer.finish(
-                collected=session.testscollected, interrupted=interrupted, seconds=time.monotonic() - self.started
+                collected=session.testscollected,
+                interrupted=bool(incomplete or stopped or self.tally.lost),
+                seconds=time.monotonic() - self.started,
             )
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Remember which items came to their end: a crashed worker takes held-back reports with it."""
+        self.tally.finished.add(nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the matrix, and why nothing ran where nothing did."""
+        if self.tally.lost > 0:
+            terminalreporter.write_line(f"{self.tally.lost} tests have no verdict: a worker is lost", red=True)
         if self.unmatched:
             terminalreporter.write_line(self.unmatched, red=True)
         if self.tally.judged:
@@ -531,12 +550,14 @@ def _outcome(run: CaseRun | None, error: BaseException | None) -> Outcome:
     return outcome
 
 
-def _deciding_report(reports: list[pytest.TestReport], judgement: Judgement) -> pytest.TestReport:
+def _deciding_report(reports: list[pytest.TestReport], judgement: Judgement, *, surprise: bool) -> pytest.TestReport:
     """Return the report that carries the verdict; a harness error becomes an error instead of a failure."""
     by_phase = {report.when: report for report in reports}
     call = by_phase.get("call")
     if call is None:
         return by_phase["setup"]
+    if surprise:
+        return call
     if judgement.verdict in (Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE):
         reports.remove(call)
         return by_phase["teardown"]

@@ -38,7 +38,7 @@ class Engine:
         return self._bundled[name] + self._extra
 
     def close(self) -> None:
-        """End all targets."""
-        for rig in self._rigs.values():
+        """End all targets; one that is asked for again is started anew."""
+        rigs, self._rigs = self._rigs, {}
+        for rig in rigs.values():
             rig.close()
-        self._rigs.clear()
