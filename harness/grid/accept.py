@@ -9,6 +9,8 @@ from harness.spec.arrivals import RULES, allowed
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Reaction, select
 from harness.spec.rule import Rule
+from harness.spec.segment import PSH
+from harness.spec.states import State
 from harness.targets.protocol import Capability
 
 _RFC5961 = frozenset({Policy.RFC5961_RST, Policy.RFC5961_SYN, Policy.RFC5961_ACK})
@@ -54,11 +56,21 @@ def cites_of(cell: Cell) -> tuple[str, ...]:
 def core() -> frozenset[str]:
     """Return the names of the cells that an ordinary run takes: one for each thing that the rules can tell apart.
 
-    Within a place and a set of flags, cells that the same rules decide in the same way stand for each other; the first
-    of them is taken. So every rule is met in every place where it can decide, with every combination of flags.
+    Within a place and a set of flags, cells with the same allowed reactions stand for each other, and the first of them
+    is taken (PSH makes no difference by any rule). Then one cell for each rule that has not been met in a state.
     """
-    chosen: dict[object, str] = {}
+    chosen: dict[object, Cell] = {}
     for cell in segment_cells():
-        outcome = frozenset((reaction.reply, reaction.next, reaction.path) for reaction in reactions(cell))
-        chosen.setdefault((cell.state, cell.route, cell.setting, cell.flags, outcome), cell.id)
-    return frozenset(chosen.values())
+        outcome = frozenset((reaction.reply, reaction.next) for reaction in reactions(cell))
+        chosen.setdefault((cell.state, cell.route, cell.setting, cell.flags & ~PSH, outcome), cell)
+    taken = list(chosen.values())
+    met = {met for cell in taken for met in _rules_met(cell)}
+    for cell in segment_cells():
+        if not _rules_met(cell) <= met:
+            met |= _rules_met(cell)
+            taken.append(cell)
+    return frozenset(cell.id for cell in taken)
+
+
+def _rules_met(cell: Cell) -> set[tuple[State, str]]:
+    return {(cell.state, rule) for reaction in reactions(cell) for rule in reaction.path}

@@ -1,0 +1,238 @@
+"""Runs one cell on a rig: walk, probe, judge reply and state, then prove the state from outside."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from harness.case.conversation import Conversation, Received
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Outcome, capture
+from harness.case.target_side import walking
+from harness.case.violation import Code, Finding, Inconclusive, Level, Violation
+from harness.case.walks import SIMULTANEOUS as BY_BOTH
+from harness.case.walks import Walk
+from harness.grid import followup, observed
+from harness.grid.accept import cites_of, demanded, policies_of, reactions, tolerated
+from harness.grid.cells import CLOSE, SIMULTANEOUS, Cell
+from harness.grid.followup import Numbers, Proof, Scene
+from harness.grid.numbers import (
+    LAST_TSVAL,
+    NOMINAL_WINDOW,
+    PEER_WINDOW,
+    SENT_OCTETS,
+    connection_of,
+    segment_of,
+)
+from harness.grid.observed import Observation
+from harness.spec import options, seqno
+from harness.spec.connection import Connection
+from harness.spec.policy import Policy
+from harness.spec.reaction import Level as Strength
+from harness.spec.reaction import Reaction
+from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.states import CLOSED, SYNCHRONIZED, State
+from harness.targets.protocol import Target
+from harness.trace.events import Mark
+
+#: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
+FILL_OCTETS = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen in a cell: the observation, and the window that the target offered before the probe."""
+
+    observation: Observation
+    window: int
+
+
+def route_of(cell: Cell) -> Walk:
+    """Return the walk to a cell: no options in the peer's SYN, and no listener unless the cell wants one."""
+    return Walk(
+        cell.state,
+        opened=BY_BOTH if cell.route == SIMULTANEOUS else "passive",
+        closed_by="close" if cell.route == CLOSE else "shutdown",
+        options=options.timestamps(LAST_TSVAL) if cell.timestamps else b"",
+        keep_listener=cell.listening,
+        octets=SENT_OCTETS if cell.state in SYNCHRONIZED else 0,
+        window=PEER_WINDOW,
+    )
+
+
+def policies_in_force(target: Target) -> frozenset[Policy]:
+    """Return the policies that a target follows, by its capabilities and settings."""
+    return policies_of(target.capabilities, rfc1337=target.facts.sysctls.get("net.ipv4.tcp_rfc1337") == "1")
+
+
+class CellRun:
+    """One cell on one rig. `prepare` walks, `perform` probes and judges; `seen` is what came of it."""
+
+    def __init__(self, rig: Rig, cell: Cell, version: int) -> None:
+        self.cell = cell
+        self.policies = policies_in_force(rig.target)
+        self.case = CaseRun(rig.begin(version, name=cell.id, cites=cites_of(cell)), route_of(cell))
+        self.seen: Seen | None = None
+
+    @property
+    def conversation(self) -> Conversation:
+        """The run's conversation."""
+        return self.case.conversation
+
+    def prepare(self) -> None:
+        """Walk to the cell's state; raises Inconclusive or Unjudgeable."""
+        self.case.prepare()
+
+    def perform(self) -> None:
+        """Probe and judge; raises Violation, Inconclusive or Unjudgeable."""
+        __tracebackhide__ = True
+        self.case.perform(self._probe)
+
+    def _probe(self) -> None:
+        __tracebackhide__ = True
+        if self.cell.zero_window:
+            self._fill()
+        # On a target without readable states the walk is believed, and the follow-up judges.
+        self.conversation.unobserved = 0
+        window = self._offered()
+        connection = connection_of(self.cell, window)
+        segment = segment_of(self.cell, connection)
+        found = reactions(self.cell, window)
+        self.case.peer.inject(replace(segment, seq=segment.seq, ack=segment.ack))
+        inbox = self.conversation.main.inbox
+        received = list(inbox)
+        inbox.clear()
+        reply = observed.name_of(received, found, connection, segment)
+        fitting = [reaction for reaction in found if observed.fits(reaction, received)]
+        state = self.conversation.main.state or self._supposed(fitting)
+        refuted = self._follow_up(state, connection, received)
+        observation = Observation(reply, state if not refuted else f"not {state}")
+        self.seen = Seen(observation, window)
+        finding = judge(self.cell, observation, found, self.policies)
+        if finding is not None:
+            for each in received:
+                each.event.mark = Mark.UNEXPECTED
+            self.conversation.fail(
+                finding.code, finding.expected, finding.observed, level=finding.level, cites=finding.cites
+            )
+
+    def _supposed(self, fitting: Sequence[Reaction]) -> str:
+        """Return the state that a target must be in by its reply, if its states can't be read."""
+        chosen = demanded(fitting, self.policies) or tolerated(fitting, self.policies)
+        strongest = max(chosen, key=lambda reaction: reaction.level, default=None)
+        return str(strongest.next) if strongest else observed.UNKNOWN
+
+    def _follow_up(self, state: str, before: Connection, received: Sequence[Received]) -> bool:
+        """Prove the state from outside; tell whether that refuted it."""
+        if state == observed.UNKNOWN:
+            return False
+        findings = len(self.conversation.findings)
+        if self.cell.zero_window and state != CLOSED:
+            self._drain()
+        try:
+            numbers = numbers_after(before, received)
+            proof = followup.prove(State(state), Scene(self.case.target, self.case.peer, numbers))
+            self.conversation.demand_quiet()
+        except Violation:
+            del self.conversation.findings[findings:]
+            return True
+        if proof is Proof.OPEN and self.conversation.main.snapshot is None:
+            self.conversation.unobserved += 1
+        return False
+
+    # --- preconditions -----------------------------------------------------------------------------------------------
+
+    def _offered(self) -> int:
+        """Return the window that the target offered last, less what it has received since."""
+        main = self.conversation.main
+        if not main.received:
+            return NOMINAL_WINDOW
+        last = main.received[-1].segment
+        return last.window if self.cell.state in SYNCHRONIZED or last.flags & SYN else NOMINAL_WINDOW
+
+    def _fill(self) -> None:
+        """Send data that the application does not read until the target closes its window."""
+        conversation, peer = self.conversation, self.case.peer
+        with walking(conversation):
+            acknowledged = conversation.main.received[-1].segment
+            while (room := peer.target_window) > 0:
+                octets = [min(FILL_OCTETS, room - at) for at in range(0, room, FILL_OCTETS)]
+                seq = peer.snd_nxt
+                segments = []
+                for size in octets:
+                    segments.append(peer.segment(ACK, bytes(size), seq=seq))
+                    seq += size
+                peer.inject(*segments)
+                if not conversation.main.inbox:
+                    raise Inconclusive("the target acknowledges no data")
+                conversation.main.inbox.clear()
+            del acknowledged
+
+    def _drain(self) -> None:
+        """Read everything, and take note of the window that opens."""
+        target = self.case.target
+        while target.connection.app is not None and len(target.recv(1 << 20)) == 1 << 20:
+            pass
+        self.conversation.main.inbox.clear()
+
+
+def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:
+    """Return the target's numbers after its reply; a new ISS and what it acknowledged stand in the reply itself."""
+    snd_nxt, rcv_nxt = before.snd_nxt, before.rcv_nxt
+    for each in received:
+        if each.segment.flags & ACK and not each.segment.flags & RST:
+            rcv_nxt = each.segment.ack
+        if each.segment.flags & SYN:
+            snd_nxt = each.segment.seq + 1
+    if before.state is CLOSED:
+        return Numbers(4711, 4712)
+    return Numbers(snd_nxt, rcv_nxt, before.max_snd_wnd if before.state in SYNCHRONIZED else None)
+
+
+def judge(
+    cell: Cell, seen: Observation, found: Sequence[Reaction], policies: Collection[Policy]
+) -> Finding | None:
+    """Hold an observation against the allowed reactions; None if it is one of those that are demanded."""
+    due = demanded(found, policies)
+    if _allows(due, seen):
+        return None
+    fallback = tolerated(found, policies)
+    strongest = max(reaction.level for reaction in fallback)
+    must = not _allows(fallback, seen) and strongest is Strength.MUST
+    expected = " or ".join(dict.fromkeys(f"{reaction.reply} → {reaction.next}" for reaction in due))
+    cites = tuple(dict.fromkeys(cite for reaction in due for cite in reaction.cites))
+    return Finding(
+        code_of(seen.reply, due), Level.MUST if must else Level.SHOULD, expected, str(seen), str(cell.state), cites
+    )
+
+
+def _allows(allowed: Sequence[Reaction], seen: Observation) -> bool:
+    return any(seen.reply == reaction.reply and seen.next in (reaction.next, observed.UNKNOWN) for reaction in allowed)
+
+
+def code_of(reply: str, due: Sequence[Reaction]) -> Code:
+    """Return the kind of difference between a reply and what was due."""
+    replies = {str(reaction.reply) for reaction in due}
+    if reply in replies:
+        return Code.WRONG_STATE
+    if reply == observed.NOTHING:
+        return Code.SILENT
+    if replies == {observed.NOTHING}:
+        return Code.EXTRA
+    if reply.startswith("rst") and not any(name.startswith("rst") for name in replies):
+        return Code.RESET
+    if reply.partition("(")[0] in {name.partition("(")[0].removesuffix("-new") for name in replies}:
+        return Code.WRONG_SEQ
+    return Code.WRONG_FLAGS
+
+
+def run(rig: Rig, cell: Cell, version: int) -> tuple[CellRun, Outcome]:
+    """Run a whole cell and return what came of it; other exceptions than its own pass through."""
+    cell_run = CellRun(rig, cell, version)
+
+    def both() -> None:
+        cell_run.prepare()
+        cell_run.perform()
+
+    return cell_run, capture(cell_run.conversation, both)
+
+
+Progress = Callable[[Cell, CellRun, Outcome], None]

@@ -1,0 +1,96 @@
+"""What a target did in a cell, in the words of the export: a reply by name, and the next state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.case.conversation import Received
+from harness.spec import seqno
+from harness.spec.connection import Connection
+from harness.spec.reaction import Outgoing, Reaction, Reply
+from harness.spec.segment import ACK, PSH, RST, SYN, Segment, flag_names
+
+NOTHING = str(Reply.NONE)
+#: The next state on a target that shows none and gives itself away by no follow-up.
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A reply by name and the next state in the RFC's spelling."""
+
+    reply: str
+    next: str
+
+    def __str__(self) -> str:
+        return f"{self.reply} → {self.next}"
+
+
+def fits(reaction: Reaction, received: Sequence[Received]) -> bool:
+    """Tell whether the target sent exactly the segments of a reaction."""
+    return len(reaction.segments) == len(received) and all(map(_equal, reaction.segments, received))
+
+
+def _equal(due: Outgoing, received: Received) -> bool:
+    seen, wire = received.segment, received.wire
+    if (seen.flags ^ due.flags) & ~PSH or seen.payload:
+        return False
+    # The zero of <SEQ=0><ACK=..><CTL=RST,ACK> is one on the wire.
+    absolute = due.flags & RST and due.flags & ACK
+    if due.seq is not None and due.seq != (wire.seq if absolute else seqno.add(seen.seq, 0)):
+        return False
+    return not due.flags & ACK or due.ack is None or due.ack == seqno.add(seen.ack, 0)
+
+
+def name_of(
+    received: Sequence[Received], found: Sequence[Reaction], connection: Connection, segment: Segment
+) -> str:
+    """Return the name of what the target sent: that of the reaction it fits, else one made of its numbers."""
+    for reaction in found:
+        if fits(reaction, received):
+            return str(reaction.reply)
+    return " + ".join(_name(each, connection, segment) for each in received) or NOTHING
+
+
+def _name(received: Received, connection: Connection, probe: Segment) -> str:
+    seen = received.segment
+    flags = seen.flags & ~PSH
+    seq, ack = _symbol(seen.seq, received.wire.seq, connection, probe), _ack_symbol(seen.ack, connection, probe)
+    if not seen.payload:
+        known = {
+            (RST, "seg.ack", ""): Reply.RST_SEG_ACK,
+            (RST, "snd.nxt", ""): Reply.RST,
+            (RST | ACK, "0", "seg.end"): Reply.RST_ACK_ZERO,
+            (ACK, "snd.nxt", "rcv.nxt"): Reply.ACK,
+            (SYN | ACK, "iss", "rcv.nxt"): Reply.SYN_ACK,
+        }.get((flags, seq, ack if flags & ACK else ""))
+        if known:
+            return str(known)
+    text = f",data={len(seen.payload)}" if seen.payload else ""
+    ack_part = f",ack={ack}" if flags & ACK else ""
+    return f"{flag_names(flags).lower().replace(',', '-')}(seq={seq}{ack_part}{text})"
+
+
+def _symbol(number: int, absolute: int, connection: Connection, probe: Segment) -> str:
+    """Return a sequence number in terms of what the target knows; the ISS before SND.NXT, where they could be mixed."""
+    relative = seqno.add(number, 0)
+    if absolute == 0:
+        return "0"
+    if relative == connection.iss:
+        return "iss"
+    if probe.flags & ACK and relative == probe.ack and relative != connection.snd_nxt:
+        return "seg.ack"
+    return _offset("snd.nxt", relative, connection.snd_nxt)
+
+
+def _ack_symbol(number: int, connection: Connection, probe: Segment) -> str:
+    relative = seqno.add(number, 0)
+    if relative == connection.rcv_nxt:
+        return "rcv.nxt"
+    if relative == probe.end:
+        return "seg.end"
+    return _offset("rcv.nxt", relative, connection.rcv_nxt)
+
+
+def _offset(name: str, number: int, base: int) -> str:
+    distance = seqno.diff(number, base)
+    return f"{name}{distance:+d}" if distance else name
