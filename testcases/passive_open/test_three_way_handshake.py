@@ -75,7 +75,7 @@ def test_third_segment_with_fin(target: Target, peer: Peer, data: bytes) -> None
 @cites("RFC 9293 §3.10.7.4 fifth", "SHLD-31")
 @in_state(SYN_RECEIVED, keep_listener=True)
 def test_lost_third_segment_is_made_up_for_by_data(target: Target, peer: Peer) -> None:
-    """The ACK of the SYN,ACK is lost: the data behind it carries the same acknowledgment, in whatever order it comes."""
+    """The ACK of the SYN,ACK is lost: the data behind it acknowledges the same, in whatever order it comes."""
     peer.send(ACK, b"second", seq=6)
     target.may_send(ACK, seq=1, ack=1)
     peer.send(ACK, b"first", seq=1)
