@@ -22,6 +22,7 @@ _VERBS = """verbs:
   list       print the cases as a tree, with the sections they cite
   explain    print a case's rule, source and expected ladder
   show       run one case and print its ladder, also when it conforms (-v: every header field)
+  coverage   print requirement, cases and verdict, and why the others have no case
   doctor     check this machine, with hints
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   test       run the project's own tests (in a checkout)
@@ -302,6 +303,40 @@ def doctor(arguments: list[str]) -> int:
     return USAGE_ERROR if bad else 0
 
 
+def coverage(arguments: list[str]) -> int:
+    """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case."""
+    from rich.console import Console
+
+    from harness.report import coverage as report
+    from harness.trace import results
+
+    every = "--all" in arguments
+    paths = [Path(argument) for argument in arguments if argument != "--all"]
+    if any(str(path).startswith("-") for path in paths):
+        print("usage: tcpspec coverage [--all] [RESULTS…]    (default: results, if there)", file=sys.stderr)
+        return USAGE_ERROR
+    if not paths and (Path(DEFAULT_RESULTS) / results.FILE_NAME).exists():
+        paths = [Path(DEFAULT_RESULTS)]
+    try:
+        runs = [results.read(path) for path in paths]
+    except results.BrokenResults as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
+    for run_read in runs:
+        if not run_read.complete:
+            print(f"{run_read.path}: an incomplete run (it has no footer)", file=sys.stderr)
+    code, collector = _collect(["--ip", "4"])
+    if code:
+        return code
+    cited = {
+        case.case_id: {citation.requirement for citation in case.meta.citations() if citation.requirement}
+        for case, _item in collector.items
+    }
+    table = report.rows(cited, runs)
+    report.print_table(Console(highlight=False, width=None), table, every=every)
+    return 1 if any(row.is_gap for row in table) else 0
+
+
 def bench(arguments: list[str]) -> int:
     """Measure the engine, or the stability of its verdicts."""
     from harness.bench import speed, stability
@@ -329,6 +364,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "show": show,
     "explain": explain,
     "doctor": doctor,
+    "coverage": coverage,
     "bench": bench,
     "test": test,
 }
