@@ -117,6 +117,8 @@ class Conversation:
         self.unobserved = 0
         self.walking = False
         self.finished = False
+        #: What is captured later than this is not this conversation's business any more.
+        self.deaf_after_ns: int | None = None
         self.step_name = ""
         self.start_ns = self.rig.target.clock.now_ns()
         self.main = self.connect_peer()
@@ -190,6 +192,8 @@ class Conversation:
 
     def take(self, connection: Connection, packet: codec.Packet, time_ns: int) -> None:
         """Put a segment of the target into the inbox of its connection."""
+        if self.deaf_after_ns is not None and time_ns > self.deaf_after_ns:
+            return
         received = connection.take(packet, time_ns)
         received.event.step = self.step_name
         self.events.append(received.event)

@@ -156,7 +156,8 @@ def rehearse(route: Walk, body: Callable[[TargetSide, PeerSide], Any], *, versio
         for wait in itertools.islice(result or (), 1000):
             if isinstance(wait, Wait):
                 stage = conversation.rig.target.clock
-                stage.wait(max(0, wait.until_ns - stage.now_ns()) / 1e9)
+                resume_ns = wait.until_ns if wait.due_ns is None else wait.due_ns
+                stage.wait(max(0, resume_ns - stage.now_ns()) / 1e9)
     except Exception as error:
         return conversation.events, f"{type(error).__name__}: {error}"
     return conversation.events, ""

@@ -1,58 +1,108 @@
 """Timer cases: generators that yield their waits, all started together by one scheduler in one process.
 
 The wall time of all of them is the longest single wait and a little, not the sum. Intervals are judged by capture
-times, never by the time of reading.
+times, never by the time of reading: a scheduler that is late reads later, and judges the same.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.case.conversation import Received
+from harness.case.conversation import Connection, Received
 from harness.case.expect import Expected, Number
-from harness.case.rig import Rig
+from harness.case.rig import LATE_SWEEP_S, Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import TargetSide
-from harness.case.violation import Code, Level, Violation
+from harness.case.violation import Code, Level, Unjudgeable
 from harness.spec.segment import Segment
+from harness.spec.states import State
+from harness.targets.protocol import Capability
 from harness.trace.events import Kind, Mark
 
-#: Kernel timer wheels are coarse: an interval T is judged in [T, T + T/8], plus two jiffies of 10 ms.
+#: Kernel timer wheels are coarse: an interval T is judged in [T, T + T/8] and a little for jiffies and a busy machine.
 COARSENESS = 1 / 8
-SLACK_S = 0.02
+SLACK_S = 0.06
 #: A timer rounded to jiffies may fire a little early as seen by capture times.
-EARLY_S = 0.005
+EARLY_S = 0.012
+#: A state has no capture time. "Not yet" is looked at so long before; who comes too late to tell does not judge.
+LOOK_BEFORE_S = 0.1
+#: What a finding may say about an interval, in seconds. A signature must be the same in every run, so an interval is
+#: rounded down to one of these: all that a timer of T seconds may show, [T, T + T/8], has the same name.
+ROUND_FIGURES = (0.02, 0.04, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 60, 90, 120, 180)
+#: How far the machine's clock may be set while timers are being measured.
+CLOCK_STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Until when a case sleeps (on the target's clock); with `for_segment` a segment wakes it before."""
+    """Until when a case sleeps, in nanoseconds on the target's clock.
+
+    With `connection` a segment of it wakes the case before; `due_ns` is then when it is due, which only a rehearsal
+    needs to know.
+    """
 
     until_ns: int
-    for_segment: bool = False
+    connection: Connection | None = None
+    due_ns: int | None = None
 
 
 Waits = Generator[Wait, None, None]
 
 
 class Stopwatch:
-    """Times what a target does by itself, in a timer case. `time_scale` stretches every upper bound."""
+    """Times what a target does by itself on one connection. `time_scale` stretches every upper bound.
+
+    `since_ns` of each method is where its seconds count from. If it is not given: the capture time of the target's
+    last segment that was judged for the `must_send_*` methods, and now for those that just wait.
+    """
 
     def __init__(self, target: TargetSide) -> None:
         self._target = target
         self._rig = target.conversation.rig
+        #: The interval that was judged last, in seconds.
+        self.interval = 0.0
 
-    def sleep(self, seconds: float) -> Waits:
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    def sleep(self, seconds: float, *, since_ns: int | None = None) -> Waits:
         """Let time pass; what is sent meanwhile stays in the inbox."""
+        __tracebackhide__ = True
         self._note(f"{seconds:g} s pass")
-        yield Wait(self._now() + int(seconds * 1e9))
+        yield Wait(self._after(seconds, since_ns))
         self._observe()
 
-    def must_stay_silent(self, seconds: float) -> Waits:
-        """Demand that nothing is sent for so long."""
+    def must_stay_silent(self, seconds: float, *, since_ns: int | None = None) -> Waits:
+        """Demand that nothing is sent for so long; what comes later stays in the inbox, however late we look."""
         __tracebackhide__ = True
-        yield from self.sleep(seconds)
-        self._target.conversation.demand_quiet()
+        deadline_ns = self._after(seconds, since_ns)
+        yield from self.sleep(seconds, since_ns=since_ns)
+        conversation = self._target.conversation
+        if any(item.event.time_ns < deadline_ns for link in conversation.connections for item in link.inbox):
+            conversation.demand_quiet()
+
+    def must_become(
+        self, state: State, earliest: float, latest: float, *, since_ns: int | None = None, level: Level = Level.MUST
+    ) -> Waits:
+        """Demand that the connection enters `state` between these times; what is sent meanwhile stays in the inbox."""
+        __tracebackhide__ = True
+        origin = self._now() if since_ns is None else since_ns
+        self._note(f"up to {latest:g} s pass")
+        latest *= self._rig.time_scale
+        pause_ns = int(max(0.05, (latest - earliest) / 50) * 1e9)
+        yield Wait(origin + int((earliest - LOOK_BEFORE_S) * 1e9))
+        looked_ns = self._now()
+        self._observe()
+        if self._is(state) and looked_ns < origin + int(earliest * 1e9):
+            due = f"state {state} between {earliest:g} s and {latest:g} s"
+            self._fail(Code.EARLY, due, f"{state} before {earliest:g} s", level, ())
+        while not self._is(state) and self._target.snapshot is not None and self._now() < origin + int(latest * 1e9):
+            yield Wait(min(self._now() + pause_ns, origin + int(latest * 1e9)))
+            self._observe()
+        self._target.conversation.judge_state(self._target.connection, (state,), level)
+
+    # --- segments that come by themselves ----------------------------------------------------------------------------
 
     def must_send_after(
         self,
@@ -66,77 +116,128 @@ class Stopwatch:
         level: Level = Level.MUST,
         cites: tuple[str, ...] = (),
     ) -> Generator[Wait, None, Segment]:
-        """Demand this segment `seconds` after `since_ns` (the target's last segment): in [T, T + T/8]."""
+        """Demand this segment after `seconds`, as a coarse timer keeps them: in [T, T + T/8]."""
         __tracebackhide__ = True
         expected = Expected(flags, seq, ack, data, cites=cites)
-        return (yield from self.must_send_between(seconds, self._latest(seconds), expected, since_ns, level))
+        latest = seconds * (1 + COARSENESS) + SLACK_S
+        return (yield from self.must_send_between(seconds, latest, expected, since_ns=since_ns, level=level))
+
+    def must_send_within(
+        self,
+        seconds: float,
+        flags: int,
+        *,
+        seq: Number = None,
+        ack: Number = None,
+        data: bytes | None = b"",
+        since_ns: int | None = None,
+        level: Level = Level.MUST,
+        cites: tuple[str, ...] = (),
+    ) -> Generator[Wait, None, Segment]:
+        """Demand this segment within `seconds`."""
+        __tracebackhide__ = True
+        expected = Expected(flags, seq, ack, data, cites=cites)
+        return (yield from self.must_send_between(0, seconds, expected, since_ns=since_ns, level=level))
+
+    def must_back_off(
+        self,
+        flags: int,
+        *,
+        seq: Number = None,
+        ack: Number = None,
+        data: bytes | None = b"",
+        level: Level = Level.MUST,
+        cites: tuple[str, ...] = ("RFC6298-5.5-backoff",),
+    ) -> Generator[Wait, None, Segment]:
+        """Demand this segment after twice the interval that was judged last."""
+        __tracebackhide__ = True
+        expected = Expected(flags, seq, ack, data, cites=cites)
+        # Either interval may have been rounded up by the timer's coarseness, the other not.
+        earliest = 2 * (self.interval - SLACK_S) / (1 + COARSENESS)
+        latest = 2 * self.interval * (1 + COARSENESS) + SLACK_S
+        return (yield from self.must_send_between(earliest, latest, expected, level=level))
 
     def must_send_between(
         self,
         earliest: float,
         latest: float,
         expected: Expected,
+        *,
         since_ns: int | None = None,
         level: Level = Level.MUST,
     ) -> Generator[Wait, None, Segment]:
-        """Demand this segment between two times (seconds) after `since_ns` (the target's last segment)."""
+        """Demand this segment between two times in seconds; return it, an empty one if a SHOULD failed."""
         __tracebackhide__ = True
         connection = self._target.connection
+        latest *= self._rig.time_scale
         origin = self.last_sent_ns() if since_ns is None else since_ns
         if not connection.inbox:
-            yield Wait(origin + int(latest * 1e9), for_segment=True)
+            yield Wait(origin + int(latest * 1e9), connection, origin + int(max(earliest, 0) * 1e9))
         self._observe()
         received = self._target.conversation.judge_next(connection, (expected,), level)
         if received is None:
             return Segment(0)
-        self._judge_interval((received.event.time_ns - origin) / 1e9, earliest, latest, received, expected, level)
+        self._judge_interval(received, origin, earliest, latest, expected, level)
         return received.segment
 
     def last_sent_ns(self) -> int:
-        """Return the capture time of the target's last segment, or of the last event if there is none."""
-        received = self._target.connection.received
-        consumed = [item for item in received if item not in self._target.connection.inbox]
-        return consumed[-1].event.time_ns if consumed else self._now()
+        """Return the capture time of the target's last segment that was judged, of the last event if there is none."""
+        connection = self._target.connection
+        judged = len(connection.received) - len(connection.inbox)
+        if judged:
+            return connection.received[judged - 1].event.time_ns
+        return self._target.conversation.events[-1].time_ns if self._target.conversation.events else self._now()
 
     def now_ns(self) -> int:
-        """Return the target's time."""
+        """Return the target's time, for `since_ns` of something that the case does next."""
         return self._now()
 
-    def _latest(self, seconds: float) -> float:
-        return (seconds * (1 + COARSENESS) + SLACK_S) * self._rig.time_scale
+    # --- machinery ---------------------------------------------------------------------------------------------------
 
     def _judge_interval(
-        self, seconds: float, earliest: float, latest: float, received: Received, expected: Expected, level: Level
+        self, received: Received, origin: int, earliest: float, latest: float, expected: Expected, level: Level
     ) -> None:
         __tracebackhide__ = True
+        self.interval = seconds = (received.event.time_ns - origin) / 1e9
+        received.event.annotations.append(f"(after {seconds:.3g} s)")
         if earliest - EARLY_S <= seconds <= latest:
             return
         received.event.mark = Mark.UNEXPECTED if seconds < earliest else Mark.LATE
         code = Code.EARLY if seconds < earliest else Code.LATE
-        due = f"{expected.notation()} between {earliest:g} s and {latest:g} s"
-        seen = f"{received.segment.notation()} after {_about(seconds)}"
+        due = f"{expected.notation()} between {earliest:.3g} s and {latest:.3g} s"
+        self._fail(code, due, f"{received.segment.notation()} after {rounded(seconds)}", level, expected.cites)
+
+    def _fail(self, code: Code, due: str, seen: str, level: Level, cites: tuple[str, ...]) -> None:
+        __tracebackhide__ = True
         connection = self._target.connection
-        self._target.conversation.fail(code, due, seen, connection=connection, level=level, cites=expected.cites)
+        self._target.conversation.fail(code, due, seen, connection=connection, level=level, cites=cites)
+
+    def _is(self, state: State) -> bool:
+        snapshot = self._target.snapshot
+        return snapshot is not None and (snapshot.listening if state is State.LISTEN else snapshot.state is state)
 
     def _observe(self) -> None:
-        conversation = self._target.conversation
-        conversation.step()
+        self._target.conversation.step()
 
     def _note(self, text: str) -> None:
+        __tracebackhide__ = True
         self._target.conversation.begin_step()
         self._target.conversation.note(Kind.WAIT, text, self._target.connection)
+
+    def _after(self, seconds: float, since_ns: int | None) -> int:
+        return (self._now() if since_ns is None else since_ns) + int(seconds * 1e9)
 
     def _now(self) -> int:
         return self._rig.target.clock.now_ns()
 
 
-def _about(seconds: float) -> str:
-    """Return an interval coarsely enough for a signature that a deviation can pin: to 2 % of it, at least 0.1 s."""
-    step = max(0.1, round(seconds * 0.02, 1))
-    return f"about {round(seconds / step) * step:.1f} s"
+def rounded(seconds: float) -> str:
+    """Return an interval as a signature that a deviation can pin: the same text in every run."""
+    below = [figure for figure in ROUND_FIGURES if figure <= seconds * 1.03]
+    return f"about {below[-1]:g} s" if below else f"less than {ROUND_FIGURES[0]:g} s"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TimerCase:
     """One timer case: how to start its generator, and the exception it ended with, if any."""
 
@@ -144,54 +245,107 @@ class TimerCase:
     body: Callable[[TargetSide, Any], Generator[Wait, None, Any]]
     prepared: bool = False
     error: BaseException | None = None
+    ended: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Sleeper:
+    case: TimerCase
+    generator: Generator[Wait, None, Any]
+    wait: Wait
+
+    def is_due(self, now_ns: int) -> bool:
+        awake = self.wait.connection is not None and bool(self.wait.connection.inbox)
+        return awake or now_ns >= self.wait.until_ns
 
 
 def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
-    """Run all cases at once; each `TimerCase.error` tells how it ended."""
-    sleeping: list[tuple[TimerCase, Generator[Wait, None, Any], Wait]] = []
-    for case in cases:
-        generator = _start(case)
-        if generator is not None:
-            _advance(case, generator, sleeping)
-    while sleeping:
-        now = rig.target.clock.now_ns()
-        due = [entry for entry in sleeping if _is_due(entry[0], entry[2], now)]
-        if not due:
-            earliest = min(wait.until_ns for _case, _generator, wait in sleeping)
-            rig.target.clock.wait((earliest - now) / 1e9)
-            rig.collect(cases[0].run.conversation)
-            continue
-        for entry in due:
-            sleeping.remove(entry)
-            _advance(entry[0], entry[1], sleeping)
+    """Run all cases at once; each `TimerCase.error` tells how it ended.
 
-
-def _start(case: TimerCase) -> Generator[Wait, None, Any] | None:
+    What goes wrong in a case ends that case only. What goes wrong with the target itself ends all that are still under
+    way: none of them may count as done.
+    """
+    offset_ns = _clock_offset_ns(rig)
     try:
-        case.run.prepare()
+        _Schedule(rig, cases).run()
     except Exception as error:
-        case.error = error
-        return None
-    case.prepared = True
-    return case.body(case.run.target, case.run.peer)
+        for case in cases:
+            if not case.ended:
+                case.error, case.ended = error, True
+    moved_s = (_clock_offset_ns(rig) - offset_ns) / 1e9
+    if abs(moved_s) > CLOCK_STEP_S:
+        for case in cases:
+            case.error = Unjudgeable(f"the machine's clock was set by {moved_s:+.3f} s while timers were measured")
 
 
-def _advance(
-    case: TimerCase,
-    generator: Generator[Wait, None, Any],
-    sleeping: list[tuple[TimerCase, Generator[Wait, None, Any], Wait]],
-) -> None:
-    try:
-        sleeping.append((case, generator, next(generator)))
-    except StopIteration:
+class _Schedule:
+    """Resumes each case when its time or its segment comes; starts the others meanwhile."""
+
+    def __init__(self, rig: Rig, cases: Sequence[TimerCase]) -> None:
+        self._rig = rig
+        self._fresh = deque(cases)
+        self._sleepers: list[_Sleeper] = []
+        #: A segment on nobody's 4-tuple is taken to be the doing of the case that was resumed last.
+        self._last = cases[0] if cases else None
+
+    def run(self) -> None:
+        """Return when every case has ended."""
+        clock = self._rig.target.clock
+        while self._fresh or self._sleepers:
+            now_ns = clock.now_ns()
+            due = [sleeper for sleeper in self._sleepers if sleeper.is_due(now_ns)]
+            if due:
+                self._sleepers = [sleeper for sleeper in self._sleepers if sleeper not in due]
+                for sleeper in due:
+                    self._resume(sleeper.case, sleeper.generator)
+            elif self._fresh:
+                self._start(self._fresh.popleft())
+            else:
+                earliest_ns = min(sleeper.wait.until_ns for sleeper in self._sleepers)
+                clock.wait((earliest_ns - now_ns) / 1e9)
+            if self._last is not None:
+                self._rig.collect(self._last.run.conversation)
+
+    def _start(self, case: TimerCase) -> None:
+        self._last = case
         try:
-            case.run.conversation.finish()
-        except Violation as violation:
-            case.error = violation
-    except Exception as error:
-        case.error = error
+            case.run.prepare()
+            case.prepared = True
+            generator = case.body(case.run.target, case.run.peer)
+            if not isinstance(generator, Generator):
+                raise TypeError("a timer case is a generator: it yields its waits")
+        except Exception as error:
+            self._end(case, error)
+        else:
+            self._resume(case, generator)
+
+    def _resume(self, case: TimerCase, generator: Generator[Wait, None, Any]) -> None:
+        self._last = case
+        try:
+            wait = next(generator)
+            if not isinstance(wait, Wait):
+                generator.close()
+                raise TypeError(f"a timer case yields waits, not {wait!r}: `yield from` the methods of its Stopwatch")
+            self._sleepers.append(_Sleeper(case, generator, wait))
+        except StopIteration:
+            try:
+                case.run.conversation.finish()
+            except Exception as error:
+                self._end(case, error)
+            else:
+                self._end(case, None)
+        except Exception as error:
+            self._end(case, error)
+
+    def _end(self, case: TimerCase, error: Exception | None) -> None:
+        """Note how the case ended. Its connections live on until the sweep, but they are no longer its business."""
+        case.error, case.ended = error, True
+        conversation = case.run.conversation
+        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
 
 
-def _is_due(case: TimerCase, wait: Wait, now_ns: int) -> bool:
-    awake = wait.for_segment and any(connection.inbox for connection in case.run.conversation.connections)
-    return awake or now_ns >= wait.until_ns
+def _clock_offset_ns(rig: Rig) -> int:
+    """Return how far the target's clock is from one that nobody sets; constant in virtual time."""
+    if Capability.VIRTUAL_TIME in rig.target.capabilities:
+        return 0
+    return rig.target.clock.now_ns() - time.monotonic_ns()
