@@ -441,7 +441,7 @@ class CasePlugin:
         if self.is_worker:
             return
         incomplete = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-        stopped = session.shouldstop or session.shouldfail
+        stopped = session.shouldstop or session.shouldfail or self.config.option.collectonly
         self.tally.lost = 0 if incomplete or stopped else session.testscollected - len(self.tally.finished)
         if self.tally.lost > 0 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
