@@ -249,12 +249,17 @@ class TargetSide:
         return self._must(answers)
 
     def should_send(
-        self, flags: int, *, seq: Number = None, ack: Number = None, data: bytes | None = b""
+        self,
+        flags: int,
+        *,
+        seq: Number = None,
+        ack: Number = None,
+        data: bytes | None = b"",
+        check: Callable[[Segment], str] | None = None,
     ) -> Segment | None:
         """Expect this as the next segment, at level SHOULD: a difference is noted, and the case goes on."""
         __tracebackhide__ = True
-        received = self.conversation.judge_next(self._connection, (Expected(flags, seq, ack, data),), Level.SHOULD)
-        return received.segment if received else None
+        return self.should_answer(Expected(flags, seq, ack, data, check=check))
 
     def should_answer(self, *answers: Expected | Silence) -> Segment | None:
         """Expect one of several answers, at level SHOULD."""
