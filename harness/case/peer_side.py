@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from harness.case.conversation import Connection
-from harness.case.violation import Inconclusive
+from harness.case.violation import Inconclusive, Replay
 from harness.spec.options import mss
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import State
@@ -134,6 +134,8 @@ class PeerSide:
         path = codec.Path(source or own.source, destination or own.destination) if source or destination else own
         if checksum is not None:
             checksum_error = self._right_checksum(path, made) ^ checksum
+            if not checksum_error:
+                raise Replay(f"{checksum:#06x} happens to be the right checksum")
         self._inject([made], path, checksum_error=checksum_error, destination_mac=destination_mac)
 
     def inject(self, *segments: Segment) -> None:
