@@ -87,7 +87,6 @@ def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         "target_index": target_index,
         "missing_sysctls": missing,
         "sysctls": server.read_sysctls(request["record"]),
-        "rps": _rps_masks(TARGET_DEVICE),
         "namespace": os.stat("/proc/self/ns/net").st_ino,
     }
     return answer, [packet_socket.detach(), diag.detach()]
@@ -193,14 +192,6 @@ def _tx_checksum_off(device: str) -> None:
             fcntl.ioctl(sock.fileno(), SIOCETHTOOL, struct.pack("16sP", device.encode(), address) + bytes(16))
         except OSError as error:
             raise SetupError("tx checksum offload of the target's device", error) from None
-
-
-def _rps_masks(device: str) -> list[str]:
-    # /sys shows the namespace of whoever mounted it, so the masks are only readable where that is this one.
-    folder = f"/sys/class/net/{device}/queues"
-    if not os.path.isdir(folder):
-        return []
-    return [open(f"{folder}/{queue}/rps_cpus").read().strip() for queue in os.listdir(folder) if queue[:2] == "rx"]
 
 
 def _delete_link() -> None:

@@ -1,0 +1,158 @@
+"""The engine's own promises: replays, late segments, silence proofs, lost frames, a second observer."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.runner import MAX_REPLAYS, Ending, run
+from harness.case.target_side import TargetSide
+from harness.case.violation import Code, Unjudgeable
+from harness.case.walks import Walk
+from harness.observe.snapshot import Snapshot
+from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, State
+from harness.targets.linux import LinuxTarget
+from harness.targets.pod import ADDRESSES
+from harness.targets.protocol import TargetError
+from harness.wire import codec, link
+
+
+@pytest.fixture(scope="module")
+def linux() -> Iterator[LinuxTarget]:
+    target = LinuxTarget()
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def rig(linux: LinuxTarget) -> Iterator[Rig]:
+    rig = Rig(linux)
+    yield rig
+    rig.discard()
+
+
+class SlowBody:
+    """A body that provokes a reset in SYN-SENT, then dawdles so long that the kernel repeats its SYN by timer."""
+
+    def __init__(self, slow_runs: int) -> None:
+        self.slow_runs = slow_runs
+        self.runs = 0
+
+    def __call__(self, target: TargetSide, peer: PeerSide) -> None:
+        self.runs += 1
+        peer.send(ACK, seq=0, ack=7)
+        target.must_send(RST, seq=7)
+        if self.runs <= self.slow_runs:
+            time.sleep(0.05)
+        target.wait(0.0)
+        target.must_be(SYN_SENT)
+
+
+def test_a_case_that_a_timer_disturbs_is_replayed_on_a_fresh_connection(rig: Rig) -> None:
+    body = SlowBody(slow_runs=2)
+    outcome = run(rig.begin(4), Walk(SYN_SENT), body)
+    assert outcome.ending is Ending.COMPLETED
+    assert outcome.conversation is not None
+    assert outcome.conversation.replays == 2
+    assert body.runs == 3
+
+
+def test_a_case_that_timers_always_disturb_is_a_harness_error_and_no_verdict(rig: Rig) -> None:
+    body = SlowBody(slow_runs=99)
+    outcome = run(rig.begin(4), Walk(SYN_SENT), body)
+    assert outcome.ending is Ending.HARNESS_ERROR
+    assert body.runs == MAX_REPLAYS + 1
+
+
+def test_without_the_guard_the_same_segment_is_a_finding(linux: LinuxTarget) -> None:
+    rig = Rig(linux, guarded=False)
+    outcome = run(rig.begin(4), Walk(SYN_SENT), SlowBody(slow_runs=1))
+    assert [finding.code for finding in outcome.findings] == [Code.EXTRA]
+    rig.discard()
+
+
+def test_a_segment_that_comes_after_the_case_is_found_by_the_sweep_and_belongs_to_its_case(rig: Rig) -> None:
+    def speak_later(target: TargetSide, _peer: PeerSide) -> None:
+        apps.append(target.connection.app)
+
+    apps: list[object] = []
+    guilty = run(rig.begin(4, name="guilty"), Walk(ESTABLISHED), speak_later)
+    innocent = run(rig.begin(4, name="innocent"), Walk(ESTABLISHED), lambda target, peer: None)
+    # The application speaks when its case is over already, as a late ACK would come.
+    apps[0].send(b"late")  # type: ignore[attr-defined]
+    rig.sweep()
+    assert [finding.code for finding in guilty.findings] == [Code.LATE]
+    assert innocent.findings == []
+
+
+def test_timed_silence_gives_the_same_verdicts_as_the_fence(linux: LinuxTarget) -> None:
+    def exchange(target: TargetSide, peer: PeerSide) -> None:
+        target.listen()
+        peer.send(SYN)
+        target.must_send(SYN | ACK, seq=0, ack=1)
+        peer.send(ACK)
+        target.must_not_send()
+        target.must_be(ESTABLISHED)
+
+    rig = Rig(linux)
+    linux._link.quiet_s = 0.01
+    try:
+        assert run(rig.begin(4), Walk(CLOSED), exchange).ending is Ending.COMPLETED
+    finally:
+        linux._link.quiet_s = None
+        rig.discard()
+
+
+def test_where_known_replies_come_behind_the_fence_timed_silence_is_chosen(
+    linux: LinuxTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "_replies_behind_fence", lambda: 3)
+    try:
+        assert linux._calibrated_proof().startswith("timed silence of 20 ms (3 of 300 known replies")
+        assert linux._link.quiet_s == 0.02
+    finally:
+        linux._link.quiet_s = None
+
+
+def test_a_fence_without_an_answer_is_an_error_and_never_a_pass(
+    linux: LinuxTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "FENCE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(linux._link, "_fence_tail", socket.inet_aton("198.51.100.77"))
+    rig = Rig(linux)
+    outcome = run(rig.begin(4), Walk(CLOSED), lambda target, peer: target.listen())
+    assert outcome.ending is Ending.HARNESS_ERROR
+    assert "no answer to the ARP probe" in outcome.message
+    monkeypatch.undo()
+    rig.discard()
+
+
+def test_frames_that_the_capture_socket_drops_are_noticed(linux: LinuxTarget) -> None:
+    linux.check()
+    linux._link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    addresses = ADDRESSES[4]
+    path = codec.Path(addresses.peer[0], addresses.target[0])
+    try:
+        for number in range(200):
+            linux._link.send(codec.encode(path, Segment(SYN, number, source_port=9000 + number, destination_port=9)))
+        with pytest.raises(TargetError, match=r"dropped .* frames"):
+            linux.check()
+    finally:
+        linux._link._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        linux.waiting()
+        linux._link.dropped()
+
+
+def test_an_observer_that_contradicts_ss_is_a_harness_error(
+    linux: LinuxTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "snapshot", lambda tuple4: Snapshot(State.CLOSING))
+    rig = Rig(linux)
+    conversation = rig.begin(4)
+    with pytest.raises(Unjudgeable, match="sock_diag says CLOSING, ss says CLOSED"):
+        conversation.observe(conversation.main)
+    rig.discard()
