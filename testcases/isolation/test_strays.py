@@ -33,20 +33,18 @@ def _send_strays(target: Target, peer: Peer, difference: str) -> None:
     """Send from or to a name that differs in one place what would be acceptable on the target's connection."""
     stranger, strange_peer = neighbour(target, difference)
     stranger.connection.target_iss = target.connection.target_iss
-    before = target.snapshot
     for flags in STRAYS:
         data = b"stray" if flags in (ACK, NO_FLAGS) else b""
         length = len(data) + bool(flags & SYN) + bool(flags & FIN)
-        strange_peer.send(flags, data, seq=peer.snd_nxt, ack=peer.rcv_nxt)
-        if flags & RST:
-            stranger.must_not_send()
-        elif flags & ACK:
-            stranger.must_send(RST, seq=peer.rcv_nxt)
-        else:
-            stranger.must_send(RST | ACK, seq=Absolute(0), ack=peer.snd_nxt + length)
+        with target.must_stay():
+            strange_peer.send(flags, data, seq=peer.snd_nxt, ack=peer.rcv_nxt)
+            if flags & RST:
+                stranger.must_not_send()
+            elif flags & ACK:
+                stranger.must_send(RST, seq=peer.rcv_nxt)
+            else:
+                stranger.must_send(RST | ACK, seq=Absolute(0), ack=peer.snd_nxt + length)
         stranger.must_be(CLOSED)
-        if before is not None:
-            target.must_be(before.state)
 
 
 @cites(*TABLE)

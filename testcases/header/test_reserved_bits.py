@@ -1,0 +1,82 @@
+"""The reserved bits of a segment are ignored (RFC 9293 §3.1). That the target sends zeros is checked in every case."""
+
+import pytest
+
+from harness.case import (
+    ACK,
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    FIN,
+    FIN_WAIT_2,
+    RST,
+    SYN,
+    SYN_RECEIVED,
+    TIME_WAIT,
+    Absolute,
+    Peer,
+    Target,
+    cites,
+    in_state,
+)
+
+each_bit = pytest.mark.parametrize("bits", [0b1000, 0b0100, 0b0010, 0b0001, 0b1111], ids="{:04b}".format)
+
+
+@cites("RFC 9293 §3.1")
+@each_bit
+def test_reserved_bits_of_a_client(target: Target, peer: Peer, bits: int) -> None:
+    """With reserved bits in all its segments a peer opens, sends and closes a connection as without."""
+    target.listen()
+    peer.send(SYN, reserved=bits)
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    peer.send(ACK, reserved=bits)
+    target.must_be(ESTABLISHED)
+    target.accept()
+    peer.send(ACK, b"data", reserved=bits)
+    target.must_send(ACK, seq=1, ack=5)
+    target.must_deliver(b"data")
+    peer.send(FIN | ACK, reserved=bits)
+    target.must_send(ACK, seq=1, ack=6)
+    target.must_be(CLOSE_WAIT)
+    target.close()
+    target.must_send(FIN | ACK, seq=1, ack=6)
+    peer.send(ACK, reserved=bits)
+    target.must_be(CLOSED)
+
+
+@cites("RFC 9293 §3.1")
+@each_bit
+def test_reserved_bits_of_a_server(target: Target, peer: Peer, bits: int) -> None:
+    """With reserved bits in its SYN,ACK, its ACK and its FIN a peer serves an active opener as without."""
+    target.connect()
+    target.must_send(SYN, seq=0)
+    peer.send(SYN | ACK, reserved=bits)
+    target.must_send(ACK, seq=1, ack=1)
+    target.must_be(ESTABLISHED)
+    target.shutdown()
+    target.must_send(FIN | ACK, seq=1, ack=1)
+    peer.send(ACK, reserved=bits)
+    target.must_be(FIN_WAIT_2)
+    peer.send(FIN | ACK, reserved=bits)
+    target.must_send(ACK, seq=2, ack=2)
+    target.must_be(TIME_WAIT)
+
+
+@cites("RFC 9293 §3.1")
+@in_state(SYN_RECEIVED, ESTABLISHED)
+@each_bit
+def test_reserved_bits_of_a_reset(target: Target, peer: Peer, bits: int) -> None:
+    """A reset with reserved bits resets."""
+    peer.send(RST, seq=1, reserved=bits)
+    target.must_not_send()
+    peer.send(ACK, seq=1, ack=1)
+    target.must_send(RST, seq=1)
+
+
+@cites("RFC 9293 §3.1", "RFC 9293 §3.5.2 group 1")
+@each_bit
+def test_reserved_bits_to_a_closed_port(target: Target, peer: Peer, bits: int) -> None:
+    """A closed port answers a SYN with reserved bits like any other."""
+    peer.send(SYN, reserved=bits)
+    target.must_send(RST | ACK, seq=Absolute(0), ack=1)
