@@ -468,7 +468,7 @@ class CasePlugin:
             terminalreporter.write_line("")
             for line in text.splitlines():
                 terminalreporter.write_line(line)
-        if self.tally.writer is not None:
+        if self.tally.writer is not None and self.tally.judged:
             terminalreporter.write_line(f"results: {self.tally.writer.path}")
 
 

@@ -25,18 +25,20 @@ ADDRESSES = {
 }
 _PREFIXES = {4: ("198.51.100.0/24", 32), 6: ("2001:db8:51::/64", 128)}
 
+_CONTAINER = "docker run --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt systempaths=unconfined ..., as root"
 #: What to do when a step of the set-up fails, by step.
 HINTS = {
     "user namespace": (
         "this machine forbids user namespaces to ordinary users. Either run the same command with sudo, or allow them: "
         "Ubuntu 23.10 and later: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0; "
         "Debian 10 and older: sudo sysctl kernel.unprivileged_userns_clone=1; "
-        "otherwise: sudo sysctl user.max_user_namespaces=10000. `tcpspec doctor` tells which"
+        "otherwise: sudo sysctl user.max_user_namespaces=10000. `tcpspec doctor` tells which. "
+        f"In a container: {_CONTAINER}"
     ),
-    "network namespace": "run the container with --cap-add SYS_ADMIN --cap-add NET_ADMIN, or as an ordinary user",
+    "network namespace": f"root without CAP_SYS_ADMIN can't make one. In a container: {_CONTAINER}",
     "sysctl": (
         "the cases assume known settings, and they can't be written here. In a container /proc/sys must be writable: "
-        "docker run --security-opt systempaths=unconfined --cap-add SYS_ADMIN --cap-add NET_ADMIN, or --privileged"
+        f"{_CONTAINER}"
     ),
     "veth link": "the kernel needs CONFIG_VETH (module veth)",
 }
