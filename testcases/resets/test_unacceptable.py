@@ -47,13 +47,15 @@ def test_empty_segment_above_the_window(target: Target, peer: Peer, offset: int)
 
 
 @pytest.mark.parametrize("flags", [ACK, FIN | ACK], ids=["data", "data-fin"])
-@pytest.mark.parametrize("place", ["below", "edge", "above"])
+@pytest.mark.parametrize("place", ["below", "touching", "edge", "above"])
 @cites("RFC 9293 §3.5.2 group 3", "RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
 @in_state(ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2)
 def test_data_outside_the_window(target: Target, peer: Peer, flags: int, place: str) -> None:
-    """Text and FIN outside the window draw an ACK with the present numbers and have no other effect."""
+    """Text, FIN and ACK of a segment outside the window have no effect; it draws an ACK with the present numbers."""
     snd_nxt, rcv_nxt = peer.rcv_nxt, peer.snd_nxt
-    seq = {"below": rcv_nxt - 500, "edge": right_edge(peer), "above": right_edge(peer) + 500}[place]
+    edge = right_edge(peer)
+    touching = rcv_nxt - len(b"outside") - bool(flags & FIN)
+    seq = {"below": rcv_nxt - 500, "touching": touching, "edge": edge, "above": edge + 500}[place]
     with target.must_stay():
         peer.send(flags, b"outside", seq=seq)
         target.must_send(ACK, seq=snd_nxt, ack=rcv_nxt)
