@@ -1,6 +1,13 @@
 """``results.jsonl``: header, one line per target, one line per case, footer. Append-only; no footer, no complete run.
 
-Every line is a JSON object with a `kind`. The schema is described in docs for readers in `harness/trace/RESULTS.md`.
+Every line is a JSON object with a `kind`:
+
+* ``header``: schema, tool, python, host (machine type), started (ISO 8601, UTC), command.
+* ``target``: the facts of a target: name, implementation, version, details, sysctls (as read back).
+* ``case``: id, target, ip (4 or 6), verdict, cites; where there is something to say also reason, findings (code, level,
+  expected, observed, state, cites, step), ladder (events with ms since the case began), ss (texts), pcap (path beside
+  this file), source and declared (of a known deviation), replays, unobserved, reproduce (a command).
+* ``footer``: cases (lines above), collected (tests that the run had), seconds.
 """
 
 import json
