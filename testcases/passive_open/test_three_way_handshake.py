@@ -9,7 +9,6 @@ from harness.case import (
     ESTABLISHED,
     FIN,
     LISTEN,
-    RST,
     SYN,
     SYN_RECEIVED,
     Peer,
@@ -103,17 +102,3 @@ def test_listener_serves_one_peer_after_the_other(target: Target, peer: Peer) ->
     third_target.must_be(SYN_RECEIVED)
     third_peer.send(ACK)
     third_target.must_be(ESTABLISHED)
-
-
-@cites("MUST-41", "RFC 9293 §3.10.4")
-@in_state(ESTABLISHED, keep_listener=True)
-def test_closed_listener_refuses_and_leaves_its_connections(target: Target, peer: Peer) -> None:
-    """After CLOSE in LISTEN a SYN draws a reset, and the connections that were accepted live on."""
-    other_target, other_peer = target.beside()
-    target.close_listener()
-    other_peer.send(SYN)
-    other_target.must_send(RST | ACK, ack=1)
-    target.must_be(ESTABLISHED)
-    peer.send(ACK, b"still here")
-    target.must_send(ACK, seq=1, ack=11)
-    target.must_deliver(b"still here")
