@@ -32,10 +32,11 @@ _HERE = str(Path(__file__).parent)
 
 @dataclass(slots=True)
 class Received:
-    """A segment in the inbox: its event, and the segment as it was on the wire."""
+    """A segment in the inbox: its event, and the segment as it was on the wire. A `stray` is on nobody's 4-tuple."""
 
     event: Event
     wire: Segment
+    stray: bool = False
 
     @property
     def segment(self) -> Segment:
@@ -85,7 +86,7 @@ class Connection:
         segment.destination_port = segment.destination_port or self.tuple4.port
         return segment
 
-    def take(self, packet: codec.Packet, time_ns: int) -> Received:
+    def take(self, packet: codec.Packet, time_ns: int, stray: bool = False) -> Received:
         """Note a segment of the target and return it with relative numbers."""
         wire = packet.segment
         if wire.flags & SYN and self.target_iss is None:
@@ -93,7 +94,7 @@ class Connection:
         relative = wire.relative(self.target_iss or 0, self.peer_iss)
         self.peer.saw(relative)
         event = Event(time_ns, Kind.RECEIVED, "", relative, packet.raw, self.index, peer_state=self.peer.state)
-        received = Received(event, wire)
+        received = Received(event, wire, stray)
         self.received.append(received)
         return received
 
@@ -114,11 +115,15 @@ class Conversation:
         self.events: list[Event] = []
         self.findings: list[Finding] = []
         self.connections: list[Connection] = []
+        #: 4-tuples other than the connections' own that the peer sent to: answers on them are no strays.
+        self.provoked: set[FourTuple] = set()
         self.unobserved = 0
         self.walking = False
         self.finished = False
         #: What is captured later than this is not this conversation's business any more.
         self.deaf_after_ns: int | None = None
+        #: The target's own text about the connections, where it was taken before the case was judged.
+        self.evidence: list[str] | None = None
         self.step_name = ""
         self.start_ns = self.rig.target.clock.now_ns()
         self.main = self.connect_peer()
@@ -190,11 +195,11 @@ class Conversation:
         self.events.append(event)
         return event
 
-    def take(self, connection: Connection, packet: codec.Packet, time_ns: int) -> None:
+    def take(self, connection: Connection, packet: codec.Packet, time_ns: int, *, stray: bool = False) -> None:
         """Put a segment of the target into the inbox of its connection."""
         if self.deaf_after_ns is not None and time_ns > self.deaf_after_ns:
             return
-        received = connection.take(packet, time_ns)
+        received = connection.take(packet, time_ns, stray)
         received.event.step = self.step_name
         self.events.append(received.event)
         connection.inbox.append(received)
@@ -319,6 +324,8 @@ class Conversation:
 def _header_problem(received: Received) -> str:
     if "(bad checksum)" in received.event.annotations:
         return "a wrong checksum"
+    if received.stray:
+        return "addresses or ports of no connection"
     if received.wire.reserved:
         return f"reserved bits {received.wire.reserved:04b}"
     if received.wire.options:

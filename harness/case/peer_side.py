@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from harness.case.conversation import Connection
 from harness.case.violation import Inconclusive, Replay
+from harness.observe.snapshot import FourTuple
 from harness.spec.options import mss
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import State
@@ -189,7 +190,9 @@ class PeerSide:
                 segment.options,
                 segment.urgent,
             )
-            packet = codec.encode(path, connection.to_wire(segment), checksum_error=checksum_error)
+            wire = connection.to_wire(segment)
+            packet = codec.encode(path, wire, checksum_error=checksum_error)
+            conversation.provoked.add(FourTuple(path.destination, wire.destination_port, path.source, wire.source_port))
             genuine = not checksum_error and path == connection.path and destination_mac is None
             if genuine:
                 connection.peer.sent(relative)

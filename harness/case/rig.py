@@ -125,7 +125,8 @@ class Rig:
         connection = self._connections.get(tuple4)
         if connection is None:
             # Wrong ports or addresses: nobody's connection, so it belongs to whoever provoked it.
-            conversation.take(conversation.main, decoded, time_ns)
+            stray = tuple4 not in conversation.provoked
+            conversation.take(conversation.main, decoded, time_ns, stray=stray)
             conversation.events[-1].annotations.append(f"(on {tuple4})")
             return
         connection.conversation.take(connection, decoded, time_ns)
@@ -142,7 +143,8 @@ class Rig:
     def _judge_late(self, conversation: Conversation) -> None:
         for connection in conversation.connections:
             for received in connection.inbox:
-                if conversation.is_timer_repeat(connection, received):
+                # A case that ended early has its finding; what it did not come to ask about is no second one.
+                if not conversation.finished or conversation.is_timer_repeat(connection, received):
                     continue
                 received.event.mark = Mark.LATE
                 text = received.segment.notation()
