@@ -1,0 +1,137 @@
+"""Every kind of segment that the target sends: whose it is, and what its header holds (RFC 9293 §3.1).
+
+Checksum, reserved bits and well-formed options are demanded of every segment of every case.
+"""
+
+import pytest
+
+from harness.case import (
+    ACK,
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN,
+    FIN_WAIT_1,
+    LAST_ACK,
+    LISTEN,
+    RST,
+    SYN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    Peer,
+    Target,
+    cites,
+    in_state,
+    segment,
+)
+from harness.spec.options import SACK_PERMITTED, mss, mss_of, parse, window_scale
+
+ALL_OPTIONS = mss(1460) + SACK_PERMITTED + window_scale(7)
+HEADER = ("RFC 9293 §3.1", "MUST-2", "MUST-65", "MUST-69")
+
+
+def _demand_header(target: Target, peer: Peer) -> None:
+    """Demand of the last segment what holds for all: the connection's name, MSS in a SYN only, zeros behind EOL."""
+    packet, tuple4 = peer.last_packet, target.connection.tuple4
+    sent = packet.segment
+    target.must_show("source", (packet.source, sent.source_port), (tuple4.address, tuple4.port))
+    there = (packet.destination, sent.destination_port)
+    target.must_show("destination", there, (tuple4.peer_address, tuple4.peer_port))
+    target.must_show("right checksums", packet.checksums_ok, True)
+    target.must_show("reserved bits", sent.reserved, 0)
+    target.must_show("an MSS option", mss_of(sent.options) is not None, bool(sent.flags & SYN))
+    used = sum(1 if option.kind == 1 else 2 + len(option.data) for option in parse(sent.options))
+    target.must_show("octets behind the options", sent.options[used:], bytes(len(sent.options) - used))
+
+
+@cites(*HEADER)
+@in_state(SYN_SENT)
+def test_syn(target: Target, peer: Peer) -> None:
+    """The SYN of an active open has the connection's name and an MSS option."""
+    _demand_header(target, peer)
+
+
+@cites(*HEADER)
+@pytest.mark.parametrize("options", [mss(1460), b"", ALL_OPTIONS], ids=["mss", "none", "all"])
+def test_syn_ack(target: Target, peer: Peer, options: bytes) -> None:
+    """The SYN,ACK has the connection's name and an MSS option, whatever options the SYN has."""
+    target.listen()
+    peer.send(SYN, options=options)
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER)
+@in_state(SYN_SENT)
+@pytest.mark.parametrize("options", [mss(1460), b"", ALL_OPTIONS], ids=["mss", "none", "all"])
+def test_ack_of_the_handshake(target: Target, peer: Peer, options: bytes) -> None:
+    """The ACK that completes a handshake has the connection's name and no MSS option."""
+    peer.send(SYN | ACK, options=options)
+    target.must_send(ACK, seq=1, ack=1)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER, "RFC 9293 §3.4")
+@in_state(ESTABLISHED, opened=("passive", "active"), options=ALL_OPTIONS)
+@pytest.mark.parametrize("size", [1, 2, 1001])
+def test_data(target: Target, peer: Peer, size: int) -> None:
+    """Data begins where the header ends, and its header carries the acknowledgment; the checksum fits odd sizes."""
+    data = bytes(number % 251 for number in range(size))
+    target.send(data)
+    target.must_send(ACK, seq=1, ack=1, data=data)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER)
+@in_state(FIN_WAIT_1, LAST_ACK, opened=("passive", "active"), closed_by=("shutdown", "close"))
+def test_fin(target: Target, peer: Peer) -> None:
+    """The FIN has the connection's name and acknowledges as all segments behind the handshake do."""
+    _demand_header(target, peer)
+    target.must_show("flags", peer.last.flags, FIN | ACK)
+
+
+@cites(*HEADER)
+@in_state(CLOSE_WAIT, CLOSING, TIME_WAIT, closed_by=("shutdown", "close"))
+def test_ack_of_a_fin(target: Target, peer: Peer) -> None:
+    """The ACK of a FIN, from a full connection or from TIME-WAIT, has the connection's name and no MSS option."""
+    _demand_header(target, peer)
+
+
+@cites(*HEADER)
+@in_state(SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, LAST_ACK, TIME_WAIT)
+def test_ack_of_an_old_segment(target: Target, peer: Peer) -> None:
+    """The empty ACK that answers an old segment has the connection's name and no MSS option."""
+    sent = peer.rcv_nxt
+    peer.send(ACK, b"old", seq=-3)
+    target.must_send(ACK, seq=sent, ack=peer.snd_nxt)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER, "RFC 9293 §3.5.2")
+@in_state(CLOSED, LISTEN)
+@pytest.mark.parametrize("options", [b"", mss(1460), ALL_OPTIONS], ids=["none", "mss", "all"])
+def test_reset(target: Target, peer: Peer, options: bytes) -> None:
+    """The reset of a stray ACK has the name that the ACK had, and no MSS option though the ACK has one."""
+    peer.send(ACK, ack=1000, options=options)
+    target.must_send(RST, seq=1000)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER, "RFC 9293 §3.5.2 group 1")
+@pytest.mark.parametrize("options", [b"", mss(1460), ALL_OPTIONS], ids=["none", "mss", "all"])
+def test_reset_of_a_syn(target: Target, peer: Peer, options: bytes) -> None:
+    """The reset of a SYN has the name that the SYN had, and no MSS option though the SYN has one."""
+    peer.send(SYN, options=options)
+    target.must_send(RST | ACK, ack=1)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER, "RFC 9293 §3.10.5")
+@in_state(ESTABLISHED, CLOSE_WAIT, opened=("passive", "active"))
+def test_reset_of_an_abort(target: Target, peer: Peer) -> None:
+    """The reset of an abort has the connection's name and no MSS option."""
+    target.abort()
+    target.must_answer(segment(RST, seq=1), segment(RST | ACK, seq=1, ack=peer.snd_nxt))
+    _demand_header(target, peer)
