@@ -326,10 +326,10 @@ class TargetSide:
         __tracebackhide__ = True
         self._call("recv()", lambda: self._app().recv(4096), refused=errno.EAGAIN)
 
-    def must_report(self, code: int) -> None:
-        """Demand that the application is told this error (an errno) by its next RECEIVE."""
+    def must_report(self, code: int, *others: int) -> None:
+        """Demand that the application is told this error (an errno), or one of the others, by its next RECEIVE."""
         __tracebackhide__ = True
-        self._call("recv()", lambda: self._app().recv(4096), refused=code)
+        self._call("recv()", lambda: self._app().recv(4096), refused=code, or_with=others)
 
     def must_report_pending(self, code: int) -> None:
         """Demand that the socket's pending error is this errno; 0 for none."""
@@ -359,9 +359,18 @@ class TargetSide:
         __tracebackhide__ = True
         self.conversation.judge_state(self._connection, states, level)
 
-    def _call(self, text: str, action: Callable[[], _T], *, refused: int = 0, due: _T | None = None) -> _T | None:
+    def _call(
+        self,
+        text: str,
+        action: Callable[[], _T],
+        *,
+        refused: int = 0,
+        or_with: tuple[int, ...] = (),
+        due: _T | None = None,
+    ) -> _T | None:
         """Make a call in a step of its own and hold its outcome against `refused` (0: it must succeed).
 
+        `or_with` are other errors that would do as well.
         `due` is what it gives where everything is as it should be; only a rehearsal needs to know.
         """
         __tracebackhide__ = True
@@ -379,8 +388,9 @@ class TargetSide:
         elif isinstance(result, bytes):
             event.annotations.append(f"= {_data(result)}")
         conversation.step()
-        if code != refused and not (code and refused == ANY_ERROR):
-            wanted = f"{text} fails with {_name(refused)}" if refused else f"{text} succeeds"
+        if code not in (refused, *or_with) and not (code and refused == ANY_ERROR):
+            errors = " or ".join(_name(error) for error in (refused, *or_with))
+            wanted = f"{text} fails with {errors}" if refused else f"{text} succeeds"
             self._wrong_answer(wanted, f"it fails with {_name(code)}" if code else f"it gives {_result(result)}")
         return result
 
