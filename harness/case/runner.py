@@ -85,6 +85,8 @@ class CaseRun:
 
 def take_evidence(conversation: Conversation) -> list[str]:
     """Return the target's own text (`ss`) about each connection of the conversation."""
+    if conversation.evidence is not None:
+        return conversation.evidence
     texts = [conversation.rig.target.evidence(connection.tuple4) for connection in conversation.connections]
     return [text for text in texts if text is not None]
 

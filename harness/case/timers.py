@@ -4,6 +4,7 @@ The wall time of all of them is the longest single wait and a little, not the su
 times, never by the time of reading: a scheduler that is late reads later, and judges the same.
 """
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -13,12 +14,12 @@ from typing import Any
 from harness.case.conversation import Connection, Received
 from harness.case.expect import Expected, Number
 from harness.case.rig import LATE_SWEEP_S, Rig
-from harness.case.runner import CaseRun
+from harness.case.runner import CaseRun, take_evidence
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Level, Unjudgeable
 from harness.spec.segment import Segment
 from harness.spec.states import State
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, TargetError
 from harness.trace.events import Kind, Mark
 
 #: Kernel timer wheels are coarse: an interval T is judged in [T, T + T/8] and a little for jiffies and a busy machine.
@@ -161,12 +162,11 @@ class Stopwatch:
         self,
         earliest: float,
         latest: float,
-        expected: Expected,
-        *,
+        *answers: Expected,
         since_ns: int | None = None,
         level: Level = Level.MUST,
     ) -> Generator[Wait, None, Segment]:
-        """Demand this segment between two times in seconds; return it, an empty one if a SHOULD failed."""
+        """Demand one of these segments between two times in seconds; return it, an empty one if a SHOULD failed."""
         __tracebackhide__ = True
         connection = self._target.connection
         latest *= self._rig.time_scale
@@ -174,10 +174,11 @@ class Stopwatch:
         if not connection.inbox:
             yield Wait(origin + int(latest * 1e9), connection, origin + int(max(earliest, 0) * 1e9))
         self._observe()
-        received = self._target.conversation.judge_next(connection, (expected,), level)
+        received = self._target.conversation.judge_next(connection, answers, level)
         if received is None:
             return Segment(0)
-        self._judge_interval(received, origin, earliest, latest, expected, level)
+        self.interval = (received.event.time_ns - origin) / 1e9
+        self._judge_interval(received, earliest, latest, answers, level)
         return received.segment
 
     def last_sent_ns(self) -> int:
@@ -195,17 +196,18 @@ class Stopwatch:
     # --- machinery ---------------------------------------------------------------------------------------------------
 
     def _judge_interval(
-        self, received: Received, origin: int, earliest: float, latest: float, expected: Expected, level: Level
+        self, received: Received, earliest: float, latest: float, answers: tuple[Expected, ...], level: Level
     ) -> None:
         __tracebackhide__ = True
-        self.interval = seconds = (received.event.time_ns - origin) / 1e9
+        seconds = self.interval
         received.event.annotations.append(f"(after {seconds:.3g} s)")
         if earliest - EARLY_S <= seconds <= latest:
             return
         received.event.mark = Mark.UNEXPECTED if seconds < earliest else Mark.LATE
         code = Code.EARLY if seconds < earliest else Code.LATE
-        due = f"{expected.notation()} between {earliest:.3g} s and {latest:.3g} s"
-        self._fail(code, due, f"{received.segment.notation()} after {rounded(seconds)}", level, expected.cites)
+        due = f"{' or '.join(answer.notation() for answer in answers)} between {earliest:.3g} s and {latest:.3g} s"
+        cites = tuple(cite for answer in answers for cite in answer.cites)
+        self._fail(code, due, f"{received.segment.notation()} after {rounded(seconds)}", level, cites)
 
     def _fail(self, code: Code, due: str, seen: str, level: Level, cites: tuple[str, ...]) -> None:
         __tracebackhide__ = True
@@ -341,6 +343,10 @@ class _Schedule:
         """Note how the case ended. Its connections live on until the sweep, but they are no longer its business."""
         case.error, case.ended = error, True
         conversation = case.run.conversation
+        if error is not None or conversation.findings:
+            # Now, not when the group is done: in minutes the state will be another.
+            with contextlib.suppress(TargetError):
+                conversation.evidence = take_evidence(conversation)
         conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
 
 

@@ -1,0 +1,149 @@
+"""Probing a closed window (RFC 9293 §3.8.6.1)."""
+
+import errno
+import socket
+from collections.abc import Generator
+
+import pytest
+
+from harness.case import (
+    ACK,
+    CLOSED,
+    ESTABLISHED,
+    FIN,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    Capability,
+    Peer,
+    Segment,
+    Target,
+    cites,
+    in_state,
+    requires,
+    segment,
+    timer,
+)
+from harness.case.expect import Expected
+from harness.case.timers import Stopwatch, Wait
+from harness.case.violation import Level
+
+Waits = Generator[Wait, None, None]
+Probed = Generator[Wait, None, Segment]
+
+#: A first probe comes within this time: SHLD-29 puts it at the retransmission timeout, which is 3 s at most so early.
+FIRST_PROBE_S = 3.5
+DATA = b"waiting"
+
+
+def _probes(sent: int, fin: bool) -> tuple[Expected, ...]:
+    """Return the forms of a probe behind `sent` octets: an old empty number, an old octet, or the next new one."""
+    first = segment(FIN | ACK, seq=sent + 1) if fin else segment(ACK, seq=sent + 1, data=DATA[:1])
+    return segment(ACK, seq=sent, data=b""), segment(ACK, seq=sent, data=None), first
+
+
+def _next_probe(watch: Stopwatch, *, fin: bool = False) -> Probed:
+    """Demand a probe after twice the interval that was judged last."""
+    return (yield from watch.must_send_between(0, 2.3 * watch.interval + 0.2, *_probes(0, fin)))
+
+
+def _close_window(target: Target, peer: Peer, *, fin: bool) -> Stopwatch:
+    """Shut the window, then let the target have something to send: nothing may leave."""
+    peer.send(ACK, window=0)
+    target.must_not_send()
+    if fin:
+        target.shutdown()
+    else:
+        target.send(DATA)
+    target.must_not_send()
+    return Stopwatch(target)
+
+
+def _first_probe(watch: Stopwatch, *, fin: bool = False) -> Probed:
+    return (yield from watch.must_send_between(0.1, FIRST_PROBE_S, *_probes(0, fin), since_ns=watch.now_ns()))
+
+
+@timer(seconds=10)
+@cites("MUST-36", "SHLD-29", "RFC 9293 §3.8.6.1")
+@in_state(ESTABLISHED, opened=("passive", "active"))
+@pytest.mark.parametrize("fin", [False, True], ids=["data", "fin"])
+def test_closed_window_is_probed(target: Target, peer: Peer, fin: bool) -> Waits:
+    """Data or a FIN that a closed window holds back makes the target probe; once it opens they are sent."""
+    watch = _close_window(target, peer, fin=fin)
+    yield from _first_probe(watch, fin=fin)
+    peer.send(ACK, seq=1, ack=1, window=0)
+    target.must_not_send()
+    peer.send(ACK, seq=1, ack=1, window=1000)
+    target.must_send(FIN | ACK if fin else ACK, seq=1, ack=1, data=b"" if fin else DATA)
+    peer.send(ACK, ack=2 if fin else 1 + len(DATA), window=1000)
+    target.must_be(FIN_WAIT_2 if fin else ESTABLISHED)
+    yield from watch.must_stay_silent(2)
+
+
+@timer(seconds=12)
+@cites("SHLD-30", "MUST-36")
+@in_state(ESTABLISHED)
+@pytest.mark.parametrize("fin", [False, True], ids=["data", "fin"])
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "unanswered"])
+def test_probes_back_off(target: Target, peer: Peer, fin: bool, answered: bool) -> Waits:
+    """The interval between probes grows exponentially, whether the peer answers them or not."""
+    watch = _close_window(target, peer, fin=fin)
+    yield from _first_probe(watch, fin=fin)
+    for _ in range(2):
+        if answered:
+            peer.send(ACK, seq=1, ack=1, window=0)
+            target.must_not_send()
+        earliest, latest = 1.7 * watch.interval - 0.15, 2.3 * watch.interval + 0.15
+        yield from watch.must_send_between(earliest, latest, *_probes(0, fin), level=Level.SHOULD)
+    target.must_be(FIN_WAIT_1 if fin else ESTABLISHED)
+
+
+@timer(seconds=15)
+@cites("MUST-37", "SHLD-17")
+@in_state(ESTABLISHED)
+@pytest.mark.parametrize("fin", [False, True], ids=["data", "fin"])
+def test_connection_outlasts_a_closed_window(target: Target, peer: Peer, fin: bool) -> Waits:
+    """While the peer answers the probes the connection stays, beyond what unanswered data would be given."""
+    watch = _close_window(target, peer, fin=fin)
+    start_ns = watch.now_ns()
+    yield from _first_probe(watch, fin=fin)
+    while watch.now_ns() - start_ns < 6e9:
+        peer.send(ACK, seq=1, ack=1, window=0)
+        target.must_not_send()
+        yield from _next_probe(watch, fin=fin)
+    target.must_be(FIN_WAIT_1 if fin else ESTABLISHED)
+    peer.send(ACK, seq=1, ack=1, window=1000)
+    target.must_send(FIN | ACK if fin else ACK, seq=1, ack=1, data=b"" if fin else DATA)
+
+
+@timer(seconds=8)
+@cites("MUST-34", "RFC 9293 §3.8.6")
+@in_state(ESTABLISHED)
+def test_window_closed_over_sent_data(target: Target, peer: Peer) -> Waits:
+    """If the peer shuts its window over data already sent, the target neither gives up nor forgets that data."""
+    target.send(DATA)
+    target.must_send(ACK, seq=1, ack=1, data=DATA)
+    peer.send(ACK, seq=1, ack=1, window=0)
+    target.must_not_send()
+    watch = Stopwatch(target)
+    probe_or_again = (*_probes(0, False), segment(ACK, seq=1, ack=1, data=DATA))
+    yield from watch.must_send_between(0.1, FIRST_PROBE_S, *probe_or_again)
+    target.must_be(ESTABLISHED)
+    peer.send(ACK, seq=1, ack=1, window=1000)
+    if not target.may_send(ACK, seq=1, ack=1, data=DATA):
+        yield from watch.must_send_within(2 * FIRST_PROBE_S, ACK, seq=1, ack=1, data=DATA)
+    peer.send(ACK, ack=1 + len(DATA))
+    target.must_not_send()
+
+
+@timer(seconds=8)
+@cites("MUST-21", "RFC 9293 §3.10.8")
+@requires(Capability.SOCKET_OPTIONS)
+@in_state(ESTABLISHED)
+def test_user_timeout_ends_probing(target: Target, peer: Peer) -> Waits:
+    """With a user timeout, probes that nobody answers end the connection when it is over."""
+    target.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1500)
+    watch = _close_window(target, peer, fin=False)
+    yield from watch.must_become(CLOSED, 1.2, 5)
+    while any(target.may_send(probe.flags, seq=probe.seq, data=probe.data) for probe in _probes(0, False)):
+        pass
+    target.must_report(errno.ETIMEDOUT)
