@@ -30,9 +30,11 @@ def policies_of(capabilities: Collection[Capability], *, rfc1337: bool = False) 
 
 
 @lru_cache(maxsize=16384)
-def reactions(cell: Cell, window: int = NOMINAL_WINDOW, rules: tuple[Rule, ...] = RULES) -> tuple[Reaction, ...]:
-    """Return all reactions that the specifications allow in a cell, under any policy."""
-    connection = connection_of(cell, window)
+def reactions(
+    cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0, rules: tuple[Rule, ...] = RULES
+) -> tuple[Reaction, ...]:
+    """Return all reactions that the specifications allow in a cell, under any policy; see `connection_of`."""
+    connection = connection_of(cell, window, filled)
     return allowed(connection, segment_of(cell, connection), rules)
 
 

@@ -89,10 +89,15 @@ class Cell:
     @cached_property
     def id(self) -> str:
         """The stable name: ``grid/<state>[-route][-setting]/<flags>/<seq>/<ack>/<payload>``, "-" for no part."""
-        place = "-".join(filter(None, (self.state.lower(), self.route, self.setting)))
+        place = "-".join(filter(None, (self.place, self.setting)))
         flags = "-".join(name.lower() for name in self.flag_names) or "none"
         ack = f"tsval-{self.tsval}" if self.tsval else self.ack
         return f"grid/{place}/{flags}/{self.seq or '-'}/{ack or '-'}/{self.payload}"
+
+    @cached_property
+    def place(self) -> str:
+        """The state and the route to it: ``fin-wait-1-close``."""
+        return "-".join(filter(None, (self.state.lower(), self.route)))
 
     @property
     def flag_names(self) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from harness.case.conversation import Conversation, Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Outcome, capture
-from harness.case.target_side import walking
+from harness.case.target_side import EOF, walking
 from harness.case.violation import Code, Finding, Inconclusive, Level, Violation
 from harness.case.walks import SIMULTANEOUS as BY_BOTH
 from harness.case.walks import Walk
@@ -29,20 +29,23 @@ from harness.spec.policy import Policy
 from harness.spec.reaction import Level as Strength
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.spec.states import CLOSED, SYNCHRONIZED, State
+from harness.spec.states import CLOSE_WAIT, CLOSED, CLOSING, LAST_ACK, SYNCHRONIZED, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
+#: States in which the application has the end of the stream to read. (TIME-WAIT has no buffer any more.)
+AFTER_PEERS_FIN = frozenset({CLOSE_WAIT, CLOSING, LAST_ACK})
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
 FILL_OCTETS = 1400
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen in a cell: the observation, and the window that the target offered before the probe."""
+    """What was seen in a cell: the observation, and the window and filling before the probe (see `connection_of`)."""
 
     observation: Observation
     window: int
+    filled: int = 0
 
 
 def route_of(cell: Cell) -> Walk:
@@ -88,14 +91,15 @@ class CellRun:
 
     def _probe(self) -> None:
         __tracebackhide__ = True
-        if self.cell.zero_window:
-            self._fill()
+        if self.cell.state in AFTER_PEERS_FIN:
+            self._read_to_the_end()
+        filled = self._fill() if self.cell.zero_window else 0
         # On a target without readable states the walk is believed, and the follow-up judges.
         self.conversation.unobserved = 0
         window = self._offered()
-        connection = connection_of(self.cell, window)
+        connection = connection_of(self.cell, window, filled)
         segment = segment_of(self.cell, connection)
-        found = reactions(self.cell, window)
+        found = reactions(self.cell, window, filled)
         self.case.peer.inject(replace(segment, seq=segment.seq, ack=segment.ack))
         inbox = self.conversation.main.inbox
         received = list(inbox)
@@ -105,7 +109,7 @@ class CellRun:
         state = self.conversation.main.state or self._supposed(fitting)
         refuted = self._follow_up(state, connection, received)
         observation = Observation(reply, state if not refuted else f"not {state}")
-        self.seen = Seen(observation, window)
+        self.seen = Seen(observation, window, filled)
         finding = judge(self.cell, observation, found, self.policies)
         if finding is not None:
             for each in received:
@@ -148,23 +152,29 @@ class CellRun:
         last = main.received[-1].segment
         return last.window if self.cell.state in SYNCHRONIZED or last.flags & SYN else NOMINAL_WINDOW
 
-    def _fill(self) -> None:
-        """Send data that the application does not read until the target closes its window."""
-        conversation, peer = self.conversation, self.case.peer
-        with walking(conversation):
-            acknowledged = conversation.main.received[-1].segment
+    def _read_to_the_end(self) -> None:
+        """Let the application notice the peer's FIN: an application that reads leaves nothing in the buffer."""
+        with walking(self.conversation):
+            self.case.target.must_deliver(EOF)
+
+    def _fill(self) -> int:
+        """Send data that the application does not read until the target closes its window; return how much."""
+        peer, inbox = self.case.peer, self.conversation.main.inbox
+        ack = connection_of(self.cell).snd_una
+        with walking(self.conversation):
             while (room := peer.target_window) > 0:
-                octets = [min(FILL_OCTETS, room - at) for at in range(0, room, FILL_OCTETS)]
                 seq = peer.snd_nxt
-                segments = []
-                for size in octets:
-                    segments.append(peer.segment(ACK, bytes(size), seq=seq))
-                    seq += size
-                peer.inject(*segments)
-                if not conversation.main.inbox:
+                sizes = [min(FILL_OCTETS, room - at) for at in range(0, room, FILL_OCTETS)]
+                peer.inject(
+                    *(
+                        peer.segment(ACK, bytes(size), seq=seq + FILL_OCTETS * at, ack=ack)
+                        for at, size in enumerate(sizes)
+                    )
+                )
+                if not inbox:
                     raise Inconclusive("the target acknowledges no data")
-                conversation.main.inbox.clear()
-            del acknowledged
+                inbox.clear()
+        return peer.snd_nxt - 1
 
     def _drain(self) -> None:
         """Read everything, and take note of the window that opens."""
@@ -187,9 +197,7 @@ def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:
     return Numbers(snd_nxt, rcv_nxt, before.max_snd_wnd if before.state in SYNCHRONIZED else None)
 
 
-def judge(
-    cell: Cell, seen: Observation, found: Sequence[Reaction], policies: Collection[Policy]
-) -> Finding | None:
+def judge(cell: Cell, seen: Observation, found: Sequence[Reaction], policies: Collection[Policy]) -> Finding | None:
     """Hold an observation against the allowed reactions; None if it is one of those that are demanded."""
     due = demanded(found, policies)
     if _allows(due, seen):
@@ -219,7 +227,10 @@ def code_of(reply: str, due: Sequence[Reaction]) -> Code:
         return Code.EXTRA
     if reply.startswith("rst") and not any(name.startswith("rst") for name in replies):
         return Code.RESET
-    if reply.partition("(")[0] in {name.partition("(")[0].removesuffix("-new") for name in replies}:
+    kind = reply.partition("(")[0]
+    if kind in ("ack", "ack-new") and replies & {"ack", "ack-new"}:
+        return Code.WRONG_ACK
+    if kind in {name.partition("(")[0] for name in replies}:
         return Code.WRONG_SEQ
     return Code.WRONG_FLAGS
 

@@ -37,8 +37,11 @@ TEXT = b"data"
 _TSVALS = {"older": LAST_TSVAL - 1, "equal": LAST_TSVAL, "newer": LAST_TSVAL + 1}
 
 
-def connection_of(cell: Cell, window: int = NOMINAL_WINDOW) -> Connection:
-    """Return the connection that the cell is about, `window` being what the target has offered last."""
+def connection_of(cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0) -> Connection:
+    """Return the connection that the cell is about.
+
+    `window` is what the target has offered last, `filled` what the peer has sent before, to close it.
+    """
     state = cell.state
     if state in (CLOSED, LISTEN):
         return Connection(state, listener_open=cell.listening, rcv_wnd=window)
@@ -53,7 +56,7 @@ def connection_of(cell: Cell, window: int = NOMINAL_WINDOW) -> Connection:
         snd_nxt=snd_nxt,
         snd_wnd=PEER_WINDOW,
         max_snd_wnd=PEER_WINDOW,
-        rcv_nxt=0 if state is SYN_SENT else 1 + (state in (CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)),
+        rcv_nxt=0 if state is SYN_SENT else 1 + filled + (state in (CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)),
         rcv_wnd=0 if cell.zero_window else window,
         fin_sent=state in FIN_SENT,
         reader_gone=cell.route == CLOSE,

@@ -41,9 +41,7 @@ def _equal(due: Outgoing, received: Received) -> bool:
     return not due.flags & ACK or due.ack is None or due.ack == seqno.add(seen.ack, 0)
 
 
-def name_of(
-    received: Sequence[Received], found: Sequence[Reaction], connection: Connection, segment: Segment
-) -> str:
+def name_of(received: Sequence[Received], found: Sequence[Reaction], connection: Connection, segment: Segment) -> str:
     """Return the name of what the target sent: that of the reaction it fits, else one made of its numbers."""
     for reaction in found:
         if fits(reaction, received):
@@ -54,6 +52,8 @@ def name_of(
 def _name(received: Received, connection: Connection, probe: Segment) -> str:
     seen = received.segment
     flags = seen.flags & ~PSH
+    if flags == RST and probe.flags & ACK and seqno.add(seen.seq, 0) == probe.ack:
+        return str(Reply.RST_SEG_ACK)
     seq, ack = _symbol(seen.seq, received.wire.seq, connection, probe), _ack_symbol(seen.ack, connection, probe)
     if not seen.payload:
         known = {
@@ -61,6 +61,7 @@ def _name(received: Received, connection: Connection, probe: Segment) -> str:
             (RST, "snd.nxt", ""): Reply.RST,
             (RST | ACK, "0", "seg.end"): Reply.RST_ACK_ZERO,
             (ACK, "snd.nxt", "rcv.nxt"): Reply.ACK,
+            (ACK, "snd.nxt", "seg.end"): Reply.ACK_NEW,
             (SYN | ACK, "iss", "rcv.nxt"): Reply.SYN_ACK,
         }.get((flags, seq, ack if flags & ACK else ""))
         if known:

@@ -1,0 +1,228 @@
+"""Known deviations of the grid: `[[grid]]` entries in the expectations files of a target.
+
+An entry selects cells and pins what all of them show instead of what the RFC asks: one reply and one next state
+("same" for the state that the cell is in). A selector names values for any of state, route, place ("fin-wait-1-close"),
+setting, flags, seq, ack, payload and tsval; what it does not name may be anything, "-" stands for "plays no part".
+Flags are exact ("FIN,ACK", "none"), or at least these ("RST,*"). `any_of` is a list of further selectors of which one
+must hold.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from harness import expectations
+from harness.expectations.deviations import BrokenExpectations, Deviation, release_numbers
+from harness.grid.cells import PLACES, SEQ_POSITIONS, TSVALS, Cell, segment_cells
+from harness.grid.observed import Observation
+from harness.spec.segment import Flags, parse_flags
+from harness.spec.states import State
+
+SAME = "same"
+LOOKS_LIKE = ("by design", "defect worth reporting")
+
+_TEXTS = ("reason", "source", "looks_like")
+_KEYS = {"when", "ip", "observed", "any_of", *_TEXTS}
+_ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "acks_fin")
+#: What may be asked of each field. Flags have a notation of their own.
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "state": tuple(State),
+    "place": tuple("-".join(filter(None, (state.lower(), route))) for state, route in PLACES),
+    "route": ("-", *dict.fromkeys(route for _state, route in PLACES if route)),
+    "setting": ("-", *dict.fromkeys(cell.setting for cell in segment_cells() if cell.setting)),
+    "flags": (),
+    "seq": ("-", *SEQ_POSITIONS),
+    "ack": ("-", *_ACKS),
+    "payload": ("none", "data"),
+    "tsval": ("-", *TSVALS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FlagPattern:
+    """A combination of flags, exact or as a minimum."""
+
+    flags: Flags
+    at_least: bool
+
+    @classmethod
+    def parse(cls, text: str) -> "FlagPattern":
+        """Read "FIN,ACK", "none" or "RST,*"; raises KeyError."""
+        names = [] if text == "none" else text.split(",")
+        at_least = names[-1:] == ["*"]
+        return cls(parse_flags(names[:-1] if at_least else names), at_least)
+
+    def matches(self, flags: Flags) -> bool:
+        """Tell whether a segment's flags are meant."""
+        return flags & self.flags == self.flags if self.at_least else flags == self.flags
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A set of cells: allowed values per field. `fields` excludes the flags."""
+
+    fields: Mapping[str, frozenset[str]]
+    flags: tuple[FlagPattern, ...] = ()
+
+    def takes(self, cell: Cell) -> bool:
+        """Tell whether the cell is one of the set."""
+        if self.flags and not any(pattern.matches(cell.flags) for pattern in self.flags):
+            return False
+        return all((getattr(cell, name) or "-") in values for name, values in self.fields.items())
+
+
+@dataclass(frozen=True)
+class GridRule:
+    """One declared deviation. `origin` is file and line; the other fields are those of the entry."""
+
+    selector: Selector
+    any_of: tuple[Selector, ...]
+    reply: str
+    next: str
+    reason: str
+    source: str
+    looks_like: str
+    when: SpecifierSet
+    ip: int
+    origin: str
+
+    def takes(self, cell: Cell) -> bool:
+        """Tell whether the entry speaks of this cell."""
+        return self.selector.takes(cell) and (not self.any_of or any(each.takes(cell) for each in self.any_of))
+
+    def holds_for(self, ip: int, version: str) -> bool:
+        """Tell whether the entry is about this IP version and this release of the target."""
+        return self.ip in (0, ip) and self.when.contains(release_numbers(version), prereleases=True)
+
+    def pinned(self, cell: Cell) -> Observation:
+        """Return what the cell must show."""
+        return Observation(self.reply, str(cell.state) if self.next == SAME else self.next)
+
+    def as_deviation(self, cell: Cell, signature: str) -> Deviation:
+        """Return the entry as a declared deviation of one case, with the signature of its finding."""
+        return Deviation(cell.id, (signature,), self.reason, self.source, self.when, "", self.ip, self.origin)
+
+
+def covering(rules: Iterable[GridRule], cell: Cell, ip: int, version: str) -> list[GridRule]:
+    """Return the entries that speak of a cell on this IP version and release."""
+    return [rule for rule in rules if rule.holds_for(ip, version) and rule.takes(cell)]
+
+
+def cells_of(rule: GridRule) -> tuple[Cell, ...]:
+    """Return the cells that an entry speaks of."""
+    return tuple(cell for cell in segment_cells() if rule.takes(cell))
+
+
+def problems(rules: Sequence[GridRule]) -> Iterator[str]:
+    """Yield one sentence for each entry that speaks of no cell, and for each cell with two entries at once."""
+    for rule in rules:
+        if not any(rule.takes(cell) for cell in segment_cells()):
+            yield f"{rule.origin}: no cell of the grid is like this; correct or remove the entry"
+    for cell in segment_cells():
+        taking = [rule for rule in rules if rule.takes(cell)]
+        for at, rule in enumerate(taking):
+            for other in taking[at + 1 :]:
+                if rule.when == other.when and (rule.ip == other.ip or 0 in (rule.ip, other.ip)):
+                    yield f"{other.origin}: {cell.id} is declared at {rule.origin} already"
+
+
+@lru_cache(maxsize=16)
+def bundled(implementation: str) -> tuple[GridRule, ...]:
+    """Return the entries that come with the tool for an implementation such as ``Linux``."""
+    folder = Path(expectations.__file__).with_name(implementation.lower())
+    return tuple(rule for path in sorted(folder.glob("*.toml")) for rule in load(path))
+
+
+def load(path: Path) -> tuple[GridRule, ...]:
+    """Read the `[[grid]]` entries of a file; raises BrokenExpectations."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenExpectations(f"{path}: can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        raise BrokenExpectations(f"{path}:{line.group(1) if line else 1}: not TOML: {error}") from None
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[grid]]"]
+    entries = data.get("grid", [])
+    if not isinstance(entries, list) or len(lines) != len(entries):
+        raise BrokenExpectations(f"{path}:1: write each entry under a [[grid]] line of its own")
+    return tuple(_rule(entry, f"{path}:{line}") for entry, line in zip(entries, lines, strict=True))
+
+
+def _rule(entry: dict[str, Any], origin: str) -> GridRule:
+    unknown = sorted(set(entry) - _KEYS - set(_FIELDS))
+    if unknown:
+        raise BrokenExpectations(
+            f"{origin}: unknown key {unknown[0]!r}; keys are {', '.join(sorted(_KEYS | set(_FIELDS)))}"
+        )
+    for name in _TEXTS:
+        if not entry.get(name) or not isinstance(entry[name], str):
+            raise BrokenExpectations(f"{origin}: {name!r} is missing or not a text")
+    if entry["looks_like"] not in LOOKS_LIKE:
+        raise BrokenExpectations(f"{origin}: 'looks_like' is one of {' | '.join(LOOKS_LIKE)}")
+    if entry.get("ip", 0) not in (0, 4, 6):
+        raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
+    any_of = entry.get("any_of", [])
+    if not isinstance(any_of, list) or not all(isinstance(each, dict) for each in any_of):
+        raise BrokenExpectations(f"{origin}: 'any_of' is a list of tables")
+    reply, following = _observed(entry.get("observed"), origin)
+    selector = _selector({name: value for name, value in entry.items() if name in _FIELDS}, origin)
+    if not selector.fields and not selector.flags and not any_of:
+        raise BrokenExpectations(f"{origin}: the entry selects every cell; name a state, flags or positions")
+    return GridRule(
+        selector,
+        tuple(_selector(each, origin) for each in any_of),
+        reply,
+        following,
+        *(entry[name] for name in _TEXTS),
+        when=_versions(entry.get("when", ""), origin),
+        ip=entry.get("ip", 0),
+        origin=origin,
+    )
+
+
+def _observed(value: Any, origin: str) -> tuple[str, str]:
+    if not isinstance(value, dict) or set(value) != {"reply", "next"}:
+        raise BrokenExpectations(f'{origin}: \'observed\' pins both: {{ reply = "none", next = "CLOSED" }}')
+    if value["next"] not in (SAME, *State) or not isinstance(value["reply"], str):
+        raise BrokenExpectations(f"{origin}: 'next' is a state in the RFC's spelling, or {SAME!r}")
+    return value["reply"], value["next"]
+
+
+def _versions(value: Any, origin: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(value)
+    except (InvalidSpecifier, TypeError, AttributeError) as error:
+        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
+
+
+def _selector(table: dict[str, Any], origin: str) -> Selector:
+    fields = {}
+    flags: list[FlagPattern] = []
+    for name, value in table.items():
+        values = value if isinstance(value, list) else [value]
+        if name == "flags":
+            try:
+                flags = [FlagPattern.parse(text) for text in values]
+            except (KeyError, AttributeError) as error:
+                raise BrokenExpectations(
+                    f"{origin}: flags are written 'FIN,ACK', 'none' or 'RST,*', not {error}"
+                ) from None
+            continue
+        allowed = _FIELDS.get(name)
+        if allowed is None:
+            raise BrokenExpectations(f"{origin}: unknown field {name!r}; fields are {', '.join(_FIELDS)}")
+        wrong = [each for each in values if each not in allowed]
+        if wrong or not values:
+            raise BrokenExpectations(
+                f"{origin}: {name} {wrong[0] if wrong else values!r} is none of {', '.join(allowed)}"
+            )
+        fields[name] = frozenset(values)
+    return Selector(fields, tuple(flags))
