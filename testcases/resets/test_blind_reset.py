@@ -27,7 +27,8 @@ from harness.case import (
 from harness.spec.options import SACK_PERMITTED, mss
 from testcases.resets.proof import prove_alive, prove_gone, right_edge
 
-SYNCHRONIZED = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)
+#: TIME-WAIT stands with the states that a connection reaches without its application.
+SYNCHRONIZED = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK)
 INSIDE = pytest.mark.parametrize("place", ["next", "last"])
 OUTSIDE = pytest.mark.parametrize("place", ["before", "long-before", "edge", "beyond"])
 INSIDE_RULE = cites("RFC9293-3.10.7.4-rst", "RFC5961-3.2-challenge", "RFC5961-3.2-second-rst")

@@ -21,12 +21,12 @@ from harness.case import (
 )
 from testcases.resets.proof import prove_alive, right_edge
 
-SYNCHRONIZED = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)
+CONNECTED = (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK)
 
 
 @pytest.mark.parametrize("offset", [-1, -1000, -(2**31)], ids=["just-below", "below", "half-way"])
 @cites("RFC 9293 §3.5.2 group 3", "RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
-@in_state(*SYNCHRONIZED)
+@in_state(*CONNECTED)
 def test_empty_segment_below_the_window(target: Target, peer: Peer, offset: int) -> None:
     """An empty segment from before the window draws an ACK with the present numbers."""
     snd_nxt, rcv_nxt = peer.rcv_nxt, peer.snd_nxt
@@ -37,13 +37,24 @@ def test_empty_segment_below_the_window(target: Target, peer: Peer, offset: int)
 
 @pytest.mark.parametrize("offset", [0, 1, 1000], ids=["at-the-edge", "just-above", "above"])
 @cites("RFC 9293 §3.5.2 group 3", "RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
-@in_state(*SYNCHRONIZED)
+@in_state(*CONNECTED)
 def test_empty_segment_above_the_window(target: Target, peer: Peer, offset: int) -> None:
     """An empty segment from behind the window draws an ACK with the present numbers."""
     snd_nxt, rcv_nxt = peer.rcv_nxt, peer.snd_nxt
     with target.must_stay():
         peer.send(ACK, seq=right_edge(peer) + offset)
         target.must_send(ACK, seq=snd_nxt, ack=rcv_nxt)
+
+
+@pytest.mark.parametrize("place", ["below", "edge", "above"])
+@cites("RFC 9293 §3.5.2 group 3", "RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
+@in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
+def test_segment_outside_the_window_in_time_wait(target: Target, peer: Peer, place: str) -> None:
+    """In TIME-WAIT, too, a segment outside the window draws an ACK with the present numbers."""
+    seq = {"below": 1, "edge": right_edge(peer), "above": right_edge(peer) + 500}[place]
+    with target.must_stay():
+        peer.send(ACK, seq=seq)
+        target.must_send(ACK, seq=2, ack=2)
 
 
 @pytest.mark.parametrize("flags", [ACK, FIN | ACK], ids=["data", "data-fin"])
