@@ -28,6 +28,7 @@ BAD_ACKS = pytest.mark.parametrize(
 
 def _opens(target: Target, peer: Peer) -> None:
     target.must_be(SYN_SENT)
+    target.must_not_deliver()
     peer.send(SYN | ACK, seq=0, ack=1)
     target.must_send(ACK, seq=1, ack=1)
     target.must_be(ESTABLISHED)

@@ -5,7 +5,7 @@ A check returns what the segment lacks, or "".
 
 from collections.abc import Callable
 
-from harness.case import ACK, Capability, Peer, Segment, Target
+from harness.case import ACK, Peer, Segment, Target
 from harness.spec import options, seqno
 from harness.spec.options import KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE, NOP
 
@@ -15,18 +15,18 @@ Check = Callable[[Segment], str]
 MTU = 1500
 #: What the peer writes into its timestamps.
 STAMP = 0x01020304
-#: The optional options that an opening SYN may offer, each with an offer and what a target must claim to take it.
+#: The negotiated options that an opening SYN may offer, each with an offer of it.
 OFFERS = {
-    KIND_WINDOW_SCALE: (NOP + options.window_scale(7), Capability.WINDOW_SCALE),
-    KIND_SACK_PERMITTED: (options.SACK_PERMITTED, Capability.SACK),
-    KIND_TIMESTAMPS: (options.timestamps(STAMP), Capability.TIMESTAMPS),
+    KIND_WINDOW_SCALE: NOP + options.window_scale(7),
+    KIND_SACK_PERMITTED: options.SACK_PERMITTED,
+    KIND_TIMESTAMPS: options.timestamps(STAMP),
 }
 NAMES = {KIND_WINDOW_SCALE: "window-scale", KIND_SACK_PERMITTED: "sack-permitted", KIND_TIMESTAMPS: "timestamps"}
 
 
 def offers(*without: int) -> bytes:
     """Return the options of a SYN that offers everything but these kinds."""
-    return options.mss(1460) + b"".join(offer for kind, (offer, _claim) in OFFERS.items() if kind not in without)
+    return options.mss(1460) + b"".join(offer for kind, offer in OFFERS.items() if kind not in without)
 
 
 def default_mss(target: Target) -> int:

@@ -67,7 +67,7 @@ def test_default_mss(target: Target, peer: Peer) -> None:
 @in_state(SYN_SENT)
 def test_window_is_scaled_when_both_syns_ask_for_it(target: Target, peer: Peer) -> None:
     """With scale 7 on the crossing SYN a window field of 20 is one of 2560 octets."""
-    offers_scale = bool(has(KIND_WINDOW_SCALE)(peer.last) == "")
+    offers_scale = options.window_scale_of(peer.last.options) is not None
     peer.send(SYN, seq=0, window=0, options=mss(1460) + NOP + options.window_scale(7))
     target.must_send(SYN | ACK, seq=0, ack=1, check=has(KIND_WINDOW_SCALE) if offers_scale else None)
     peer.send(ACK, seq=1, ack=1, window=20)

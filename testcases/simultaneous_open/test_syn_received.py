@@ -9,12 +9,14 @@ from harness.case import (
     CLOSED,
     ESTABLISHED,
     FIN,
+    LISTEN,
     NO_FLAGS,
     PSH,
     RST,
     SIMULTANEOUS,
     SYN,
     SYN_RECEIVED,
+    SYN_SENT,
     Absolute,
     Capability,
     Peer,
@@ -79,6 +81,20 @@ def test_reset_is_told_as_refused(target: Target, peer: Peer) -> None:
     peer.send(RST, seq=1)
     target.must_be(CLOSED)
     target.must_report(errno.ECONNREFUSED)
+
+
+@cites("MUST-11", "MUST-42", "RFC 9293 §3.10.7.4 second", "RFC 9293 §3.9.1.1")
+@in_state(SYN_SENT)
+def test_reset_beside_a_listener_on_the_same_port(target: Target, peer: Peer) -> None:
+    """Somebody listens on the port too: crossing SYN and reset belong to the active open, and only that ends."""
+    target.listen()
+    peer.send(SYN, seq=0)
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    target.must_be(SYN_RECEIVED)
+    peer.send(RST, seq=1)
+    target.must_be(LISTEN)
+    target.accept_must_block()
+    target.must_report(errno.ECONNREFUSED, errno.ECONNRESET)
 
 
 @cites("RFC 9293 §3.10.7.4 second", "MUST-11", "MUST-12")
