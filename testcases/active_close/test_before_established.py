@@ -117,7 +117,9 @@ def test_shutdown_in_syn_received_is_not_lost(target: Target, peer: Peer) -> Non
 def test_close_of_the_listener_in_syn_received(target: Target, peer: Peer) -> None:
     """When the listener goes its half-open connections end: by a FIN, by a reset, or by a reset of what comes next."""
     target.close_listener()
-    end = target.must_answer(silence(), segment(FIN | ACK, seq=1, ack=1), segment(RST, seq=1), segment(RST | ACK, seq=1))
+    end = target.must_answer(
+        silence(), segment(FIN | ACK, seq=1, ack=1), segment(RST, seq=1), segment(RST | ACK, seq=1)
+    )
     if end is not None and end.flags & FIN:
         target.must_be(FIN_WAIT_1)
         return

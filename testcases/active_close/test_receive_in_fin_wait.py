@@ -65,7 +65,7 @@ def test_data_that_acknowledges_the_fin(target: Target, peer: Peer) -> None:
 @cites("RFC 9293 §3.10.7.4 eighth", "RFC9293-3.10.7.4-fin-wait")
 @in_state(FIN_WAIT_1, FIN_WAIT_2, opened=(PASSIVE, ACTIVE))
 def test_data_ack_and_fin_in_one_segment(target: Target, peer: Peer) -> None:
-    """Acknowledgment, data and FIN of one segment all count: TIME-WAIT, and the application reads data, then the end."""
+    """Acknowledgment, data and FIN of one segment all count: TIME-WAIT, and the data is read before the end."""
     peer.send(FIN | ACK, TEXT, seq=1, ack=2)
     target.must_send(ACK, seq=2, ack=END + 1)
     target.must_be(TIME_WAIT)

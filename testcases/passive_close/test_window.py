@@ -1,0 +1,123 @@
+"""FIN at the edges of the target's receive window: it occupies a number like an octet (RFC 9293 §3.10.7.4, table 6)."""
+
+import socket
+
+from harness.case import (
+    ACK,
+    CLOSE_WAIT,
+    EOF,
+    ESTABLISHED,
+    FIN,
+    FIN_WAIT_2,
+    SYN,
+    Capability,
+    Inconclusive,
+    Peer,
+    Target,
+    cites,
+    in_state,
+    requires,
+)
+from harness.targets.protocol import AppSocket
+
+#: Fits into a segment of both IP versions.
+CHUNK = 1400
+#: More than fits into any receive buffer that was asked to be small.
+MUCH = 20_000
+
+
+def _fill(target: Target, peer: Peer, until: int) -> bytes:
+    """Send data in order up to the number `until`; return it all. ACKs on the way are the target's choice."""
+    text = b""
+    while (seq := 1 + len(text)) < until:
+        piece = bytes([len(text) % 251]) * min(CHUNK, until - seq)
+        peer.send(ACK, piece, seq=seq)
+        text += piece
+        if len(text) + 1 < until:
+            target.may_send(ACK, seq=1, ack=1 + len(text))
+    return text
+
+
+@cites("RFC 9293 §3.10.7.4 first", "SHLD-31", "MAY-13")
+@in_state(ESTABLISHED)
+def test_fin_on_the_last_number_of_the_window(target: Target, peer: Peer) -> None:
+    """A FIN on the very last number of the window is in it: held, and in force when all before it has come."""
+    last = 1 + peer.target_window - 1
+    peer.send(FIN | ACK, seq=last)
+    target.may_send(ACK, seq=1, ack=1)
+    target.must_be(ESTABLISHED)
+    text = _fill(target, peer, last)
+    target.should_send(ACK, seq=1, ack=last + 1)
+    target.should_be(CLOSE_WAIT)
+    target.must_deliver(text)
+    target.must_deliver(EOF)
+
+
+@cites("RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
+@in_state(ESTABLISHED)
+def test_fin_behind_the_window(target: Target, peer: Peer) -> None:
+    """A FIN on the first number behind the window draws an ACK and is forgotten: all before it may come, it is open."""
+    edge = 1 + peer.target_window
+    peer.send(FIN | ACK, seq=edge)
+    target.must_send(ACK, seq=1, ack=1)
+    text = _fill(target, peer, edge)
+    target.must_send(ACK, seq=1, ack=edge)
+    target.must_be(ESTABLISHED)
+    target.must_deliver(text)
+    target.may_send(ACK, seq=1, ack=edge)  # the window opens
+    target.must_not_deliver()
+
+
+def _small_buffer(sock: AppSocket) -> None:
+    sock.set_option(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+
+def _open_and_fill(target: Target, peer: Peer) -> bytes:
+    """Open a connection with a small receive buffer and send until the target's window is closed; return what was."""
+    target.listen(prepare=_small_buffer)
+    peer.send(SYN)
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    peer.send(ACK)
+    target.accept()
+    target.close_listener()
+    text = b""
+    while peer.target_window:
+        if len(text) > MUCH:
+            raise Inconclusive(f"the target's window is still {peer.target_window} after {len(text)} octets")
+        piece = b"x" * min(CHUNK, peer.target_window)
+        peer.send(ACK, piece)
+        text += piece
+        target.must_send(ACK, seq=1, ack=1 + len(text))
+    return text
+
+
+@requires(Capability.SOCKET_OPTIONS)
+@cites("RFC 9293 §3.10.7.4 first", "RFC9293-3.5.2-synchronized")
+def test_fin_at_a_closed_window(target: Target, peer: Peer) -> None:
+    """While the target's window is closed a FIN does not fit: an ACK answers it, and it counts when repeated later."""
+    text = _open_and_fill(target, peer)
+    end = 1 + len(text)
+    peer.send(FIN | ACK, seq=end)
+    target.must_be(ESTABLISHED)
+    target.must_send(ACK, seq=1, ack=end, window=0)
+    target.must_deliver(text)
+    target.may_send(ACK, seq=1, ack=end)  # the window opens
+    target.must_not_deliver()
+    peer.send(FIN | ACK, seq=end)
+    target.must_send(ACK, seq=1, ack=end + 1)
+    target.must_be(CLOSE_WAIT)
+    target.must_deliver(EOF)
+
+
+@requires(Capability.SOCKET_OPTIONS)
+@cites("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.4")
+def test_ack_of_the_fin_at_a_closed_window(target: Target, peer: Peer) -> None:
+    """The target closes with its own window closed: the ACK of its FIN is taken all the same."""
+    text = _open_and_fill(target, peer)
+    target.shutdown()
+    target.must_send(FIN | ACK, seq=1, ack=1 + len(text))
+    peer.send(ACK, ack=2)
+    target.must_not_send()
+    target.must_be(FIN_WAIT_2)
+    target.must_deliver(text)
+    target.may_send(ACK, seq=2, ack=1 + len(text))  # the window opens
