@@ -69,7 +69,7 @@ class Matrix:
         return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
 
     def _print_known(self, console: Console, target: str) -> None:
-        """Say once per reason what is declared, and why what is not applicable or unobserved is so."""
+        """Say once per reason, in a line, what is declared, and why what is not applicable or unobserved is so."""
         for verdict, title in (
             ("known deviation", "known deviations, each as declared"),
             ("deviates", "deviates from a SHOULD"),
@@ -82,11 +82,11 @@ class Matrix:
                     reasons.setdefault(record.get("reason", ""), set()).add(record["id"])
             if not reasons:
                 continue
-            console.print(Text(f"{title}:", style="bold"))
+            console.print(Text(f"{title} (`tcpspec explain CASE` says more):", style="bold"))
             for reason, ids in reasons.items():
                 names = sorted(ids)
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-                console.print(Text(f"  {names[0]}{more}: {reason}"))
+                console.print(Text(f"  {names[0]}{more}: {reason}"), no_wrap=True, overflow="ellipsis")
 
 
 def _cell(count: int, style: str) -> Text:
