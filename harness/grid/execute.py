@@ -23,12 +23,12 @@ from harness.grid.numbers import (
     segment_of,
 )
 from harness.grid.observed import Observation
-from harness.spec import options, seqno
+from harness.spec import options
 from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Level as Strength
 from harness.spec.reaction import Reaction
-from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.segment import ACK, RST, SYN
 from harness.spec.states import CLOSE_WAIT, CLOSED, CLOSING, LAST_ACK, SYNCHRONIZED, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark

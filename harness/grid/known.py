@@ -181,10 +181,12 @@ def _rule(entry: dict[str, Any], origin: str) -> GridRule:
         tuple(_selector(each, origin) for each in any_of),
         reply,
         following,
-        *(entry[name] for name in _TEXTS),
-        when=_versions(entry.get("when", ""), origin),
-        ip=entry.get("ip", 0),
-        origin=origin,
+        entry["reason"],
+        entry["source"],
+        entry["looks_like"],
+        _versions(entry.get("when", ""), origin),
+        entry.get("ip", 0),
+        origin,
     )
 
 

@@ -1,7 +1,7 @@
 """From positions to numbers: the connection of a cell, and the segment that probes it. All numbers are relative.
 
 Both initial sequence numbers are 0. Before the probe the target has sent `SENT_OCTETS`, which fill the largest window
-that the peer ever offered and have been acknowledged: only then is there an acknowledgment that is too old for RFC 5961.
+that the peer ever offered and have been acknowledged: only then can an acknowledgment be too old for RFC 5961.
 """
 
 from harness.grid.cells import CLOSE, DATA, FIN_OUTSTANDING, FIN_SENT, SIMULTANEOUS, Cell
