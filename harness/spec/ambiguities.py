@@ -31,8 +31,8 @@ REGISTER: dict[str, Ambiguity] = {
                 "Table 6: SEQ=RCV.NXT-1 is out of the window, so an ACK is sent and the segment dropped.",
             ),
             "ESTABLISHED with no reply or an ACK (figure-7); ACK in SYN-RECEIVED (literal-sequence).",
-            "Both: the RFC says both. Under the second the peer's ACK of our ACK establishes a little later. After a"
-            " passive open the figure does not apply, since the peer has already been answered.",
+            "Both: the RFC says both, and appendix A.2 knows it. Under the second the peer's ACK of our ACK establishes"
+            " a little later. After a passive open the figure does not apply: the peer has already been answered.",
         ),
         Ambiguity(
             "repeated-syn",
@@ -123,10 +123,13 @@ REGISTER: dict[str, Ambiguity] = {
             ("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.7.4 fourth", "RFC 5961 §4.2"),
             (
                 "A segment that begins left of the window is trimmed, its SYN included; the rest is processed.",
-                "The fourth check sees the SYN.",
+                "A SYN left of the window is answered with an ACK by the first check, as the fourth check presumes.",
+                "Table 6 accepts the segment for its text, and the fourth check sees the SYN.",
             ),
-            "After a passive open in SYN-RECEIVED both; elsewhere ack (rfc5961-syn) or the rest (rfc793-syn).",
-            "RFC 5961 challenges a SYN whatever its number, which leaves trimming to those who do not follow it.",
+            "ack; the rest of the segment after a passive open in SYN-RECEIVED, elsewhere under rfc793-syn.",
+            "The first two. 'Only the new parts are processed' and 'If the SYN is not in the window, this step would"
+            " not be reached' rule out the third: an old SYN neither returns to LISTEN nor resets. RFC 5961 challenges"
+            " a SYN whatever its number, which leaves trimming to those who do not follow it.",
         ),
         Ambiguity(
             "rst-overlap",
@@ -150,13 +153,16 @@ REGISTER: dict[str, Ambiguity] = {
         ),
         Ambiguity(
             "zero-window-ack",
-            ("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.4"),
+            ("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.4", "MUST-66", "RFC 9293 §3.8.6.1"),
             (
                 "Text or FIN at RCV.NXT with a closed window: the whole segment is dropped after an ACK.",
                 "Text and FIN are dropped, the acknowledgment and the urgent pointer are processed.",
             ),
-            "An ACK in both; the state moves or not where the segment acknowledges our SYN or FIN.",
-            "Both. The allowance is made for segments at RCV.NXT, as window probes are.",
+            "An ACK in both; the state moves or not where the segment acknowledges our SYN or FIN; in LAST-ACK also no"
+            " reply and CLOSED. Where data is received, an urgent pointer ahead is signalled in both.",
+            "Both; MUST-66 leaves no choice about the urgent pointer. The allowance is made for segments at RCV.NXT, as"
+            " window probes are. A zero window 'must still' be announced (§3.8.6.1) while there is a connection, and in"
+            " LAST-ACK the ACK may end it before that.",
         ),
         Ambiguity(
             "gap-ack",
@@ -165,9 +171,11 @@ REGISTER: dict[str, Ambiguity] = {
                 "A segment above a gap is held as a whole and its ACK counts when the gap is filled.",
                 "Its ACK counts on arrival; only text and FIN wait.",
             ),
-            "The state after the ACK, or the state before it, for segments with text or FIN.",
+            "The state after the ACK, or the state before it, for segments with text or FIN in SYN-RECEIVED and"
+            " FIN-WAIT-1. While the segment is held, MAY-13 allows an ACK in FIN-WAIT-1, nothing does in SYN-RECEIVED.",
             "Both, and only for a new, believable ACK on a segment that occupies sequence space: a pure ACK has nothing"
-            " that could wait, and unacceptable ones must be answered (§3.5.2).",
+            " that could wait, and unacceptable ones must be answered (§3.5.2). In CLOSING and LAST-ACK the peer's FIN"
+            " has ended its text: no gap will ever be filled there, so the ACK counts.",
         ),
         Ambiguity(
             "above-the-gap",
@@ -185,9 +193,10 @@ REGISTER: dict[str, Ambiguity] = {
             (
                 "An ACK below SND.UNA-MAX.SND.WND condemns the segment: an ACK is sent, the rest dropped.",
                 "It is a duplicate like others: the ACK is ignored, text and FIN are processed.",
+                "MAX.SND.WND is hard-coded to the largest permissible window: only ACKs below that are condemned.",
             ),
-            "ack (rfc5961-ack); what the text and FIN ask for (rfc793-ack).",
-            "Chosen by policy.",
+            "ack (rfc5961-ack); what the text and FIN ask for (rfc793-ack; from SND.UNA-65535 on hard-coded-window).",
+            "Chosen by policy. The constant is an explicit choice of RFC 5961 §5.2, so a stack that uses it says so.",
         ),
         Ambiguity(
             "closing-ignores",
@@ -196,8 +205,9 @@ REGISTER: dict[str, Ambiguity] = {
                 "CLOSING ignores a segment that does not acknowledge our FIN, a second FIN included.",
                 "The eighth check lists CLOSING among the states in which a FIN is acknowledged.",
             ),
-            "No reply in CLOSING.",
-            "The first only: the fifth check is done with the segment before the eighth could see it.",
+            "No reply in CLOSING; to a second FIN also what the eighth check says (MAY).",
+            "'Ignore the segment' is the rule, but the eighth check would list CLOSING for nothing if no FIN could"
+            " reach it: one that acknowledges our FIN finds the state TIME-WAIT.",
         ),
         Ambiguity(
             "text-after-fin",
@@ -217,8 +227,9 @@ REGISTER: dict[str, Ambiguity] = {
                 "The first FIN ended the sequence space: a second one is acknowledged with RCV.NXT as it is.",
                 "A FIN behind ignored text or a gap is not in sequence and not processed.",
             ),
-            "ack-new or ack at RCV.NXT; none or ack above a gap; all three behind text. The state remains.",
-            "All: the section is literal about the ACK, and the ordering rule about what is in sequence.",
+            "ack-new or ack at RCV.NXT; none or ack above a gap or behind text. The state remains.",
+            "All: the section is literal about the ACK, and the ordering rule about what is in sequence. But nothing"
+            " acknowledges ignored text: an ACK says that all octets before it have been received (§3.4).",
         ),
         Ambiguity(
             "half-duplex-close",
@@ -227,8 +238,9 @@ REGISTER: dict[str, Ambiguity] = {
                 "CLOSE leaves the receiving side open: text is acknowledged.",
                 "An application that has closed both sides can't read: text draws a reset.",
             ),
-            "ack-new; with `reader_gone` also a reset and CLOSED (half-duplex-close).",
-            "Both, in FIN-WAIT-1 and FIN-WAIT-2: whether close() is the RFC's CLOSE is the interface's choice.",
+            "ack-new; with `reader_gone` also a reset and CLOSED or TIME-WAIT (half-duplex-close).",
+            "Both, in FIN-WAIT-1 and FIN-WAIT-2: whether close() is the RFC's CLOSE is the interface's choice. Where"
+            " this reset leads is said by §3.5.2 only: its sender should enter TIME-WAIT. CLOSED is as for ABORT.",
         ),
         Ambiguity(
             "reset-form",
@@ -238,8 +250,8 @@ REGISTER: dict[str, Ambiguity] = {
                 "A reset that aborts a synchronized connection is sent at SND.NXT, as by ABORT.",
             ),
             "rst(seq=seg.ack) or rst-ack(seq=0), and rst at SND.NXT.",
-            "Both: the sections that ask for these resets give no form. The next state is CLOSED; that the side which"
-            " resets should enter TIME-WAIT (§3.5.2) contradicts every branch of §3.10.",
+            "Both: the sections that ask for these resets give no form. The fourth check says CLOSED in so many words,"
+            " and it is more specific than the general wish that the side which resets enter TIME-WAIT (§3.5.2).",
         ),
         Ambiguity(
             "reset-signal",
@@ -258,8 +270,9 @@ REGISTER: dict[str, Ambiguity] = {
                 "A retransmitted FIN lies left of the window: it is answered by the first check and dropped.",
                 "It is acknowledged, and the wait of 2 MSL begins anew.",
             ),
-            "ack, and the wait begins anew.",
-            "The second: the fifth and eighth check would speak of nothing if the first let no FIN through.",
+            "ack, and the wait begins anew if the ACK is one that the fifth check lets pass.",
+            "The second: the fifth and eighth check would speak of nothing if the first let no FIN through. Without an"
+            " ACK, or with one of something unsent, there is only the first check's answer.",
         ),
         Ambiguity(
             "time-wait-ack",
@@ -268,8 +281,9 @@ REGISTER: dict[str, Ambiguity] = {
                 "Only a retransmitted FIN is to be acknowledged in TIME-WAIT.",
                 "Whatever comes this far is treated as one.",
             ),
-            "none, and ack (MAY).",
-            "Both, though two endpoints that followed the second would acknowledge each other's ACKs.",
+            "none; to text also ack (MAY).",
+            "The first for a bare ACK: two endpoints that followed the second would acknowledge each other's ACKs,"
+            " which §3.5 rules out. Text can be taken for part of what was sent again.",
         ),
         Ambiguity(
             "time-wait-syn",
@@ -301,6 +315,39 @@ REGISTER: dict[str, Ambiguity] = {
             ),
             "CLOSED; none in TIME-WAIT (rfc1337).",
             "Chosen by policy; RFC 1337 in force replaces the other answers, the challenge ACK included.",
+        ),
+        Ambiguity(
+            "crossing-fin",
+            ("RFC 9293 §3.10.7.4 first", "RFC 9293 §A.2", "RFC 9293 §3.5.2 group 3"),
+            (
+                "In CLOSING the peer's FIN, sent again, is out of the window: it is answered, its ACK not looked at.",
+                "In a simultaneous close its ACK must be heard (appendix A.2), and leads to TIME-WAIT.",
+            ),
+            "ack in CLOSING, and ack in TIME-WAIT (MAY) if it acknowledges our FIN.",
+            "Both, here only: A.2 names simultaneous open, self-connects, simultaneous close and simultaneous window"
+            " probes, whose rules are crossing-syn-ack, this one and zero-window-ack. Everywhere else an unacceptable"
+            " segment leaves the state alone (§3.5.2 group 3), and 'the standard has not been updated'.",
+        ),
+        Ambiguity(
+            "spanning-segment",
+            ("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.4"),
+            (
+                "Table 6 asks whether a segment begins or ends in the window: one that spans it does neither.",
+                "It contains expected numbers, it 'overlaps' the window (§3.4 (c)), and its new part is processed.",
+            ),
+            "ack; what the part inside the window asks for (MAY).",
+            "Both: table 6 is the letter, §3.4 says what it is for.",
+        ),
+        Ambiguity(
+            "challenge-throttling",
+            ("RFC 9293 §3.10.7.4 second", "RFC 9293 §3.10.7.4 fourth", "RFC 5961 §7"),
+            (
+                "Every challenge is sent.",
+                "A stack throttles its challenges, so that one may be missing.",
+            ),
+            "ack.",
+            "The first: throttling limits many segments, and the model looks at one. Whoever tests many turns it off.",
+            errata=(4772,),
         ),
         Ambiguity(
             "abort-time-wait",

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.policy import ALTERNATIVES, Policy
-from harness.spec.reaction import Level, Outgoing, Reaction, Reply, Signal
+from harness.spec.reaction import REPLACING, Level, Outgoing, Reaction, Reply, Signal
 from harness.spec.rule import GO_ON, Branch, Effect, Rule, Step, Then
 from harness.spec.rules_checks import FOURTH_RULES, SECOND_RULES
 from harness.spec.rules_first import FIRST_RULES
@@ -84,7 +84,7 @@ class _Track:
             level=min(self.level, branch.level),
             path=self.path if branch == GO_ON else (*self.path, rule),
             ambiguities=self.ambiguities + rule.ambiguities,
-            deferrable=self.deferrable or branch.deferrable,
+            deferrable=(self.deferrable or branch.deferrable) and branch.effect is not Effect.TAKE_FIN,
             restarts_time_wait=self.restarts_time_wait or branch.restarts_time_wait,
         )
         return replace(moved, sent=moved.outgoing(), reply=Reply.NONE) if branch.at_once else moved
@@ -128,6 +128,7 @@ class _Track:
             ambiguities=tuple(dict.fromkeys(self.ambiguities)),
             deferrable=self.deferrable,
             restarts_time_wait=self.restarts_time_wait,
+            iss_above=seqno.add(self.was.snd_nxt, -1) if Policy.MAY_2 in self.policies else None,
         )
 
 
@@ -162,8 +163,7 @@ def _trim(connection: Connection, segment: Segment) -> tuple[Connection, Segment
 
 
 def _synchronize(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
-    rcv_nxt = seqno.add(segment.seq, 1)
-    return replace(connection, rcv_nxt=rcv_nxt), replace(segment, seq=rcv_nxt, flags=segment.flags & ~SYN)
+    return _trim(replace(connection, rcv_nxt=seqno.add(segment.seq, 1)), segment)
 
 
 def _take_text(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
@@ -203,7 +203,9 @@ def _minimal(same: list[Reaction]) -> list[Reaction]:
     widened = [_without_alternatives(reaction, same) for reaction in same]
     kept: list[Reaction] = []
     for reaction in sorted(widened, key=lambda each: (len(each.policies), -each.level)):
-        if not any(set(other.policies) <= set(reaction.policies) for other in kept):
+        # What replaces other answers must stay recognizable even where it says the same as one of them.
+        replacing = REPLACING.intersection(reaction.policies)
+        if not any(replacing <= set(other.policies) <= set(reaction.policies) for other in kept):
             kept.append(reaction)
     return kept
 

@@ -200,6 +200,9 @@ ISS = Number("ISS", lambda connection, segment: connection.iss)
 SND_UNA = Number("SND.UNA", lambda connection, segment: connection.snd_una)
 SND_NXT = Number("SND.NXT", lambda connection, segment: connection.snd_nxt)
 OLDEST_ACK = Number("SND.UNA-MAX.SND.WND", lambda connection, segment: connection.snd_una - connection.max_snd_wnd)
+OLDEST_PERMISSIBLE_ACK = Number(
+    "SND.UNA-65535", lambda connection, segment: connection.snd_una - connection.permissible_snd_wnd
+)
 RCV_NXT = Number("RCV.NXT", lambda connection, segment: connection.rcv_nxt)
 RCV_NXT_LESS_1 = Number("RCV.NXT-1", lambda connection, segment: connection.rcv_nxt - 1)
 RCV_END = Number("RCV.NXT+RCV.WND", lambda connection, segment: connection.rcv_nxt + connection.rcv_wnd)
@@ -218,6 +221,9 @@ ACCEPTABLE = Any(
     name="acceptable by table 6",
 )
 
+#: Old at the left and too long at the right: it overlaps the window, but begins and ends outside.
+SPANS_WINDOW = All((~ZERO_WINDOW, SEG_SEQ < RCV_NXT, RCV_END <= SEG_LAST), name="spanning the window")
+
 #: What validates an RST (RFC 9293 §3.5.3): its number alone, not its length; a zero window still has a left edge.
 RST_IN_WINDOW = Any((AT_LEFT_EDGE, SEQ_IN_WINDOW), name="SEG.SEQ in the window")
 
@@ -225,4 +231,5 @@ RST_IN_WINDOW = Any((AT_LEFT_EDGE, SEQ_IN_WINDOW), name="SEG.SEQ in the window")
 ACK_IS_NEW = (SND_UNA < SEG_ACK) & (SEG_ACK <= SND_NXT)
 ACK_IS_UNSENT = SND_NXT < SEG_ACK
 ACK_IS_TOO_OLD = SEG_ACK < OLDEST_ACK
+ACK_IS_FAR_TOO_OLD = ACK_IS_TOO_OLD & (SEG_ACK < OLDEST_PERMISSIBLE_ACK)
 ACKS_OUR_FIN = FIN_SENT & (SND_UNA < SEG_ACK) & SEG_ACK.equals(SND_NXT)

@@ -28,6 +28,8 @@ class Connection:
     snd_wnd: int = 65535
     #: The largest window the peer has ever offered (RFC 5961 §5.2).
     max_snd_wnd: int = 65535
+    #: The largest window that window scaling permits, which a stack may use in place of `max_snd_wnd` (RFC 5961 §5.2).
+    permissible_snd_wnd: int = 65535
     rcv_nxt: int = 0
     rcv_wnd: int = 65535
     #: Our FIN is on the wire; it is then the last number before `snd_nxt`.

@@ -80,6 +80,8 @@ class Reaction:
     deferrable: bool
     #: The 2 MSL wait begins anew (RFC 9293 §3.10.7.4 fifth and eighth).
     restarts_time_wait: bool
+    #: The ISS chosen for a reopened connection lies above this number (RFC 9293 §3.6.1, MAY-2).
+    iss_above: int | None = None
 
     @property
     def default(self) -> bool:
@@ -88,10 +90,10 @@ class Reaction:
 
 
 #: Optional documents that replace the answer of RFC 9293 where they speak, instead of adding to it.
-_REPLACING = frozenset({Policy.RFC1337, Policy.RFC6191})
+REPLACING = frozenset({Policy.RFC1337, Policy.RFC6191})
 
 
 def select(reactions: Iterable[Reaction], policies: Collection[Policy] = DEFAULT) -> tuple[Reaction, ...]:
     """Return the reactions that are allowed when exactly `policies` are in force."""
     possible = tuple(reaction for reaction in reactions if set(policies).issuperset(reaction.policies))
-    return tuple(reaction for reaction in possible if _REPLACING.intersection(reaction.policies)) or possible
+    return tuple(reaction for reaction in possible if REPLACING.intersection(reaction.policies)) or possible

@@ -74,6 +74,7 @@ SECOND_RULES = (
         ),
         (_SECOND, "RFC 5961 §3.2"),
         "Somebody who only guessed the window can't hear the challenge; the true peer answers it with an exact reset.",
+        ("challenge-throttling",),
     ),
     Rule(
         "other/second/return-to-listen",
@@ -131,9 +132,9 @@ FOURTH_RULES = (
         Step.FOURTH,
         _IN_SYN_RECEIVED,
         SYN_ON & PASSIVE & (SEG_SEQ < RCV_NXT),
-        (Branch(effect=Effect.TRIM, then=Then.GO_ON), GO_ON),
-        (_FIRST,),
-        "The SYN of an overlapping segment lies left of the window, where trimming removes it.",
+        (Branch(effect=Effect.TRIM, then=Then.GO_ON), SEND_ACK),
+        (_FIRST, _FOURTH),
+        "Only the new part of a segment is processed, and this SYN is old: it is cut off, or the segment refused.",
         ("trimmed-syn",),
     ),
     Rule(
@@ -162,7 +163,7 @@ FOURTH_RULES = (
         _ALL,
         SYN_ON & (SEG_SEQ < RCV_NXT),
         (
-            replace(SEND_ACK, policies=(Policy.RFC5961_SYN,)),
+            SEND_ACK,
             Branch(effect=Effect.TRIM, then=Then.GO_ON, policies=(Policy.RFC793_SYN,)),
         ),
         (_FIRST, _FOURTH, "RFC 5961 §4.2"),
@@ -180,6 +181,7 @@ FOURTH_RULES = (
         ),
         (_FOURTH, "RFC 5961 §4.2"),
         "A peer that really lost its memory answers the challenge with an exact reset; a forger can't.",
+        ("challenge-throttling",),
     ),
     Rule(
         "other/fourth/reset-by-ack",

@@ -8,7 +8,9 @@ from dataclasses import replace
 from harness.spec.conditions import (
     ACCEPTABLE,
     ACK_IS_NEW,
+    ACK_IS_UNSENT,
     ACK_ON,
+    ACKS_OUR_FIN,
     AT_LEFT_EDGE,
     FIN_ON,
     LISTENER_OPEN,
@@ -22,16 +24,20 @@ from harness.spec.conditions import (
     RST_ON,
     SEG_LAST,
     SEG_SEQ,
+    SEG_UP,
+    SPANS_WINDOW,
     SYN_ON,
+    URG_ON,
     ZERO_WINDOW,
 )
 from harness.spec.policy import Policy
-from harness.spec.reaction import Level, Reply
+from harness.spec.reaction import Level, Reply, Signal
 from harness.spec.rule import GO_ON, IGNORE, SEND_ACK, Branch, Effect, Rule, Step, Then
 from harness.spec.states import (
     CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
+    FIN_WAIT_2,
     LAST_ACK,
     SYN_RECEIVED,
     SYNCHRONIZED,
@@ -48,6 +54,8 @@ _HELD = _PLAIN & ACK_ON & OCCUPIES & (RCV_NXT < SEG_SEQ) & ACK_IS_NEW
 _FIRST = "RFC 9293 §3.10.7.4 first"
 _REOPEN = Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE)
 _ESTABLISH = Branch(next=ESTABLISHED, effect=Effect.TRIM, then=Then.SIXTH, policies=(Policy.FIGURE_7,))
+_CLOSED_WINDOW = _PLAIN & ACK_ON & ZERO_WINDOW & OCCUPIES & AT_LEFT_EDGE
+_ACK_ONLY = Branch(Reply.ACK, effect=Effect.DROP_TEXT, then=Then.FIFTH)
 
 FIRST_RULES = (
     Rule(
@@ -56,15 +64,8 @@ FIRST_RULES = (
         _IN_SYN_RECEIVED,
         SYN_ON & ACK_ON & ~RST_ON & ~PASSIVE & SEG_SEQ.equals(RCV_NXT_LESS_1) & ACK_IS_NEW,
         (
-            Branch(next=ESTABLISHED, effect=Effect.TRIM, then=Then.SIXTH, policies=(Policy.FIGURE_7,)),
-            Branch(
-                Reply.ACK,
-                ESTABLISHED,
-                effect=Effect.TRIM,
-                then=Then.SIXTH,
-                level=Level.MAY,
-                policies=(Policy.FIGURE_7,),
-            ),
+            _ESTABLISH,
+            replace(_ESTABLISH, reply=Reply.ACK, level=Level.MAY),
             Branch(then=Then.GO_ON, policies=(Policy.LITERAL_SEQUENCE,)),
         ),
         ("RFC 9293 §3.5", "MUST-10", "RFC 9293 §A.2"),
@@ -135,24 +136,64 @@ FIRST_RULES = (
         ("zero-window-rst",),
     ),
     Rule(
+        "other/first/zero-window-last-ack",
+        Step.FIRST,
+        frozenset({LAST_ACK}),
+        _CLOSED_WINDOW & ACKS_OUR_FIN,
+        (_ACK_ONLY, replace(_ACK_ONLY, reply=None), GO_ON),
+        (_FIRST, "RFC 9293 §3.4", "RFC 9293 §3.8.6.1"),
+        "The ACK beside the refused text deletes the connection, and with it the need to answer.",
+        ("zero-window-ack",),
+    ),
+    Rule(
+        "other/first/zero-window-urgent",
+        Step.FIRST,
+        frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2}),
+        _CLOSED_WINDOW & URG_ON & (RCV_NXT < SEG_UP),
+        (_ACK_ONLY, replace(SEND_ACK, signals=(Signal.URGENT,))),
+        (_FIRST, "RFC 9293 §3.4", "MUST-66", "RFC 9293 §3.8.6.1"),
+        "Whatever becomes of text and ACK, the urgent pointer counts even when the window is closed.",
+        ("zero-window-ack",),
+    ),
+    Rule(
         "other/first/zero-window-ack",
         Step.FIRST,
         _ALL,
-        _PLAIN & ACK_ON & ZERO_WINDOW & OCCUPIES & AT_LEFT_EDGE,
-        (Branch(Reply.ACK, effect=Effect.DROP_TEXT, then=Then.FIFTH), GO_ON),
-        (_FIRST, "RFC 9293 §3.4", "MUST-66"),
-        "A closed window refuses text and FIN, but the ACK and the urgent pointer beside them still count.",
+        _CLOSED_WINDOW,
+        (_ACK_ONLY, GO_ON),
+        (_FIRST, "RFC 9293 §3.4", "RFC 9293 §3.8.6.1"),
+        "A closed window refuses text and FIN, but the ACK beside them still counts.",
         ("zero-window-ack",),
     ),
     Rule(
         "other/first/retransmitted-fin",
         Step.FIRST,
         _IN_TIME_WAIT,
-        _PLAIN & FIN_ON & SEG_LAST.equals(RCV_NXT_LESS_1),
+        _PLAIN & ACK_ON & FIN_ON & SEG_LAST.equals(RCV_NXT_LESS_1) & ~ACK_IS_UNSENT,
         (Branch(Reply.ACK, restarts_time_wait=True),),
         (_FIRST, "RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth"),
         "The peer repeats its FIN because our last ACK was lost; TIME-WAIT exists to repeat that ACK.",
         ("time-wait-fin",),
+    ),
+    Rule(
+        "other/first/crossing-fin",
+        Step.FIRST,
+        frozenset({CLOSING}),
+        _PLAIN & ACK_ON & FIN_ON & SEG_LAST.equals(RCV_NXT_LESS_1) & ACKS_OUR_FIN,
+        (SEND_ACK, Branch(Reply.ACK, TIME_WAIT, level=Level.MAY)),
+        (_FIRST, "RFC 9293 §A.2", "RFC 9293 §3.5.2 group 3"),
+        "In a simultaneous close the peer's repeated FIN may be what brings the acknowledgment of ours.",
+        ("crossing-fin",),
+    ),
+    Rule(
+        "other/first/spanning",
+        Step.FIRST,
+        _ALL,
+        _PLAIN & SPANS_WINDOW,
+        (Branch(effect=Effect.TRIM, then=Then.FIFTH, level=Level.MAY), GO_ON),
+        (_FIRST, "RFC 9293 §3.4"),
+        "A segment that begins before the window and ends behind it overlaps it, although table 6 does not see that.",
+        ("spanning-segment",),
     ),
     Rule(
         "other/first/unacceptable",
@@ -175,7 +216,7 @@ FIRST_RULES = (
     Rule(
         "other/first/held-may-ack",
         Step.FIRST,
-        frozenset({SYN_RECEIVED, FIN_WAIT_1}),
+        frozenset({FIN_WAIT_1}),
         _HELD,
         (IGNORE, replace(SEND_ACK, level=Level.MAY), GO_ON),
         (_FIRST, "SHLD-31", "RFC 9293 §3.10.7.4 seventh", "MAY-13"),
@@ -185,14 +226,11 @@ FIRST_RULES = (
     Rule(
         "other/first/held",
         Step.FIRST,
-        frozenset({CLOSING, LAST_ACK}),
+        _IN_SYN_RECEIVED,
         _HELD,
         (IGNORE, GO_ON),
-        (
-            _FIRST,
-            "SHLD-31",
-        ),
-        "A segment above a gap may wait as a whole; after the peer's FIN nothing allows an answer to its text.",
+        (_FIRST, "SHLD-31"),
+        "A segment above a gap may wait as a whole; an ACK that names the gap presupposes an established connection.",
         ("gap-ack",),
     ),
     Rule(

@@ -3,7 +3,7 @@
 Security and compartment (third checks) are not exercised: no segment here carries them, so all of them match.
 """
 
-from harness.spec.conditions import ACK_IS_NEW, ACK_ON, ALWAYS, FIN_ON, HAS_TEXT, RST_ON, SYN_ON
+from harness.spec.conditions import ACK_IS_NEW, ACK_ON, ALWAYS, FIN_ON, HAS_TEXT, RST_ON, SYN_ON, ZERO_WINDOW
 from harness.spec.reaction import Level, Reply, Signal
 from harness.spec.rule import GO_ON, IGNORE, Branch, Effect, Rule, Step, Then
 from harness.spec.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT
@@ -134,7 +134,7 @@ SYN_SENT_RULES = (
         "syn-sent/fourth/established-more",
         Step.FOURTH,
         _IN_SYN_SENT,
-        SYN_ON & ACK_ON & (HAS_TEXT | FIN_ON),
+        SYN_ON & ACK_ON & (HAS_TEXT | FIN_ON) & ~ZERO_WINDOW,
         (
             Branch(next=ESTABLISHED, effect=Effect.SYNCHRONIZE, then=Then.SIXTH),
             Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE, then=Then.SIXTH, at_once=True),
@@ -148,7 +148,7 @@ SYN_SENT_RULES = (
         Step.FOURTH,
         _IN_SYN_SENT,
         SYN_ON & ACK_ON,
-        (Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE),),
+        (Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE, then=Then.SIXTH),),
         ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5"),
         "Both SYNs are now known to both ends, and the peer must hear so.",
     ),
