@@ -70,7 +70,7 @@ class Stopwatch:
     def sleep(self, seconds: float, *, since_ns: int | None = None) -> Waits:
         """Let time pass; what is sent meanwhile stays in the inbox."""
         __tracebackhide__ = True
-        self._note(f"{seconds:g} s pass")
+        self._note(f"{seconds:g} s pass" if since_ns is None else f"time passes, to {seconds:g} s")
         yield Wait(self._after(seconds, since_ns))
         self._observe()
 
