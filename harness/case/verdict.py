@@ -52,11 +52,12 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
     """Judge a case; `deviations` are those declared for this case on this target."""
     if outcome.ending in _PLAIN:
         return Judgement(_PLAIN[outcome.ending], outcome.message)
-    undeclared, fired = [], []
+    undeclared: list[Finding] = []
+    fired: list[tuple[Finding, Deviation]] = []
     for finding in outcome.findings:
         matching = [deviation for deviation in deviations if deviation.explains(finding.signature, finding.state)]
         if matching:
-            fired.append((finding, matching[0]))
+            fired += [(finding, deviation) for deviation in matching]
         else:
             undeclared.append(finding)
     # The worst finding decides: a MUST before a SHOULD, the undeclared before the declared.

@@ -17,6 +17,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 _KEYS = {"case", "when", "ip", "observed", "state", "reason", "source"}
+_TEXTS = ("case", "when", "state", "reason", "source")
 _REQUIRED = ("case", "observed", "reason", "source")
 
 
@@ -107,6 +108,9 @@ def _entry(entry: dict[str, Any], origin: str) -> Deviation:
     observed = entry["observed"] if isinstance(entry["observed"], list) else [entry["observed"]]
     if not all(isinstance(text, str) for text in observed):
         raise BrokenExpectations(f"{origin}: 'observed' is a text or a list of texts")
+    for key in _TEXTS:
+        if not isinstance(entry.get(key, ""), str):
+            raise BrokenExpectations(f"{origin}: {key!r} is a text")
     if entry.get("ip", 0) not in (0, 4, 6):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
     try:
