@@ -85,7 +85,6 @@ class Options:
     specs: list[registry.TargetSpec]
     settings: registry.Settings
     selection: Selection
-    versions: tuple[int, ...]
     level: Level
     extra: tuple[Deviation, ...]
     results: Path | None
@@ -111,9 +110,9 @@ class Options:
                     tuple(get("case")),
                     tuple(citations.parse_selector(text) for text in get("rfc")),
                     tuple(requirements.by_id(name).id for name in get("requirement")),
+                    tuple(dict.fromkeys(get("ip") or (4, 6))),
                     get("timers"),
                 ),
-                versions=tuple(dict.fromkeys(get("ip") or (4, 6))),
                 level=Level.SHOULD if get("level") == "should" else Level.MUST,
                 extra=tuple(entry for name in get("expectations") for entry in deviations.load(Path(name))),
                 results=Path(get("results")).resolve() if get("results") else None,
@@ -171,8 +170,7 @@ class CasePlugin:
         bindings = [
             Binding(spec, version, row, route)
             for spec in self.options.specs
-            for version in self.options.versions
-            if version in meta.versions
+            for version in meta.versions
             for row, route in meta.rows
         ]
         ids = ["-".join(filter(None, (binding.row, binding.suffix))) for binding in bindings]
@@ -189,9 +187,9 @@ class CasePlugin:
         if found and _is_whole(session):
             self._demand_no_idle_deviations(found)
         order = in_order(cases)
-        kept = [at for at in order if (case := cases[at]) is None or self.options.selection.takes(case)]
-        dropped = [items[at] for at in order if at not in set(kept)]
-        items[:] = [items[at] for at in kept]
+        taken = [(case := cases[at]) is None or self.options.selection.takes(case) for at in order]
+        dropped = [items[at] for at, take in zip(order, taken, strict=True) if not take]
+        items[:] = [items[at] for at, take in zip(order, taken, strict=True) if take]
         if dropped:
             self.config.hook.pytest_deselected(items=dropped)
         if items and any(_stashed(item) for item in items) and not self.config.option.collectonly:

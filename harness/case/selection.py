@@ -64,10 +64,13 @@ class Selection:
     cases: tuple[str, ...] = ()
     sections: tuple[Selector, ...] = ()
     requirements: tuple[str, ...] = ()
+    versions: tuple[int, ...] = (4, 6)
     timers_s: float = 0.0
 
     def takes(self, case: Case) -> bool:
         """Tell whether the case is to run."""
+        if case.binding.version not in self.versions:
+            return False
         if case.meta.timer_s is not None and case.meta.timer_s > self.timers_s:
             return False
         if self.cases and not any(matches(pattern, case.case_id) for pattern in self.cases):
