@@ -29,15 +29,20 @@ from harness.case.verdict import Judgement, Verdict, judge
 from harness.case.violation import Inconclusive, Level, Unjudgeable, Violation
 from harness.expectations import deviations
 from harness.expectations.deviations import BrokenExpectations, Deviation
+from harness.grid import session as grid
+from harness.grid.cells import Cell
+from harness.grid.execute import CellRun
+from harness.grid.known import GridRule
 from harness.report.matrix import Matrix
 from harness.spec import citations, requirements
 from harness.targets import registry
-from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.protocol import Target, TargetError, UnusableTarget
 from harness.trace.capture import write_capture
 from harness.trace.results import ResultsWriter
 
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
+CELL_RUN = pytest.StashKey[CellRun]()
 OUTCOME = pytest.StashKey[Outcome]()
 SURPRISE = pytest.StashKey[bool]()
 
@@ -57,6 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--ip", action="append", type=int, choices=(4, 6), help="run on this IP version only (default: both)")
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
+    add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
     add("--results", metavar="DIR", help="write results.jsonl and captures into this folder")
     add("--pcap", choices=("off", "on", "retain-on-failure"), default="retain-on-failure", help=_PCAP_HELP)
@@ -87,6 +93,8 @@ class Options:
     selection: Selection
     level: Level
     extra: tuple[Deviation, ...]
+    grid: str
+    grid_rules: tuple[GridRule, ...]
     results: Path | None
     pcap: str
 
@@ -115,6 +123,8 @@ class Options:
                 ),
                 level=Level.SHOULD if get("level") == "should" else Level.MUST,
                 extra=tuple(entry for name in get("expectations") for entry in deviations.load(Path(name))),
+                grid=get("grid"),
+                grid_rules=grid.own_rules(get("expectations")),
                 results=Path(get("results")).resolve() if get("results") else None,
                 pcap=get("pcap"),
             )
@@ -158,6 +168,7 @@ class CasePlugin:
         self.timers_done = False
         self.started = time.monotonic()
         self.unmatched = ""
+        self.grid = grid.GridSession(self.options.grid_rules)
 
     # --- collection --------------------------------------------------------------------------------------------------
 
@@ -175,6 +186,25 @@ class CasePlugin:
         ]
         ids = ["-".join(filter(None, (binding.row, binding.suffix))) for binding in bindings]
         metafunc.parametrize("conversation", bindings, ids=ids, indirect=True)
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Module, name: str, obj: object) -> list[pytest.Item] | None:
+        """Make an item of each cell of the grid that the run takes, on every target and IP version."""
+        if not isinstance(obj, grid.CellGroup):
+            return None
+        cells = obj.cells(self.options.grid, self.options.selection.cases)
+        return [
+            CellItem.from_parent(
+                collector,
+                name=f"{cell.id}-{spec.text}-ipv{version}",
+                plugin=self,
+                cell=cell,
+                spec=spec,
+                version=version,
+            )
+            for spec in self.options.specs
+            for version in self.options.selection.versions
+            for cell in cells
+        ]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -300,7 +330,7 @@ class CasePlugin:
         if call.when == "setup" and timed is not None and not timed.prepared and timed.error is not None:
             error = timed.error
         if error is not None or call.when == "call":
-            item.stash[OUTCOME] = _outcome(item.stash.get(RUN, None), error)
+            item.stash[OUTCOME] = _outcome(item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None), error)
         expected = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget, pytest.skip.Exception)
         if error is not None and not isinstance(error, expected):
             item.stash[SURPRISE] = True
@@ -374,11 +404,7 @@ class CasePlugin:
             return
         rig = self.engine.rig(case.binding.spec, timers=held.timers)
         target = rig.target
-        declared = [
-            entry
-            for entry in self.engine.deviations_of(target)
-            if entry.covers(case.case_id, case.binding.version, target.facts.version)
-        ]
+        declared = self._declared(item, target)
         judgement = judge(outcome, declared)
         reproduce = case.reproduce()
         name, ip = case.binding.spec.text, case.binding.version
@@ -401,6 +427,12 @@ class CasePlugin:
         report.user_properties += [("tcpspec_case", case.case_id), ("tcpspec_verdict", str(judgement.verdict))]
         if judgement.finding is not None:
             report.user_properties.append(("tcpspec_code", str(judgement.finding.code)))
+
+    def _declared(self, item: pytest.Item, target: Target) -> list[Deviation]:
+        case = item.stash[CASE]
+        ip, version = case.binding.version, target.facts.version
+        found = [entry for entry in self.engine.deviations_of(target) if entry.covers(case.case_id, ip, version)]
+        return found + (self.grid.declared(target, item.cell, ip) if isinstance(item, CellItem) else [])
 
     def _capture(self, record: dict[str, Any], outcome: Outcome, expected: bool, facts: dict[str, Any]) -> None:
         wanted = self.options.pcap == "on" or (self.options.pcap == "retain-on-failure" and not expected)
@@ -470,6 +502,37 @@ class CasePlugin:
             terminalreporter.write_line(f"results: {self.tally.writer.path}")
 
 
+class CellItem(pytest.Item):
+    """One cell of the grid on one target and IP version."""
+
+    def __init__(self, *, plugin: CasePlugin, cell: Cell, spec: registry.TargetSpec, version: int, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.plugin = plugin
+        self.cell = cell
+        self.stash[CASE] = grid.case_of(cell, spec, version, f"{self.path.name}:1")
+
+    def setup(self) -> None:
+        """Begin the cell and walk to its state."""
+        binding = self.stash[CASE].binding
+        self.stash[CELL_RUN] = run = self.plugin.grid.start(
+            self.plugin.engine.rig(binding.spec), self.cell, binding.version
+        )
+        run.prepare()
+
+    def runtest(self) -> None:
+        """Probe and judge."""
+        self.stash[CELL_RUN].perform()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the message alone where the case tells the story; a defect of the harness keeps its traceback."""
+        expected = (Violation, Inconclusive, Unjudgeable, TargetError)
+        return str(excinfo.value) if isinstance(excinfo.value, expected) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from."""
+        return self.path, None, self.name
+
+
 TIMED = pytest.StashKey[TimerCase]()
 
 
@@ -479,6 +542,8 @@ def _stashed(item: pytest.Item) -> Case | None:
 
 def _case_of(item: pytest.Item) -> Case | None:
     """Return the case of an item, None for other tests, and remember it."""
+    if isinstance(item, CellItem):
+        return item.stash[CASE]
     callspec = getattr(item, "callspec", None)
     binding = callspec.params.get("conversation") if callspec is not None else None
     if callspec is None or not isinstance(binding, Binding):
@@ -528,7 +593,7 @@ def _timer_body(item: pytest.Function) -> Callable[[TargetSide, PeerSide], Any]:
     return lambda target, peer: item.obj(target=target, peer=peer, **parameters)
 
 
-def _outcome(run: CaseRun | None, error: BaseException | None) -> Outcome:
+def _outcome(run: CaseRun | CellRun | None, error: BaseException | None) -> Outcome:
     conversation = run.conversation if run else None
     ending = Ending.COMPLETED
     if isinstance(error, Violation):

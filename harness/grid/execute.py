@@ -1,19 +1,20 @@
 """Runs one cell on a rig: walk, probe, judge reply and state, then prove the state from outside."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.case.conversation import Conversation, Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.target_side import EOF, walking
-from harness.case.violation import Code, Finding, Inconclusive, Level, Violation
+from harness.case.violation import Inconclusive, Violation
 from harness.case.walks import SIMULTANEOUS as BY_BOTH
 from harness.case.walks import Walk
 from harness.grid import followup, observed
 from harness.grid.accept import cites_of, demanded, policies_of, reactions, tolerated
 from harness.grid.cells import CLOSE, SIMULTANEOUS, Cell
 from harness.grid.followup import Numbers, Proof, Scene
+from harness.grid.judge import judge
 from harness.grid.numbers import (
     LAST_TSVAL,
     NOMINAL_WINDOW,
@@ -26,7 +27,6 @@ from harness.grid.observed import Observation
 from harness.spec import options
 from harness.spec.connection import Connection
 from harness.spec.policy import Policy
-from harness.spec.reaction import Level as Strength
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN
 from harness.spec.states import CLOSE_WAIT, CLOSED, CLOSING, LAST_ACK, SYNCHRONIZED, State
@@ -197,44 +197,6 @@ def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:
     return Numbers(snd_nxt, rcv_nxt, before.max_snd_wnd if before.state in SYNCHRONIZED else None)
 
 
-def judge(cell: Cell, seen: Observation, found: Sequence[Reaction], policies: Collection[Policy]) -> Finding | None:
-    """Hold an observation against the allowed reactions; None if it is one of those that are demanded."""
-    due = demanded(found, policies)
-    if _allows(due, seen):
-        return None
-    fallback = tolerated(found, policies)
-    strongest = max(reaction.level for reaction in fallback)
-    must = not _allows(fallback, seen) and strongest is Strength.MUST
-    expected = " or ".join(dict.fromkeys(f"{reaction.reply} → {reaction.next}" for reaction in due))
-    cites = tuple(dict.fromkeys(cite for reaction in due for cite in reaction.cites))
-    return Finding(
-        code_of(seen.reply, due), Level.MUST if must else Level.SHOULD, expected, str(seen), str(cell.state), cites
-    )
-
-
-def _allows(allowed: Sequence[Reaction], seen: Observation) -> bool:
-    return any(seen.reply == reaction.reply and seen.next in (reaction.next, observed.UNKNOWN) for reaction in allowed)
-
-
-def code_of(reply: str, due: Sequence[Reaction]) -> Code:
-    """Return the kind of difference between a reply and what was due."""
-    replies = {str(reaction.reply) for reaction in due}
-    if reply in replies:
-        return Code.WRONG_STATE
-    if reply == observed.NOTHING:
-        return Code.SILENT
-    if replies == {observed.NOTHING}:
-        return Code.EXTRA
-    if reply.startswith("rst") and not any(name.startswith("rst") for name in replies):
-        return Code.RESET
-    kind = reply.partition("(")[0]
-    if kind in ("ack", "ack-new") and replies & {"ack", "ack-new"}:
-        return Code.WRONG_ACK
-    if kind in {name.partition("(")[0] for name in replies}:
-        return Code.WRONG_SEQ
-    return Code.WRONG_FLAGS
-
-
 def run(rig: Rig, cell: Cell, version: int) -> tuple[CellRun, Outcome]:
     """Run a whole cell and return what came of it; other exceptions than its own pass through."""
     cell_run = CellRun(rig, cell, version)
@@ -244,6 +206,3 @@ def run(rig: Rig, cell: Cell, version: int) -> tuple[CellRun, Outcome]:
         cell_run.perform()
 
     return cell_run, capture(cell_run.conversation, both)
-
-
-Progress = Callable[[Cell, CellRun, Outcome], None]
