@@ -330,7 +330,8 @@ class CasePlugin:
         if call.when == "setup" and timed is not None and not timed.prepared and timed.error is not None:
             error = timed.error
         if error is not None or call.when == "call":
-            item.stash[OUTCOME] = _outcome(item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None), error)
+            run = item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None)
+            item.stash[OUTCOME] = _outcome(run, error, evident=isinstance(item, CellItem) and item.is_as_declared())
         expected = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget, pytest.skip.Exception)
         if error is not None and not isinstance(error, expected):
             item.stash[SURPRISE] = True
@@ -523,6 +524,14 @@ class CellItem(pytest.Item):
         """Probe and judge."""
         self.stash[CELL_RUN].perform()
 
+    def is_as_declared(self) -> bool:
+        """Tell whether the cell shows exactly what is declared about it."""
+        run, binding = self.stash.get(CELL_RUN, None), self.stash[CASE].binding
+        if run is None or not run.conversation.findings:
+            return False
+        declared = self.plugin.grid.declared(run.conversation.rig.target, self.cell, binding.version)
+        return any(entry.observed == (run.conversation.findings[0].signature,) for entry in declared)
+
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the message alone where the case tells the story; a defect of the harness keeps its traceback."""
         expected = (Violation, Inconclusive, Unjudgeable, TargetError)
@@ -593,7 +602,8 @@ def _timer_body(item: pytest.Function) -> Callable[[TargetSide, PeerSide], Any]:
     return lambda target, peer: item.obj(target=target, peer=peer, **parameters)
 
 
-def _outcome(run: CaseRun | CellRun | None, error: BaseException | None) -> Outcome:
+def _outcome(run: CaseRun | CellRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
+    """Return how a case ended; `evident` spares the evidence, which costs milliseconds, where nothing is new."""
     conversation = run.conversation if run else None
     ending = Ending.COMPLETED
     if isinstance(error, Violation):
@@ -605,7 +615,7 @@ def _outcome(run: CaseRun | CellRun | None, error: BaseException | None) -> Outc
     elif error is not None:
         ending = Ending.HARNESS_ERROR
     outcome = Outcome(ending, str(error) if error else "", conversation)
-    if conversation is not None and (conversation.findings or ending is Ending.INCONCLUSIVE):
+    if conversation is not None and not evident and (conversation.findings or ending is Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)
         except TargetError as trouble:
