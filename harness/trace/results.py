@@ -24,6 +24,10 @@ from harness import __version__
 SCHEMA = 1
 FILE_NAME = "results.jsonl"
 
+_CASE_NEEDS = {"id": str, "target": str, "ip": int, "verdict": str}
+_FOREIGN = "this is not a tcpspec results file (no header)"
+_BEHIND = "there are lines behind the footer"
+
 
 class BrokenResults(ValueError):
     """A results file that can't be read; the message names file and line."""
@@ -97,19 +101,20 @@ def read(path: Path) -> Results:
         raise BrokenResults(f"{file}: can't be read: {error}") from None
     results: Results | None = None
     seen: set[tuple[Any, ...]] = set()
+    number = 0
     for number, data in _objects(file, lines):
         kind = data.get("kind")
         if results is None:
             results = _header(file, number, data)
             continue
         if results.footer is not None:
-            raise BrokenResults(f"{file}:{number}: there are lines behind the footer")
+            raise BrokenResults(f"{file}:{number}: {_BEHIND}")
         match kind:
             case "target":
                 results.targets.append(data)
             case "case":
                 key = (data.get("id"), data.get("target"), data.get("ip"))
-                if None in key or "verdict" not in data:
+                if not all(isinstance(data.get(name), wanted) for name, wanted in _CASE_NEEDS.items()):
                     raise BrokenResults(f"{file}:{number}: a case needs id, target, ip and verdict")
                 if key in seen:
                     raise BrokenResults(f"{file}:{number}: case {key[0]} on {key[1]} IPv{key[2]} stands here twice")
@@ -120,7 +125,9 @@ def read(path: Path) -> Results:
             case _:
                 raise BrokenResults(f"{file}:{number}: unknown kind of line {kind!r}")
     if results is None:
-        raise BrokenResults(f"{file}: the file is empty")
+        raise BrokenResults(f"{file}:1: {_FOREIGN}")
+    if results.footer is not None and number < len(lines):
+        raise BrokenResults(f"{file}:{number + 1}: {_BEHIND}")
     if results.footer is not None and results.footer.get("cases") != len(results.cases):
         wrong = f"the footer counts {results.footer.get('cases')} cases, the file has {len(results.cases)}"
         raise BrokenResults(f"{file}: {wrong}")
@@ -131,18 +138,18 @@ def _objects(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]
     for number, line in enumerate(lines, 1):
         try:
             data = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             if number == len(lines):  # killed in the middle of a line: the run is incomplete, not broken
                 return
             raise BrokenResults(f"{file}:{number}: not JSON") from None
         if not isinstance(data, dict):
-            raise BrokenResults(f"{file}:{number}: not a JSON object")
+            raise BrokenResults(f"{file}:{number}: {'not a JSON object' if number > 1 else _FOREIGN}")
         yield number, data
 
 
 def _header(file: Path, number: int, data: dict[str, Any]) -> Results:
     if data.get("kind") != "header" or "schema" not in data:
-        raise BrokenResults(f"{file}:{number}: this is not a tcpspec results file (no header)")
+        raise BrokenResults(f"{file}:{number}: {_FOREIGN}")
     if data["schema"] != SCHEMA:
         raise BrokenResults(f"{file}:{number}: schema {data['schema']}, this version reads schema {SCHEMA}")
     return Results(file, data)
