@@ -154,9 +154,10 @@ class Stopwatch:
         __tracebackhide__ = True
         expected = Expected(flags, seq, ack, data, cites=cites)
         # Either interval may have been rounded up by the timer's coarseness, the other not.
-        earliest = 2 * (self.interval - SLACK_S) / (1 + COARSENESS)
-        latest = 2 * self.interval * (1 + COARSENESS) + SLACK_S
-        return (yield from self.must_send_between(earliest, latest, expected, level=level))
+        twice = 2 * self.interval
+        earliest = (twice - 2 * SLACK_S) / (1 + COARSENESS)
+        latest = twice * (1 + COARSENESS) + SLACK_S
+        return (yield from self._must(earliest, twice, latest, (expected,), None, level))
 
     def must_send_between(
         self,
@@ -168,18 +169,8 @@ class Stopwatch:
     ) -> Generator[Wait, None, Segment]:
         """Demand one of these segments between two times in seconds; return it, an empty one if a SHOULD failed."""
         __tracebackhide__ = True
-        connection = self._target.connection
-        latest *= self._rig.time_scale
-        origin = self.last_sent_ns() if since_ns is None else since_ns
-        if not connection.inbox:
-            yield Wait(origin + int(latest * 1e9), connection, origin + int(max(earliest, 0) * 1e9))
-        self._observe()
-        received = self._target.conversation.judge_next(connection, answers, level)
-        if received is None:
-            return Segment(0)
-        self.interval = (received.event.time_ns - origin) / 1e9
-        self._judge_interval(received, earliest, latest, answers, level)
-        return received.segment
+        usual = earliest if earliest > 0 else latest * 0.3
+        return (yield from self._must(earliest, usual, latest, answers, since_ns, level))
 
     def last_sent_ns(self) -> int:
         """Return the capture time of the target's last segment that was judged, of the last event if there is none."""
@@ -194,6 +185,29 @@ class Stopwatch:
         return self._now()
 
     # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _must(
+        self,
+        earliest: float,
+        usual: float,
+        latest: float,
+        answers: tuple[Expected, ...],
+        since_ns: int | None,
+        level: Level,
+    ) -> Generator[Wait, None, Segment]:
+        __tracebackhide__ = True
+        connection = self._target.connection
+        latest *= self._rig.time_scale
+        origin = self.last_sent_ns() if since_ns is None else since_ns
+        if not connection.inbox:
+            yield Wait(origin + int(latest * 1e9), connection, origin + int(usual * 1e9))
+        self._observe()
+        received = self._target.conversation.judge_next(connection, answers, level)
+        if received is None:
+            return Segment(0)
+        self.interval = (received.event.time_ns - origin) / 1e9
+        self._judge_interval(received, earliest, latest, answers, level)
+        return received.segment
 
     def _judge_interval(
         self, received: Received, earliest: float, latest: float, answers: tuple[Expected, ...], level: Level
@@ -340,14 +354,18 @@ class _Schedule:
             self._end(case, error)
 
     def _end(self, case: TimerCase, error: Exception | None) -> None:
-        """Note how the case ended. Its connections live on until the sweep, but they are no longer its business."""
+        """Note how the case ended. Its connections live on until the sweep, but they are no longer its business.
+
+        After a good end it still answers for what a late sweep would find.
+        """
         case.error, case.ended = error, True
         conversation = case.run.conversation
         if error is not None or conversation.findings:
             # Now, not when the group is done: in minutes the state will be another.
             with contextlib.suppress(TargetError):
                 conversation.evidence = take_evidence(conversation)
-        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
+        still_s = LATE_SWEEP_S if error is None else 0
+        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(still_s * 1e9)
 
 
 def _clock_offset_ns(rig: Rig) -> int:

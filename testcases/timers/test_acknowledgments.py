@@ -1,15 +1,11 @@
 """How long an ACK may be delayed (RFC 9293 §3.8.6.3)."""
 
-from collections.abc import Generator
-
 import pytest
 
-from harness.case import ACK, CLOSE_WAIT, ESTABLISHED, FIN, Peer, Segment, Target, cites, in_state, segment, timer
-from harness.case.timers import Stopwatch, Wait
+from harness.case import ACK, CLOSE_WAIT, ESTABLISHED, FIN, Peer, Target, cites, in_state, segment, timer
+from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Level
 from harness.spec.options import mss_of
-
-Waits = Generator[Wait, None, Segment | None]
 
 #: MUST-40.
 MAX_DELAY_S = 0.5
@@ -31,7 +27,7 @@ def _converse(target: Target, peer: Peer) -> Waits:
 
 
 def _ack_of(watch: Stopwatch, ack: int, since_ns: int) -> Waits:
-    return (yield from watch.must_send_within(MAX_DELAY_S, ACK, ack=ack, since_ns=since_ns))
+    yield from watch.must_send_within(MAX_DELAY_S, ACK, ack=ack, since_ns=since_ns)
 
 
 @timer(seconds=5)

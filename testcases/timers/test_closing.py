@@ -1,7 +1,6 @@
 """How long FIN-WAIT-2 and TIME-WAIT last (RFC 9293 §3.6)."""
 
 import socket
-from collections.abc import Generator
 
 from harness.case import (
     ACK,
@@ -25,9 +24,7 @@ from harness.case import (
     requires,
     timer,
 )
-from harness.case.timers import COARSENESS, Stopwatch, Wait
-
-Waits = Generator[Wait, None, None]
+from harness.case.timers import COARSENESS, Stopwatch, Waits
 
 #: 2 MSL as Linux and many others have it; RFC 9293 takes the MSL to be two minutes and leaves the choice open (§3.4.2).
 TWO_MSL_S = 60

@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from collections.abc import Generator
 
 import pytest
 
@@ -26,10 +25,8 @@ from harness.case import (
     timer,
 )
 from harness.case.expect import segment
-from harness.case.timers import Stopwatch, Wait
+from harness.case.timers import Stopwatch, Waits
 from harness.spec.options import mss
-
-Waits = Generator[Wait, None, None]
 
 #: RFC 6298 §2.1: one second, but any greater value is allowed; 3 s is the one that older stacks use.
 FIRST_RTO_S, SLOW_FIRST_RTO_S = 1.0, 3.5

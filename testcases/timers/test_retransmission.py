@@ -2,7 +2,6 @@
 
 import errno
 import socket
-from collections.abc import Generator
 
 import pytest
 
@@ -31,10 +30,8 @@ from harness.case import (
     segment,
     timer,
 )
-from harness.case.timers import Stopwatch, Wait
+from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Level
-
-Waits = Generator[Wait, None, None]
 
 #: A first retransmission comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
 FIRST_RTO_S = 3.5

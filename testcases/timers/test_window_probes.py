@@ -24,10 +24,9 @@ from harness.case import (
     timer,
 )
 from harness.case.expect import Expected
-from harness.case.timers import Stopwatch, Wait
+from harness.case.timers import Stopwatch, Wait, Waits
 from harness.case.violation import Level
 
-Waits = Generator[Wait, None, None]
 Probed = Generator[Wait, None, Segment]
 
 #: A first probe comes within this time: SHLD-29 puts it at the retransmission timeout, which is 3 s at most so early.
