@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -160,6 +161,8 @@ class Conversation:
         self.rig.exchange(self, packets, destination_mac)
         for connection in self.connections:
             self.observe(connection)
+            if self.rig.patient:
+                self._set_timer_repeats_aside(connection)
         self._check_headers()
 
     def begin_step(self) -> None:
@@ -302,6 +305,11 @@ class Conversation:
                 return True
         return False
 
+    def _set_timer_repeats_aside(self, connection: Connection) -> None:
+        for received in [item for item in connection.inbox if self.is_timer_repeat(connection, item)]:
+            connection.inbox.remove(received)
+            received.event.annotations.append("(repeated by a timer)")
+
     def _timer_may_have_spoken(self) -> bool:
         return self.rig.guarded and any(
             self.is_timer_repeat(connection, received)
@@ -351,5 +359,9 @@ def _caller() -> str:
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    folder, name = Path(frame.f_code.co_filename).parts[-2:]
-    return f"{folder}/{name}:{frame.f_lineno}"
+    return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@cache
+def _short(path: str) -> str:
+    return "/".join(Path(path).parts[-2:])

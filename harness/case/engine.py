@@ -3,7 +3,7 @@
 from harness.case.rig import Rig
 from harness.expectations import deviations
 from harness.expectations.deviations import Deviation
-from harness.targets.protocol import Target
+from harness.targets.protocol import Capability, Target
 from harness.targets.registry import Settings, TargetSpec, open_target
 
 
@@ -22,8 +22,14 @@ class Engine:
         key = (spec.text, timers)
         if key not in self._rigs:
             target = open_target(spec, self._settings, timers=timers)
-            guarded = not timers and self._settings.observer != "ss"
-            self._rigs[key] = Rig(target, guarded=guarded, time_scale=self._settings.time_scale)
+            own_time = Capability.VIRTUAL_TIME in target.capabilities
+            slow = self._settings.observer == "ss"
+            self._rigs[key] = Rig(
+                target,
+                guarded=not (timers or slow or own_time),
+                patient=slow and not timers,
+                time_scale=self._settings.time_scale,
+            )
         return self._rigs[key]
 
     def running(self) -> list[Rig]:

@@ -22,11 +22,16 @@ _T = TypeVar("_T")
 
 
 class Rig:
-    """Runs conversations on one target. `guarded` switches the timing guard; `time_scale` stretches upper bounds."""
+    """Runs conversations on one target. `time_scale` stretches upper bounds of timer cases.
 
-    def __init__(self, target: Target, *, guarded: bool = True, time_scale: float = 1.0) -> None:
+    `guarded` switches the timing guard: a case that a timer of the target disturbs is replayed. `patient` is for an
+    observer so slow that every replay would be disturbed too: what a timer explains is taken out of the inbox instead.
+    """
+
+    def __init__(self, target: Target, *, guarded: bool = True, patient: bool = False, time_scale: float = 1.0) -> None:
         self.target = target
         self.guarded = guarded
+        self.patient = patient
         self.time_scale = time_scale
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
