@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
 
 from harness.grid.cells import Cell, segment_cells
-from harness.grid.numbers import NOMINAL_WINDOW, connection_of, segment_of
+from harness.grid.numbers import connection_of, nominal_window, segment_of
 from harness.spec.arrivals import RULES, allowed
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Reaction, select
@@ -30,12 +30,15 @@ def policies_of(capabilities: Collection[Capability], *, rfc1337: bool = False) 
 
 
 @lru_cache(maxsize=16384)
-def reactions(
-    cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0, rules: tuple[Rule, ...] = RULES
-) -> tuple[Reaction, ...]:
+def live_reactions(cell: Cell, window: int, filled: int = 0, rules: tuple[Rule, ...] = RULES) -> tuple[Reaction, ...]:
     """Return all reactions that the specifications allow in a cell, under any policy; see `connection_of`."""
     connection = connection_of(cell, window, filled)
     return allowed(connection, segment_of(cell, connection), rules)
+
+
+def reactions(cell: Cell) -> tuple[Reaction, ...]:
+    """Return the same for a window of usual size."""
+    return live_reactions(cell, nominal_window(cell))
 
 
 def demanded(found: Iterable[Reaction], policies: Collection[Policy]) -> tuple[Reaction, ...]:

@@ -11,16 +11,17 @@ from harness.case.violation import Inconclusive, Violation
 from harness.case.walks import SIMULTANEOUS as BY_BOTH
 from harness.case.walks import Walk
 from harness.grid import followup, observed
-from harness.grid.accept import cites_of, demanded, policies_of, reactions, tolerated
+from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
 from harness.grid.cells import CLOSE, SIMULTANEOUS, Cell
 from harness.grid.followup import Numbers, Proof, Scene
 from harness.grid.judge import judge
 from harness.grid.numbers import (
+    AFTER_PEERS_FIN,
     LAST_TSVAL,
-    NOMINAL_WINDOW,
     PEER_WINDOW,
     SENT_OCTETS,
     connection_of,
+    nominal_window,
     segment_of,
 )
 from harness.grid.observed import Observation
@@ -29,12 +30,10 @@ from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN
-from harness.spec.states import CLOSE_WAIT, CLOSED, CLOSING, LAST_ACK, SYNCHRONIZED, State
+from harness.spec.states import CLOSED, SYNCHRONIZED, TIME_WAIT, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
-#: States in which the application has the end of the stream to read. (TIME-WAIT has no buffer any more.)
-AFTER_PEERS_FIN = frozenset({CLOSE_WAIT, CLOSING, LAST_ACK})
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
 FILL_OCTETS = 1400
 
@@ -91,7 +90,7 @@ class CellRun:
 
     def _probe(self) -> None:
         __tracebackhide__ = True
-        if self.cell.state in AFTER_PEERS_FIN:
+        if self.cell.state in AFTER_PEERS_FIN - {TIME_WAIT}:
             self._read_to_the_end()
         filled = self._fill() if self.cell.zero_window else 0
         # On a target without readable states the walk is believed, and the follow-up judges.
@@ -99,7 +98,7 @@ class CellRun:
         window = self._offered()
         connection = connection_of(self.cell, window, filled)
         segment = segment_of(self.cell, connection)
-        found = reactions(self.cell, window, filled)
+        found = live_reactions(self.cell, window, filled)
         self.case.peer.inject(replace(segment, seq=segment.seq, ack=segment.ack))
         inbox = self.conversation.main.inbox
         received = list(inbox)
@@ -148,9 +147,9 @@ class CellRun:
         """Return the window that the target offered last, less what it has received since."""
         main = self.conversation.main
         if not main.received:
-            return NOMINAL_WINDOW
+            return nominal_window(self.cell)
         last = main.received[-1].segment
-        return last.window if self.cell.state in SYNCHRONIZED or last.flags & SYN else NOMINAL_WINDOW
+        return last.window if self.cell.state in SYNCHRONIZED or last.flags & SYN else nominal_window(self.cell)
 
     def _read_to_the_end(self) -> None:
         """Let the application notice the peer's FIN: an application that reads leaves nothing in the buffer."""

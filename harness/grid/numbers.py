@@ -24,10 +24,11 @@ from harness.spec.states import (
 PEER_WINDOW = 256
 SENT_OCTETS = PEER_WINDOW
 #: A receive window for where no live one is at hand; that of Linux for a peer without options.
-NOMINAL_WINDOW = 64320
+NOMINAL_WINDOW = 64240
 #: The TSval in the peer's SYN.
 LAST_TSVAL = 1_000_000
 
+AFTER_PEERS_FIN = frozenset({CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT})
 INSIDE = 100
 FAR = 1 << 30
 #: Where the rules of a state look at no number, something that matches nothing by chance.
@@ -35,6 +36,11 @@ ANY_ACK = 4711
 TEXT = b"data"
 
 _TSVALS = {"older": LAST_TSVAL - 1, "equal": LAST_TSVAL, "newer": LAST_TSVAL + 1}
+
+
+def nominal_window(cell: Cell) -> int:
+    """Return the window that a target with `NOMINAL_WINDOW` offers in the cell: the peer's FIN has taken an octet."""
+    return NOMINAL_WINDOW - (cell.state in AFTER_PEERS_FIN)
 
 
 def connection_of(cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0) -> Connection:
@@ -56,7 +62,7 @@ def connection_of(cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0) -> 
         snd_nxt=snd_nxt,
         snd_wnd=PEER_WINDOW,
         max_snd_wnd=PEER_WINDOW,
-        rcv_nxt=0 if state is SYN_SENT else 1 + filled + (state in (CLOSE_WAIT, CLOSING, LAST_ACK, TIME_WAIT)),
+        rcv_nxt=0 if state is SYN_SENT else 1 + filled + (state in AFTER_PEERS_FIN),
         rcv_wnd=0 if cell.zero_window else window,
         fin_sent=state in FIN_SENT,
         reader_gone=cell.route == CLOSE,

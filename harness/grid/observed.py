@@ -56,16 +56,17 @@ def _name(received: Received, connection: Connection, probe: Segment) -> str:
         return str(Reply.RST_SEG_ACK)
     seq, ack = _symbol(seen.seq, received.wire.seq, connection, probe), _ack_symbol(seen.ack, connection, probe)
     if not seen.payload:
-        known = {
+        known: dict[tuple[int, str, str], Reply] = {
             (RST, "seg.ack", ""): Reply.RST_SEG_ACK,
             (RST, "snd.nxt", ""): Reply.RST,
             (RST | ACK, "0", "seg.end"): Reply.RST_ACK_ZERO,
             (ACK, "snd.nxt", "rcv.nxt"): Reply.ACK,
             (ACK, "snd.nxt", "seg.end"): Reply.ACK_NEW,
             (SYN | ACK, "iss", "rcv.nxt"): Reply.SYN_ACK,
-        }.get((flags, seq, ack if flags & ACK else ""))
-        if known:
-            return str(known)
+        }
+        reply = known.get((flags, seq, ack if flags & ACK else ""))
+        if reply:
+            return str(reply)
     text = f",data={len(seen.payload)}" if seen.payload else ""
     ack_part = f",ack={ack}" if flags & ACK else ""
     return f"{flag_names(flags).lower().replace(',', '-')}(seq={seq}{ack_part}{text})"

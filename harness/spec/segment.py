@@ -19,6 +19,12 @@ class Flags(IntFlag):
     ECE = 0x40
     CWR = 0x80
 
+    def __and__(self, other: int) -> int:  # type: ignore[override]
+        """Return a plain number: enum's own takes a microsecond, and everything that looks at a segment does this."""
+        return int.__and__(self, other)
+
+    __rand__ = __and__  # type: ignore[assignment]
+
 
 FIN = Flags.FIN
 SYN = Flags.SYN
