@@ -1,0 +1,116 @@
+"""Whose segment is it? What comes late, twice or on nobody's 4-tuple is a finding of the case that caused it, once."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.runner import Ending, Outcome, run
+from harness.case.target_side import TargetSide
+from harness.case.walks import Walk
+from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
+from harness.mutate.tampering import always, bare_ack, each, late, put, twice
+from harness.spec.segment import ACK, FIN, RST
+from harness.spec.states import CLOSED, ESTABLISHED
+from harness.targets.linux import LinuxTarget
+from harness.targets.protocol import UnusableTarget
+
+Body = Callable[[TargetSide, PeerSide], None]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[LinuxTarget]:
+    try:
+        kernel = LinuxTarget()
+    except UnusableTarget as reason:
+        pytest.skip(str(reason))
+    with contextlib.closing(kernel):
+        yield kernel
+
+
+class Play:
+    """Runs bodies under sabotages, all in one batch."""
+
+    def __init__(self, kernel: LinuxTarget) -> None:
+        self.saboteur = Saboteur(kernel)
+        self.rig = Rig(self.saboteur)
+
+    def run(self, body: Body, sabotage: Sabotage = IDENTITY, walk: Walk = Walk(ESTABLISHED)) -> Outcome:  # noqa: B008
+        self.saboteur.sabotage = sabotage
+        outcome = run(self.rig.begin(4), walk, body)
+        self.saboteur.sabotage = IDENTITY
+        return outcome
+
+
+@pytest.fixture
+def play(kernel: LinuxTarget) -> Iterator[Play]:
+    play = Play(kernel)
+    yield play
+    play.rig.discard()
+
+
+def signatures(outcome: Outcome) -> list[str]:
+    return [finding.signature for finding in outcome.findings]
+
+
+def fin_is_acknowledged(target: TargetSide, peer: PeerSide) -> None:
+    peer.send(FIN | ACK)
+    target.must_send(ACK, seq=1, ack=2)
+
+
+def fin_is_answered_somehow(target: TargetSide, peer: PeerSide) -> None:
+    peer.send(FIN | ACK)
+    target.may_send(ACK)
+
+
+def test_a_late_segment_is_found_in_its_own_case_and_in_no_other(play: Play) -> None:
+    before = play.run(fin_is_acknowledged)
+    delayed = play.run(fin_is_answered_somehow, Sabotage("late ACK", each(bare_ack, late)))
+    after = play.run(fin_is_acknowledged)
+    assert delayed.findings == []
+    play.rig.sweep()
+    assert signatures(delayed) == ["late: <SEQ=1><ACK=2><CTL=ACK>"]
+    assert before.findings == after.findings == []
+
+
+def test_a_case_that_ended_early_has_one_finding(play: Play) -> None:
+    """What else was in its inbox, or comes later, is no finding besides: a declared deviation pins exactly one."""
+    silent = play.run(fin_is_acknowledged, Sabotage("late ACK", each(bare_ack, late)))
+    extra = play.run(
+        fin_is_answered_somehow, Sabotage("thrice", each(bare_ack, lambda sent: twice(sent) + twice(sent)))
+    )
+    play.rig.sweep()
+    assert silent.ending is extra.ending is Ending.VIOLATION
+    assert signatures(silent) == ["silent"]
+    assert signatures(extra) == ["extra: <SEQ=1><ACK=2><CTL=ACK>"]
+
+
+@pytest.mark.parametrize("field", ["source_port", "destination_port"])
+def test_a_segment_on_nobodys_ports_is_a_finding(play: Play, field: str) -> None:
+    """It has the right flags and numbers, so an expectation alone would take it."""
+    wrong_port = Sabotage("another port", each(bare_ack, put(**{field: always(7)})))
+    outcome = play.run(fin_is_acknowledged, wrong_port)
+    assert outcome.ending is Ending.VIOLATION
+    assert signatures(outcome) == ["wrong-header: addresses or ports of no connection"]
+
+
+def test_an_answer_to_another_address_of_the_peer_is_taken_if_the_peer_asked_from_there(play: Play) -> None:
+    def body(target: TargetSide, peer: PeerSide) -> None:
+        elsewhere = play.rig.target.addresses(4).peer[1]
+        peer.send(ACK, seq=1, ack=1, source=elsewhere)
+        target.must_send(RST)
+
+    outcome = play.run(body, walk=Walk(CLOSED))
+    assert (outcome.ending, outcome.findings) == (Ending.COMPLETED, [])
+
+
+def test_the_identity_of_a_saboteur_is_transparent(play: Play, kernel: LinuxTarget) -> None:
+    assert (play.saboteur.name, play.saboteur.facts) == (kernel.name, kernel.facts)
+    assert play.saboteur.capabilities == kernel.capabilities
+    assert play.saboteur.addresses(6) == kernel.addresses(6)
+    outcome = play.run(fin_is_acknowledged)
+    tuple4 = outcome.conversation.main.tuple4
+    assert play.saboteur.snapshot(tuple4) == kernel.snapshot(tuple4)
+    assert str(tuple4.peer_port) in (play.saboteur.evidence(tuple4) or "no ss")
