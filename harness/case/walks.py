@@ -1,5 +1,6 @@
 """The ways from CLOSED to each state. A walk is set-up: where it fails, the case is inconclusive, nobody violates."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide, walking
 from harness.spec.segment import ACK, FIN, SYN
 from harness.spec.states import State
+from harness.targets.protocol import Capability
 
 PASSIVE, ACTIVE, SIMULTANEOUS = "passive", "active", "simultaneous"
 SHUTDOWN, CLOSE = "shutdown", "close"
@@ -20,7 +22,8 @@ class Walk:
     does: `close()` and `shutdown()` differ, as a socket without an application is another machine on Linux.
     `options` go into the peer's SYN or SYN,ACK. `keep_listener`: a passive opener's listener is closed behind the
     accept otherwise, so that CLOSED can be told from LISTEN. `octets`: so much data the target sends once it is
-    established, and has it acknowledged. `window`: what the peer offers in each segment.
+    established, and has it acknowledged. `window`: what the peer offers in each segment. `receive_buffer`: octets that
+    a passive opener reserves, where the target lets its applications choose.
     """
 
     state: State
@@ -30,6 +33,7 @@ class Walk:
     keep_listener: bool = False
     octets: int = 0
     window: int | None = None
+    receive_buffer: int | None = None
 
 
 Sides = tuple[TargetSide, PeerSide]
@@ -49,9 +53,13 @@ def _closed(_sides: Sides, _route: Walk) -> None:
     """No connection, and nobody listens on the port."""
 
 
-def _listen(sides: Sides, _route: Walk) -> None:
+def _listen(sides: Sides, route: Walk) -> None:
     target, _peer = sides
-    target.listen()
+    size = route.receive_buffer
+    if size is None or Capability.SOCKET_OPTIONS not in target.conversation.rig.target.capabilities:
+        target.listen()
+    else:
+        target.listen(prepare=lambda sock: sock.set_option(socket.SOL_SOCKET, socket.SO_RCVBUF, size))
 
 
 def _syn_sent(sides: Sides, _route: Walk) -> None:

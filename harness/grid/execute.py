@@ -34,6 +34,8 @@ from harness.spec.states import CLOSED, SYNCHRONIZED, TIME_WAIT, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
+#: A receive buffer in octets that is soon full.
+SMALL_BUFFER = 4096
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
 FILL_OCTETS = 1400
 
@@ -57,6 +59,7 @@ def route_of(cell: Cell) -> Walk:
         keep_listener=cell.listening,
         octets=SENT_OCTETS if cell.state in SYNCHRONIZED else 0,
         window=PEER_WINDOW,
+        receive_buffer=SMALL_BUFFER if cell.zero_window else None,
     )
 
 

@@ -1,7 +1,7 @@
 """A TCP segment as a value, and its notation in the RFC's figures: ``<SEQ=1><ACK=1><CTL=FIN,ACK>``."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntFlag
 
 from harness.spec import seqno
@@ -89,8 +89,19 @@ class Segment:
 
         The acknowledgment field stays as it is when ACK is off. Numbers below the base come out negative.
         """
-        ack = seqno.diff(self.ack, ack_base) if self.flags & ACK else self.ack
-        return replace(self, seq=seqno.diff(self.seq, seq_base), ack=ack)
+        return Segment(
+            self.flags,
+            seqno.diff(self.seq, seq_base),
+            seqno.diff(self.ack, ack_base) if self.flags & ACK else self.ack,
+            self.window,
+            self.payload,
+            self.options,
+            self.urgent,
+            self.source_port,
+            self.destination_port,
+            self.reserved,
+            self.data_offset,
+        )
 
     def notation(self) -> str:
         """Return the segment as the RFC's figures write it; the ACK field only when the ACK bit is on."""
