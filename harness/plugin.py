@@ -260,6 +260,7 @@ class CasePlugin:
         item = cast("pytest.Item", request.node)
         case = item.stash[CASE]
         if case.meta.timer_s is not None:
+            _demand_capabilities(case, self.engine.rig(case.binding.spec, timers=True).target.capabilities)
             self._run_timers(request.session)
         else:
             self._begin(item, case)
@@ -309,6 +310,8 @@ class CasePlugin:
             if case is None or case.meta.timer_s is None:
                 continue
             rig = self.engine.rig(case.binding.spec, timers=True)
+            if not rig.target.capabilities.issuperset(case.meta.requires):
+                continue
             conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
             item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
             item.stash[TIMED] = timed = TimerCase(run, _timer_body(cast("pytest.Function", item)))
