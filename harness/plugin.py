@@ -4,6 +4,7 @@ Reports of a batch are held back until its late sweep, which may still find a se
 """
 
 import contextlib
+import gc
 import json
 import resource
 import sys
@@ -224,6 +225,10 @@ class CasePlugin:
             self.config.hook.pytest_deselected(items=dropped)
         if items and any(_stashed(item) for item in items) and not self.config.option.collectonly:
             self._preflight()
+
+    def pytest_collection_finish(self) -> None:
+        """Keep the garbage collector off the items: they live to the end, and a grid has thousands."""
+        gc.freeze()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Check the targets before xdist's workers start, and open the results file."""

@@ -102,8 +102,8 @@ def run(conversation: Conversation, route: Walk, body: Callable[[TargetSide, Pee
     return capture(conversation, both)
 
 
-def capture(conversation: Conversation, action: Callable[[], Any]) -> Outcome:
-    """Do `action` and return how it ended; evidence is taken where the end is not as expected."""
+def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: bool = True) -> Outcome:
+    """Do `action` and return how it ended; `evidence` is taken (in milliseconds) where the end is not as expected."""
     outcome = Outcome(Ending.COMPLETED, conversation=conversation)
     try:
         action()
@@ -113,7 +113,7 @@ def capture(conversation: Conversation, action: Callable[[], Any]) -> Outcome:
         outcome.ending, outcome.message = Ending.INCONCLUSIVE, str(reason)
     except (Unjudgeable, TargetError) as reason:
         outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
-    if outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
+    if evidence and outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)
         except TargetError as reason:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.case.conversation import Conversation, Received
 from harness.case.rig import Rig
-from harness.case.runner import CaseRun, Outcome, capture
+from harness.case.runner import CaseRun
 from harness.case.target_side import EOF, walking
 from harness.case.violation import Inconclusive, Violation
 from harness.case.walks import SIMULTANEOUS as BY_BOTH
@@ -90,6 +90,12 @@ class CellRun:
         """Probe and judge; raises Violation, Inconclusive or Unjudgeable."""
         __tracebackhide__ = True
         self.case.perform(self._probe)
+
+    def perform_all(self) -> None:
+        """Prepare and perform."""
+        __tracebackhide__ = True
+        self.prepare()
+        self.perform()
 
     def _probe(self) -> None:
         __tracebackhide__ = True
@@ -197,14 +203,3 @@ def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:
     if before.state is CLOSED:
         return Numbers(4711, 4712)
     return Numbers(snd_nxt, rcv_nxt, before.max_snd_wnd if before.state in SYNCHRONIZED else None)
-
-
-def run(rig: Rig, cell: Cell, version: int) -> tuple[CellRun, Outcome]:
-    """Run a whole cell and return what came of it; other exceptions than its own pass through."""
-    cell_run = CellRun(rig, cell, version)
-
-    def both() -> None:
-        cell_run.prepare()
-        cell_run.perform()
-
-    return cell_run, capture(cell_run.conversation, both)
