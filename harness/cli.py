@@ -16,6 +16,8 @@ from harness.case.selection import Case
 USAGE_ERROR = 4
 NOTHING_RAN = 5
 DEFAULT_RESULTS = "results"
+#: What pytest need not print: the matrix names what is not as expected, by case.
+QUIET = ("-q", "--no-header", "-rN")
 
 _VERBS = """verbs:
   run        run the cases (default target: this machine's kernel); takes pytest's options too
@@ -128,7 +130,7 @@ def run(arguments: list[str]) -> int:
         return _help_run()
     named = any(argument.split("=")[0] == "--results" for argument in arguments)
     results = [] if named else [f"--results={DEFAULT_RESULTS}"]
-    return _pytest(["-q", "--no-header", *results, *arguments])
+    return _pytest([*QUIET, *results, *arguments])
 
 
 def _help_run() -> int:
@@ -158,7 +160,7 @@ def list_cases(arguments: list[str]) -> int:
         return code
     rows: dict[str, list[Case]] = {}
     for case, _item in collector.items:
-        rows.setdefault(case.case_id.partition("[")[0], []).append(case)
+        rows.setdefault(_listed(case), []).append(case)
     tree = Tree(f"{len(rows)} cases, {len(collector.items)} rows, each on IPv4 and IPv6 unless it makes no sense")
     branches: dict[str, Tree] = {}
     for name in sorted(rows):
@@ -174,6 +176,13 @@ def list_cases(arguments: list[str]) -> int:
         branch.add(line)
     Console(highlight=False, soft_wrap=True).print(tree)
     return 0 if rows else NOTHING_RAN
+
+
+def _listed(case: Case) -> str:
+    """Return the name under which `list` counts a case: without its row, and the grid's cells by their state."""
+    if case.group == "grid":
+        return "/".join(case.case_id.split("/")[:2])
+    return case.case_id.partition("[")[0]
 
 
 def explain(arguments: list[str]) -> int:

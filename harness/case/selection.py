@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +44,11 @@ class Case:
         """The folder of the case: its topic."""
         return self.case_id.partition("/")[0]
 
-    def reproduce(self) -> str:
-        """Return the command that runs exactly this."""
-        timers = f" --timers {self.meta.timer_s:g}" if self.meta.timer_s is not None else ""
-        return (
-            f"tcpspec run --target {self.binding.spec.text} --ip {self.binding.version}{timers} --case '{self.case_id}'"
-        )
+    def reproduce(self, *options: str) -> str:
+        """Return the command that runs exactly this; `options` are those of the run that matter."""
+        timers = ("--timers", f"{self.meta.timer_s:g}") if self.meta.timer_s is not None else ()
+        where = ("--target", self.binding.spec.text, "--ip", str(self.binding.version))
+        return shlex.join(["tcpspec", "run", *where, *timers, *options, "--case", self.case_id])
 
 
 def case_id(path: Path, function: str, row: str) -> str:

@@ -62,15 +62,16 @@ class Matrix:
         table.add_section()
         table.add_row("all", *(_cell(total[verdict], style) for verdict, _title, style in shown), style="bold")
         console.print(table)
-        self._print_known(console, target)
+        self._print_reasons(console, target)
 
     def _title(self, target: str) -> str:
         facts = self.facts.get(target)
         return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
 
-    def _print_known(self, console: Console, target: str) -> None:
-        """Say once per reason, in a line, what is declared, and why what is not applicable or unobserved is so."""
+    def _print_reasons(self, console: Console, target: str) -> None:
+        """Say once per reason, in a line, what does not simply conform and why."""
         for verdict, title in (
+            *((name, name) for name in ("violates", "gone deviation", "inconclusive", "harness error")),
             ("known deviation", "known deviations, each as declared"),
             ("deviates", "deviates from a SHOULD"),
             ("unobserved", "unobserved"),
@@ -82,7 +83,7 @@ class Matrix:
                     reasons.setdefault(record.get("reason", ""), set()).add(record["id"])
             if not reasons:
                 continue
-            console.print(Text(f"{title} (`tcpspec explain CASE` says more):", style="bold"))
+            console.print(Text(f"{title}:", style="bold"))
             for reason, ids in reasons.items():
                 names = sorted(ids)
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
