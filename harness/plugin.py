@@ -94,10 +94,20 @@ class Options:
     selection: Selection
     level: Level
     extra: tuple[Deviation, ...]
+    expectations: tuple[str, ...]
     grid: str
     grid_rules: tuple[GridRule, ...]
     results: Path | None
     pcap: str
+
+    @property
+    def again(self) -> list[str]:
+        """The options that a command must repeat to come to the same verdict."""
+        options = [f"--set={name}={value}" for name, value in self.settings.sysctls.items()]
+        options += ["--observer=ss"] if self.settings.observer == "ss" else []
+        options += ["--level=should"] if self.level is Level.SHOULD else []
+        options += ["--grid=full"] if self.grid == "full" else []
+        return options + [f"--expectations={name}" for name in self.expectations]
 
     @classmethod
     def of(cls, config: pytest.Config) -> "Options":
@@ -124,6 +134,7 @@ class Options:
                 ),
                 level=Level.SHOULD if get("level") == "should" else Level.MUST,
                 extra=tuple(entry for name in get("expectations") for entry in deviations.load(Path(name))),
+                expectations=tuple(get("expectations")),
                 grid=get("grid"),
                 grid_rules=grid.own_rules(get("expectations")),
                 results=Path(get("results")).resolve() if get("results") else None,
@@ -415,7 +426,7 @@ class CasePlugin:
         target = rig.target
         declared = self._declared(item, target)
         judgement = judge(outcome, declared)
-        reproduce = case.reproduce()
+        reproduce = case.reproduce(*self.options.again)
         name, ip = case.binding.spec.text, case.binding.version
         record = case_records.case_record(case.case_id, name, ip, judgement, outcome, tuple(case.meta.cites), reproduce)
         expected = judgement.as_expected(self.options.level)
