@@ -1,8 +1,11 @@
 """``--target KIND[:ID][,key=value…]``: from the text to a target."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from harness.targets import build
+from harness.targets.adapter import AdapterTarget
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import Target, UnusableTarget
 
@@ -28,6 +31,8 @@ class TargetSpec:
 
 def parse(text: str) -> TargetSpec:
     """Read a target's text; raises UnusableTarget for an unknown kind or a bad option."""
+    if text.startswith("exec:"):  # the rest is one command line, commas and all
+        return TargetSpec(text, "exec", text.removeprefix("exec:"))
     head, *rest = text.split(",")
     kind, _colon, ident = head.partition(":")
     if kind not in _OPENERS:
@@ -58,6 +63,24 @@ def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     return LinuxTarget(name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer)
 
 
-_OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {"linux": _open_linux}
-_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset()}
+def _open_exec(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
+    try:
+        arguments = shlex.split(spec.ident)
+    except ValueError as error:
+        raise UnusableTarget(f"{spec.ident!r} is no command line: {error}") from None
+    if not arguments:
+        raise UnusableTarget("exec: needs the command that starts an adapter", "--target 'exec:./my-stack --verbose'")
+    return AdapterTarget(arguments, name=spec.text, timers=timers)
+
+
+def _open_lwip(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
+    return AdapterTarget([str(build.build("lwip"))], name=spec.text, timers=timers)
+
+
+_OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
+    "linux": _open_linux,
+    "exec": _open_exec,
+    "lwip": _open_lwip,
+}
+_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset(), "exec": frozenset(), "lwip": frozenset()}
 _WITH_IDENT: frozenset[str] = frozenset()

@@ -1,0 +1,96 @@
+"""Builds the drivers that come with the tool: `tcpspec build lwip`. Needs a C compiler, and the stack's own package."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.targets.protocol import UnusableTarget
+
+BUILD_LIMIT_S = 120
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a driver in C is built. `headers` are those of the stack whose change asks for a new build."""
+
+    source: str
+    include: Path
+    headers: tuple[str, ...]
+    flags: tuple[str, ...]
+    package: str
+
+
+RECIPES = {
+    "lwip": Recipe(
+        "lwip/driver.c",
+        Path("/usr/include/lwip"),
+        ("lwipopts.h", "lwip/init.h", "lwip/opt.h", "lwip/tcp.h", "lwip/netif.h", "lwip/priv/tcp_priv.h"),
+        ("-O1", "-std=gnu11", "-llwip"),
+        "liblwip-dev",
+    )
+}
+
+
+def driver_folder() -> Path:
+    """Return where the drivers' sources are: beside the package in a checkout, inside it in a wheel."""
+    installed = _PACKAGE / "_docker"
+    return installed if installed.is_dir() else _PACKAGE.parent / "docker"
+
+
+def build(name: str) -> Path:
+    """Return the driver's program, built now unless that has been done before; raises UnusableTarget."""
+    recipe = RECIPES[name]
+    source = driver_folder() / recipe.source
+    install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise UnusableTarget(f"the driver of {name} can't be built: there is no C compiler", install)
+    missing = [header for header in recipe.headers if not (recipe.include / header).is_file()]
+    if missing:
+        raise UnusableTarget(f"the driver of {name} can't be built: {recipe.include / missing[0]} is missing", install)
+    inputs = [source, *(recipe.include / header for header in recipe.headers)]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs) + " ".join(recipe.flags).encode())
+    program = _cache() / f"{name}-{digest.hexdigest()[:16]}"
+    if not program.is_file():
+        _compile(compiler, recipe, source, program)
+    return program
+
+
+def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None:
+    """Compile beside the final place and move the result there at once: another process may be building too."""
+    flags = [flag for flag in recipe.flags if not flag.startswith("-l")]
+    libraries = [flag for flag in recipe.flags if flag.startswith("-l")]
+    try:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+            made = Path(folder) / program.name
+            command = [compiler, *flags, f"-I{recipe.include}", str(source), *libraries, "-o", str(made)]
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
+            )
+            if done.returncode:
+                raise UnusableTarget(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+            os.replace(made, program)
+    except subprocess.TimeoutExpired:
+        raise UnusableTarget(f"{compiler} did not build {source} within {BUILD_LIMIT_S} s") from None
+    except OSError as error:
+        raise UnusableTarget(f"{program.parent} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "tcpspec"
+
+
+def main(arguments: list[str]) -> int:
+    """The verb ``build``: build the named drivers and print where they are."""
+    if not arguments or any(name not in RECIPES for name in arguments):
+        raise UnusableTarget("usage: tcpspec build DRIVER…", f"drivers: {', '.join(sorted(RECIPES))}")
+    for name in arguments:
+        print(build(name))
+    return 0
