@@ -8,34 +8,28 @@ from harness.case.rig import Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import EOF, walking
 from harness.case.violation import Inconclusive, Violation
-from harness.case.walks import SIMULTANEOUS as BY_BOTH
-from harness.case.walks import Walk
 from harness.grid import followup, observed
 from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
-from harness.grid.cells import CLOSE, SIMULTANEOUS, Cell
-from harness.grid.followup import Numbers, Proof, Scene
+from harness.grid.calibration import tells_of
+from harness.grid.cells import CLOSE, SHUTDOWN, Cell
+from harness.grid.followup import Numbers, Scene, Tells
 from harness.grid.judge import judge
 from harness.grid.numbers import (
     AFTER_PEERS_FIN,
-    LAST_TSVAL,
-    PEER_WINDOW,
-    SENT_OCTETS,
     connection_of,
     nominal_window,
     segment_of,
 )
 from harness.grid.observed import Observation
-from harness.spec import options
+from harness.grid.routes import route_of
 from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction
-from harness.spec.segment import ACK, RST, SYN
-from harness.spec.states import CLOSED, SYNCHRONIZED, TIME_WAIT, State
+from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.states import CLOSED, FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
-#: A receive buffer in octets that is soon full.
-SMALL_BUFFER = 4096
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
 FILL_OCTETS = 1400
 
@@ -47,20 +41,6 @@ class Seen:
     observation: Observation
     window: int
     filled: int = 0
-
-
-def route_of(cell: Cell) -> Walk:
-    """Return the walk to a cell: no options in the peer's SYN, and no listener unless the cell wants one."""
-    return Walk(
-        cell.state,
-        opened=BY_BOTH if cell.route == SIMULTANEOUS else "passive",
-        closed_by="close" if cell.route == CLOSE else "shutdown",
-        options=options.timestamps(LAST_TSVAL) if cell.timestamps else b"",
-        keep_listener=cell.listening,
-        octets=SENT_OCTETS if cell.state in SYNCHRONIZED else 0,
-        window=PEER_WINDOW,
-        receive_buffer=SMALL_BUFFER if cell.zero_window else None,
-    )
 
 
 def policies_in_force(target: Target) -> frozenset[Policy]:
@@ -108,7 +88,7 @@ class CellRun:
         connection = connection_of(self.cell, window, filled)
         segment = segment_of(self.cell, connection)
         found = live_reactions(self.cell, window, filled)
-        self.case.peer.inject(replace(segment, seq=segment.seq, ack=segment.ack))
+        self._inject(segment, found)
         inbox = self.conversation.main.inbox
         received = list(inbox)
         inbox.clear()
@@ -126,6 +106,10 @@ class CellRun:
                 finding.code, finding.expected, finding.observed, level=finding.level, cites=finding.cites
             )
 
+    def _inject(self, segment: Segment, found: Sequence[Reaction]) -> None:
+        # The peer writes absolute numbers into what it sends.
+        self.case.peer.inject(replace(segment))
+
     def _supposed(self, fitting: Sequence[Reaction]) -> str:
         """Return the state that a target must be in by its reply, if its states can't be read."""
         chosen = demanded(fitting, self.policies) or tolerated(fitting, self.policies)
@@ -141,14 +125,27 @@ class CellRun:
             self._drain()
         try:
             numbers = numbers_after(before, received)
-            proof = followup.prove(State(state), Scene(self.case.target, self.case.peer, numbers))
+            tells = followup.prove(State(state), Scene(self.case.target, self.case.peer, numbers))
             self.conversation.demand_quiet()
         except Violation:
             del self.conversation.findings[findings:]
             return True
-        if proof is Proof.OPEN and self.conversation.main.snapshot is None:
+        due = self._tells_due(State(state))
+        if due and tells not in due:
+            return True
+        if tells and not any(tells) and self.conversation.main.snapshot is None:
             self.conversation.unobserved += 1
         return False
+
+    def _tells_due(self, state: State) -> set[Tells]:
+        """Return what the follow-up of a state may tell; nothing where there is nothing to compare with."""
+        if self.cell.setting:
+            return set()
+        rig, version = self.conversation.rig, self.conversation.version
+        # A socket without an application may be of either sort in FIN-WAIT-2.
+        routes = (SHUTDOWN, CLOSE) if state is FIN_WAIT_2 else (None,)
+        found = (tells_of(rig, version, state, route) for route in routes)
+        return {tells for tells in found if tells is not None}
 
     # --- preconditions -----------------------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from harness.expectations.deviations import Deviation
 from harness.grid import known
 from harness.grid.accept import cites_of, core
 from harness.grid.cells import Cell, segment_cells
-from harness.grid.execute import CellRun, policies_in_force, route_of
+from harness.grid.execute import CellRun, policies_in_force
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
+from harness.grid.routes import route_of
 from harness.targets.protocol import Target
 from harness.targets.registry import TargetSpec
 

@@ -1,0 +1,46 @@
+"""How a target answers a follow-up when it really is in a state: what tells a wrong next state from a right one."""
+
+from weakref import WeakKeyDictionary
+
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Ending, capture
+from harness.grid import followup
+from harness.grid.cells import Cell
+from harness.grid.followup import Numbers, Scene, Tells
+from harness.grid.numbers import connection_of
+from harness.grid.routes import route_of
+from harness.spec.segment import NO_FLAGS
+from harness.spec.states import FIN_WAIT_2, TIME_WAIT, State
+
+#: States of which follow-ups have something to tell.
+TELLING = frozenset({FIN_WAIT_2, TIME_WAIT})
+
+_Key = tuple[int, State, str | None]
+_measured: "WeakKeyDictionary[Rig, dict[_Key, Tells | None]]" = WeakKeyDictionary()
+
+
+def tells_of(rig: Rig, version: int, state: State, route: str | None) -> Tells | None:
+    """Return the answers of a target that was led to this state; None if its follow-up fails even there."""
+    if state not in TELLING:
+        return ()
+    known = _measured.setdefault(rig, {})
+    key = (version, state, route)
+    if key not in known:
+        known[key] = None
+        known[key] = _measure(rig, version, state, route)
+    return known[key]
+
+
+def _measure(rig: Rig, version: int, state: State, route: str | None) -> Tells | None:
+    cell = Cell(state, route, NO_FLAGS, None, None)
+    connection = connection_of(cell)
+    run = CaseRun(rig.begin(version, name=f"calibration/{cell.place}"), route_of(cell))
+    found: list[Tells] = []
+
+    def lead_and_ask() -> None:
+        run.prepare()
+        numbers = Numbers(connection.snd_nxt, connection.rcv_nxt, connection.max_snd_wnd)
+        run.perform(lambda: found.append(followup.prove(state, Scene(run.target, run.peer, numbers))))
+
+    outcome = capture(run.conversation, lead_and_ask, evidence=False)
+    return found[-1] if outcome.ending is Ending.COMPLETED else None
