@@ -5,10 +5,9 @@ from functools import cache, lru_cache
 
 from harness.grid.cells import Cell, segment_cells
 from harness.grid.numbers import connection_of, nominal_window, segment_of
-from harness.spec.arrivals import RULES, allowed
+from harness.spec.arrivals import allowed
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Reaction, select
-from harness.spec.rule import Rule
 from harness.spec.segment import PSH
 from harness.spec.states import State
 from harness.targets.protocol import Capability
@@ -30,10 +29,10 @@ def policies_of(capabilities: Collection[Capability], *, rfc1337: bool = False) 
 
 
 @lru_cache(maxsize=16384)
-def live_reactions(cell: Cell, window: int, filled: int = 0, rules: tuple[Rule, ...] = RULES) -> tuple[Reaction, ...]:
+def live_reactions(cell: Cell, window: int, filled: int = 0) -> tuple[Reaction, ...]:
     """Return all reactions that the specifications allow in a cell, under any policy; see `connection_of`."""
     connection = connection_of(cell, window, filled)
-    return allowed(connection, segment_of(cell, connection), rules)
+    return allowed(connection, segment_of(cell, connection))
 
 
 def reactions(cell: Cell) -> tuple[Reaction, ...]:

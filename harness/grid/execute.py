@@ -11,7 +11,7 @@ from harness.case.violation import Inconclusive, Violation
 from harness.grid import followup, observed
 from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
 from harness.grid.calibration import tells_of
-from harness.grid.cells import CLOSE, SHUTDOWN, Cell
+from harness.grid.cells import CLOSE, SHUTDOWN, ZERO_WINDOW, Cell
 from harness.grid.followup import Numbers, Scene, Tells
 from harness.grid.judge import judge
 from harness.grid.numbers import (
@@ -139,7 +139,7 @@ class CellRun:
 
     def _tells_due(self, state: State) -> set[Tells]:
         """Return what the follow-up of a state may tell; nothing where there is nothing to compare with."""
-        if self.cell.setting:
+        if self.cell.setting not in ("", ZERO_WINDOW):
             return set()
         rig, version = self.conversation.rig, self.conversation.version
         # A socket without an application may be of either sort in FIN-WAIT-2.

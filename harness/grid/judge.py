@@ -18,7 +18,7 @@ def judge(cell: Cell, seen: Observation, found: Sequence[Reaction], policies: Co
     if _allows(due, seen):
         return None
     fallback = tolerated(found, policies)
-    strongest = max(reaction.level for reaction in fallback)
+    strongest = max((reaction.level for reaction in fallback), default=Strength.MUST)
     must = not _allows(fallback, seen) and strongest is Strength.MUST
     expected = " or ".join(dict.fromkeys(f"{reaction.reply} → {reaction.next}" for reaction in due))
     cites = tuple(dict.fromkeys(cite for reaction in due for cite in reaction.cites))
