@@ -23,7 +23,7 @@ from harness.case import (
 each_bit = pytest.mark.parametrize("bits", [0b1000, 0b0100, 0b0010, 0b0001, 0b1111], ids="{:04b}".format)
 
 
-@cites("RFC 9293 §3.1")
+@cites("RFC9293-3.1-reserved", "RFC 9293 §3.1")
 @each_bit
 def test_reserved_bits_of_a_client(target: Target, peer: Peer, bits: int) -> None:
     """With reserved bits in all its segments a peer opens, sends and closes a connection as without."""
@@ -45,7 +45,7 @@ def test_reserved_bits_of_a_client(target: Target, peer: Peer, bits: int) -> Non
     target.must_be(CLOSED)
 
 
-@cites("RFC 9293 §3.1")
+@cites("RFC9293-3.1-reserved", "RFC 9293 §3.1")
 @each_bit
 def test_reserved_bits_of_a_server(target: Target, peer: Peer, bits: int) -> None:
     """With reserved bits in its SYN,ACK, its ACK and its FIN a peer serves an active opener as without."""
@@ -63,7 +63,7 @@ def test_reserved_bits_of_a_server(target: Target, peer: Peer, bits: int) -> Non
     target.must_be(TIME_WAIT)
 
 
-@cites("RFC 9293 §3.1")
+@cites("RFC9293-3.1-reserved", "RFC 9293 §3.1")
 @in_state(SYN_RECEIVED, ESTABLISHED)
 @each_bit
 def test_reserved_bits_of_a_reset(target: Target, peer: Peer, bits: int) -> None:
@@ -74,7 +74,7 @@ def test_reserved_bits_of_a_reset(target: Target, peer: Peer, bits: int) -> None
     target.must_send(RST, seq=1)
 
 
-@cites("RFC 9293 §3.1", "RFC 9293 §3.5.2 group 1")
+@cites("RFC9293-3.1-reserved", "RFC 9293 §3.1", "RFC 9293 §3.5.2 group 1")
 @each_bit
 def test_reserved_bits_to_a_closed_port(target: Target, peer: Peer, bits: int) -> None:
     """A closed port answers a SYN with reserved bits like any other."""

@@ -29,7 +29,7 @@ from harness.case import (
 from harness.spec.options import SACK_PERMITTED, mss, mss_of, parse, window_scale
 
 ALL_OPTIONS = mss(1460) + SACK_PERMITTED + window_scale(7)
-HEADER = ("RFC 9293 §3.1", "MUST-2", "MUST-65", "MUST-69")
+HEADER = ("RFC 9293 §3.1", "MUST-2", "MUST-65", "MUST-68", "MUST-69")
 
 
 def _demand_header(target: Target, peer: Peer) -> None:

@@ -31,7 +31,7 @@ from harness.case import (
 )
 from testcases.icmp.errors import SOFT, Error, each, prove_alive, send
 
-RULE = cites("MUST-56", "MUST-54", "RFC 9293 §3.9.2.2")
+RULE = cites("MUST-56", "MUST-54", "RFC5461-4-syn-sent", "RFC 9293 §3.9.2.2")
 
 
 @each(SOFT)

@@ -47,7 +47,7 @@ def _still_time_wait(target: Target, peer: Peer) -> None:
     target.must_be(TIME_WAIT)
 
 
-@cites("RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth", "MUST-13")
+@cites("RFC9293-3.10.7.4-time-wait", "RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth", "MUST-13")
 @in_state(TIME_WAIT, **ROUTES)
 def test_repeated_fin_is_acknowledged(target: Target, peer: Peer) -> None:
     """Each repetition of the peer's FIN shows that the last ACK was lost, and draws it again."""
@@ -57,7 +57,7 @@ def test_repeated_fin_is_acknowledged(target: Target, peer: Peer) -> None:
         target.must_be(TIME_WAIT)
 
 
-@cites("RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth", "MUST-13")
+@cites("RFC9293-3.10.7.4-time-wait", "RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.10.7.4 eighth", "MUST-13")
 @in_state(FIN_WAIT_1, FIN_WAIT_2, CLOSING, closed_by=(SHUTDOWN, CLOSE))
 def test_every_way_into_time_wait(target: Target, peer: Peer) -> None:
     """TIME-WAIT is the same behind a FIN that acknowledges ours, a FIN in FIN-WAIT-2, and the ACK in CLOSING."""

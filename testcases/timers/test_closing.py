@@ -76,7 +76,7 @@ def test_fin_wait_2_without_application_is_bounded(target: Target, peer: Peer) -
 
 
 @timer(seconds=12)
-@cites("MUST-13", "RFC 9293 §3.10.7.4 eighth")
+@cites("RFC9293-3.10.7.4-time-wait", "MUST-13", "RFC 9293 §3.10.7.4 eighth")
 @in_state(FIN_WAIT_2, closed_by=CLOSE)
 def test_time_wait_is_not_shortened_by_the_bound(target: Target, peer: Peer) -> Waits:
     """A FIN in a bounded FIN-WAIT-2 starts the whole wait of 2 MSL, not the rest of the bound."""
@@ -116,7 +116,7 @@ def test_fin_after_time_wait(target: Target, peer: Peer) -> Waits:
 
 
 @timer(seconds=112)
-@cites("MUST-13", "RFC 9293 §3.10.7.4 eighth")
+@cites("RFC9293-3.10.7.4-time-wait", "MUST-13", "RFC 9293 §3.10.7.4 eighth")
 @in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
 def test_repeated_fin_restarts_the_wait(target: Target, peer: Peer) -> Waits:
     """A FIN that is repeated in TIME-WAIT is acknowledged, and 2 MSL begin anew."""

@@ -75,7 +75,7 @@ def test_rto_is_a_second_at_least(target: Target, peer: Peer) -> Waits:
 
 
 @timer(seconds=8)
-@cites("RFC 6298 §5.2", "RFC 9293 §3.10.7.4 fifth")
+@cites("RFC9293-3.6-retransmit", "RFC 6298 §5.2", "RFC 9293 §3.10.7.4 fifth")
 @in_state(ESTABLISHED)
 def test_ack_ends_the_retransmission_of_data(target: Target, peer: Peer) -> Waits:
     """Once retransmitted data is acknowledged, nothing more is sent."""
@@ -130,7 +130,7 @@ def test_fin_backs_off(target: Target, peer: Peer) -> Waits:
 
 
 @timer(seconds=8)
-@cites("RFC 6298 §5.2", "RFC 9293 §3.10.7.4 fifth")
+@cites("RFC9293-3.6-retransmit", "RFC 6298 §5.2", "RFC 9293 §3.10.7.4 fifth")
 @in_state(FIN_WAIT_1)
 def test_ack_ends_the_retransmission_of_the_fin(target: Target, peer: Peer) -> Waits:
     """In FIN-WAIT-2 an acknowledged FIN is never sent again."""
@@ -198,7 +198,7 @@ def test_last_ack_is_given_up(target: Target, peer: Peer, closed_by: str) -> Wai
 
 
 @timer(seconds=8)
-@cites("RFC 9293 §3.8.1", "RFC 6298 §5.4")
+@cites("RFC9293-3.6-retransmit", "RFC 9293 §3.8.1", "RFC 6298 §5.4")
 @in_state(ESTABLISHED)
 def test_data_and_fin_are_repeated_in_order(target: Target, peer: Peer) -> Waits:
     """With data and FIN under way the data comes again first, and the FIN with it or once it is acknowledged."""
