@@ -223,8 +223,7 @@ def _selector(table: dict[str, Any], origin: str) -> Selector:
             raise BrokenExpectations(f"{origin}: unknown field {name!r}; fields are {', '.join(_FIELDS)}")
         wrong = [each for each in values if each not in allowed]
         if wrong or not values:
-            raise BrokenExpectations(
-                f"{origin}: {name} {wrong[0] if wrong else values!r} is none of {', '.join(allowed)}"
-            )
+            shown = repr(str(wrong[0])) if wrong else "an empty list"
+            raise BrokenExpectations(f"{origin}: {name} is {shown}; possible are {', '.join(allowed)}")
         fields[name] = frozenset(values)
     return Selector(fields, tuple(flags))

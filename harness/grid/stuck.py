@@ -78,7 +78,9 @@ class StuckRun(CellRun):
     def _inject(self, segment: Segment, found: Sequence[Reaction]) -> None:
         target: Any = self.conversation.rig.target
         connection = self.conversation.main
-        answer = [forge(connection, outgoing) for outgoing in self.reaction.segments]
+        pretended = (self.reaction.reply, self.reaction.next)
+        live = next(reaction for reaction in found if (reaction.reply, reaction.next) == pretended)
+        answer = [forge(connection, outgoing) for outgoing in live.segments]
         target.arm(answer, Snapshot(self.reaction.next, listening=self.reaction.next is LISTEN))
         super()._inject(segment, found)
 
@@ -102,7 +104,7 @@ def moving(cell: Cell, allowed: Sequence[Reaction]) -> Reaction | None:
 
 
 def try_states(rig: Rig, cells: Iterable[Cell], version: int, *, blind: bool) -> tuple[int, list[str]]:
-    """Run every cell that moves on a stuck target; return how many there are, and those not found out by their state."""
+    """Run every cell that moves on a stuck target; return how many there are, and those that passed."""
     honest, policies = rig.target, policies_in_force(rig.target)
     for state, route in ((FIN_WAIT_2, SHUTDOWN), (FIN_WAIT_2, CLOSE), (TIME_WAIT, None)):
         tells_of(rig, version, state, route)
