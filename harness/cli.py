@@ -2,16 +2,13 @@
 
 import argparse
 import contextlib
-import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from harness import __version__
-from harness.case.selection import Case
+from harness import __version__, looking
+from harness.case.selection import Selection
 
 USAGE_ERROR = 4
 NOTHING_RAN = 5
@@ -25,6 +22,7 @@ _VERBS = """verbs:
   explain    print a case's rule, source and expected ladder
   show       run one case and print its ladder, also when it conforms (-v: every header field)
   coverage   print requirement, cases and verdict, and why the others have no case
+  grid       export the grid of states and segments, or its documentation
   doctor     check this machine, with hints
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   test       run the project's own tests (in a checkout)
@@ -94,27 +92,8 @@ def _names_paths(arguments: Sequence[str]) -> bool:
     return False
 
 
-@dataclass(eq=False)
-class Collector:
-    """Keeps the collected cases, without running them, and what went wrong."""
-
-    items: list[tuple[Case, Any]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def pytest_collection_finish(self, session: Any) -> None:
-        """Take the selected items."""
-        from harness.plugin import CASE
-
-        self.items = [(item.stash[CASE], item) for item in session.items if CASE in item.stash]
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """Keep what could not be collected."""
-        if report.failed:
-            self.problems.append(str(report.longrepr))
-
-
-def _collect(arguments: Sequence[str]) -> tuple[int, Collector]:
-    collector = Collector()
+def _collect(arguments: Sequence[str]) -> tuple[int, looking.Collector]:
+    collector = looking.Collector()
     code = _pytest(["--collect-only", "-p", "no:terminal", "--timers", "1e9", *arguments], collector)
     for problem in collector.problems:
         print(problem, file=sys.stderr)
@@ -151,128 +130,45 @@ def _help_run() -> int:
 
 def list_cases(arguments: list[str]) -> int:
     """Print the cases as a tree."""
-    from rich.console import Console
-    from rich.text import Text
-    from rich.tree import Tree
-
     code, collector = _collect(["--ip", "4", *arguments])
     if code:
         return code
-    rows: dict[str, list[Case]] = {}
-    for case, _item in collector.items:
-        rows.setdefault(_listed(case), []).append(case)
-    tree = Tree(f"{len(rows)} cases, {len(collector.items)} rows, each on IPv4 and IPv6 unless it makes no sense")
-    branches: dict[str, Tree] = {}
-    for name in sorted(rows):
-        case = rows[name][0]
-        branch = branches.get(case.group)
-        if branch is None:
-            branch = branches[case.group] = tree.add(Text(case.group, style="bold"))
-        count = f" ×{len(rows[name])}" if len(rows[name]) > 1 else ""
-        timer = f" ({case.meta.timer_s:g} s)" if case.meta.timer_s is not None else ""
-        line = Text(name.partition("/")[2] + count)
-        line.append(timer, style="yellow")
-        line.append("  " + ", ".join(case.meta.cites), style="dim")
-        branch.add(line)
-    Console(highlight=False, soft_wrap=True).print(tree)
-    return 0 if rows else NOTHING_RAN
-
-
-def _listed(case: Case) -> str:
-    """Return the name under which `list` counts a case: without its row, and the grid's cells by their state."""
-    if case.group == "grid":
-        return "/".join(case.case_id.split("/")[:2])
-    return case.case_id.partition("[")[0]
+    looking.print_tree([case for case, _item in collector.items])
+    return 0 if collector.items else NOTHING_RAN
 
 
 def explain(arguments: list[str]) -> int:
-    """Print what a case is about, without running it."""
+    """Print what a case, or a cell of the grid, is about, without running it."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print("usage: tcpspec explain CASE    (tcpspec list prints the cases)", file=sys.stderr)
         return USAGE_ERROR
+    if arguments[0].startswith("grid/"):
+        return _explain_cell(arguments[0])
     code, collector = _collect(["--ip", "4", "--case", arguments[0]])
     if code:
         return code
     if not collector.items:
         return _no_such_case(arguments[0])
-    for number, (case, item) in enumerate(collector.items):
-        if number:
-            print()
-        _explain(case, item, first=number == 0)
+    looking.print_explanation(collector.items)
+    return 0
+
+
+def _explain_cell(cell_id: str) -> int:
+    from harness.grid.explain import UnknownCell
+    from harness.grid.explain import explain as explain_cell
+
+    try:
+        print(explain_cell(cell_id))
+    except UnknownCell as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
     return 0
 
 
 def _no_such_case(pattern: str) -> int:
-    from harness.case.selection import Selection
-
     _code, everything = _collect(["--ip", "4"])
     print(Selection((pattern,)).unknown(case for case, _item in everything.items), file=sys.stderr)
     return USAGE_ERROR
-
-
-def _explain(case: Case, item: Any, *, first: bool) -> None:
-    from harness.case.rehearsal import rehearse
-    from harness.expectations.deviations import all_bundled
-    from harness.spec import requirements
-    from harness.trace import ladder
-
-    print(case.case_id)
-    if first:
-        print(f"  {inspect.getdoc(item.obj) or ''}")
-        for citation in case.meta.citations():
-            text = f": {requirements.by_id(citation.requirement).text}" if citation.requirement else ""
-            print(f"  {citation}{text}")
-    print(f"  source: {case.origin}")
-    for known in all_bundled():
-        if known.names(case.case_id):
-            print(f"  known deviation ({known.origin}): {known.reason}")
-    parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
-    events, problem = rehearse(
-        case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters)
-    )
-    print("\n" + ladder.render(events, peer_states=True))
-    if problem:
-        print(f"\n  (the case goes on by what it sees: `tcpspec show '{case.case_id}'` runs it)")
-    print(f"\n  run it: {case.reproduce()}")
-
-
-@dataclass(eq=False)
-class Shower:
-    """Keeps the text of every judged case, to be printed at the end."""
-
-    verbose: bool
-    texts: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def pytest_tcpspec_verdict(self, case: Case, outcome: Any, judgement: Any, record: Any, story: str) -> None:
-        """Write down what happened."""
-        from harness.case.record import text_ladder
-        from harness.wire.describe import describe
-
-        conversation = outcome.conversation
-        self.texts += [
-            f"{case.case_id} on {case.binding.spec.text}, IPv{case.binding.version}: {judgement.verdict}",
-            f"  {case.summary}\n  {', '.join(str(citation) for citation in case.meta.citations())}\n",
-        ]
-        if story:
-            self.texts.append(story)
-        elif conversation is not None:
-            self.texts.append(text_ladder(conversation, peer_states=True))
-            self.texts += [f"\n  {judgement.reason}"] if judgement.reason else []
-        if self.verbose and conversation is not None:
-            packets = [event for event in conversation.events if event.packet]
-            self.texts += [f"\n{event.notation()}\n{describe(event.packet)}" for event in packets]
-        self.texts.append("")
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        """Keep errors that are no verdict."""
-        if report.failed and not hasattr(report, "tcpspec"):
-            self.problems.append(str(report.longrepr))
-
-    def pytest_collectreport(self, report: Any) -> None:
-        """Keep what could not be collected."""
-        if report.failed:
-            self.problems.append(str(report.longrepr))
 
 
 def show(arguments: list[str]) -> int:
@@ -283,7 +179,7 @@ def show(arguments: list[str]) -> int:
         return USAGE_ERROR
     rest = [argument for argument in arguments[1:] if argument not in ("-v", "--verbose")]
     ip = [] if any(argument.split("=")[0] == "--ip" for argument in rest) else ["--ip", "4"]
-    shower = Shower(verbose=len(rest) < len(arguments) - 1)
+    shower = looking.Shower(verbose=len(rest) < len(arguments) - 1)
     code = _pytest(["-p", "no:terminal", "--timers", "1e9", "--case", names[0], *ip, *rest], shower)
     for problem in shower.problems:
         print(problem, file=sys.stderr)
@@ -314,8 +210,6 @@ def doctor(arguments: list[str]) -> int:
 
 def coverage(arguments: list[str]) -> int:
     """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case."""
-    from rich.console import Console
-
     from harness.report import coverage as report
     from harness.trace import results
 
@@ -337,13 +231,33 @@ def coverage(arguments: list[str]) -> int:
     code, collector = _collect(["--ip", "4"])
     if code:
         return code
-    cited = {
-        case.case_id: {citation.requirement for citation in case.meta.citations() if citation.requirement}
-        for case, _item in collector.items
-    }
-    table = report.rows(cited, runs)
-    report.print_table(Console(highlight=False, width=None), table, every=every)
+    table = report.rows(collector.cited(), runs)
+    report.print_table(looking.wide_console(), table, every=every)
     return 1 if any(row.is_gap for row in table) else 0
+
+
+def grid(arguments: list[str]) -> int:
+    """Export the grid, or its documentation."""
+    from harness.grid import docs, export
+
+    parser = argparse.ArgumentParser(prog="tcpspec grid", description="Writes the grid for other tools, or its page.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every cell with all allowed reactions")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="how to read a cell, open questions, deviations")
+    if not arguments:
+        arguments = ["--help"]
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as leave:
+        return USAGE_ERROR if leave.code else 0
+    try:
+        if options.json:
+            print(f"{options.json}: {export.export(options.json)} cells")
+        if options.markdown:
+            docs.write(options.markdown)
+    except OSError as error:
+        print(f"tcpspec grid: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USAGE_ERROR
+    return 0
 
 
 def bench(arguments: list[str]) -> int:
@@ -374,6 +288,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "explain": explain,
     "doctor": doctor,
     "coverage": coverage,
+    "grid": grid,
     "bench": bench,
     "test": test,
 }

@@ -14,10 +14,7 @@ from harness.spec import requirements
 def cited() -> dict[str, set[str]]:
     code, collector = cli._collect(["--ip", "4"])
     assert code == 0, collector.problems
-    return {
-        case.case_id: {citation.requirement for citation in case.meta.citations() if citation.requirement}
-        for case, _item in collector.items
-    }
+    return collector.cited()
 
 
 def test_no_requirement_in_scope_lacks_a_case(cited: dict[str, set[str]]) -> None:

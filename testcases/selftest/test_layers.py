@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "bench": _BELOW_MUTATE,
 }
 #: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.
-SURFACES = ("plugin", "cli", "hooks", "__main__")
+SURFACES = ("plugin", "cli", "looking", "hooks", "__main__")
 
 #: Who may import a third party's package at all; what is not here is free.
 RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "cli"), "_pytest": ("plugin", "cli")}

@@ -1,0 +1,148 @@
+"""What `tcpspec list`, `explain` and `show` print: pytest plugins that keep what is to be printed, and printers."""
+
+import inspect
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from harness.case.rehearsal import rehearse
+from harness.case.selection import Case
+from harness.expectations.deviations import all_bundled
+from harness.spec import requirements
+from harness.trace import ladder
+
+
+@dataclass(eq=False)
+class Collector:
+    """Keeps the collected cases, without running them, and what went wrong."""
+
+    items: list[tuple[Case, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Take the selected items."""
+        from harness.plugin import CASE
+
+        self.items = [(item.stash[CASE], item) for item in session.items if CASE in item.stash]
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.problems.append(str(report.longrepr))
+
+    def cited(self) -> dict[str, set[str]]:
+        """Return the ids of the requirements that each case cites."""
+        return {
+            case.case_id: {citation.requirement for citation in case.meta.citations() if citation.requirement}
+            for case, _item in self.items
+        }
+
+
+@dataclass(eq=False)
+class Shower:
+    """Keeps the text of every judged case, to be printed at the end."""
+
+    verbose: bool
+    texts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def pytest_tcpspec_verdict(self, case: Case, outcome: Any, judgement: Any, record: Any, story: str) -> None:
+        """Write down what happened."""
+        from harness.case.record import text_ladder
+        from harness.wire.describe import describe
+
+        conversation = outcome.conversation
+        self.texts += [
+            f"{case.case_id} on {case.binding.spec.text}, IPv{case.binding.version}: {judgement.verdict}",
+            f"  {case.summary}\n  {', '.join(str(citation) for citation in case.meta.citations())}\n",
+        ]
+        if story:
+            self.texts.append(story)
+        elif conversation is not None:
+            self.texts.append(text_ladder(conversation, peer_states=True))
+            self.texts += [f"\n  {judgement.reason}"] if judgement.reason else []
+        if self.verbose and conversation is not None:
+            packets = [event for event in conversation.events if event.packet]
+            self.texts += [f"\n{event.notation()}\n{describe(event.packet)}" for event in packets]
+        self.texts.append("")
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep errors that are no verdict."""
+        if report.failed and not hasattr(report, "tcpspec"):
+            self.problems.append(str(report.longrepr))
+
+    def pytest_collectreport(self, report: Any) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self.problems.append(str(report.longrepr))
+
+
+def wide_console() -> Console:
+    """Return a console as wide as the terminal, and wide enough for tables where the output goes into a file."""
+    return Console(highlight=False, width=max(shutil.get_terminal_size((140, 24)).columns, 80))
+
+
+def print_tree(cases: Sequence[Case]) -> None:
+    """Print the cases by topic, with their sections; the grid's cells are counted by state."""
+    rows: dict[str, list[Case]] = {}
+    for case in cases:
+        rows.setdefault(_listed(case), []).append(case)
+    tree = Tree(f"{len(rows)} cases, {len(cases)} rows, each on IPv4 and IPv6 unless it makes no sense")
+    branches: dict[str, Tree] = {}
+    for name in sorted(rows):
+        case = rows[name][0]
+        branch = branches.get(case.group)
+        if branch is None:
+            branch = branches[case.group] = tree.add(Text(case.group, style="bold"))
+        count = f" ×{len(rows[name])}" if len(rows[name]) > 1 else ""
+        timer = f" ({case.meta.timer_s:g} s)" if case.meta.timer_s is not None else ""
+        line = Text(name.partition("/")[2] + count)
+        line.append(timer, style="yellow")
+        line.append("  " + ", ".join(case.meta.cites), style="dim")
+        branch.add(line)
+    Console(highlight=False, soft_wrap=True).print(tree)
+
+
+def _listed(case: Case) -> str:
+    """Return the name under which `list` counts a case: without its row, and the grid's cells by their state."""
+    if case.group == "grid":
+        return "/".join(case.case_id.split("/")[:2])
+    return case.case_id.partition("[")[0]
+
+
+def print_explanation(items: Sequence[tuple[Case, Any]]) -> None:
+    """Print what the rows of a case are about, and the exchange as it should be."""
+    for number, (case, item) in enumerate(items):
+        if number:
+            print()
+        print(case.case_id)
+        if not number:
+            _print_rule(case, item)
+        print(f"  source: {case.origin}")
+        for known in all_bundled():
+            if known.names(case.case_id):
+                print(f"  known deviation ({known.origin}): {known.reason}")
+        _print_rehearsal(case, item)
+        print(f"\n  run it: {case.reproduce()}")
+
+
+def _print_rule(case: Case, item: Any) -> None:
+    print(f"  {inspect.getdoc(item.obj) or ''}")
+    for citation in case.meta.citations():
+        text = f": {requirements.by_id(citation.requirement).text}" if citation.requirement else ""
+        print(f"  {citation}{text}")
+
+
+def _print_rehearsal(case: Case, item: Any) -> None:
+    parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
+    events, problem = rehearse(
+        case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters)
+    )
+    print("\n" + ladder.render(events, peer_states=True))
+    if problem:
+        print(f"\n  (the case goes on by what it sees: `tcpspec show '{case.case_id}'` runs it)")
