@@ -8,6 +8,7 @@ from harness.targets import build
 from harness.targets.adapter import AdapterTarget
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import Target, UnusableTarget
+from harness.targets.reference import ReferenceTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,15 @@ def _open_lwip(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
     return AdapterTarget([str(build.build("lwip"))], name=spec.text, timers=timers)
 
 
+def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    return ReferenceTarget(name=spec.text, timers=timers, settings=settings.sysctls)
+
+
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "linux": _open_linux,
     "exec": _open_exec,
     "lwip": _open_lwip,
+    "reference": _open_reference,
 }
-_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset(), "exec": frozenset(), "lwip": frozenset()}
+_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset(), "exec": frozenset(), "lwip": frozenset(), "reference": frozenset()}
 _WITH_IDENT: frozenset[str] = frozenset()

@@ -1,0 +1,154 @@
+"""What an application holds: a socket with the calls and the errors that programs know from POSIX."""
+
+import errno
+from typing import TYPE_CHECKING
+
+from harness.spec.states import CLOSED, LISTEN, State
+from harness.stack.connection import Connection
+from harness.stack.datagram import Endpoint, Pair
+from harness.stack.listener import Listener
+from harness.stack.settings import SocketSettings
+from harness.stack.tcb import Tcb
+
+if TYPE_CHECKING:
+    from harness.stack.stack import Stack
+
+
+class Socket:
+    """One end of a connection, or a listener, or neither yet. Calls never block; refusals are OSErrors."""
+
+    def __init__(self, stack: "Stack", settings: SocketSettings | None = None) -> None:
+        self._stack = stack
+        self.settings = settings or SocketSettings()
+        self._listener: Listener | None = None
+        self._local: Endpoint | None = None
+        self.connection: Connection | None = None
+        self._error = 0
+
+    # --- OPEN --------------------------------------------------------------------------------------------------------
+
+    def listen(self, local: Endpoint, backlog: int = 128) -> None:
+        """Passive OPEN on an address of the stack, or on all of them (``0.0.0.0``, ``::``)."""
+        self._must_be_fresh()
+        self._listener = self._stack.listen(local, self.settings, backlog)
+        self._local = local
+
+    def connect(self, remote: Endpoint, local: Endpoint | None = None) -> None:
+        """Active OPEN: the handshake is under way when it returns."""
+        self._must_be_fresh()
+        self.connection = self._stack.connect(remote, local, self)
+        self.connection.open_active()
+
+    def accept(self) -> "Socket":
+        """Return a socket for the next connection that is established; BlockingIOError if there is none."""
+        if self._listener is None:
+            raise OSError(errno.EINVAL, "not a listening socket")
+        connection = self._listener.accept()
+        if connection is None:
+            raise BlockingIOError(errno.EAGAIN, "no connection waits")
+        accepted = Socket(self._stack, connection.settings)
+        accepted.connection = connection
+        connection.owner = accepted
+        if connection.state is CLOSED:
+            accepted._error = errno.ECONNRESET
+        return accepted
+
+    def _must_be_fresh(self) -> None:
+        if self._listener is not None:
+            raise OSError(errno.EINVAL, "the socket listens")
+        if self.connection is not None:
+            raise OSError(errno.EISCONN, "connection already exists")
+
+    # --- SEND, RECEIVE -----------------------------------------------------------------------------------------------
+
+    def send(self, data: bytes, *, urgent: bool = False) -> int:
+        """Return how many octets were taken."""
+        self._raise_pending()
+        connection = self._connected()
+        return connection.send(data, urgent=urgent)
+
+    def recv(self, limit: int, *, peek: bool = False) -> bytes:
+        """Return what has come; the empty string at the end of the stream; BlockingIOError if there is nothing."""
+        connection = self._connected()
+        if not connection.receive_buffer:
+            self._raise_pending()
+            if connection.state is CLOSED:
+                return b""
+        return connection.receive(limit, peek=peek)
+
+    def _connected(self) -> Connection:
+        if self.connection is None:
+            raise OSError(errno.ENOTCONN, "connection does not exist")
+        return self.connection
+
+    def _raise_pending(self) -> None:
+        if code := self.pending_error():
+            raise OSError(code, errno.errorcode[code])
+
+    # --- CLOSE, ABORT, STATUS ----------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """Close the sending direction; ENOTCONN where there is no connection."""
+        connection = self._connected()
+        if connection.state is CLOSED:
+            raise OSError(errno.ENOTCONN, "connection does not exist")
+        connection.shutdown()
+
+    def close(self) -> None:
+        """CLOSE: the application is done with the socket."""
+        if self._listener is not None and self._local is not None:
+            self._stack.unlisten(self._local, self._listener)
+            self._listener = None
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            if connection.state is not CLOSED:
+                connection.close()
+
+    def abort(self) -> None:
+        """ABORT: end the connection with a reset."""
+        if self.connection is not None:
+            connection, self.connection = self.connection, None
+            if connection.state is not CLOSED:
+                connection.abort()
+        else:
+            self.close()
+
+    def status(self) -> State:
+        """STATUS (RFC 9293 §3.10.6)."""
+        if self._listener is not None:
+            return LISTEN
+        return self.connection.state if self.connection is not None else CLOSED
+
+    @property
+    def pair(self) -> Pair | None:
+        """The endpoints of the connection, if there is one."""
+        return self.connection.pair if self.connection is not None else None
+
+    def pending_error(self) -> int:
+        """Return and clear the error that came by itself, an errno; 0 for none."""
+        code, self._error = self._error, 0
+        return code
+
+    def setting(self, name: str) -> float:
+        """Return a setting in force: the socket's own or the stack's default."""
+        own = getattr(self.settings, name)
+        return float(getattr(self._stack.config, name) if own is None else own)
+
+    def settings_changed(self) -> None:
+        """Apply settings that were changed while the connection was open."""
+        if self.connection is not None and self.connection.state is not CLOSED:
+            self.connection.settings_changed()
+
+    # --- what the connection tells -----------------------------------------------------------------------------------
+
+    def opened(self, connection: Tcb) -> None:
+        """The handshake is done."""
+
+    def ended(self, connection: Tcb, code: int) -> None:
+        """The connection is gone: the next call says why."""
+        self._error = code or self._error
+
+    def soft_error(self, connection: Tcb, code: int) -> None:
+        """Report trouble at once to an application that has asked for it."""
+        if self.settings.report_errors:
+            self._error = code

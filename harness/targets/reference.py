@@ -1,0 +1,318 @@
+"""Target ``reference``: the reference stack, in this process and in virtual time."""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness import __version__
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec.states import CLOSED
+from harness.stack import Config, Datagram, Endpoint, Pair, Socket, Stack
+from harness.stack.config import NS
+from harness.targets import quoted
+from harness.targets.pod import ADDRESSES
+from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
+from harness.wire import codec
+from harness.wire.link import Arrival
+
+#: The key of the initial sequence numbers: always the same, so that two runs are.
+KEY = b"tcpspec reference"
+#: Virtual time begins here: not at 0, so that nothing mistakes it for "never".
+BEGINNING_NS = 1_000 * NS
+#: The directed broadcast addresses of the networks that the addresses belong to.
+BROADCASTS = ("198.51.100.0", "198.51.100.255")
+CAPABILITIES = frozenset(Capability) - {Capability.ECN}
+#: Settings by the names that the cases know from Linux: the field of `Config`, and what its value counts in.
+SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "net.ipv4.tcp_challenge_ack_limit": ("challenge_limit", int),
+    "net.ipv4.tcp_invalid_ratelimit": ("invalid_interval_s", lambda text: int(text) / 1000),
+    "net.ipv4.tcp_timestamps": ("timestamps", lambda text: text != "0"),
+    "net.ipv4.tcp_window_scaling": ("window_scale", lambda text: text != "0"),
+    "net.ipv4.tcp_sack": ("sack", lambda text: text != "0"),
+    "net.ipv4.tcp_rfc1337": ("keep_time_wait", lambda text: text != "0"),
+    "net.ipv4.tcp_fin_timeout": ("fin_wait_2_timeout_s", float),
+}
+
+
+def quick_config() -> Config:
+    """Return the settings for ordinary cases: every ACK at once, every challenge due."""
+    return Config(delayed_ack_s=None, challenge_limit=1 << 31)
+
+
+def timers_config() -> Config:
+    """Return the settings for timer cases: giving up within seconds, as a pod's pins have it for the kernel."""
+    return Config(
+        challenge_limit=1 << 31,
+        syn_timeout_s=15,  # 3 repetitions
+        syn_ack_timeout_s=7,  # 2 repetitions
+        user_timeout_s=10,  # 3 repetitions, and a little
+        fin_wait_2_timeout_s=3,
+    )
+
+
+class VirtualClock:
+    """Time that passes only when it is waited for."""
+
+    def __init__(self, target: "ReferenceTarget") -> None:
+        self._target = target
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since some beginning."""
+        return self._target.stack.now
+
+    def wait(self, seconds: float) -> None:
+        """Let at most `seconds` pass, until the stack sends something."""
+        self._target.pass_time(max(0, round(seconds * NS)))
+
+
+class ReferenceTarget:
+    """The reference stack as a target. Raises UnusableTarget for a setting that it does not have."""
+
+    silence_proof = "idle in virtual time"
+
+    def __init__(
+        self, *, name: str = "reference", timers: bool = False, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.capabilities = CAPABILITIES
+        config = timers_config() if timers else quick_config()
+        for setting, value in (settings or {}).items():
+            _configure(config, setting, value)
+        self.stack = Stack(
+            [address for version in (4, 6) for address in ADDRESSES[version].target],
+            config=config,
+            key=KEY,
+            broadcasts=BROADCASTS,
+            now=BEGINNING_NS,
+        )
+        self._sent: list[Arrival] = []
+        self._ip_id = 0
+        self.clock = VirtualClock(self)
+        self.facts = Facts(
+            name=name,
+            implementation="reference",
+            version=__version__,
+            details={"silence proof": self.silence_proof, "time": "virtual"},
+            sysctls={full: _shown(getattr(config, field)) for full, (field, _read) in SETTINGS.items()},
+        )
+
+    def addresses(self, version: int) -> Addresses:
+        """Return the same addresses as a pod has."""
+        return ADDRESSES[version]
+
+    def guard_s(self, *, syn_sent: bool) -> float:
+        """Return the delay of ACKs, or else the smallest retransmission timeout."""
+        config = self.stack.config
+        return config.rto_min_s if syn_sent or config.delayed_ack_s is None else config.delayed_ack_s
+
+    def socket(self, version: int) -> AppSocket:
+        """Return a fresh socket."""
+        return ReferenceSocket(self.stack.socket())
+
+    def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Let packets arrive and return what the stack sends: it is idle when it returns."""
+        for packet in packets:
+            # What comes by link-layer broadcast is not for TCP (RFC 1122 §3.3.6).
+            if destination_mac is None or not destination_mac[0] & 1:
+                self._arrive(packet)
+            self._collect()
+        return self.waiting()
+
+    def waiting(self) -> list[Arrival]:
+        """Return what was sent by itself."""
+        self._collect()
+        sent, self._sent = self._sent, []
+        return sent
+
+    def snapshot(self, tuple4: FourTuple) -> Snapshot:
+        """Look at the stack's own records."""
+        pair = _pair(tuple4)
+        connection = self.stack.connections.get(pair)
+        if connection is None:
+            return Snapshot(CLOSED, listening=self.stack.listener_for(pair.local) is not None)
+        unsent = len(connection.send_buffer)
+        return Snapshot(connection.state, receive_queue=len(connection.receive_buffer), send_queue=unsent)
+
+    def evidence(self, tuple4: FourTuple) -> str | None:
+        """Return nothing: there is no second observer to hold against the first."""
+        return None
+
+    @contextlib.contextmanager
+    def setting(self, name: str, value: str) -> Iterator[None]:
+        """Change a setting for the time of the context."""
+        before = replace(self.stack.config)
+        _configure(self.stack.config, name, value)
+        try:
+            yield
+        finally:
+            for field in before.__dataclass_fields__:
+                setattr(self.stack.config, field, getattr(before, field))
+
+    def forget_connections(self) -> None:
+        """Drop every record, without a word to anyone."""
+        self.stack.clear()
+
+    def check(self) -> None:
+        """Nothing can be lost on the way."""
+
+    def close(self) -> None:
+        """There is nothing to leave behind."""
+        self.stack.clear()
+
+    def pass_time(self, duration_ns: int) -> None:
+        """Advance the clock, from timer to timer, until it is over or something was sent."""
+        self._collect()
+        until = self.stack.now + duration_ns
+        while not self._sent and self.stack.now < until:
+            timer = self.stack.next_timer()
+            self.stack.advance(until if timer is None else min(timer, until))
+            self._collect()
+
+    def _arrive(self, packet: bytes) -> None:
+        if not codec.is_tcp(packet):
+            self._icmp(packet)
+            return
+        try:
+            decoded = codec.decode(packet)
+        except codec.MalformedPacket:
+            return
+        if decoded.checksums_ok:  # MUST-3
+            self.stack.arrive(Datagram(decoded.source, decoded.destination, decoded.segment))
+
+    def _icmp(self, packet: bytes) -> None:
+        error = quoted.read(packet)
+        if error is not None:
+            pair = Pair(Endpoint(error.source, error.source_port), Endpoint(error.destination, error.destination_port))
+            self.stack.icmp_error(pair, error.seq, error.errno, hard=error.hard)
+
+    def _collect(self) -> None:
+        for datagram in self.stack.poll():
+            self._sent.append(Arrival(self.stack.now, self._encoded(datagram)))
+
+    def _encoded(self, datagram: Datagram) -> bytes:
+        self._ip_id = (self._ip_id + 1) & 0xFFFF
+        path = codec.Path(datagram.source, datagram.destination)
+        ttl, traffic_class = datagram.ttl, datagram.traffic_class
+        return codec.encode(path, datagram.segment, ttl=ttl, traffic_class=traffic_class, ip_id=self._ip_id)
+
+
+class ReferenceSocket:
+    """A socket of the stack with the calls and numbers that cases know from POSIX and Linux."""
+
+    def __init__(self, sock: Socket) -> None:
+        self._socket = sock
+
+    def listen(self, address: str, port: int, backlog: int) -> None:
+        """Passive OPEN."""
+        self._socket.listen(Endpoint(address, port), backlog)
+
+    def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        """Active OPEN."""
+        self._socket.connect(Endpoint(*remote), Endpoint(*local))
+
+    def accept(self) -> "ReferenceSocket":
+        """Return the next established connection."""
+        return ReferenceSocket(self._socket.accept())
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """SEND; MSG_OOB marks the data as urgent."""
+        return self._socket.send(data, urgent=bool(flags & socket.MSG_OOB))
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """RECEIVE. Urgent data stays in the stream (RFC 9293 §3.8.5)."""
+        return self._socket.recv(limit, peek=bool(flags & socket.MSG_PEEK))
+
+    def shutdown(self) -> None:
+        """Close the sending direction."""
+        self._socket.shutdown()
+
+    def close(self) -> None:
+        """CLOSE."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """ABORT."""
+        self._socket.abort()
+
+    def pending_error(self) -> int:
+        """Return and clear the pending error."""
+        return self._socket.pending_error()
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set an option; ENOPROTOOPT for one that the stack does not have."""
+        field, scale = _option(level, name)
+        if not field:
+            return
+        number = value if isinstance(value, int) else int.from_bytes(value, "little")
+        setattr(self._socket.settings, field, _SCALES[scale](number))
+        self._socket.settings_changed()
+
+    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
+        """Return an option as it was set, or its default."""
+        if (level, name) == (socket.SOL_SOCKET, socket.SO_ERROR):
+            return self.pending_error()
+        field, _scale = _option(level, name)
+        value = self._socket.setting(field) if field else 1
+        return int(value)
+
+
+#: How a number of an option becomes a value of `SocketSettings`.
+_SCALES: dict[str, Callable[[int], Any]] = {
+    "flag": bool,
+    "number": int,
+    "seconds": float,
+    "milliseconds": lambda number: number / 1000,
+    # So many repetitions of a SYN: the timeout doubles each time (TCP_SYNCNT).
+    "repetitions": lambda number: float(2 ** (number + 1) - 1),
+}
+#: Socket options by level and number: the field of `SocketSettings` ("" for one that changes nothing here), its scale.
+_OPTIONS: dict[tuple[int, int], tuple[str, str]] = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): ("keep_alive", "flag"),
+    (socket.SOL_SOCKET, socket.SO_RCVBUF): ("receive_buffer", "number"),
+    (socket.SOL_SOCKET, socket.SO_SNDBUF): ("send_buffer", "number"),
+    (socket.SOL_SOCKET, socket.SO_OOBINLINE): ("", "flag"),  # always
+    (socket.SOL_SOCKET, socket.SO_REUSEADDR): ("", "flag"),  # always
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY): ("no_delay", "flag"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): ("keep_alive_idle_s", "seconds"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): ("keep_alive_interval_s", "seconds"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): ("keep_alive_probes", "number"),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): ("user_timeout_s", "milliseconds"),
+    (socket.IPPROTO_TCP, socket.TCP_SYNCNT): ("syn_timeout_s", "repetitions"),
+    (socket.IPPROTO_TCP, socket.TCP_LINGER2): ("fin_wait_2_timeout_s", "seconds"),
+    (socket.IPPROTO_IP, socket.IP_TTL): ("ttl", "number"),
+    (socket.IPPROTO_IP, socket.IP_TOS): ("traffic_class", "number"),
+    (socket.IPPROTO_IP, 11): ("report_errors", "flag"),  # IP_RECVERR
+    (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS): ("ttl", "number"),
+    (socket.IPPROTO_IPV6, socket.IPV6_TCLASS): ("traffic_class", "number"),
+    (socket.IPPROTO_IPV6, 25): ("report_errors", "flag"),  # IPV6_RECVERR
+}
+
+
+def _option(level: int, name: int) -> tuple[str, str]:
+    try:
+        return _OPTIONS[level, name]
+    except KeyError:
+        raise OSError(errno.ENOPROTOOPT, f"the reference stack has no socket option {level}, {name}") from None
+
+
+def _configure(config: Config, name: str, value: str) -> None:
+    full = name if "." in name else f"net.ipv4.{name}"
+    if full not in SETTINGS:
+        known = ", ".join(sorted(SETTINGS))
+        raise UnusableTarget(f"the reference stack has no setting {name!r}", f"it has: {known}")
+    field, read = SETTINGS[full]
+    try:
+        setattr(config, field, read(value))
+    except ValueError:
+        raise UnusableTarget(f"the reference stack's setting {name} can't be {value!r}", "give a number") from None
+
+
+def _shown(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _pair(tuple4: FourTuple) -> Pair:
+    return Pair(Endpoint(tuple4.address, tuple4.port), Endpoint(tuple4.peer_address, tuple4.peer_port))
