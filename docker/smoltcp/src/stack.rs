@@ -1,0 +1,373 @@
+//! smoltcp as an application of it would use it: an interface, sockets, and time that somebody else owns.
+//!
+//! smoltcp has neither a backlog nor a list of connections: a listening socket *becomes* the connection whose SYN it
+//! takes. A [`Listener`] therefore keeps one socket in LISTEN, and puts a fresh one in its place when it has become a
+//! connection, as long as the backlog allows. Without a socket in LISTEN smoltcp resets who comes.
+//!
+//! smoltcp asks its sockets one after the other who accepts a segment, and one in LISTEN accepts every SYN for its
+//! port. So that a SYN on a connection reaches the connection, fresh sockets stand behind all others: a slot of the
+//! socket set is never used twice, except by a connection that a reset has sent back from SYN-RECEIVED to LISTEN.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::socket::tcp::{ConnectError, ListenError, RecvError, Socket, SocketBuffer, State};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, IpListenEndpoint};
+
+use crate::device::Wire;
+
+/// The largest receive buffer that needs no window scaling, and as much for sending.
+const BUFFER: usize = 65535;
+/// The initial sequence numbers are drawn from this: the same in every run.
+const SEED: u64 = 0x7463_7073_7065_6331;
+
+/// The name of an errno and a word of explanation.
+pub type Refusal = (&'static str, &'static str);
+
+/// A connection that the application holds, or that waits to be accepted.
+struct Connection {
+    socket: SocketHandle,
+    /// The state when we last looked, to tell why a socket is closed: smoltcp doesn't say.
+    last: State,
+    error: Option<&'static str>,
+}
+
+impl Connection {
+    fn new(socket: SocketHandle, last: State) -> Self {
+        Connection { socket, last, error: None }
+    }
+
+    /// Derive the error that a socket API would report. `by_timer`: time has passed, and no segment has come.
+    fn look(&mut self, state: State, by_timer: bool) {
+        if state == State::Closed && state != self.last {
+            self.error = match self.last {
+                State::Closing | State::LastAck | State::TimeWait | State::Listen => None,
+                _ if by_timer => Some("ETIMEDOUT"),
+                State::SynSent | State::SynReceived => Some("ECONNREFUSED"),
+                _ => Some("ECONNRESET"),
+            };
+        }
+        self.last = state;
+    }
+}
+
+struct Listener {
+    endpoint: IpListenEndpoint,
+    backlog: usize,
+    /// The socket in LISTEN, none while the backlog is full.
+    armed: Option<SocketHandle>,
+    /// Connections in SYN-RECEIVED, and those that nobody has accepted yet.
+    pending: Vec<Connection>,
+}
+
+enum Entry {
+    Listener(Listener),
+    Connection(Connection),
+}
+
+/// What `state` tells of a connection.
+pub struct Status {
+    pub state: State,
+    pub unread: usize,
+    pub unacknowledged: usize,
+}
+
+pub struct Stack {
+    wire: Wire,
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    entries: BTreeMap<u32, Entry>,
+    last_handle: u32,
+    ack_delay: Option<Duration>,
+    pub now: Instant,
+}
+
+impl Stack {
+    pub fn new() -> Self {
+        let now = Instant::ZERO;
+        let mut wire = Wire::default();
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = SEED;
+        Stack {
+            interface: Interface::new(config, &mut wire, now),
+            wire,
+            sockets: SocketSet::new(vec![]),
+            entries: BTreeMap::new(),
+            last_handle: 0,
+            ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
+            now,
+        }
+    }
+
+    pub fn add_address(&mut self, address: IpCidr) -> Result<(), Refusal> {
+        let mut room = true;
+        self.interface.update_ip_addrs(|addresses| room = addresses.push(address).is_ok());
+        if room { Ok(()) } else { Err(("ENOBUFS", "too many addresses")) }
+    }
+
+    /// For the sockets that are opened from now on; None acknowledges at once.
+    pub fn delay_acks(&mut self, delayed: bool) {
+        self.ack_delay = delayed.then_some(Duration::from_millis(10));
+    }
+
+    // --- packets and time -------------------------------------------------------------------------------------------
+
+    /// Let a packet arrive.
+    pub fn arrive(&mut self, packet: Vec<u8>) {
+        self.wire.put(packet);
+        self.poll(false);
+    }
+
+    /// Let time pass, up to the next packet.
+    pub fn advance(&mut self, duration: Duration) {
+        let until = self.now + duration;
+        self.poll(true);
+        while self.wire.is_quiet() && self.now < until {
+            let due = self.interface.poll_at(self.now, &self.sockets).unwrap_or(until);
+            // What is due already has just been asked for: a socket that can't do it must not stop the clock.
+            self.now = due.max(self.now + Duration::from_millis(1)).min(until);
+            self.poll(true);
+        }
+    }
+
+    /// The packets sent since the last call, all of them now.
+    pub fn sent(&mut self) -> Vec<Vec<u8>> {
+        self.wire.take()
+    }
+
+    /// Let smoltcp work until it is idle, and see what has become of the sockets.
+    fn poll(&mut self, by_timer: bool) {
+        self.interface.poll(self.now, &mut self.wire, &mut self.sockets);
+        for entry in self.entries.values_mut() {
+            match entry {
+                Entry::Connection(connection) => {
+                    let state = self.sockets.get::<Socket>(connection.socket).state();
+                    connection.look(state, by_timer);
+                }
+                Entry::Listener(listener) => rearm(listener, &mut self.sockets, self.ack_delay, by_timer),
+            }
+        }
+    }
+
+    // --- the application ------------------------------------------------------------------------------------------
+
+    pub fn listen(&mut self, endpoint: IpListenEndpoint, backlog: usize) -> Result<u32, Refusal> {
+        if endpoint.addr.is_some_and(|address| !self.interface.has_ip_addr(address)) {
+            return Err(("EADDRNOTAVAIL", "not an address of this host"));
+        }
+        let taken = self.entries.values().any(|entry| match entry {
+            Entry::Listener(other) => {
+                let same_address = other.endpoint.addr == endpoint.addr;
+                other.endpoint.port == endpoint.port
+                    && (same_address || other.endpoint.addr.is_none() || endpoint.addr.is_none())
+            }
+            Entry::Connection(_) => false,
+        });
+        if taken {
+            return Err(("EADDRINUSE", "somebody listens there"));
+        }
+        let socket = listening(&mut self.sockets, endpoint, self.ack_delay).map_err(|_| ("EINVAL", "listen()"))?;
+        let pending = Vec::new();
+        Ok(self.enter(Entry::Listener(Listener { endpoint, backlog, armed: Some(socket), pending })))
+    }
+
+    pub fn connect(&mut self, local: IpListenEndpoint, remote: IpEndpoint) -> Result<u32, Refusal> {
+        if local.addr.is_some_and(|address| !self.interface.has_ip_addr(address)) {
+            return Err(("EADDRNOTAVAIL", "not an address of this host"));
+        }
+        let taken = self.tcp().any(|socket| {
+            let ends = socket.local_endpoint().zip(socket.remote_endpoint());
+            ends.is_some_and(|(here, there)| {
+                here.port == local.port && local.addr.is_none_or(|address| address == here.addr) && there == remote
+            })
+        });
+        if taken {
+            return Err(("EADDRINUSE", "there is such a connection"));
+        }
+        let mut socket = fresh_socket(self.ack_delay);
+        socket.connect(self.interface.context(), remote, local).map_err(|error| match error {
+            ConnectError::InvalidState => ("EISCONN", "connect()"),
+            ConnectError::Unaddressable => ("EADDRNOTAVAIL", "connect()"),
+        })?;
+        let socket = self.sockets.add(socket);
+        let handle = self.enter(Entry::Connection(Connection::new(socket, State::SynSent)));
+        self.poll(false);
+        Ok(handle)
+    }
+
+    pub fn accept(&mut self, handle: u32) -> Result<u32, Refusal> {
+        let Some(Entry::Listener(listener)) = self.entries.get_mut(&handle) else {
+            return Err(("EINVAL", "not a listener"));
+        };
+        let ready = listener.pending.iter().position(|connection| connection.last != State::SynReceived);
+        let connection = listener.pending.remove(ready.ok_or(("EAGAIN", "nothing to accept"))?);
+        let accepted = self.enter(Entry::Connection(connection));
+        self.poll(false);
+        Ok(accepted)
+    }
+
+    pub fn send(&mut self, handle: u32, data: &[u8]) -> Result<usize, Refusal> {
+        let (connection, socket) = self.connection(handle)?;
+        if let Some(error) = connection.error.take() {
+            return Err((error, "pending error"));
+        }
+        let taken = match (socket.send_slice(data), socket.state()) {
+            (Ok(0), _) if !data.is_empty() => Err(("EAGAIN", "the buffer is full")),
+            (Ok(taken), _) => Ok(taken),
+            (Err(_), State::SynSent | State::SynReceived) => Err(("EAGAIN", "not connected yet")),
+            (Err(_), _) => Err(("EPIPE", "the sending direction is closed")),
+        };
+        self.poll(false);
+        taken
+    }
+
+    /// What has been received; None at the end of the stream.
+    pub fn recv(&mut self, handle: u32, limit: usize) -> Result<Option<Vec<u8>>, Refusal> {
+        let (connection, socket) = self.connection(handle)?;
+        let mut data = vec![0; limit.min(socket.recv_queue())];
+        let received = match (socket.recv_slice(&mut data), socket.state()) {
+            (Ok(0), _) => Err(("EAGAIN", "nothing has come")),
+            (Ok(_), _) => Ok(Some(data)),
+            (Err(error), state) => match (connection.error.take(), error, state) {
+                (Some(name), ..) => Err((name, "pending error")),
+                (None, RecvError::InvalidState, State::SynSent | State::SynReceived) => {
+                    Err(("EAGAIN", "not connected yet"))
+                }
+                (None, ..) => Ok(None),
+            },
+        };
+        self.poll(false); // there may be a window to open
+        received
+    }
+
+    pub fn shutdown(&mut self, handle: u32) -> Result<(), Refusal> {
+        let (_, socket) = self.connection(handle)?;
+        if matches!(socket.state(), State::Closed | State::SynSent | State::TimeWait) {
+            return Err(("ENOTCONN", "not connected"));
+        }
+        socket.close();
+        self.poll(false);
+        Ok(())
+    }
+
+    /// CLOSE, or with `abort` ABORT. smoltcp's close() ends the sending direction; that nobody will read any more it
+    /// can't be told. Connections that nobody has accepted are aborted.
+    pub fn end(&mut self, handle: u32, abort: bool) -> Result<(), Refusal> {
+        match self.entries.remove(&handle).ok_or(("EBADF", "no such handle"))? {
+            Entry::Connection(connection) => {
+                let socket = self.sockets.get_mut::<Socket>(connection.socket);
+                if abort { socket.abort() } else { socket.close() }
+            }
+            Entry::Listener(listener) => {
+                let unaccepted = listener.pending.iter().map(|connection| connection.socket);
+                for socket in unaccepted.chain(listener.armed) {
+                    self.sockets.get_mut::<Socket>(socket).abort();
+                }
+            }
+        }
+        self.poll(false);
+        Ok(())
+    }
+
+    /// The pending error, which is cleared.
+    pub fn error(&mut self, handle: u32) -> Result<Option<&'static str>, Refusal> {
+        match self.entries.get_mut(&handle) {
+            Some(Entry::Connection(connection)) => Ok(connection.error.take()),
+            Some(Entry::Listener(_)) => Ok(None),
+            None => Err(("EBADF", "no such handle")),
+        }
+    }
+
+    /// Forget every socket without a word to anybody.
+    pub fn forget(&mut self) {
+        self.sockets = SocketSet::new(vec![]);
+        self.entries.clear();
+    }
+
+    // --- what can be seen -------------------------------------------------------------------------------------------
+
+    /// The state of a connection: of the last socket that has its addresses and ports, or of who listens there.
+    pub fn status(&self, local: IpEndpoint, remote: IpEndpoint) -> Status {
+        let connections = self
+            .tcp()
+            .filter(|socket| socket.local_endpoint() == Some(local) && socket.remote_endpoint() == Some(remote));
+        let listeners = self.tcp().filter(|socket| {
+            let endpoint = socket.listen_endpoint();
+            socket.is_listening()
+                && endpoint.port == local.port
+                && endpoint.addr.is_none_or(|address| address == local.addr)
+        });
+        match connections.chain(listeners.take(1)).next() {
+            Some(socket) => {
+                Status { state: socket.state(), unread: socket.recv_queue(), unacknowledged: socket.send_queue() }
+            }
+            None => Status { state: State::Closed, unread: 0, unacknowledged: 0 },
+        }
+    }
+
+    fn tcp(&self) -> impl Iterator<Item = &Socket<'static>> {
+        self.sockets.iter().map(|(_, socket)| {
+            let smoltcp::socket::Socket::Tcp(socket) = socket;
+            socket
+        })
+    }
+
+    fn connection(&mut self, handle: u32) -> Result<(&mut Connection, &mut Socket<'static>), Refusal> {
+        match self.entries.get_mut(&handle) {
+            Some(Entry::Connection(connection)) => {
+                let socket = self.sockets.get_mut::<Socket>(connection.socket);
+                Ok((connection, socket))
+            }
+            Some(Entry::Listener(_)) => Err(("ENOTCONN", "a listener")),
+            None => Err(("EBADF", "no such handle")),
+        }
+    }
+
+    fn enter(&mut self, entry: Entry) -> u32 {
+        self.last_handle += 1;
+        self.entries.insert(self.last_handle, entry);
+        self.last_handle
+    }
+}
+
+fn fresh_socket(ack_delay: Option<Duration>) -> Socket<'static> {
+    let mut socket = Socket::new(SocketBuffer::new(vec![0; BUFFER]), SocketBuffer::new(vec![0; BUFFER]));
+    socket.set_ack_delay(ack_delay);
+    socket
+}
+
+fn listening(
+    sockets: &mut SocketSet<'static>,
+    endpoint: IpListenEndpoint,
+    ack_delay: Option<Duration>,
+) -> Result<SocketHandle, ListenError> {
+    let mut socket = fresh_socket(ack_delay);
+    socket.listen(endpoint)?;
+    Ok(sockets.add(socket))
+}
+
+/// Keep one socket in LISTEN, and the connections that have come of others in the queue.
+fn rearm(listener: &mut Listener, sockets: &mut SocketSet<'static>, ack_delay: Option<Duration>, by_timer: bool) {
+    if let Some(socket) = listener.armed {
+        let state = sockets.get::<Socket>(socket).state();
+        if state != State::Listen {
+            listener.pending.push(Connection::new(socket, state));
+            listener.armed = None;
+        }
+    }
+    for mut connection in mem::take(&mut listener.pending) {
+        let state = sockets.get::<Socket>(connection.socket).state();
+        connection.look(state, by_timer);
+        if state != State::Listen {
+            listener.pending.push(connection);
+        } else if let Some(newer) = listener.armed.replace(connection.socket) {
+            // A reset in SYN-RECEIVED: the socket listens again, and it comes before the one that stood in for it.
+            sockets.get_mut::<Socket>(newer).abort();
+        }
+    }
+    if listener.armed.is_none() && listener.pending.len() < listener.backlog.max(1) {
+        listener.armed = listening(sockets, listener.endpoint, ack_delay).ok();
+    }
+}
