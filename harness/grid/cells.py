@@ -26,6 +26,7 @@ from harness.spec.states import (
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
+    SYNCHRONIZED,
     TIME_WAIT,
     State,
 )
@@ -63,6 +64,8 @@ EXTRA_FLAGS = (ACK | PSH, ACK | URG, FIN | ACK | PSH, FIN | ACK | URG, FIN | PSH
 SEQ_POSITIONS = ("left1", "exact", "inside", "right_last", "right_out", "far", "overlap")
 EARLY_ACKS = ("le_iss", "good", "unsent")
 LATER_ACKS = ("unsent", "dup", "old", "too_old")
+#: Far below any window; only at the left edge, with what an acknowledgment may stop.
+FAR_OLD = "far_old"
 #: States in which our FIN is out and not acknowledged.
 FIN_OUTSTANDING = frozenset({FIN_WAIT_1, CLOSING, LAST_ACK})
 FIN_SENT = FIN_OUTSTANDING | {FIN_WAIT_2, TIME_WAIT}
@@ -162,6 +165,9 @@ def _of_place(state: State, route: str | None) -> Iterator[Cell]:
         ack = good_ack(state) if acks != (None,) else None
         for payload in (NONE, DATA):
             yield Cell(state, route, flags, None if state in UNNUMBERED else "exact", ack, payload)
+    if state in SYNCHRONIZED:
+        for flags, payload in product((ACK, FIN | ACK), (NONE, DATA)):
+            yield Cell(state, route, flags, "exact", FAR_OLD, payload)
 
 
 def _places_of_sequence(state: State) -> list[tuple[str | None, str]]:
@@ -176,6 +182,7 @@ def _zero_window_cells() -> Iterator[Cell]:
             acks = ack_positions(state, flags)
             for ack in (None,) if acks == (None,) else dict.fromkeys(("dup", good_ack(state))):
                 yield Cell(state, route, flags, seq, ack, payload, ZERO_WINDOW)
+        yield Cell(state, route, ACK | URG, "exact", good_ack(state), DATA, ZERO_WINDOW)
 
 
 def _time_wait_cells() -> Iterator[Cell]:

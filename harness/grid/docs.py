@@ -23,6 +23,7 @@ A cell is one kind of segment in one state: `grid/<state>[-route][-setting]/<fla
 | `right_out` | RCV.NXT+RCV.WND | | `old` | SND.UNA−1 |
 | `far` | RCV.NXT+2³⁰ | | `too_old` | SND.UNA−MAX.SND.WND−1 |
 | `overlap` | RCV.NXT−1, and reaches in | | `acks_fin` | SND.NXT, which acknowledges our FIN |
+| | | | `far_old` | SND.UNA−2³⁰ |
 
 `-` stands where a field plays no part. Payload is `none` or `data`: 4 octets, 1 octet at `left1`. Settings are
 `zero-window` (the application does not read), `listening` (TIME-WAIT with a listener on the port) and `timestamps`

@@ -29,7 +29,7 @@ LOOKS_LIKE = ("by design", "defect worth reporting")
 
 _TEXTS = ("reason", "source", "looks_like")
 _KEYS = {"when", "ip", "observed", "any_of", *_TEXTS}
-_ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "acks_fin")
+_ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "far_old", "acks_fin")
 #: What may be asked of each field. Flags have a notation of their own.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "state": tuple(State),

@@ -113,5 +113,6 @@ def _ack(cell: Cell, connection: Connection) -> int:
         "dup": connection.snd_una,
         "old": seqno.add(connection.snd_una, -1),
         "too_old": seqno.add(connection.snd_una, -connection.max_snd_wnd - 1),
+        "far_old": seqno.add(connection.snd_una, -FAR),
         "acks_fin": connection.snd_nxt,
     }[cell.ack]
