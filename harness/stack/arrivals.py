@@ -5,10 +5,12 @@ place, `output`, so that an acknowledgment travels with data where it can (MUST-
 """
 
 import errno
+from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
+    CLOSE_WAIT,
     CLOSED,
     CLOSING,
     LAST_ACK,
@@ -17,7 +19,7 @@ from harness.spec.states import (
     TIME_WAIT,
 )
 from harness.stack import options
-from harness.stack.config import NS, nanoseconds
+from harness.stack.config import NS
 from harness.stack.handshake import Handshake
 from harness.stack.options import Options
 
@@ -34,7 +36,7 @@ class Arrivals(Handshake):
         if self.state is SYN_SENT:
             self.arrives_in_syn_sent(segment, found)
         else:
-            self._arrives_in_other_states(segment, found)
+            self._arrives_in_other_states(self.trimmed(segment), found)
         if self.state is not CLOSED:
             self.output()
 
@@ -48,6 +50,17 @@ class Arrivals(Handshake):
         ):
             self.process_text_and_fin(segment)
 
+    def trimmed(self, segment: Segment) -> Segment:
+        """Trim off a SYN that the peer repeats, for it lies left of the window; what is on it may be new.
+
+        So the SYN,ACK of a simultaneous open counts as an ACK. A passive opener looks at text and FIN only: a SYN and
+        nothing else stays one, to be answered.
+        """
+        repeated = self.state is SYN_RECEIVED and segment.flags & (SYN | RST) == SYN and segment.seq == self.irs
+        if not repeated or not (segment.length > 1 if self.passive else segment.flags & ACK):
+            return segment
+        return replace(segment, flags=segment.flags & ~SYN, seq=self.rcv_nxt)
+
     # --- RFC 7323 §5.3: before all others ----------------------------------------------------------------------------
 
     def check_timestamp(self, segment: Segment, found: Options) -> bool:
@@ -55,7 +68,7 @@ class Arrivals(Handshake):
         if not self.stamping or segment.flags & RST:
             return True
         if found.timestamps is None:
-            return False  # RFC 7323 §3.2: SHOULD be dropped in silence
+            return not self.config.require_timestamps  # RFC 7323 §3.2: SHOULD be dropped in silence
         value = found.timestamps[0]
         if self.is_old_timestamp(value):
             self.answer_unacceptable()
@@ -83,9 +96,6 @@ class Arrivals(Handshake):
             if self.check_ack(segment):
                 self.ack_due = True
             return False
-        if self.state is SYN_RECEIVED and self.is_crossing_syn_ack(segment):
-            # What lies outside the window, the SYN, is trimmed off; an ACK at RCV.NXT is left.
-            return self.check_ack(segment) and False
         if self.state is TIME_WAIT and segment.flags & FIN:
             self.restart_time_wait()  # the peer's FIN again: our ACK of it was lost
         self.answer_unacceptable()
@@ -106,19 +116,6 @@ class Arrivals(Handshake):
     def _fills_a_closed_window(self, segment: Segment) -> bool:
         return self.rcv_wnd == 0 and segment.seq == self.rcv_nxt and not segment.flags & SYN
 
-    def is_crossing_syn_ack(self, segment: Segment) -> bool:
-        """Tell whether this is the peer's SYN,ACK of a simultaneous open, which repeats its SYN."""
-        crossing = not self.passive and segment.flags & (SYN | ACK) == SYN | ACK
-        return crossing and segment.seq == self.irs and segment.length == 1 and self.acknowledges_our_syn(segment)
-
-    def answer_unacceptable(self) -> None:
-        """Send <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, so that a peer that is out of step can find back."""
-        interval = nanoseconds(self.config.invalid_interval_s)
-        last = self.last_invalid_ack
-        if last is None or self.now - last >= interval:
-            self.last_invalid_ack = self.now
-            self.send_ack()
-
     # --- second: RST -------------------------------------------------------------------------------------------------
 
     def check_reset(self, segment: Segment) -> bool:
@@ -137,6 +134,8 @@ class Arrivals(Handshake):
             self.delete(0 if self.passive else errno.ECONNREFUSED)  # passive: back to LISTEN
         elif self.state is TIME_WAIT and self.config.keep_time_wait:
             return
+        elif self.state is CLOSE_WAIT:
+            self.delete(errno.EPIPE)  # what the peer had to say has come; only SEND is cut short
         else:
             self.delete(0 if self.state in (CLOSING, LAST_ACK, TIME_WAIT) else errno.ECONNRESET)
 
@@ -192,10 +191,9 @@ class Arrivals(Handshake):
 
     # --- TIME-WAIT and a new SYN (MAY-2, RFC 6191 §2) ----------------------------------------------------------------
 
-    def gives_way_to(self, segment: Segment) -> bool:
+    def gives_way_to(self, segment: Segment, found: Options) -> bool:
         """Tell whether a SYN that finds the connection in TIME-WAIT is new: its timestamp tells, or else its number."""
-        found = options.read(segment.options).timestamps
-        beyond = seqno.leq(self.rcv_nxt, segment.seq)
-        if found is None or (self.stamping and found[0] == self.ts_recent):
-            return beyond
-        return not self.stamping or seqno.lt(self.ts_recent, found[0])
+        stamps = found.timestamps
+        if stamps is None or (self.stamping and stamps[0] == self.ts_recent):
+            return seqno.leq(self.rcv_nxt, segment.seq)
+        return not self.stamping or seqno.lt(self.ts_recent, stamps[0])

@@ -88,8 +88,8 @@ class Calls(Arrivals):
 
     def icmp_error(self, seq: int, code: int, *, hard: bool) -> None:
         """An ICMP error quotes a segment with this number (§3.9.2.2); `code` is the errno that stands for it."""
-        if not (seqno.leq(self.snd_una, seq) and seqno.lt(seq, self.snd_nxt)):
-            return  # nothing that is under way: RFC 5927 §4.1
+        if not (seqno.leq(self.snd_una, seq) and seqno.leq(seq, self.snd_nxt)):
+            return  # neither under way (RFC 5927 §4.1) nor an ACK that was sent last
         self.soft_error = code
         if hard and self.hard_error_aborts():
             self.delete(code)  # SHLD-26

@@ -20,6 +20,7 @@ class Config:
     send_buffer: int = 131_072
     window_scale: bool = True  # RFC 7323 §2
     timestamps: bool = True  # RFC 7323 §3
+    require_timestamps: bool = True  # RFC 7323 §3.2: once negotiated, segments without are dropped
     sack: bool = True  # RFC 2018
     initial_window_segments: int = 10  # RFC 6928
     # Retransmission (RFC 6298) and how long it goes on (RFC 9293 §3.8.3).

@@ -7,7 +7,7 @@ from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import SYN_RECEIVED, SYN_SENT
 from harness.stack.congestion import Congestion
 from harness.stack.isn import keyed_offset
-from harness.stack.options import SMALLEST_MSS, Options
+from harness.stack.options import Options
 from harness.stack.reception import Reception
 from harness.stack.timers import Timer
 
@@ -34,8 +34,6 @@ class Handshake(Reception):
 
     def _choose_numbers(self) -> None:
         self.iss = self.host.choose_iss(self.pair)
-        if self.replaced is not None and seqno.leq(self.iss, self.replaced.snd_nxt):
-            self.iss = seqno.add(self.replaced.snd_nxt, 1)  # MAY-2 (1): above all that was used before
         self.snd_una = self.snd_nxt = self.iss
         self.snd_first = self.cursor = self.small_end = seqno.add(self.iss, 1)
         self.ts_offset = keyed_offset(self.pair, b"timestamps")
@@ -88,8 +86,8 @@ class Handshake(Reception):
 
     def negotiate(self, found: Options) -> None:
         """Use what both sides have sent or will send in their SYN."""
-        if found.mss is not None:
-            self.peer_mss = max(found.mss, SMALLEST_MSS)
+        if found.mss:
+            self.peer_mss = found.mss
         if found.window_scale is not None and self.config.window_scale:
             self.scaling, self.snd_shift = True, found.window_scale
         if found.timestamps is not None and self.config.timestamps:

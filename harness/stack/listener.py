@@ -88,10 +88,12 @@ class Listener:
 def reset_for(datagram: Datagram) -> Datagram:
     """Return the reset that answers a segment without connection (§3.10.7.1), acceptable to its sender."""
     segment = datagram.segment
+    stamps = options.read(segment.options).timestamps
+    field = options.write((0, stamps[0]), []) if stamps is not None else b""  # RFC 7323 §5.2
     if segment.flags & ACK:
-        answer = Segment(RST, segment.ack, window=0)
+        answer = Segment(RST, segment.ack, window=0, options=field)
     else:
-        answer = Segment(RST | ACK, 0, segment.end, window=0)
+        answer = Segment(RST | ACK, 0, segment.end, window=0, options=field)
     return answering(datagram, answer)
 
 

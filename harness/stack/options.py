@@ -7,8 +7,6 @@ from harness.spec.options import NOP, SACK_PERMITTED
 
 #: RFC 9293 §3.7.1 (MUST-15): what to assume without an MSS option, by IP version.
 DEFAULT_MSS = {4: 536, 6: 1220}
-#: A peer that announces less is given this much nevertheless: options alone may take 40 octets of a header of 60.
-SMALLEST_MSS = 64
 #: RFC 7323 §2.3: a greater shift count is taken for this one.
 MAX_SHIFT = 14
 #: Octets that timestamps take in each segment: NOP, NOP and the option (RFC 7323, appendix A).

@@ -161,12 +161,26 @@ class Output(Tcb):
 
     def send_challenge(self) -> None:
         """Send a challenge ACK, unless there were too many (RFC 5961 §7)."""
-        if self.host.challenge_allowed():
+        if not self.answered_lately() and self.host.challenge_allowed():
             self.send_ack()
 
+    def answer_unacceptable(self) -> None:
+        """Send <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, so that a peer that is out of step can find back (§3.5.2)."""
+        if not self.answered_lately():
+            self.send_ack()
+
+    def answered_lately(self) -> bool:
+        """Tell whether an unacceptable segment was answered a moment ago; if not, one is being answered now."""
+        last, interval = self.last_invalid_ack, nanoseconds(self.config.invalid_interval_s)
+        if last is not None and self.now - last < interval:
+            return True
+        self.last_invalid_ack = self.now
+        return False
+
     def send_reset(self) -> None:
-        """Send <SEQ=SND.NXT><CTL=RST> of ABORT; it carries an ACK as all segments of a connection do (§3.1)."""
-        self.transmit(RST | ACK, self.snd_nxt)
+        """Send <SEQ=SND.NXT><CTL=RST>, as ABORT does (§3.10.5)."""
+        field = options.write((self.timestamp(), self.ts_recent) if self.stamping else None, [])
+        self.emit(Segment(RST, self.snd_nxt, window=0, options=field))
 
     def refuse(self, segment: Segment) -> None:
         """Answer an unacceptable acknowledgment with <SEQ=SEG.ACK><CTL=RST>."""

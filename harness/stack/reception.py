@@ -6,6 +6,7 @@ from harness.spec import seqno
 from harness.spec.segment import FIN, URG, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
+    CLOSED,
     CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
@@ -66,9 +67,13 @@ class Reception(Retransmission):
             self.timed = None
 
     def duplicate(self, segment: Segment) -> None:
-        """Count an ACK that repeats SND.UNA and brings nothing else (RFC 5681 §2)."""
+        """Count an ACK that repeats SND.UNA and brings nothing else (RFC 5681 §2).
+
+        With a single segment under way there is no later one that could have drawn it.
+        """
         bare = not segment.length and segment.window << self.snd_shift == self.snd_wnd
-        if bare and self.flight and self.snd_wnd and self.congestion.duplicate(self.flight, self.snd_nxt):
+        several = self.flight > self.send_mss
+        if bare and several and self.snd_wnd and self.congestion.duplicate(self.flight, self.snd_nxt):
             self.resend_front()
 
     def update_window(self, segment: Segment) -> None:
@@ -94,7 +99,7 @@ class Reception(Retransmission):
             self.process_urgent(segment)
         if segment.payload and self.state in RECEIVING:
             self.process_text(segment)
-        if segment.flags & FIN:
+        if segment.flags & FIN and self.state is not CLOSED:
             self.note_fin(segment)
         self.advance()
 
@@ -112,15 +117,12 @@ class Reception(Retransmission):
         first = seqno.add(start, old)
         text = segment.payload[old : old + max(0, seqno.diff(self.rcv_edge, first))]
         if text and self.deaf:
-            self.refuse_text()
+            # Nobody will read it: a reset shows that it is lost (SHLD-3).
+            self.refuse(segment)
+            self.delete(errno.ECONNRESET)
             return
         self.reassembly.put(first, text)
         self.owe_ack(len(text), at_once=first != self.rcv_nxt or not text or bool(len(self.reassembly) > len(text)))
-
-    def refuse_text(self) -> None:
-        """Nobody will read it: a reset shows that it is lost (SHLD-3)."""
-        self.send_reset()
-        self.delete(errno.ECONNRESET)
 
     def owe_ack(self, octets: int, *, at_once: bool) -> None:
         """See to the acknowledgment of what came: now, or a little later (§3.8.6.3)."""
@@ -145,11 +147,12 @@ class Reception(Retransmission):
     # --- FIN (eighth check) ------------------------------------------------------------------------------------------
 
     def note_fin(self, segment: Segment) -> None:
-        """Remember where the FIN stands if that is in the window. It is acknowledged at once, behind a gap too."""
-        self.ack_due = True
+        """Remember where the FIN stands if that is in the window. It is answered at once, behind a gap too."""
         place = seqno.add(text_start(segment), len(segment.payload))
-        if not self.fin_received and seqno.in_window(place, self.rcv_nxt, self.rcv_wnd):
-            self.reassembly.fin = place
+        if seqno.in_window(place, self.rcv_nxt, self.rcv_wnd):
+            self.ack_due = True
+            if not self.fin_received:
+                self.reassembly.fin = place
 
     def take_fin(self) -> None:
         """Advance RCV.NXT over the FIN and change the state."""

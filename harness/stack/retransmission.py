@@ -69,9 +69,9 @@ class Retransmission(Output):
     def probe_timeout(self) -> None:
         """Probe a closed window; send what a small one holds, though it is less than is worth sending."""
         if self.snd_wnd == 0:
-            self.send_probe()
-            self.start(Timer.PROBE, min(self.rtt.rto << self.probes, nanoseconds(self.config.rto_max_s)))
             self.probes += 1
+            self.send_probe()
+            self.start(Timer.PROBE, self.probe_interval())
             self.start_user_timeout()
         else:
             usable = seqno.diff(seqno.add(self.snd_una, self.usable_window()), self.cursor)
@@ -79,6 +79,10 @@ class Retransmission(Output):
             if size > 0:
                 self.send_data(size, fin=False)
             self.output()
+
+    def probe_interval(self) -> int:
+        """Return the time until the next probe: it grows exponentially, answered or not (SHLD-30)."""
+        return min(self.rtt.rto << min(self.probes, 10), nanoseconds(self.config.rto_max_s))
 
     def send_probe(self) -> None:
         """Send one octet, or the FIN, beyond the closed window (MUST-36); it stays first in the queue."""

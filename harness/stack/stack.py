@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Iterable
 from functools import lru_cache
 
+from harness.spec import seqno
 from harness.spec.segment import ACK, RST, SYN
 from harness.spec.states import TIME_WAIT
+from harness.stack import options
 from harness.stack.config import Config, nanoseconds
 from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram, Endpoint, Pair
@@ -20,8 +22,9 @@ from harness.stack.tcb import Tcb
 
 #: "All addresses", for a listener.
 UNSPECIFIED = {4: "0.0.0.0", 6: "::"}
-#: How many of the latest events are kept.
+#: How many of the latest events are kept, and of how many connections the last number that they used.
 KEPT_EVENTS = 1000
+KEPT_NUMBERS = 1000
 
 
 class Stack:
@@ -51,6 +54,8 @@ class Stack:
         self.events: deque[tuple[Pair, str]] = deque(maxlen=KEPT_EVENTS)
         self._key = key
         self._broadcasts = frozenset(broadcasts)
+        #: SND.NXT of connections that are gone, by pair, the latest last.
+        self._used: dict[Pair, int] = {}
         self._sent: list[Datagram] = []
         self._alarms: list[tuple[int, int, Tcb]] = []
         self._serial = 0
@@ -188,6 +193,9 @@ class Stack:
 
     def forget(self, connection: Tcb) -> None:
         """Remove a connection; one that it was to replace takes its place again (MAY-2 (2))."""
+        self._used[connection.pair] = connection.snd_nxt
+        while len(self._used) > KEPT_NUMBERS:
+            del self._used[next(iter(self._used))]
         if self.connections.get(connection.pair) is connection:
             del self.connections[connection.pair]
             if isinstance(connection.replaced, Connection) and connection.replaced.state is TIME_WAIT:
@@ -205,8 +213,11 @@ class Stack:
         return self._challenges <= self.config.challenge_limit
 
     def choose_iss(self, pair: Pair) -> int:
-        """Return an initial sequence number (RFC 6528)."""
-        return initial_sequence_number(pair, self.now, self._key)
+        """Return an initial sequence number (RFC 6528), above all that the connection before has used (MAY-2 (1))."""
+        iss = initial_sequence_number(pair, self.now, self._key)
+        before = self.connections.get(pair)
+        used = before.snd_nxt if before is not None and before.state is TIME_WAIT else self._used.get(pair)
+        return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
 
     # --- addresses ---------------------------------------------------------------------------------------------------
 
@@ -224,13 +235,17 @@ class Stack:
     def _reopen(self, connection: Connection, datagram: Datagram) -> bool:
         """Let a new SYN take over a connection in TIME-WAIT (MAY-2, RFC 6191); tell whether the SYN is dealt with."""
         segment = datagram.segment
-        listener = self.listener_for(datagram.pair.local)
         is_request = segment.flags & (SYN | ACK | RST) == SYN
-        if connection.state is not TIME_WAIT or not is_request or listener is None or not self.config.time_wait_reuse:
+        if connection.state is not TIME_WAIT or not is_request or not self.config.time_wait_reuse:
             return False
-        if connection.gives_way_to(segment):
-            self._adopt(listener.arrive(datagram, connection))
-        return True
+        found = options.read(segment.options)
+        listener = self.listener_for(datagram.pair.local)
+        if connection.gives_way_to(segment, found):
+            if listener is not None:
+                self._adopt(listener.arrive(datagram, connection))
+            return listener is not None
+        # An old duplicate: dropped in silence, unless the usual rules are to answer it (§3.10.7.4, first).
+        return listener is not None or found.timestamps is not None
 
     def _adopt(self, connection: Connection | None) -> None:
         if connection is not None:

@@ -134,7 +134,7 @@ class Tcb:
     def send_mss(self) -> int:
         """Eff.snd.MSS: how much data a segment may carry (MUST-16)."""
         mss = min(self.peer_mss, self.config.mss_of(self.pair.local.version))
-        return mss - (TIMESTAMPS_LENGTH if self.stamping else 0)
+        return max(1, mss - (TIMESTAMPS_LENGTH if self.stamping else 0))
 
     @property
     def snd_end(self) -> int:

@@ -26,7 +26,7 @@ HARD = {
     (4, UNREACHABLE, PORT_UNREACHABLE): errno.ECONNREFUSED,
     (6, UNREACHABLE_V6, PORT_UNREACHABLE_V6): errno.ECONNREFUSED,
 }
-#: Types of the soft errors.
+#: Types of the soft errors, and the errno of those codes that have none of their own below.
 SOFT = {
     (4, UNREACHABLE): errno.EHOSTUNREACH,
     (4, TIME_EXCEEDED): errno.EHOSTUNREACH,
@@ -35,6 +35,7 @@ SOFT = {
     (6, TIME_EXCEEDED_V6): errno.EHOSTUNREACH,
     (6, PARAMETER_PROBLEM_V6): errno.EPROTO,
 }
+NETWORK_UNREACHABLE = {(4, UNREACHABLE, 0), (6, UNREACHABLE_V6, 0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def read(packet: bytes) -> QuotedError | None:
         return None
     kind, code = packet[start], packet[start + 1]
     meaning = HARD.get((version, kind, code))
-    soft = SOFT.get((version, kind))
+    soft = errno.ENETUNREACH if (version, kind, code) in NETWORK_UNREACHABLE else SOFT.get((version, kind))
     if (version, kind, code) == (4, UNREACHABLE, FRAGMENTATION_NEEDED) or (meaning is None and soft is None):
         return None
     return _quoted(packet[start + 8 :], meaning or soft or 0, meaning is not None)

@@ -39,7 +39,7 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 def quick_config() -> Config:
     """Return the settings for ordinary cases: every ACK at once, every challenge due."""
-    return Config(delayed_ack_s=None, challenge_limit=1 << 31)
+    return Config(delayed_ack_s=None, challenge_limit=1 << 31, require_timestamps=False)
 
 
 def timers_config() -> Config:
