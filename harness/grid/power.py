@@ -10,12 +10,14 @@ invisible; one that survives alters only what this target does not make use of.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.case.rig import Rig
 from harness.grid.accept import demanded
-from harness.grid.batch import Result
-from harness.grid.cells import Cell
-from harness.grid.execute import Seen
+from harness.grid.batch import Result, run_cells
+from harness.grid.cells import Cell, segment_cells
+from harness.grid.execute import Seen, policies_in_force
 from harness.grid.judge import judge
 from harness.grid.numbers import connection_of, segment_of
+from harness.grid.stuck import try_states
 from harness.spec.arrivals import RULES, allowed
 from harness.spec.connection import Connection
 from harness.spec.mutations import Mutation, mutations
@@ -106,4 +108,16 @@ def summary(trials: Sequence[Trial]) -> str:
     lines += [
         f"  survives: {trial.mutation} (such as {trial.tolerated})" for trial in trials if trial.verdict == "survives"
     ]
+    return "\n".join(lines)
+
+
+def prove(rig: Rig, version: int = 4) -> str:
+    """Run the whole grid on a target and return what it can find: every mutation, and every cell that moves."""
+    cells = segment_cells()
+    seen = observations(run_cells(rig, cells, version))
+    lines = [summary(try_rules(seen, policies_in_force(rig.target)))]
+    for blind, how in ((False, "lie about its states"), (True, "hide its states")):
+        tried, passed = try_states(rig, cells, version, blind=blind)
+        lines.append(f"{tried} cells move; a target that does not, and would {how}, passes in {len(passed)} of them")
+        lines += [f"  passes: {name}" for name in passed]
     return "\n".join(lines)
