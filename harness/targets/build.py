@@ -1,4 +1,4 @@
-"""Builds the drivers that come with the tool: `tcpspec build lwip`. Needs a C compiler, and the stack's own package."""
+"""Builds the drivers that come with the tool: `tcpspec build lwip smoltcp`. A driver in C needs the stack's package."""
 
 import hashlib
 import os
@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.targets import crate
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
@@ -34,6 +35,9 @@ RECIPES = {
         "liblwip-dev",
     )
 }
+#: Drivers that are Rust crates.
+CRATES = frozenset({"smoltcp"})
+DRIVERS = tuple(sorted({*RECIPES, *CRATES}))
 
 
 def driver_folder() -> Path:
@@ -44,6 +48,8 @@ def driver_folder() -> Path:
 
 def build(name: str) -> Path:
     """Return the driver's program, built now unless that has been done before; raises UnusableTarget."""
+    if name in CRATES:
+        return crate.build(driver_folder() / name, _cache())
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
     install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"
@@ -89,8 +95,8 @@ def _cache() -> Path:
 
 def main(arguments: list[str]) -> int:
     """The verb ``build``: build the named drivers and print where they are."""
-    if not arguments or any(name not in RECIPES for name in arguments):
-        raise UnusableTarget("usage: tcpspec build DRIVER…", f"drivers: {', '.join(sorted(RECIPES))}")
+    if not arguments or any(name not in DRIVERS for name in arguments):
+        raise UnusableTarget("usage: tcpspec build DRIVER…", f"drivers: {', '.join(DRIVERS)}")
     for name in arguments:
         print(build(name))
     return 0

@@ -74,8 +74,8 @@ def _open_exec(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
     return AdapterTarget(arguments, name=spec.text, timers=timers)
 
 
-def _open_lwip(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
-    return AdapterTarget([str(build.build("lwip"))], name=spec.text, timers=timers)
+def _open_own_driver(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
+    return AdapterTarget([str(build.build(spec.kind))], name=spec.text, timers=timers)
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -85,8 +85,9 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "linux": _open_linux,
     "exec": _open_exec,
-    "lwip": _open_lwip,
+    "lwip": _open_own_driver,
     "reference": _open_reference,
+    "smoltcp": _open_own_driver,
 }
-_OPTIONS: dict[str, frozenset[str]] = {"linux": frozenset(), "exec": frozenset(), "lwip": frozenset(), "reference": frozenset()}
+_OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS}
 _WITH_IDENT: frozenset[str] = frozenset()
