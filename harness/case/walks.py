@@ -93,10 +93,18 @@ def _established(sides: Sides, route: Walk) -> None:
             if not route.keep_listener:
                 target.close_listener()
     if route.octets:
-        data = bytes(route.octets)
-        target.send(data)
-        target.must_send(ACK, seq=1, ack=1, data=data)
-        peer.send(ACK)
+        _deliver(sides, route.octets)
+
+
+def _deliver(sides: Sides, octets: int) -> None:
+    """Have so many octets sent and acknowledged, in one segment or several, which may wait for each other's ACK."""
+    target, peer = sides
+    target.send(bytes(octets))
+    sent = 0
+    while sent < octets:
+        sent += len(target.must_send(ACK, seq=1 + sent, ack=1, data=None).payload) or octets
+        if not target.connection.inbox:
+            peer.send(ACK)
 
 
 def _close_wait(sides: Sides, route: Walk) -> None:

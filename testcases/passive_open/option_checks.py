@@ -6,6 +6,7 @@ A check returns what the segment lacks, or "".
 from collections.abc import Callable
 
 from harness.case import ACK, Peer, Segment, Target
+from harness.case.peer_side import PeerSide
 from harness.spec import options, seqno
 from harness.spec.options import KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE, NOP
 
@@ -73,6 +74,8 @@ def must_send_in_segments(target: Target, data: bytes, *, largest: int) -> None:
 
     seq = 1
     while data:
+        if seq > 1 and len(data) < largest and not target.connection.inbox:
+            PeerSide(target.connection).send(ACK)  # the last, short segment may wait for it (Nagle)
         got = target.must_send(ACK, seq=seq, ack=1, data=None, check=check)
         size = len(got.payload) or len(data)
         seq, data = seq + size, data[size:]
