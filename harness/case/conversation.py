@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
