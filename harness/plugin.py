@@ -31,8 +31,6 @@ from harness.case.violation import Inconclusive, Level, Unjudgeable, Violation
 from harness.expectations import deviations
 from harness.expectations.deviations import BrokenExpectations, Deviation
 from harness.grid import session as grid
-from harness.grid.cells import Cell
-from harness.grid.execute import CellRun
 from harness.grid.known import GridRule
 from harness.report.matrix import Matrix
 from harness.spec import citations, requirements
@@ -43,7 +41,7 @@ from harness.trace.results import ResultsWriter
 
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
-CELL_RUN = pytest.StashKey[CellRun]()
+CELL_RUN = pytest.StashKey[grid.AnyRun]()
 OUTCOME = pytest.StashKey[Outcome]()
 SURPRISE = pytest.StashKey[bool]()
 
@@ -200,8 +198,8 @@ class CasePlugin:
         metafunc.parametrize("conversation", bindings, ids=ids, indirect=True)
 
     def pytest_pycollect_makeitem(self, collector: pytest.Module, name: str, obj: object) -> list[pytest.Item] | None:
-        """Make an item of each cell of the grid that the run takes, on every target and IP version."""
-        if not isinstance(obj, grid.CellGroup):
+        """Make an item of each cell that the run takes of a module's `CELLS`, on every target and IP version."""
+        if name != "CELLS" or not isinstance(obj, grid.CellGroup):
             return None
         cells = obj.cells(self.options.grid, self.options.selection.cases)
         return [
@@ -265,7 +263,10 @@ class CasePlugin:
             raise pytest.UsageError(f"target {spec.text}: {error}") from None
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
-        for entry in idle_deviations((*self.options.extra, *deviations.all_bundled()), found):
+        declared = (*self.options.extra, *deviations.all_bundled())
+        if self.options.grid == grid.OFF:
+            declared = tuple(entry for entry in declared if not entry.case.startswith(grid.PREFIX))
+        for entry in idle_deviations(declared, found):
             raise pytest.UsageError(f"{entry.origin}: no case is called {entry.case!r}; remove or correct the entry")
 
     # --- running -----------------------------------------------------------------------------------------------------
@@ -525,7 +526,9 @@ class CasePlugin:
 class CellItem(pytest.Item):
     """One cell of the grid on one target and IP version."""
 
-    def __init__(self, *, plugin: CasePlugin, cell: Cell, spec: registry.TargetSpec, version: int, **rest: Any) -> None:
+    def __init__(
+        self, *, plugin: CasePlugin, cell: grid.AnyCell, spec: registry.TargetSpec, version: int, **rest: Any
+    ) -> None:
         super().__init__(**rest)
         self.plugin = plugin
         self.cell = cell
@@ -534,9 +537,10 @@ class CellItem(pytest.Item):
     def setup(self) -> None:
         """Begin the cell and walk to its state."""
         binding = self.stash[CASE].binding
-        self.stash[CELL_RUN] = run = self.plugin.grid.start(
-            self.plugin.engine.rig(binding.spec), self.cell, binding.version
-        )
+        rig = self.plugin.engine.rig(binding.spec)
+        if reason := self.plugin.grid.not_applicable(rig.target, self.cell):
+            pytest.skip(f"not applicable: {reason}")
+        self.stash[CELL_RUN] = run = self.plugin.grid.start(rig, self.cell, binding.version)
         run.prepare()
 
     def runtest(self) -> None:
@@ -621,7 +625,7 @@ def _timer_body(item: pytest.Function) -> Callable[[TargetSide, PeerSide], Any]:
     return lambda target, peer: item.obj(target=target, peer=peer, **parameters)
 
 
-def _outcome(run: CaseRun | CellRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
+def _outcome(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
     """Return how a case ended; `evident` spares the evidence, which costs milliseconds, where nothing is new."""
     conversation = run.conversation if run else None
     ending = Ending.COMPLETED

@@ -1,49 +1,73 @@
 """The grid in a run: which cells it takes, what they are called, what is declared about them. No pytest in here."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.case.marks import CaseMeta
 from harness.case.rig import Rig
 from harness.case.selection import Binding, Case
+from harness.case.walks import Walk
 from harness.expectations.deviations import Deviation
 from harness.grid import known
 from harness.grid.accept import cites_of, core
+from harness.grid.call_run import CallRun, inexpressible
+from harness.grid.calls import EventCell, call_cells
 from harness.grid.cells import Cell, segment_cells
 from harness.grid.execute import CellRun, policies_in_force
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
 from harness.grid.routes import route_of
-from harness.targets.protocol import Target
+from harness.spec.machine import Event
+from harness.targets.protocol import Capability, Target
 from harness.targets.registry import TargetSpec
 
 OFF, CORE, FULL = LEVELS = ("off", "core", "full")
 PREFIX = "grid/"
 
+AnyCell = Cell | EventCell
+AnyRun = CellRun | CallRun
+
 
 @dataclass(frozen=True, slots=True)
 class CellGroup:
-    """What a module of test cases holds where the segment cells are to be collected."""
+    """What a module of test cases holds where cells are to be collected: all of the grid, and what a core run takes."""
 
-    def cells(self, level: str, patterns: Sequence[str]) -> tuple[Cell, ...]:
+    every: Callable[[], tuple[AnyCell, ...]]
+    in_core: Callable[[AnyCell], bool]
+
+    def cells(self, level: str, patterns: Sequence[str]) -> tuple[AnyCell, ...]:
         """Return the cells of a run; patterns that speak of the grid choose among all of its cells."""
         if any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns):
-            return segment_cells()
+            return self.every()
         if level == FULL:
-            return segment_cells()
-        return tuple(cell for cell in segment_cells() if cell.id in core()) if level == CORE else ()
+            return self.every()
+        return tuple(cell for cell in self.every() if self.in_core(cell)) if level == CORE else ()
 
 
-def case_of(cell: Cell, spec: TargetSpec, version: int, origin: str) -> Case:
+def _is_core_call(cell: AnyCell) -> bool:
+    """STATUS changes nothing, and every other cell reads the state too; what can't be called tells nobody anything."""
+    return isinstance(cell, EventCell) and cell.event is not Event.STATUS and not inexpressible(cell)
+
+
+SEGMENTS = CellGroup(segment_cells, lambda cell: cell.id in core())
+CALLS = CellGroup(call_cells, _is_core_call)
+
+
+def case_of(cell: AnyCell, spec: TargetSpec, version: int, origin: str) -> Case:
     """Return the cell as a case of the run."""
+    if isinstance(cell, EventCell):
+        binding = Binding(spec, version, "", Walk(cell.place.state))
+        return Case(cell.id, binding, CaseMeta(cites=list(cell.cites)), summary_of(cell), origin)
     meta = CaseMeta(cites=list(cites_of(cell)))
     return Case(cell.id, Binding(spec, version, "", route_of(cell)), meta, summary_of(cell), origin)
 
 
-def summary_of(cell: Cell) -> str:
+def summary_of(cell: AnyCell) -> str:
     """Return the cell in words."""
+    if isinstance(cell, EventCell):
+        return ", ".join(filter(None, (f"{cell.place}: {cell.event}", cell.stimulus)))
     parts = [f"CTL={','.join(cell.flag_names) or 'none'}"]
     parts += [f"SEQ {cell.seq}"] if cell.seq else []
     parts += [f"ACK {cell.ack}"] if cell.ack else []
@@ -59,8 +83,10 @@ class GridSession:
 
     extra: tuple[GridRule, ...] = ()
 
-    def declared(self, target: Target, cell: Cell, version: int) -> list[Deviation]:
-        """Return what is declared about a cell on this target."""
+    def declared(self, target: Target, cell: AnyCell, version: int) -> list[Deviation]:
+        """Return what `[[grid]]` entries declare about a cell on this target."""
+        if isinstance(cell, EventCell):
+            return []
         rules = (*known.bundled(target.facts.implementation), *self.extra)
         policies = policies_in_force(target)
         return [
@@ -68,9 +94,17 @@ class GridSession:
             for rule in known.covering(rules, cell, version, target.facts.version)
         ]
 
-    def start(self, rig: Rig, cell: Cell, version: int) -> CellRun:
+    def start(self, rig: Rig, cell: AnyCell, version: int) -> AnyRun:
         """Begin a cell on a rig; nothing has been sent yet."""
-        return CellRun(rig, cell, version)
+        return CallRun(rig, cell, version) if isinstance(cell, EventCell) else CellRun(rig, cell, version)
+
+    def not_applicable(self, target: Target, cell: AnyCell) -> str:
+        """Return why a cell can't be run on a target at all, "" if it can."""
+        if not isinstance(cell, EventCell):
+            return ""
+        if cell.event is Event.STATUS and Capability.STATES not in target.capabilities:
+            return f"the target does not claim {Capability.STATES}"
+        return inexpressible(cell)
 
 
 def own_rules(paths: Sequence[str]) -> tuple[GridRule, ...]:

@@ -1,5 +1,5 @@
 """RFC 9293 §3.10.7, "SEGMENT ARRIVES": every state × every kind of segment, at every edge of the windows."""
 
-from harness.grid.session import CellGroup
+from harness.grid import session
 
-CELLS = CellGroup()
+CELLS = session.SEGMENTS
