@@ -114,7 +114,7 @@ class Arrivals(Handshake):
         return segment.seq == self.rcv_nxt or seqno.in_window(segment.seq, self.rcv_nxt, self.rcv_wnd)
 
     def _fills_a_closed_window(self, segment: Segment) -> bool:
-        return self.rcv_wnd == 0 and segment.seq == self.rcv_nxt and not segment.flags & SYN
+        return self.rcv_wnd == 0 and segment.seq == self.rcv_nxt and segment.flags & (SYN | ACK) == ACK
 
     # --- second: RST -------------------------------------------------------------------------------------------------
 

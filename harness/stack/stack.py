@@ -245,7 +245,7 @@ class Stack:
                 self._adopt(listener.arrive(datagram, connection))
             return listener is not None
         # An old duplicate: dropped in silence, unless the usual rules are to answer it (§3.10.7.4, first).
-        return listener is not None or found.timestamps is not None
+        return listener is not None or found.timestamps is not None or connection.stamping
 
     def _adopt(self, connection: Connection | None) -> None:
         if connection is not None:
