@@ -25,6 +25,8 @@ _VERBS = """verbs:
   grid       export the grid of states and segments, or its documentation
   doctor     check this machine, with hints
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
+  adapter    adapter check COMMAND: test the adapter of a stack, step by step
+  build      build a driver that comes with the tool: tcpspec build lwip
   test       run the project's own tests (in a checkout)
 
 examples:
@@ -269,6 +271,25 @@ def bench(arguments: list[str]) -> int:
     return speed.main(arguments)
 
 
+def adapter(arguments: list[str]) -> int:
+    """Test an adapter itself."""
+    from harness.targets import adapter_check
+
+    return adapter_check.main(arguments)
+
+
+def build(arguments: list[str]) -> int:
+    """Build the drivers that come with the tool."""
+    from harness.targets import build as drivers
+    from harness.targets.protocol import UnusableTarget
+
+    try:
+        return drivers.main(arguments)
+    except UnusableTarget as error:
+        print(f"tcpspec build: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
 def test(arguments: list[str]) -> int:
     """Run the project's own tests: its selftests, and all cases with the timers under 15 s."""
     folder = _testcases()
@@ -290,5 +311,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "coverage": coverage,
     "grid": grid,
     "bench": bench,
+    "adapter": adapter,
+    "build": build,
     "test": test,
 }

@@ -31,7 +31,7 @@ RECIPES = {
         "lwip/driver.c",
         Path("/usr/include/lwip"),
         ("lwipopts.h", "lwip/init.h", "lwip/opt.h", "lwip/tcp.h", "lwip/netif.h", "lwip/priv/tcp_priv.h"),
-        ("-O1", "-std=gnu11", "-llwip"),
+        ("-O1", "-std=gnu11", "-rdynamic", "-llwip"),
         "liblwip-dev",
     )
 }
