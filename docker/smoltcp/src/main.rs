@@ -12,7 +12,9 @@ use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
 use stack::{Refusal, Stack};
 
 const SMOLTCP: &str = "0.14.0";
-const CAPABILITIES: &str = "states,ipv6,rfc5961,window-scale,sack";
+/// Of what is optional. Of RFC 5961 smoltcp has the answer to an ACK of what was never sent, and neither the exact match
+/// for resets nor the challenge of SYNs; timestamps can only be echoed.
+const CAPABILITIES: &str = "states,ipv6,window-scale,sack";
 
 /// The words behind `ok`.
 type Answer = Result<String, Refusal>;
@@ -26,9 +28,9 @@ fn main() -> io::Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let answer = command(&mut stack, &words);
-        let now = stack.now;
+        let now = stack.time();
         for packet in stack.sent() {
-            writeln!(output, "out {} {}", now.total_millis(), hex(&packet))?;
+            writeln!(output, "out {now} {}", hex(&packet))?;
         }
         match answer {
             Ok(text) if text.is_empty() => writeln!(output, "ok")?,
@@ -43,7 +45,7 @@ fn main() -> io::Result<()> {
 fn command(stack: &mut Stack, words: &[&str]) -> Answer {
     match *words {
         ["hello", "tcpspec-adapter", "1"] => Ok(format!(
-            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual settings=ack capabilities={CAPABILITIES}"
+            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual settings=ack,throttle capabilities={CAPABILITIES}"
         )),
         ["hello", ..] => Err(("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1")),
         ["address", text] => {
@@ -54,7 +56,11 @@ fn command(stack: &mut Stack, words: &[&str]) -> Answer {
             stack.delay_acks(how == "delayed");
             DONE
         }
-        ["set", ..] => Err(("EINVAL", "set ack immediate or set ack delayed")),
+        ["set", "throttle", how @ ("on" | "off")] => {
+            stack.throttle(how == "on");
+            DONE
+        }
+        ["set", ..] => Err(("EINVAL", "settings are ack immediate|delayed and throttle on|off")),
         // Without a link layer nobody can tell whether the frame was for several hosts.
         ["in", packet, ..] => {
             stack.arrive(unhex(packet)?);
@@ -62,7 +68,7 @@ fn command(stack: &mut Stack, words: &[&str]) -> Answer {
         }
         ["advance", text] => {
             stack.advance(Duration::from_millis(number(text)?));
-            Ok(stack.now.total_millis().to_string())
+            Ok(stack.time().to_string())
         }
         ["reset"] => {
             stack.forget();

@@ -20,6 +20,10 @@ use crate::device::Wire;
 
 /// The largest receive buffer that needs no window scaling, and as much for sending.
 const BUFFER: usize = 65535;
+/// The host has been up for a while: smoltcp takes 0 for "long ago".
+const START: Instant = Instant::from_secs(3600);
+/// smoltcp's `challenge_ack_reply()`.
+const CHALLENGE_ACK_INTERVAL: Duration = Duration::from_secs(1);
 /// The initial sequence numbers are drawn from this: the same in every run.
 const SEED: u64 = 0x7463_7073_7065_6331;
 
@@ -81,12 +85,15 @@ pub struct Stack {
     entries: BTreeMap<u32, Entry>,
     last_handle: u32,
     ack_delay: Option<Duration>,
-    pub now: Instant,
+    throttled: bool,
+    /// How far the clock of arriving segments is ahead: see [`Stack::throttle`].
+    ahead: Duration,
+    now: Instant,
 }
 
 impl Stack {
     pub fn new() -> Self {
-        let now = Instant::ZERO;
+        let now = START;
         let mut wire = Wire::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = SEED;
@@ -97,6 +104,8 @@ impl Stack {
             entries: BTreeMap::new(),
             last_handle: 0,
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
+            throttled: true,
+            ahead: Duration::ZERO,
             now,
         }
     }
@@ -112,11 +121,22 @@ impl Stack {
         self.ack_delay = delayed.then_some(Duration::from_millis(10));
     }
 
+    /// Whether a socket sends one challenge ACK per second at most, as smoltcp always does. There is no switch for it,
+    /// so without the throttle every segment arrives a second after the one before by the clock that the socket is shown
+    /// at that moment. Timers are set on that occasion too: they are late then, never early.
+    pub fn throttle(&mut self, throttled: bool) {
+        self.throttled = throttled;
+    }
+
     // --- packets and time -------------------------------------------------------------------------------------------
 
     /// Let a packet arrive.
     pub fn arrive(&mut self, packet: Vec<u8>) {
         self.wire.put(packet);
+        if !self.throttled {
+            self.ahead += CHALLENGE_ACK_INTERVAL;
+        }
+        self.interface.poll_ingress_single(self.now + self.ahead, &mut self.wire, &mut self.sockets);
         self.poll(false);
     }
 
@@ -130,6 +150,11 @@ impl Stack {
             self.now = due.max(self.now + Duration::from_millis(1)).min(until);
             self.poll(true);
         }
+    }
+
+    /// The time in milliseconds, counted from 0.
+    pub fn time(&self) -> u64 {
+        (self.now - START).total_millis()
     }
 
     /// The packets sent since the last call, all of them now.
@@ -284,6 +309,7 @@ impl Stack {
     pub fn forget(&mut self) {
         self.sockets = SocketSet::new(vec![]);
         self.entries.clear();
+        self.ahead = Duration::ZERO;
     }
 
     // --- what can be seen -------------------------------------------------------------------------------------------
