@@ -117,10 +117,10 @@ def run(arguments: list[str]) -> int:
 def _help_run() -> int:
     import pytest
 
-    from harness.plugin import pytest_addoption
+    from harness.plugin.options import declare
 
     parser = pytest.Parser(_ispytest=True)
-    pytest_addoption(parser)
+    declare(parser)
     print("tcpspec run [options of tcpspec] [options of pytest, such as -n 4, -x, -k, --junitxml]\n")
     for group in parser._groups:
         for option in group.options:

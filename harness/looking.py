@@ -26,7 +26,7 @@ class Collector:
 
     def pytest_collection_finish(self, session: Any) -> None:
         """Take the selected items."""
-        from harness.plugin import CASE
+        from harness.plugin.items import CASE
 
         self.items = [(item.stash[CASE], item) for item in session.items if CASE in item.stash]
 

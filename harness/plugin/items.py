@@ -1,0 +1,128 @@
+"""Items: which are cases, what they are called, and the cells of the grid as items of their own."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from harness.case.marks import CaseMeta, meta_of
+from harness.case.peer_side import PeerSide
+from harness.case.runner import CaseRun, Outcome
+from harness.case.selection import Binding, Case, case_id
+from harness.case.target_side import TargetSide
+from harness.case.timers import TimerCase
+from harness.case.violation import Inconclusive, Unjudgeable, Violation
+from harness.grid import session as grid
+from harness.targets import registry
+from harness.targets.protocol import TargetError
+
+if TYPE_CHECKING:
+    from harness.plugin.session import CasePlugin
+
+CASE = pytest.StashKey[Case]()
+RUN = pytest.StashKey[CaseRun]()
+CELL_RUN = pytest.StashKey[grid.AnyRun]()
+TIMED = pytest.StashKey[TimerCase]()
+OUTCOME = pytest.StashKey[Outcome]()
+#: Set where a case ended by an exception that is no verdict: a bug of the case or of the harness.
+SURPRISE = pytest.StashKey[bool]()
+
+
+class CellItem(pytest.Item):
+    """One cell of the grid on one target and IP version."""
+
+    def __init__(
+        self, *, plugin: "CasePlugin", cell: grid.AnyCell, spec: registry.TargetSpec, version: int, **rest: Any
+    ) -> None:
+        super().__init__(**rest)
+        self.plugin = plugin
+        self.cell = cell
+        self.stash[CASE] = grid.case_of(cell, spec, version, f"{self.path.name}:1")
+
+    def setup(self) -> None:
+        """Begin the cell and walk to its state."""
+        binding = self.stash[CASE].binding
+        rig = self.plugin.engine.rig(binding.spec)
+        if reason := self.plugin.grid.not_applicable(rig.target, self.cell):
+            pytest.skip(f"not applicable: {reason}")
+        self.stash[CELL_RUN] = run = self.plugin.grid.start(rig, self.cell, binding.version)
+        run.prepare()
+
+    def runtest(self) -> None:
+        """Probe and judge."""
+        self.stash[CELL_RUN].perform()
+
+    def is_as_declared(self) -> bool:
+        """Tell whether the cell shows exactly what is declared about it."""
+        run, binding = self.stash.get(CELL_RUN, None), self.stash[CASE].binding
+        if run is None or not run.conversation.findings:
+            return False
+        declared = self.plugin.grid.declared(run.conversation.rig.target, self.cell, binding.version)
+        return any(entry.observed == (run.conversation.findings[0].signature,) for entry in declared)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Return the message alone where the case tells the story; a defect of the harness keeps its traceback."""
+        expected = (Violation, Inconclusive, Unjudgeable, TargetError)
+        return str(excinfo.value) if isinstance(excinfo.value, expected) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from."""
+        return self.path, None, self.name
+
+
+def stashed(item: pytest.Item) -> Case | None:
+    return item.stash.get(CASE, None)
+
+
+def case_of(item: pytest.Item) -> Case | None:
+    """Return the case of an item, None for other tests, and remember it."""
+    if isinstance(item, CellItem):
+        return item.stash[CASE]
+    callspec = getattr(item, "callspec", None)
+    binding = callspec.params.get("conversation") if callspec is not None else None
+    if callspec is None or not isinstance(binding, Binding):
+        return None
+    function = cast("pytest.Function", item)
+    row = callspec.id.removesuffix(binding.suffix).rstrip("-")
+    meta = meta_of(function.obj) or CaseMeta()
+    summary = (function.obj.__doc__ or "").strip().partition("\n")[0]
+    origin = f"{item.location[0]}:{(item.location[1] or 0) + 1}"
+    name = case_id(item.path, function.originalname or item.name, row)
+    item.stash[CASE] = case = Case(name, binding, meta, summary, origin)
+    return case
+
+
+def demand_unique(cases: Iterable[Case]) -> None:
+    seen: dict[tuple[str, str], Case] = {}
+    for case in cases:
+        key = (case.case_id, case.binding.suffix)
+        if key in seen:
+            raise pytest.UsageError(f"two cases are called {case.case_id}: {seen[key].origin} and {case.origin}")
+        seen[key] = case
+
+
+def demand_capabilities(case: Case, capabilities: frozenset[Any]) -> None:
+    missing = [need for need in case.meta.requires if need not in capabilities]
+    if missing:
+        pytest.skip(f"not applicable: the target does not claim {', '.join(missing)}")
+
+
+def is_whole(session: pytest.Session) -> bool:
+    """Tell whether the collection is that of the whole `testcases` package, not of some of its files."""
+    import testcases
+
+    roots = [Path(path).resolve() for path in testcases.__path__]
+    arguments = [argument.partition("::") for argument in session.config.args]
+    return any(
+        not separator and (Path(path).resolve() in roots or path == "testcases") for path, separator, _rest in arguments
+    )
+
+
+def only_selftests(config: pytest.Config) -> bool:
+    return bool(config.args) and all("selftest" in argument for argument in config.args)
+
+
+def timer_body(item: pytest.Function) -> Callable[[TargetSide, PeerSide], Any]:
+    parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
+    return lambda target, peer: item.obj(target=target, peer=peer, **parameters)

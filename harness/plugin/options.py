@@ -1,0 +1,99 @@
+"""The command line: options of pytest that make a run of cases."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.case.selection import Selection
+from harness.case.violation import Level
+from harness.expectations import deviations
+from harness.expectations.deviations import BrokenExpectations, Deviation
+from harness.grid import session as grid
+from harness.grid.known import GridRule
+from harness.spec import citations, requirements
+from harness.targets import registry
+from harness.targets.protocol import UnusableTarget
+
+
+def declare(parser: pytest.Parser) -> None:
+    """Declare the options of the harness."""
+    group = parser.getgroup("tcpspec", "tcpspec: TCP conformance")
+    add = group.addoption
+    add("--target", action="append", metavar="KIND[:ID][,KEY=VALUE]", help="what to test (repeatable; default: linux)")
+    add("--case", action="append", default=[], metavar="ID", help="run the cases of this id or pattern (repeatable)")
+    add("--rfc", action="append", default=[], metavar="9293/3.6", help="run the cases that cite this section")
+    add("--requirement", action="append", default=[], metavar="MUST-13", help="run the cases that cite this rule")
+    add("--ip", action="append", type=int, choices=(4, 6), help="run on this IP version only (default: both)")
+    add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
+    add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
+    add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
+    add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
+    add("--results", metavar="DIR", help="write results.jsonl and captures into this folder")
+    add("--pcap", choices=("off", "on", "retain-on-failure"), default="retain-on-failure", help=_PCAP_HELP)
+    add("--observer", choices=("sockdiag", "ss"), default="sockdiag", help="who reads the states at each step")
+    add("--set", action="append", default=[], metavar="SYSCTL=VALUE", dest="tcpspec_set", help="override a pin")
+    add("--time-scale", type=float, default=1.0, metavar="FACTOR", help="stretch the upper bounds of timer cases")
+
+
+_TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
+_PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
+
+
+@dataclass(slots=True)
+class Options:
+    """The parsed command line."""
+
+    specs: list[registry.TargetSpec]
+    settings: registry.Settings
+    selection: Selection
+    level: Level
+    extra: tuple[Deviation, ...]
+    expectations: tuple[str, ...]
+    grid: str
+    grid_rules: tuple[GridRule, ...]
+    results: Path | None
+    pcap: str
+
+    @property
+    def again(self) -> list[str]:
+        """The options that a command must repeat to come to the same verdict."""
+        options = [f"--set={name}={value}" for name, value in self.settings.sysctls.items()]
+        options += ["--observer=ss"] if self.settings.observer == "ss" else []
+        options += ["--level=should"] if self.level is Level.SHOULD else []
+        options += ["--grid=full"] if self.grid == "full" else []
+        return options + [f"--expectations={name}" for name in self.expectations]
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> "Options":
+        """Read the options; raises pytest.UsageError with one clear message."""
+        get = config.getoption
+        sysctls = {}
+        for item in get("tcpspec_set"):
+            name, equals, value = item.partition("=")
+            if not equals or not name or not value:
+                raise pytest.UsageError(f"--set {item}: write SYSCTL=VALUE, such as --set tcp_rfc1337=1")
+            sysctls[name] = value
+        if get("time_scale") < 1:
+            raise pytest.UsageError("--time-scale must be 1 or more: it only stretches")
+        try:
+            return cls(
+                specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
+                settings=registry.Settings(sysctls, get("observer"), get("time_scale")),
+                selection=Selection(
+                    tuple(get("case")),
+                    tuple(citations.parse_selector(text) for text in get("rfc")),
+                    tuple(requirements.by_id(name).id for name in get("requirement")),
+                    tuple(dict.fromkeys(get("ip") or (4, 6))),
+                    get("timers"),
+                ),
+                level=Level.SHOULD if get("level") == "should" else Level.MUST,
+                extra=tuple(entry for name in get("expectations") for entry in deviations.load(Path(name))),
+                expectations=tuple(get("expectations")),
+                grid=get("grid"),
+                grid_rules=grid.own_rules(get("expectations")),
+                results=Path(get("results")).resolve() if get("results") else None,
+                pcap=get("pcap"),
+            )
+        except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
+            raise pytest.UsageError(str(error)) from None

@@ -1,0 +1,82 @@
+"""From outcomes to pytest's reports."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from harness.case.runner import CaseRun, Ending, Outcome, take_evidence
+from harness.case.verdict import Judgement, Verdict
+from harness.case.violation import Inconclusive, Violation
+from harness.grid import session as grid
+from harness.report.matrix import Matrix
+from harness.targets.protocol import TargetError
+from harness.trace.results import ResultsWriter
+
+
+@dataclass(slots=True)
+class Held:
+    """The reports of an item that wait for the sweep."""
+
+    item: pytest.Item
+    reports: list[pytest.TestReport]
+    timers: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the controller has seen: judged cases and the results file."""
+
+    matrix: Matrix = field(default_factory=Matrix)
+    writer: ResultsWriter | None = None
+    known_targets: set[str] = field(default_factory=set)
+    judged: int = 0
+    finished: set[str] = field(default_factory=set)
+    lost: int = 0
+
+
+def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
+    """Return how a case ended; `evident` spares the evidence, which costs milliseconds, where nothing is new."""
+    conversation = run.conversation if run else None
+    ending = Ending.COMPLETED
+    if isinstance(error, Violation):
+        ending = Ending.VIOLATION
+    elif isinstance(error, Inconclusive):
+        ending = Ending.INCONCLUSIVE
+    elif isinstance(error, pytest.skip.Exception):
+        ending = Ending.NOT_APPLICABLE
+    elif error is not None:
+        ending = Ending.HARNESS_ERROR
+    outcome = Outcome(ending, str(error) if error else "", conversation)
+    if conversation is not None and not evident and (conversation.findings or ending is Ending.INCONCLUSIVE):
+        try:
+            outcome.evidence = take_evidence(conversation)
+        except TargetError as trouble:
+            return Outcome(Ending.HARNESS_ERROR, str(trouble), conversation)
+    return outcome
+
+
+def deciding_report(reports: list[pytest.TestReport], judgement: Judgement, *, surprise: bool) -> pytest.TestReport:
+    """Return the report that carries the verdict; a harness error becomes an error instead of a failure."""
+    by_phase = {report.when: report for report in reports}
+    call = by_phase.get("call")
+    if call is None:
+        return by_phase["setup"]
+    if surprise:
+        return call
+    if judgement.verdict in (Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE):
+        reports.remove(call)
+        return by_phase["teardown"]
+    return call
+
+
+def write_verdict(report: pytest.TestReport, judgement: Judgement, story: str, expected: bool) -> None:
+    if not expected:
+        report.outcome = "failed"
+        report.longrepr = story
+    elif judgement.verdict is Verdict.KNOWN:
+        report.outcome = "skipped"
+        report.wasxfail = judgement.reason
+        report.longrepr = None
+    elif judgement.verdict is not Verdict.NOT_APPLICABLE:
+        report.outcome = "passed"
+        report.longrepr = None
