@@ -21,7 +21,7 @@ use crate::device::Wire;
 /// The largest receive buffer that needs no window scaling, and as much for sending.
 const BUFFER: usize = 65535;
 /// The host has been up for a while: smoltcp takes 0 for "long ago".
-const START: Instant = Instant::from_secs(3600);
+const START: Instant = Instant::from_micros_const(3_600_000_000);
 /// smoltcp's `challenge_ack_reply()`.
 const CHALLENGE_ACK_INTERVAL: Duration = Duration::from_secs(1);
 /// The initial sequence numbers are drawn from this: the same in every run.
