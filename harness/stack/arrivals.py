@@ -10,7 +10,6 @@ from dataclasses import replace
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
-    CLOSE_WAIT,
     CLOSED,
     CLOSING,
     LAST_ACK,
@@ -134,8 +133,6 @@ class Arrivals(Handshake):
             self.delete(0 if self.passive else errno.ECONNREFUSED)  # passive: back to LISTEN
         elif self.state is TIME_WAIT and self.config.keep_time_wait:
             return
-        elif self.state is CLOSE_WAIT:
-            self.delete(errno.EPIPE)  # what the peer had to say has come; only SEND is cut short
         else:
             self.delete(0 if self.state in (CLOSING, LAST_ACK, TIME_WAIT) else errno.ECONNRESET)
 

@@ -3,6 +3,7 @@
 from collections import deque
 
 from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.states import CLOSED
 from harness.stack import options
 from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram
@@ -66,7 +67,8 @@ class Listener:
     def close(self) -> None:
         """CLOSE or ABORT: nobody will accept what is under way or waits."""
         for connection in [*self.opening, *self.ready]:
-            connection.abort()
+            if connection.state is not CLOSED:
+                connection.abort()
         self.opening.clear()
         self.ready.clear()
 

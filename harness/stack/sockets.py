@@ -3,7 +3,7 @@
 import errno
 from typing import TYPE_CHECKING
 
-from harness.spec.states import CLOSED, LISTEN, State
+from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
 from harness.stack.connection import Connection
 from harness.stack.datagram import Endpoint, Pair
 from harness.stack.listener import Listener
@@ -34,7 +34,10 @@ class Socket:
         self._local = local
 
     def connect(self, remote: Endpoint, local: Endpoint | None = None) -> None:
-        """Active OPEN: the handshake is under way when it returns."""
+        """Active OPEN: the handshake is under way when it returns. A listener turns active by it (§3.10.1)."""
+        if self._listener is not None:
+            local = self._local
+            self._unlisten()
         self._must_be_fresh()
         self.connection = self._stack.connect(remote, local, self)
         self.connection.open_active()
@@ -62,13 +65,20 @@ class Socket:
     # --- SEND, RECEIVE -----------------------------------------------------------------------------------------------
 
     def send(self, data: bytes, *, urgent: bool = False) -> int:
-        """Return how many octets were taken."""
+        """Return how many octets were taken.
+
+        Before the connection is open that is none: a call that never blocks leaves the queue of §3.10.2 to its caller.
+        """
         self._raise_pending()
         connection = self._connected()
+        if connection.state in (SYN_SENT, SYN_RECEIVED):
+            raise BlockingIOError(errno.EAGAIN, "the connection is not open yet")
         return connection.send(data, urgent=urgent)
 
     def recv(self, limit: int, *, peek: bool = False) -> bytes:
         """Return what has come; the empty string at the end of the stream; BlockingIOError if there is nothing."""
+        if self._listener is not None:
+            raise BlockingIOError(errno.EAGAIN, "the connection is not open yet")
         connection = self._connected()
         if not connection.receive_buffer:
             self._raise_pending()
@@ -96,13 +106,16 @@ class Socket:
 
     def close(self) -> None:
         """CLOSE: the application is done with the socket."""
-        if self._listener is not None and self._local is not None:
-            self._stack.unlisten(self._local, self._listener)
-            self._listener = None
+        self._unlisten()
         if self.connection is not None:
             connection, self.connection = self.connection, None
             if connection.state is not CLOSED:
                 connection.close()
+
+    def _unlisten(self) -> None:
+        if self._listener is not None and self._local is not None:
+            self._stack.unlisten(self._local, self._listener)
+            self._listener = None
 
     def abort(self) -> None:
         """ABORT: end the connection with a reset."""

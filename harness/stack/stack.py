@@ -100,6 +100,8 @@ class Stack:
 
     def clear(self) -> None:
         """Forget every connection and listener at once, as a host does that loses its power."""
+        for connection in self.connections.values():
+            connection.vanish()
         self.connections.clear()
         self.listeners.clear()
         self._alarms.clear()
@@ -145,7 +147,8 @@ class Stack:
 
     def unlisten(self, local: Endpoint, listener: Listener) -> None:
         """CLOSE in LISTEN."""
-        self.listeners.pop(local, None)
+        if self.listeners.get(local) is listener:
+            del self.listeners[local]
         listener.close()
 
     def listener_for(self, local: Endpoint) -> Listener | None:
@@ -244,8 +247,10 @@ class Stack:
             if listener is not None:
                 self._adopt(listener.arrive(datagram, connection))
             return listener is not None
-        # An old duplicate: dropped in silence, unless the usual rules are to answer it (§3.10.7.4, first).
-        return listener is not None or found.timestamps is not None or connection.stamping
+        # An old duplicate: RFC 6191 has it dropped in silence. Without anyone to open for, and without timestamps, the
+        # usual rules come first: they answer what lies outside the window.
+        usual = listener is None and found.timestamps is None and not connection.stamping
+        return not usual or connection.is_acceptable(segment)
 
     def _adopt(self, connection: Connection | None) -> None:
         if connection is not None:

@@ -188,6 +188,11 @@ class Tcb:
         if self.owner is not None:
             self.owner.ended(self, error)
 
+    def vanish(self) -> None:
+        """Be CLOSED without a word to anyone."""
+        self.timers.clear()
+        self.owner, self.state = None, CLOSED
+
     def wake(self) -> None:
         """Act on the timers that are due; see `harness.stack.retransmission`."""
         raise NotImplementedError

@@ -24,7 +24,21 @@ KEY = b"tcpspec reference"
 BEGINNING_NS = 1_000 * NS
 #: The directed broadcast addresses of the networks that the addresses belong to.
 BROADCASTS = ("198.51.100.0", "198.51.100.255")
-CAPABILITIES = frozenset(Capability) - {Capability.ECN}
+CAPABILITIES = frozenset(
+    {
+        Capability.STATES,
+        Capability.IPV6,
+        Capability.RFC5961,
+        Capability.TIMESTAMPS,
+        Capability.WINDOW_SCALE,
+        Capability.SACK,
+        Capability.TIME_WAIT_REUSE,
+        Capability.SOCKET_OPTIONS,
+        Capability.ICMP,
+        Capability.SETTINGS,
+        Capability.VIRTUAL_TIME,
+    }
+)
 #: Settings by the names that the cases know from Linux: the field of `Config`, and what its value counts in.
 SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "net.ipv4.tcp_challenge_ack_limit": ("challenge_limit", int),
@@ -69,19 +83,27 @@ class VirtualClock:
 
 
 class ReferenceTarget:
-    """The reference stack as a target. Raises UnusableTarget for a setting that it does not have."""
+    """The reference stack as a target; another `stack_class` is a stack with a difference.
+
+    Raises UnusableTarget for a setting that it does not have.
+    """
 
     silence_proof = "idle in virtual time"
 
     def __init__(
-        self, *, name: str = "reference", timers: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        *,
+        name: str = "reference",
+        timers: bool = False,
+        settings: Mapping[str, str] | None = None,
+        stack_class: type[Stack] = Stack,
     ) -> None:
         self.name = name
         self.capabilities = CAPABILITIES
         config = timers_config() if timers else quick_config()
         for setting, value in (settings or {}).items():
             _configure(config, setting, value)
-        self.stack = Stack(
+        self.stack = stack_class(
             [address for version in (4, 6) for address in ADDRESSES[version].target],
             config=config,
             key=KEY,
