@@ -24,6 +24,7 @@ class Capability(StrEnum):
     WINDOW_SCALE = "window-scale"  # RFC 7323 §2
     SACK = "sack"  # RFC 2018
     ECN = "ecn"  # RFC 3168
+    SYN_COOKIES = "syn-cookies"  # RFC 4987 §3.6, switched by Linux's setting
     TIME_WAIT_REUSE = "time-wait-reuse"  # a SYN may reopen TIME-WAIT (MAY-2)
     SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
     ICMP = "icmp"  # ICMP errors reach TCP

@@ -27,7 +27,7 @@ def _no_scale(segment: Segment) -> str:
 
 
 @cites("RFC4987-3-overflow", "RFC 4987 §3")
-@requires(Capability.SETTINGS)
+@requires(Capability.SETTINGS, Capability.SYN_COOKIES)
 def test_handshake_by_cookie(target: Target, peer: Peer) -> None:
     """The listener remembers nothing of the SYN, and the ACK that returns its cookie establishes the connection."""
     with target.setting(*ALWAYS):
@@ -46,7 +46,7 @@ def test_handshake_by_cookie(target: Target, peer: Peer) -> None:
 
 @cites("RFC4987-3.6-options", "RFC 4987 §3.6")
 @pytest.mark.parametrize("stamped", [False, True], ids=["without-timestamps", "with-timestamps"])
-@requires(Capability.SETTINGS, Capability.TIMESTAMPS, Capability.WINDOW_SCALE)
+@requires(Capability.SETTINGS, Capability.SYN_COOKIES, Capability.TIMESTAMPS, Capability.WINDOW_SCALE)
 def test_options_of_a_cookie(target: Target, peer: Peer, stamped: bool) -> None:
     """Only timestamps give the cookie room for the other options: without them none is agreed."""
     options = mss(1460) + SACK_PERMITTED + window_scale(7) + (timestamps(1000) if stamped else b"")
@@ -64,7 +64,7 @@ def test_options_of_a_cookie(target: Target, peer: Peer, stamped: bool) -> None:
 # The lowest bits of a cookie carry the MSS, so one that is off by less than the number of sizes is another valid one.
 @cites("RFC4987-3.6-forged", "RFC 4987 §3.6", "RFC 9293 §3.10.7.2 second")
 @pytest.mark.parametrize("ack", [-99, 101, 1 << 20], ids=["less", "more", "far"])
-@requires(Capability.SETTINGS)
+@requires(Capability.SETTINGS, Capability.SYN_COOKIES)
 def test_ack_that_is_no_cookie(target: Target, peer: Peer, ack: int) -> None:
     """An ACK that returns another number than the cookie is reset and makes no connection."""
     with target.setting(*ALWAYS):
