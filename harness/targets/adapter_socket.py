@@ -20,10 +20,12 @@ class AdapterSocket:
 
     def listen(self, address: str, port: int, backlog: int) -> None:
         """Passive OPEN."""
+        self._must_be_fresh()
         self._handle = self._new_handle(f"listen {address} {port} {backlog}")
 
     def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
         """Active OPEN."""
+        self._must_be_fresh()
         self._handle = self._new_handle(f"connect {local[0]} {local[1]} {remote[0]} {remote[1]}")
 
     def accept(self) -> "AdapterSocket":
@@ -65,6 +67,10 @@ class AdapterSocket:
     def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
         """Refuse: socket options are not part of the protocol."""
         raise OSError(errno.ENOPROTOOPT, "an adapter has no socket options")
+
+    def _must_be_fresh(self) -> None:
+        if self._handle:
+            raise OSError(errno.EISCONN, "the socket is open")
 
     def _call(self, command: str) -> list[str]:
         if self._life != self._target.life:
