@@ -269,7 +269,7 @@ impl Stack {
 
     pub fn shutdown(&mut self, handle: u32) -> Result<(), Refusal> {
         let (_, socket) = self.connection(handle)?;
-        if matches!(socket.state(), State::Closed | State::SynSent | State::TimeWait) {
+        if socket.state() == State::Closed {
             return Err(("ENOTCONN", "not connected"));
         }
         socket.close();
