@@ -349,19 +349,19 @@ static int receive(struct sock *s, size_t limit) {
     if (s->eof || s->gone) return ok("eof");
     return fail("EAGAIN", "nothing has come");
   }
+  struct tcp_pcb *pcb = pcb_of(s);
+  if (pcb != NULL && pcb->state != TIME_WAIT) tcp_recved(pcb, (u16_t)LWIP_MIN(octets, 0xffff)); /* may send: first */
   say("ok ");
   for (size_t i = 0; i < octets; i++) say("%02x", s->data[i]);
   putc('\n', answers);
   s->octets -= octets;
   memmove(s->data, s->data + octets, s->octets);
-  struct tcp_pcb *pcb = pcb_of(s);
-  if (pcb != NULL && pcb->state != TIME_WAIT) tcp_recved(pcb, (u16_t)octets);
   return 0;
 }
 
 static int shut_down(struct sock *s) {
-  if (s->shut) return ok(""); /* RFC 9293 3.10.4: an "ok" is fine as long as no second FIN is sent */
   struct tcp_pcb *pcb = pcb_of(s);
+  if (s->shut && pcb != NULL) return ok(""); /* RFC 9293 3.10.4: "ok" will do, as long as no second FIN is sent */
   err_t err = pcb == NULL || s->listening ? ERR_CONN : tcp_shutdown(pcb, 0, 1);
   if (err != ERR_OK) return fail(name_of(err), "tcp_shutdown()");
   s->shut = 1;

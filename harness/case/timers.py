@@ -184,6 +184,11 @@ class Stopwatch:
         """Return the target's time, for `since_ns` of something that the case does next."""
         return self._now()
 
+    def patience(self, seconds: float) -> float:
+        """Return how long a target may take to give up: `seconds` where its retries are pinned, else an hour."""
+        pinned = Capability.VIRTUAL_TIME not in self._rig.target.capabilities
+        return seconds if pinned else 3600.0
+
     # --- machinery ---------------------------------------------------------------------------------------------------
 
     def _must(

@@ -75,6 +75,8 @@ class AdapterProcess:
 
     def ask(self, command: str, *, extra_s: float = 0.0) -> Answer:
         """Send a command and return its answer; `extra_s` is time that the command itself takes."""
+        if self._unread or self._poll.poll(0):
+            self._demand_silence()
         deadline = time.monotonic() + self._limit_s + extra_s
         self._write(command, deadline)
         packets: list[tuple[int, bytes]] = []
@@ -135,6 +137,14 @@ class AdapterProcess:
             return line.rstrip(b"\r").decode("ascii")
         except UnicodeDecodeError:
             raise AdapterFailure(f"the adapter answered {_short(command)} with {line[:60]!r}: not text") from None
+
+    def _demand_silence(self) -> None:
+        """Raise if the adapter has said anything behind its last final line; the end of the process shows later."""
+        with contextlib.suppress(BlockingIOError):
+            self._unread += os.read(self._stdout, 1 << 16)
+        if self._unread:
+            text = _short(self._unread.decode("ascii", "replace").splitlines()[0])
+            raise AdapterFailure(f"the adapter went on behind its final line, with {text}")
 
     def _hangs(self, command: str) -> AdapterFailure:
         return AdapterFailure(f"the adapter did not answer {_short(command)} within {self._limit_s:g} s{self._said()}")

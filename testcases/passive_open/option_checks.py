@@ -74,8 +74,9 @@ def must_send_in_segments(target: Target, data: bytes, *, largest: int) -> None:
 
     seq = 1
     while data:
-        if seq > 1 and len(data) < largest and not target.connection.inbox:
-            PeerSide(target.connection).send(ACK)  # the last, short segment may wait for it (Nagle)
+        if seq > 1 and not target.connection.inbox:
+            # More may wait for it: a short segment (Nagle), or what is above the congestion window.
+            PeerSide(target.connection).send(ACK)
         got = target.must_send(ACK, seq=seq, ack=1, data=None, check=check)
         size = len(got.payload) or len(data)
         seq, data = seq + size, data[size:]

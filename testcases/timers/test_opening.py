@@ -107,7 +107,7 @@ def test_syn_ack_backs_off(target: Target, peer: Peer) -> Waits:
 def test_passive_open_is_given_up(target: Target, peer: Peer) -> Waits:
     """A connection request whose peer stays silent is forgotten, and the listener is as before."""
     watch = Stopwatch(target)
-    yield from watch.must_become(LISTEN, 1, 12)
+    yield from watch.must_become(LISTEN, 1, watch.patience(12))
     while target.may_send(SYN | ACK, seq=0, ack=1):
         pass
     target.accept_must_block()
