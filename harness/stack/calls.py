@@ -5,13 +5,19 @@ import errno
 from harness.spec import seqno
 from harness.spec.states import (
     CLOSE_WAIT,
+    CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
     FIN_WAIT_2,
+    LAST_ACK,
     SYN_RECEIVED,
     SYN_SENT,
+    TIME_WAIT,
 )
 from harness.stack.arrivals import Arrivals
+
+#: FINs have gone both ways: there is nothing left to reset.
+BOTH_CLOSED = frozenset({CLOSING, LAST_ACK, TIME_WAIT})
 
 
 class Calls(Arrivals):
@@ -68,7 +74,7 @@ class Calls(Arrivals):
         """CLOSE for both directions (MAY-1): the application is gone. Data that it has not read is lost (SHLD-3)."""
         self.owner = None
         self.deaf = True
-        if self.receive_buffer:
+        if self.receive_buffer and self.state not in BOTH_CLOSED:
             self.abort()
             return
         self.shutdown()
@@ -77,7 +83,7 @@ class Calls(Arrivals):
 
     def abort(self) -> None:
         """ABORT (§3.10.5): <SEQ=SND.NXT><CTL=RST> where the peer has a connection, then CLOSED."""
-        if self.state in (SYN_RECEIVED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT):
+        if self.state not in BOTH_CLOSED | {SYN_SENT}:
             self.send_reset()
         self.owner = None
         self.delete()
@@ -97,5 +103,5 @@ class Calls(Arrivals):
             self.owner.soft_error(self, code)  # SHLD-25; MUST-56: the connection stays
 
     def hard_error_aborts(self) -> bool:
-        """Tell whether a hard error ends the connection: RFC 9293 says it SHOULD, in every state."""
-        return True
+        """Tell whether a hard error ends the connection: it SHOULD. But nothing shortens TIME-WAIT (MUST-13)."""
+        return self.state is not TIME_WAIT

@@ -18,11 +18,6 @@ class Congestion:
     duplicates: int = 0
     recover: int | None = None
 
-    @property
-    def recovering(self) -> bool:
-        """Tell whether a loss is being repaired after duplicate ACKs."""
-        return self.recover is not None
-
     def acknowledged(self, octets: int, una: int) -> bool:
         """Take note of new data acknowledged up to `una`; tell whether the next hole must be filled at once."""
         self.duplicates = 0

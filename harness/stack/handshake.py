@@ -82,7 +82,7 @@ class Handshake(Reception):
         self.last_ack_sent = self.rcv_nxt
         self.negotiate(found)
         self.take_window(segment, shift=0)  # RFC 7323 §2.2: the window of a SYN is never scaled
-        self.congestion = Congestion(self.send_mss, self.initial_window())
+        self.congestion = Congestion(self.send_mss, self.send_mss * self.config.initial_window_segments)
 
     def negotiate(self, found: Options) -> None:
         """Use what both sides have sent or will send in their SYN."""
@@ -93,10 +93,6 @@ class Handshake(Reception):
         if found.timestamps is not None and self.config.timestamps:
             self.stamping, self.ts_recent, self.ts_recent_at = True, found.timestamps[0], self.now
         self.sacking = found.sack_permitted and self.config.sack
-
-    def initial_window(self) -> int:
-        """Return the congestion window to begin with; one segment after a lost SYN (RFC 5681 §3.1)."""
-        return self.send_mss * (1 if self.retransmissions else self.config.initial_window_segments)
 
     def _keep_for_later(self, segment: Segment) -> None:
         """Keep text and FIN of a SYN until the connection is established (§3.10.7.2 third, §3.10.7.3 fourth)."""

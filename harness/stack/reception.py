@@ -62,6 +62,7 @@ class Reception(Retransmission):
         """Take a round-trip sample if `ack` covers the segment that is timed (RFC 6298 §3)."""
         if self.snd_una == self.iss and self.retransmissions:
             self.rtt.syn_was_lost()
+            self.congestion.window = self.send_mss  # RFC 5681 §3.1
         elif self.timed is not None and seqno.leq(self.timed[0], ack):
             self.rtt.sample(self.now - self.timed[1])
             self.timed = None

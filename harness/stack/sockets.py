@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
 from harness.stack.connection import Connection
-from harness.stack.datagram import Endpoint, Pair
+from harness.stack.datagram import Endpoint
 from harness.stack.listener import Listener
 from harness.stack.settings import SocketSettings
 from harness.stack.tcb import Tcb
@@ -131,11 +131,6 @@ class Socket:
         if self._listener is not None:
             return LISTEN
         return self.connection.state if self.connection is not None else CLOSED
-
-    @property
-    def pair(self) -> Pair | None:
-        """The endpoints of the connection, if there is one."""
-        return self.connection.pair if self.connection is not None else None
 
     def pending_error(self) -> int:
         """Return and clear the error that came by itself, an errno; 0 for none."""

@@ -107,11 +107,6 @@ class Stack:
         self._alarms.clear()
         self._sent.clear()
 
-    @property
-    def has_output(self) -> bool:
-        """Tell whether anything waits to be polled."""
-        return bool(self._sent)
-
     # --- time --------------------------------------------------------------------------------------------------------
 
     def advance(self, now: int) -> None:

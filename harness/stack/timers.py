@@ -38,11 +38,6 @@ class Timers:
         """Tell whether a timer runs."""
         return timer in self._deadlines
 
-    def remaining(self, timer: Timer, now: int) -> int | None:
-        """Return how long a timer still runs, None if it does not."""
-        deadline = self._deadlines.get(timer)
-        return None if deadline is None else deadline - now
-
     @property
     def earliest(self) -> int | None:
         """The first deadline."""

@@ -143,7 +143,7 @@ def test_third_duplicate_halves_the_flight_and_a_timeout_leaves_one_segment() ->
     assert [congestion.duplicate(10_000, 10_000) for _ in range(3)] == [False, False, True]
     assert (congestion.threshold, congestion.window) == (5000, 8000)
     congestion.timed_out(8000, first=True)
-    assert (congestion.threshold, congestion.window, congestion.recovering) == (4000, 1000, False)
+    assert (congestion.threshold, congestion.window, congestion.recover) == (4000, 1000, None)
 
 
 # --- one stack and a peer made by hand -------------------------------------------------------------------------------
