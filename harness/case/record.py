@@ -1,5 +1,7 @@
 """What a results line says about a case, and the text that a person reads about a failure."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from harness.case.conversation import Conversation
@@ -8,6 +10,8 @@ from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Finding
 from harness.trace import ladder
 
+#: A rule longer than this has a line of its own.
+RULE_COLUMNS = 50
 #: Verdicts whose ladder is kept in the results: everything that somebody may want to look into.
 _KEEP_LADDER = frozenset(Verdict) - {Verdict.CONFORMS, Verdict.NOT_APPLICABLE}
 
@@ -45,15 +49,18 @@ def case_record(
     return record
 
 
-def explain_failure(record: dict[str, Any], judgement: Judgement, outcome: Outcome, facts: str) -> str:
-    """Return the whole story of a case that is not as expected: rule, difference, ladder, state, command."""
+def explain_failure(record: dict[str, Any], judgement: Judgement, outcome: Outcome, facts: str, folder: Path) -> str:
+    """Return the whole story of a case that is not as expected: rule, difference, ladder, state, command.
+
+    `folder` is where the results are.
+    """
     lines = list(_headline(record, judgement, facts))
     if outcome.conversation is not None and outcome.conversation.events:
         lines += ["", text_ladder(outcome.conversation)]
     for text in outcome.evidence:
         lines += ["", "  ss -tanoie:", *(f"    {line.rstrip()}" for line in text.splitlines() if line.strip())]
     if capture := record.get("pcap"):
-        lines += ["", f"  capture: {capture}"]
+        lines += ["", f"  capture: {os.path.relpath(folder / capture)}"]
     lines += ["", f"  again: {record.get('reproduce', '')}"]
     return "\n".join(lines)
 
@@ -76,7 +83,10 @@ def _headline(record: dict[str, Any], judgement: Judgement, facts: str) -> list[
     subject = "be" if finding.expected.startswith("state ") else verb
     due = finding.expected.removeprefix("state ")
     what = f"the target {finding.level} {'send nothing' if due == 'nothing' else f'{subject} {due}'}"
-    return [f"  {what:<66} {', '.join(finding.cites)} · {facts}", f"    {_but(finding)}   [{finding.code}]"]
+    rule = f"{', '.join(finding.cites)} · {facts}"
+    if len(rule) > RULE_COLUMNS:
+        return [f"  {what}", f"    {_but(finding)}   [{finding.code}]", f"    {rule}"]
+    return [f"  {what:<66} {rule}", f"    {_but(finding)}   [{finding.code}]"]
 
 
 def _but(finding: Finding) -> str:

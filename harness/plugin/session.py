@@ -325,7 +325,11 @@ class CasePlugin:
         expected = judgement.as_expected(self.options.level)
         self._capture(record, outcome, expected, target.facts.as_dict())
         facts = f"{name} {target.facts.version}"
-        story = "" if expected else case_records.explain_failure(record, judgement, outcome, facts)
+        story = (
+            ""
+            if expected
+            else case_records.explain_failure(record, judgement, outcome, facts, self.options.results or Path())
+        )
         self.config.hook.pytest_tcpspec_verdict(
             case=case, outcome=outcome, judgement=judgement, record=record, story=story
         )
