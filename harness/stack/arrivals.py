@@ -42,7 +42,7 @@ class Arrivals(Handshake):
     def _arrives_in_other_states(self, segment: Segment, found: Options) -> None:
         if (
             self.check_timestamp(segment, found)
-            and self.check_sequence(segment)
+            and self.check_sequence(segment, found)
             and self.check_reset(segment)
             and self.check_syn(segment)
             and self.check_ack(segment)
@@ -68,27 +68,31 @@ class Arrivals(Handshake):
             return True
         if found.timestamps is None:
             return not self.config.require_timestamps  # RFC 7323 §3.2: SHOULD be dropped in silence
-        value = found.timestamps[0]
-        if self.is_old_timestamp(value):
+        if self.is_old_timestamp(found.timestamps[0]):  # R1
             self.answer_unacceptable()
             return False
-        # R3: the timestamp to echo is that of the segment at the left edge of what was acknowledged.
-        if seqno.leq(segment.seq, self.last_ack_sent) and seqno.leq(self.ts_recent, value):
-            self.ts_recent, self.ts_recent_at = value, self.now
         return True
 
     def is_old_timestamp(self, value: int) -> bool:
         """SEG.TSval < TS.Recent, unless that has not been heard of for 24 days (§5.5)."""
         return seqno.lt(value, self.ts_recent) and self.now - self.ts_recent_at < TIMESTAMP_LIFETIME
 
+    def note_timestamp(self, segment: Segment, found: Options) -> None:
+        """R3: what is echoed is the timestamp of the segment that advances the left edge of the window."""
+        if not self.stamping or found.timestamps is None or seqno.lt(self.last_ack_sent, segment.seq):
+            return
+        if seqno.leq(self.ts_recent, found.timestamps[0]):
+            self.ts_recent, self.ts_recent_at = found.timestamps[0], self.now
+
     # --- first: the sequence number ----------------------------------------------------------------------------------
 
-    def check_sequence(self, segment: Segment) -> bool:
+    def check_sequence(self, segment: Segment, found: Options) -> bool:
         """Answer a segment that lies outside the window with an ACK, a reset with silence."""
         if segment.flags & RST:
             return self.is_reset_in_window(segment)
         if self.is_acceptable(segment):
             self.last_heard, self.keep_alives = self.now, 0
+            self.note_timestamp(segment, found)
             return True
         if self._fills_a_closed_window(segment):
             # Special allowance: its ACK counts all the same (MUST-66).

@@ -1,6 +1,7 @@
 """The TCP options that the stack understands: read from arrivals, written on what is sent."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.spec import options
 from harness.spec.options import NOP, SACK_PERMITTED
@@ -26,6 +27,7 @@ class Options:
 NONE = Options()
 
 
+@lru_cache(maxsize=256)
 def read(raw: bytes) -> Options:
     """Return the options of a field. Unknown ones are skipped (MUST-6), malformed fields count as empty (MUST-7)."""
     if not raw:

@@ -52,7 +52,10 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 
 def quick_config() -> Config:
-    """Return the settings for ordinary cases: every ACK at once, every challenge due."""
+    """Return the settings for ordinary cases: every ACK at once, every challenge due.
+
+    Segments without timestamps are taken though timestamps were negotiated: walks write the option on SYNs only.
+    """
     return Config(delayed_ack_s=None, challenge_limit=1 << 31, require_timestamps=False)
 
 

@@ -198,6 +198,17 @@ def test_old_timestamps_are_refused_across_the_wrap() -> None:
         peer.sock.recv(10)
 
 
+def test_old_duplicates_do_not_change_the_timestamp_to_echo() -> None:
+    peer = Peer(field=options.timestamps(100))
+    answer = peer.send(ACK, b"stray", seq=-5, field=options.timestamps(999))[0]
+    assert (options.timestamps_of(answer.options) or ())[1] == 100
+    answer = peer.send(ACK, b"later", seq=50, field=options.timestamps(999))[0]
+    assert (options.timestamps_of(answer.options) or ())[1] == 100
+    peer.send(ACK, b"next", field=options.timestamps(101))
+    answer = peer.send(ACK, b"stray", seq=-5, field=options.timestamps(101))[0]
+    assert (options.timestamps_of(answer.options) or ())[1] == 101
+
+
 def test_timestamps_of_a_connection_idle_for_weeks_are_forgotten() -> None:
     peer = Peer(field=options.timestamps(1 << 31))
     peer.wait(25 * 24 * 3600)
