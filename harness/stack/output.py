@@ -134,7 +134,7 @@ class Output(Tcb):
             self.config.mss_of(local), self.offered_shift(answers), self.offers_sack(answers), stamps
         )
         flags, ack = (SYN | ACK, self.rcv_nxt) if answers else (SYN, 0)
-        window = self.offer_window(0)  # never scaled (RFC 7323 §2.2)
+        window = min(self.offer_window(0), LARGEST_FIELD)  # never scaled (RFC 7323 §2.2)
         if answers:
             self.note_ack_sent()
         self.emit(Segment(flags, self.iss, ack, window, options=field))
