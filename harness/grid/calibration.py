@@ -1,4 +1,7 @@
-"""How a target answers a follow-up when it really is in a state: what tells a wrong next state from a right one."""
+"""How a target answers a follow-up when it really is in a state: what tells a wrong next state from a right one.
+
+A follow-up that fails even then proves nothing: the target leaves the RFC there, which cells of that state show.
+"""
 
 from weakref import WeakKeyDictionary
 
@@ -10,7 +13,7 @@ from harness.grid.followup import Numbers, Scene, Tells
 from harness.grid.numbers import connection_of
 from harness.grid.routes import route_of
 from harness.spec.segment import NO_FLAGS
-from harness.spec.states import FIN_WAIT_2, TIME_WAIT, State
+from harness.spec.states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
 
 #: States of which follow-ups have something to tell.
 TELLING = frozenset({FIN_WAIT_2, TIME_WAIT})
@@ -21,8 +24,15 @@ _measured: "WeakKeyDictionary[Rig, dict[_Key, Tells | None]]" = WeakKeyDictionar
 
 def tells_of(rig: Rig, version: int, state: State, route: str | None) -> Tells | None:
     """Return the answers of a target that was led to this state; None if its follow-up fails even there."""
-    if state not in TELLING:
-        return ()
+    return _measured_tells(rig, version, state, route) if state in TELLING else ()
+
+
+def can_refute(rig: Rig, version: int, state: State, route: str | None) -> bool:
+    """Tell whether the follow-up of a state succeeds on a target that was led there."""
+    return state not in SYNCHRONIZED or _measured_tells(rig, version, state, route) is not None
+
+
+def _measured_tells(rig: Rig, version: int, state: State, route: str | None) -> Tells | None:
     known = _measured.setdefault(rig, {})
     key = (version, state, route)
     if key not in known:
