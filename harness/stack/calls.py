@@ -15,6 +15,7 @@ from harness.spec.states import (
     TIME_WAIT,
 )
 from harness.stack.arrivals import Arrivals
+from harness.stack.timers import Timer
 
 #: FINs have gone both ways: there is nothing left to reset.
 BOTH_CLOSED = frozenset({CLOSING, LAST_ACK, TIME_WAIT})
@@ -91,6 +92,8 @@ class Calls(Arrivals):
     def settings_changed(self) -> None:
         """The application has changed a setting of a connection that is open."""
         self.arm_keep_alive()
+        if self.timers.runs(Timer.USER_TIMEOUT):
+            self.set_user_timeout()
 
     def icmp_error(self, seq: int, code: int, *, hard: bool) -> None:
         """An ICMP error quotes a segment with this number (§3.9.2.2); `code` is the errno that stands for it."""

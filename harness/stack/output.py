@@ -103,8 +103,12 @@ class Output(Tcb):
 
     def start_user_timeout(self) -> None:
         """Start R2 if it does not run: so long the peer may be silent about what it was sent."""
-        if self.timers.runs(Timer.USER_TIMEOUT):
-            return
+        if not self.timers.runs(Timer.USER_TIMEOUT):
+            self.unanswered_since = self.now
+            self.set_user_timeout()
+
+    def set_user_timeout(self) -> None:
+        """Let R2 end as the application has set it (MUST-21), also if it does so while R2 runs."""
         own = self.settings.user_timeout_s
         if self.state is SYN_SENT:
             timeout_s = self.settings.syn_timeout_s or own or self.config.syn_timeout_s
@@ -112,7 +116,7 @@ class Output(Tcb):
             timeout_s = own or self.config.syn_ack_timeout_s
         else:
             timeout_s = own or self.config.user_timeout_s
-        self.start(Timer.USER_TIMEOUT, nanoseconds(timeout_s))
+        self.start(Timer.USER_TIMEOUT, self.unanswered_since + nanoseconds(timeout_s) - self.now)
 
     def _arm_send_timers(self) -> None:
         """While something waits and nothing is under way, a timer must send it: a probe, or the override of SWS."""

@@ -88,6 +88,8 @@ class Tcb:
         #: The end of the last segment that was not full-sized.
         self.small_end = 0
         self.retransmissions = 0
+        #: When R2 began to run.
+        self.unanswered_since = 0
         self.probes = 0
         self.rtt = RttEstimator(self.config)
         #: The segment whose round trip is measured: its end and when it was sent (RFC 6298 §3).

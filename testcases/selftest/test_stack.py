@@ -271,6 +271,18 @@ def test_retransmission_doubles_and_ends_with_r2() -> None:
         peer.sock.recv(1)
 
 
+def test_r2_may_be_set_while_it_runs() -> None:
+    peer = Peer()
+    peer.sock.send(b"data")
+    peer.wait(2)
+    peer.sock.settings.user_timeout_s = 5
+    peer.sock.settings_changed()
+    peer.wait(2.9)
+    assert peer.sock.status() is ESTABLISHED
+    peer.wait(0.1)
+    assert peer.sock.status() is CLOSED
+
+
 def test_delayed_ack_comes_in_time_and_at_once_for_the_second_full_segment() -> None:
     peer = Peer(Config(delayed_ack_s=0.2))
     assert peer.send(ACK, bytes(1460)) == []

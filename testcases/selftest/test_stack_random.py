@@ -11,8 +11,8 @@ from harness.stack import Config, Connection, Datagram, Endpoint, Pair, Socket, 
 from harness.stack.config import NS
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
-FLAGS = (SYN, ACK, FIN | ACK, SYN | ACK, RST | ACK, RST, FIN, NO_FLAGS, SYN | FIN, URG | ACK)
-OFFSETS = (0, 0, 0, 0, -1, 1, 5, 100, 70_000, -70_000, 1 << 31)
+FLAGS = (*[ACK] * 12, SYN, SYN, FIN | ACK, SYN | ACK, RST | ACK, RST, FIN, NO_FLAGS, SYN | FIN, URG | ACK)
+OFFSETS = (*[0] * 24, -1, 1, 5, 100, 70_000, -70_000, 1 << 31)
 STEPS = 400
 
 
@@ -78,7 +78,10 @@ class Storm:
             self.sockets.append(sock)
 
     def time(self) -> None:
-        self.stack.advance(self.stack.now + round(self.random.choice((0.001, 0.2, 1, 60, 300)) * NS))
+        self.stack.advance(
+            self.stack.now
+            + round(self.random.choice((0.001, 0.001, 0.2, 0.2, 1, self.random.choice((1, 60, 300)))) * NS)
+        )
 
     def icmp(self) -> None:
         pair = Pair(Endpoint(HERE, 80), Endpoint(THERE, 1024))
