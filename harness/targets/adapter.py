@@ -195,7 +195,9 @@ class AdapterTarget:
         """Give the process up, and say so to every case until the connections are forgotten."""
         self._trouble = message
         self._arrivals.clear()
-        self.close()
+        if self._process is not None:
+            self._process.close(farewell_s=0)
+            self._process = None
         return AdapterFailure(message)
 
     def _start(self) -> Greeting:

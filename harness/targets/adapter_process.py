@@ -95,15 +95,15 @@ class AdapterProcess:
             what = "nothing" if not line else _short(line)
             raise AdapterFailure(f"the adapter answered {_short(command)} with {what}: not an out, ok or err line")
 
-    def close(self) -> None:
-        """End the process and all that it started: it may go by itself, but it must go."""
+    def close(self, farewell_s: float = FAREWELL_S) -> None:
+        """End the process and all that it started: it may go by itself within `farewell_s`, but it must go."""
         process = self._process
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(FAREWELL_S)
+            process.wait(farewell_s)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -1,0 +1,250 @@
+"""Adapters: what one does wrong is one clear harness error of the case at hand, and the next case has a fresh one."""
+
+import contextlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.case import ACK, SYN
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Ending, run
+from harness.case.target_side import TargetSide
+from harness.case.timers import Stopwatch, TimerCase, Waits, run_together
+from harness.case.violation import Unjudgeable
+from harness.case.walks import Walk
+from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
+from harness.targets import adapter_check, build, registry
+from harness.targets.adapter import AdapterTarget
+from harness.targets.protocol import Capability, TargetError, UnusableTarget
+
+SCRIPT = Path(__file__).with_name("scripted_adapter.py")
+#: What an adapter may do wrong, and what the harness says about it.
+WRONG = {
+    "crash": r"died of SIGSEGV at 'in 45.*standard error ends with: assertion failed: snd_nxt",
+    "exit": r"ended with exit code 3 at 'in 45",
+    "hang": r"did not answer 'in 45.* within 0.5 s",
+    "mute": r"closed its standard output at 'in 45",
+    "garbage": r"answered 'in 45.* with 'hello world': not an out, ok or err line",
+    "empty": r"with nothing: not an out, ok or err line",
+    "bad-hex": r"with 'out 0 4x': not 'out TIME HEX'",
+    "bad-time": r"with 'out now 45': not 'out TIME HEX'",
+    "binary": r"not text",
+    "no-name": r"with 'err': not an out, ok or err line",
+    "long": r"with a line of over \d+ octets",
+    "behind": r"went on behind its final line, with 'out 0 00'",
+}
+
+
+def _scripted(mode: str, folder: Path) -> AdapterTarget:
+    arguments = [sys.executable, str(SCRIPT), mode, str(folder / "marker")]
+    return AdapterTarget(arguments, name="exec:scripted", limit_s=0.5 if mode == "hang" else 5)
+
+
+def _open_silently(target: TargetSide, peer: PeerSide) -> None:
+    target.listen()
+    peer.send(SYN)
+    target.must_not_send()
+    target.must_be(CLOSED)
+
+
+def _is_alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("mode", WRONG)
+def test_what_an_adapter_does_wrong_is_one_clear_error_of_one_case(mode: str, tmp_path: Path) -> None:
+    target = _scripted(mode, tmp_path)
+    rig = Rig(target, guarded=False)
+    try:
+        assert target._process is not None
+        pid = target._process._process.pid
+        outcome = run(rig.begin(4, name="first"), Walk(CLOSED), _open_silently)
+        assert outcome.ending is Ending.HARNESS_ERROR
+        assert re.search(WRONG[mode], outcome.message, re.DOTALL), outcome.message
+        assert not _is_alive(pid), "the old process is gone at once"
+        rig.sweep()
+        after = run(rig.begin(4, name="second"), Walk(CLOSED), _open_silently)
+        assert (after.ending, after.findings) == (Ending.COMPLETED, []), after.message
+    finally:
+        rig.close()
+
+
+def test_no_case_takes_the_silence_of_a_fresh_process_for_its_own(tmp_path: Path) -> None:
+    target = _scripted("crash", tmp_path)
+    rig = Rig(target, guarded=False)
+
+    def crash(side: TargetSide, peer: PeerSide) -> Waits:
+        yield from Stopwatch(side).sleep(1)
+        peer.send(SYN)
+
+    def wait(side: TargetSide, _peer: PeerSide) -> Waits:
+        yield from Stopwatch(side).must_stay_silent(5)
+
+    cases = [TimerCase(CaseRun(rig.begin(4), Walk(CLOSED)), body) for body in (crash, wait)]
+    run_together(rig, cases)
+    assert [type(case.error) for case in cases] == [Unjudgeable, Unjudgeable]
+    assert all("SIGSEGV" in str(case.error) for case in cases)
+    rig.close()
+
+
+GREETINGS = {
+    "err EPROTONOSUPPORT only version 2": "refuses tcpspec-adapter version 1: EPROTONOSUPPORT only version 2",
+    "ok tcpspec-adapter 2 name=X version=1 time=virtual": "speaks 'tcpspec-adapter 2', and this harness",
+    "ok": "speaks ''",
+    "ok tcpspec-adapter 1 version=1 time=virtual": "needs name= and version=",
+    "ok tcpspec-adapter 1 name=../linux version=1 time=virtual": "needs name= and version=",
+    "ok tcpspec-adapter 1 name=X version=1": "needs time=virtual or time=real",
+    "ok tcpspec-adapter 1 name=X version=1 time=real capabilities=teleport": "claims 'teleport'; capabilities are",
+}
+
+
+@pytest.mark.parametrize("greeting", GREETINGS)
+def test_a_wrong_greeting_is_a_usage_error(greeting: str) -> None:
+    with pytest.raises(UnusableTarget, match=re.escape(GREETINGS[greeting])):
+        AdapterTarget(["sh", "-c", f"read line; echo {shlex.quote(greeting)}; read line"], name="x", limit_s=5)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("exec:", "needs the command"),
+        ("exec:'open", "is no command line"),
+        ("exec:/nowhere/adapter", "can't be started: No such file"),
+        ("exec:true", "ended with exit code 0 at 'hello"),
+    ],
+)
+def test_a_command_that_is_no_adapter_is_a_usage_error(command: str, message: str) -> None:
+    with pytest.raises(UnusableTarget, match=re.escape(message)):
+        registry.open_target(registry.parse(command), registry.Settings())
+
+
+def test_the_rest_of_exec_is_one_command_line_without_a_shell(tmp_path: Path) -> None:
+    text = f"exec:{sys.executable} {SCRIPT} 'crash,with=comma; $HOME' {tmp_path / 'marker'}"
+    target = registry.open_target(registry.parse(text), registry.Settings())
+    try:
+        assert target.name == text
+        assert Capability.VIRTUAL_TIME in target.capabilities
+        assert target.facts.details["adapter"].split(" ", 2)[2].startswith("crash,with=comma; $HOME")
+    finally:
+        target.close()
+
+
+def test_a_child_of_an_adapter_that_hangs_is_ended_too(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    hanging = f"sleep 300 & echo $! > {pid_file}; trap '' TERM; read line; wait"
+    with pytest.raises(UnusableTarget, match="did not answer"):
+        AdapterTarget(["sh", "-c", hanging], name="x", limit_s=0.5)
+    state = Path(f"/proc/{pid_file.read_text().strip()}/stat")
+    # The child belongs to init now; where that does not reap, a zombie may stay.
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_socket_of_a_forgotten_connection_does_nothing(tmp_path: Path) -> None:
+    target = _scripted("crash", tmp_path)
+    try:
+        sock = target.socket(4)
+        sock.listen("198.51.100.1", 80, 5)
+        target.forget_connections()
+        with pytest.raises(TargetError, match="made to forget"):
+            sock.accept()
+        sock.close()
+    finally:
+        target.close()
+
+
+def test_the_check_names_what_an_adapter_lacks(tmp_path: Path) -> None:
+    (tmp_path / "marker").touch()
+    lines: list[str] = []
+    assert not adapter_check.check([sys.executable, str(SCRIPT), "crash", str(tmp_path / "marker")], lines.append)
+    text = "\n".join(lines)
+    assert "ok   hello" in text
+    assert "'no-such-command 1 2 3' must answer 'err NAME', not 'ok '" in text
+    assert "must answer 'ok LISTEN …', not 'ok CLOSED'" in text
+    assert "<CTL=SYN> must come out (numbers aside), not no packet" in text
+
+
+# --- lwIP ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lwip() -> Path:
+    """The built driver; without compiler or library these tests can't run, and say so."""
+    try:
+        return build.build("lwip")
+    except UnusableTarget as error:
+        pytest.skip(f"NOT TESTED, the lwIP driver: {error}")
+
+
+def test_a_driver_is_built_once(lwip: Path) -> None:
+    built = lwip.stat().st_mtime_ns
+    assert build.build("lwip") == lwip
+    assert lwip.stat().st_mtime_ns == built
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = build.Recipe("lwip/driver.c", tmp_path, ("lwip/init.h",), (), "liblwip-dev")
+    monkeypatch.setitem(build.RECIPES, "lwip", recipe)
+    with pytest.raises(UnusableTarget, match=r"init.h is missing\n.*apt-get install gcc liblwip-dev"):
+        build.build("lwip")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnusableTarget, match=r"no C compiler\n.*apt-get install gcc liblwip-dev"):
+        build.build("lwip")
+
+
+def test_the_driver_of_lwip_passes_the_check(lwip: Path) -> None:
+    lines: list[str] = []
+    assert adapter_check.check([str(lwip)], lines.append), "\n".join(lines)
+
+
+def test_the_dialogue_of_the_page_is_real(lwip: Path) -> None:
+    page = (build.driver_folder() / "ADAPTER.md").read_text()
+    dialogue = page.partition("## A dialogue")[2].partition("\n## ")[0]
+    lines = [line.removeprefix("    ") for line in dialogue.splitlines() if line.startswith("    ")]
+    asked = [line.removeprefix("> ") for line in lines if line.startswith("> ")]
+    done = subprocess.run([lwip], input="\n".join(asked) + "\n", capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout.splitlines() == [line for line in lines if not line.startswith("> ")]
+
+
+def test_two_minutes_of_time_wait_cost_nothing(lwip: Path) -> None:
+    target = AdapterTarget([str(lwip)], name="lwip", timers=True)
+    rig = Rig(target, guarded=False)
+
+    def outlast(side: TargetSide, _peer: PeerSide) -> Waits:
+        yield from Stopwatch(side).must_become(CLOSED, 119, 130)
+
+    case = TimerCase(CaseRun(rig.begin(6, name="time-wait"), Walk(TIME_WAIT)), outlast)
+    run_together(rig, [case])
+    rig.close()
+    assert case.error is None
+    assert target.clock.now_ns() >= 119e9
+
+
+def test_lwip_delays_acks_only_where_the_harness_lets_it(lwip: Path) -> None:
+    def data(side: TargetSide, peer: PeerSide) -> None:
+        peer.send(ACK, b"data")
+        if side.may_send(ACK, seq=1, ack=5):
+            raise Unjudgeable("at once")
+
+    endings = []
+    for timers in (False, True):
+        rig = Rig(AdapterTarget([str(lwip)], name="lwip", timers=timers), guarded=False)
+        endings.append(run(rig.begin(4, name="data"), Walk(ESTABLISHED), data).message)
+        rig.close()
+    assert endings == ["at once", ""]
+
+
+def test_a_run_on_lwip_is_as_expected(lwip: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--target", "lwip", "--grid", "off", f"--results={tmp_path}"]
+    cases = ["--case", "sanity/*", "--case", "active-close/*", "--case", "simultaneous-open/*"]
+    done = subprocess.run([*command, *cases], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "known deviation" in done.stdout
