@@ -15,10 +15,10 @@ from harness.case.violation import Code, Violation
 from harness.case.walks import Walk
 from harness.grid import followup
 from harness.grid.calls import EventCell, reply_of
-from harness.grid.cells import SHUTDOWN, Cell
+from harness.grid.cells import Cell
 from harness.grid.followup import Numbers, Scene
 from harness.grid.numbers import TEXT, connection_of
-from harness.grid.routes import route_of
+from harness.grid.routes import route_of, shut_down
 from harness.spec.machine import (
     CONNECTION_CLOSING,
     DATA,
@@ -31,8 +31,8 @@ from harness.spec.machine import (
     Event,
     Place,
 )
-from harness.spec.segment import ACK, FIN, NO_FLAGS, PSH, RST, SYN
-from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, State
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN
+from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LISTEN, SYN_SENT, State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind, Mark
 
@@ -92,8 +92,7 @@ class CallRun:
         return route_of(self._like(ESTABLISHED if self._wait_with_fin() else self.cell.place.state))
 
     def _like(self, state: State) -> Cell:
-        route = SHUTDOWN if state in (FIN_WAIT_1, FIN_WAIT_2) else self.cell.route
-        return Cell(state, route, NO_FLAGS, None, None)
+        return shut_down(state, self.cell.route)
 
     def _wait_with_fin(self) -> bool:
         """Whether data must be waiting behind which the peer's FIN has come."""

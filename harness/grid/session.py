@@ -6,19 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.case.marks import CaseMeta
+from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.selection import Binding, Case
+from harness.case.target_side import TargetSide
+from harness.case.timers import Waits
 from harness.case.walks import Walk
 from harness.expectations.deviations import Deviation
-from harness.grid import known
+from harness.grid import call_run, known, timer_run
 from harness.grid.accept import cites_of, core
-from harness.grid.call_run import CallRun, inexpressible
-from harness.grid.calls import EventCell, call_cells
+from harness.grid.call_run import CallRun
+from harness.grid.calls import TIMER, EventCell, call_cells, timer_cells
 from harness.grid.cells import Cell, segment_cells
 from harness.grid.execute import CellRun, policies_in_force
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
 from harness.grid.routes import route_of
+from harness.grid.timer_run import TimerRun
 from harness.spec.machine import Event
 from harness.targets.protocol import Capability, Target
 from harness.targets.registry import TargetSpec
@@ -46,22 +50,35 @@ class CellGroup:
         return tuple(cell for cell in self.every() if self.in_core(cell)) if level == CORE else ()
 
 
-def _is_core_call(cell: AnyCell) -> bool:
-    """STATUS changes nothing, and every other cell reads the state too; what can't be called tells nobody anything."""
+def inexpressible(cell: EventCell) -> str:
+    """Return why a call can't be made through sockets, or a time can't run out, "" if it can."""
+    return timer_run.inexpressible(cell) if cell.kind == TIMER else call_run.inexpressible(cell)
+
+
+def _is_core_event(cell: AnyCell) -> bool:
+    """STATUS changes nothing, and every other cell reads the state too; what can't happen tells nobody anything."""
     return isinstance(cell, EventCell) and cell.event is not Event.STATUS and not inexpressible(cell)
 
 
 SEGMENTS = CellGroup(segment_cells, lambda cell: cell.id in core())
-CALLS = CellGroup(call_cells, _is_core_call)
+CALLS = CellGroup(call_cells, _is_core_event)
+TIMERS = CellGroup(timer_cells, _is_core_event)
 
 
 def case_of(cell: AnyCell, spec: TargetSpec, version: int, origin: str) -> Case:
     """Return the cell as a case of the run."""
     if isinstance(cell, EventCell):
-        binding = Binding(spec, version, "", Walk(cell.place.state))
-        return Case(cell.id, binding, CaseMeta(cites=list(cell.cites)), summary_of(cell), origin)
+        timed = cell.kind == TIMER
+        route = timer_run.route_to(cell) if timed else Walk(cell.place.state)
+        event_meta = CaseMeta(cites=list(cell.cites), timer_s=timer_run.SECONDS[cell.event] if timed else None)
+        return Case(cell.id, Binding(spec, version, "", route), event_meta, summary_of(cell), origin)
     meta = CaseMeta(cites=list(cites_of(cell)))
     return Case(cell.id, Binding(spec, version, "", route_of(cell)), meta, summary_of(cell), origin)
+
+
+def timer_body(cell: EventCell) -> Callable[[TargetSide, PeerSide], Waits]:
+    """Return the generator function of a timer cell."""
+    return lambda target, peer: TimerRun(cell, target, peer).body()
 
 
 def summary_of(cell: AnyCell) -> str:

@@ -14,6 +14,7 @@ from harness.case.target_side import TargetSide
 from harness.case.timers import TimerCase
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.grid import session as grid
+from harness.grid.calls import EventCell
 from harness.targets import registry
 from harness.targets.protocol import TargetError
 
@@ -41,17 +42,23 @@ class CellItem(pytest.Item):
         self.stash[CASE] = grid.case_of(cell, spec, version, f"{self.path.name}:1")
 
     def setup(self) -> None:
-        """Begin the cell and walk to its state."""
-        binding = self.stash[CASE].binding
-        rig = self.plugin.engine.rig(binding.spec)
+        """Begin the cell and walk to its state; the cell of a timer runs with all timer cases."""
+        binding, timed = self.stash[CASE].binding, self.stash[CASE].meta.timer_s is not None
+        rig = self.plugin.engine.rig(binding.spec, timers=timed)
         if reason := self.plugin.grid.not_applicable(rig.target, self.cell):
             pytest.skip(f"not applicable: {reason}")
+        if timed:
+            self.plugin.run_timers(self.session)
+            return
         self.stash[CELL_RUN] = run = self.plugin.grid.start(rig, self.cell, binding.version)
         run.prepare()
 
     def runtest(self) -> None:
         """Probe and judge."""
-        self.stash[CELL_RUN].perform()
+        if TIMED not in self.stash:
+            self.stash[CELL_RUN].perform()
+        elif (error := self.stash[TIMED].error) is not None:
+            raise error
 
     def is_as_declared(self) -> bool:
         """Tell whether the cell shows exactly what is declared about it."""
@@ -123,6 +130,10 @@ def only_selftests(config: pytest.Config) -> bool:
     return bool(config.args) and all("selftest" in argument for argument in config.args)
 
 
-def timer_body(item: pytest.Function) -> Callable[[TargetSide, PeerSide], Any]:
-    parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
-    return lambda target, peer: item.obj(target=target, peer=peer, **parameters)
+def timer_body(item: pytest.Item) -> Callable[[TargetSide, PeerSide], Any]:
+    if isinstance(item, CellItem):
+        assert isinstance(item.cell, EventCell)
+        return grid.timer_body(item.cell)
+    function = cast("pytest.Function", item)
+    parameters = {name: value for name, value in function.callspec.params.items() if name != "conversation"}
+    return lambda target, peer: function.obj(target=target, peer=peer, **parameters)

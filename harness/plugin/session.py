@@ -170,7 +170,7 @@ class CasePlugin:
         case = item.stash[CASE]
         if case.meta.timer_s is not None:
             demand_capabilities(case, self.engine.rig(case.binding.spec, timers=True).target.capabilities)
-            self._run_timers(request.session)
+            self.run_timers(request.session)
         else:
             self._begin(item, case)
         return item.stash[RUN].conversation
@@ -208,7 +208,7 @@ class CasePlugin:
         run.perform(lambda: pyfuncitem.obj(**arguments))
         return True
 
-    def _run_timers(self, session: pytest.Session) -> None:
+    def run_timers(self, session: pytest.Session) -> None:
         """Run the whole group of timer cases that this process has collected, once."""
         if self.timers_done:
             return
@@ -221,9 +221,11 @@ class CasePlugin:
             rig = self.engine.rig(case.binding.spec, timers=True)
             if not rig.target.capabilities.issuperset(case.meta.requires):
                 continue
+            if isinstance(item, CellItem) and self.grid.not_applicable(rig.target, item.cell):
+                continue
             conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
             item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
-            item.stash[TIMED] = timed = TimerCase(run, timer_body(cast("pytest.Function", item)))
+            item.stash[TIMED] = timed = TimerCase(run, timer_body(item))
             groups.setdefault(case.binding.spec.text, []).append(timed)
         for spec in self.options.specs:
             if spec.text in groups:
