@@ -4,11 +4,13 @@ import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.expectations import deviations
 from harness.grid import known
 from harness.grid.accept import core
 from harness.grid.calls import call_cells, timer_cells
 from harness.grid.cells import PLACES, segment_cells
 from harness.grid.known import GridRule
+from harness.grid.session import inexpressible
 from harness.spec.ambiguities import REGISTER
 
 _READING = """\
@@ -48,6 +50,9 @@ def markdown(implementation: str = "Linux") -> str:
         *_questions(),
         f"## Deviations of {implementation}",
         *_deviations(known.bundled(implementation)),
+        *_of_events(implementation),
+        "## Calls and timers that sockets do not have",
+        "\n".join(_inexpressible()),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -81,6 +86,28 @@ def _deviations(rules: Sequence[GridRule]) -> Iterator[str]:
         if chosen:
             yield f"### {looks_like.capitalize()}"
             yield "\n".join(_table(chosen))
+
+
+def _of_events(implementation: str) -> Iterator[str]:
+    ids = {cell.id for cell in (*call_cells(), *timer_cells())}
+    entries = [entry for entry in deviations.bundled(implementation) if any(entry.names(name) for name in ids)]
+    if entries:
+        yield "### Calls and timers"
+        lines = ["| cell | observed | why | source |", "|---|---|---|---|"]
+        lines += [
+            f"| `{entry.case}` | {'<br>'.join(entry.observed)} | {_cell(entry.reason)} | {_cell(entry.source)} |"
+            for entry in entries
+        ]
+        yield "\n".join(lines)
+
+
+def _inexpressible() -> Iterator[str]:
+    reasons: dict[str, list[str]] = {}
+    for cell in (*call_cells(), *timer_cells()):
+        if reason := inexpressible(cell):
+            reasons.setdefault(reason, []).append(f"`{cell.id}`")
+    for reason, names in reasons.items():
+        yield f"* {_cell(reason)}: {', '.join(names)}"
 
 
 def _table(rules: Sequence[GridRule]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 
 from harness.case.conversation import Conversation, Received
+from harness.case.expect import segment
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide, walking
 from harness.case.timers import COARSENESS, Stopwatch, Wait, Waits
@@ -21,8 +22,8 @@ from harness.grid.followup import Numbers, Scene
 from harness.grid.numbers import TEXT, connection_of
 from harness.grid.routes import route_of, shut_down
 from harness.spec.machine import TIMED_OUT, Event, Place, Row, why_impossible
-from harness.spec.segment import ACK, FIN, PSH, Segment
-from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, LISTEN, State
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 from harness.targets.protocol import Capability
 from harness.trace.events import Kind, Mark
 
@@ -42,6 +43,8 @@ SECONDS = {Event.RETRANSMISSION: 5.0, Event.USER_TIMEOUT: 15.0, Event.TIME_WAIT_
 
 #: The walk to these waits for an ACK of the peer's FIN, which the target for timer cases may delay.
 _BEHIND_A_FIN = (CLOSE_WAIT, LAST_ACK)
+#: What the table calls the oldest segment, where it is not just that.
+_REPEATED: dict[int, str] = {SYN: "syn", SYN | ACK: "syn-ack"}
 _SILENCE, _TIMED_OUT = "silence", "timeout"
 
 
@@ -178,20 +181,19 @@ class TimerRun:
 
     def _reply(self, received: list[Received], numbers: Numbers) -> str:
         """Return the name of what was sent. Repetitions count once, and on the way to a user timeout not at all."""
-        event = self.cell.event
-        name = reply_of(self.cell.rows[0]) if event is Event.RETRANSMISSION else ""
-        may_repeat = event in (Event.RETRANSMISSION, Event.USER_TIMEOUT)
-        names = (
-            name if may_repeat and self._repeats(each.segment, numbers) else each.segment.notation()
-            for each in received
-        )
-        return " + ".join(filter(None, dict.fromkeys(names))) or "none"
+        names = []
+        for each in received:
+            if self.cell.event is Event.TIME_WAIT_TIMEOUT or not self._repeats(each.segment, numbers):
+                names.append(each.segment.notation())
+            elif self.cell.event is Event.RETRANSMISSION:
+                names.append(_REPEATED.get(each.segment.flags, "oldest"))
+        return " + ".join(dict.fromkeys(names)) or "none"
 
-    def _repeats(self, segment: Segment, numbers: Numbers) -> bool:
+    def _repeats(self, sent: Segment, numbers: Numbers) -> bool:
         """Tell whether this is the oldest segment again; its acknowledgment is up to date."""
         due = self._outstanding
         return due is not None and (
-            (segment.flags & ~PSH, segment.seq, segment.ack, segment.payload)
+            (sent.flags & ~PSH, sent.seq, sent.ack, sent.payload)
             == (due.flags & ~PSH, due.seq, numbers.rcv_nxt if due.flags & ACK else 0, due.payload)
         )
 
@@ -232,8 +234,30 @@ class TimerRun:
         self.conversation.fail(code, due, str(seen))
 
     def _prove(self, state: State, numbers: Numbers) -> None:
+        """Prove the state; what was sent again is acknowledged first, where that leaves the state as it is."""
         __tracebackhide__ = True
+        target, peer = self.target, self.peer
+        scene = Scene(target, peer, numbers)
+        n, r = numbers.snd_nxt, numbers.rcv_nxt
         if self.cell.event is Event.RETRANSMISSION and state in (ESTABLISHED, CLOSE_WAIT):
-            self.peer.send(ACK, seq=numbers.rcv_nxt, ack=numbers.snd_nxt)
-            self.target.must_not_send()
-        followup.prove(state, Scene(self.target, self.peer, numbers))
+            peer.send(ACK, seq=r, ack=n)
+            target.must_not_send()
+        if state is ESTABLISHED:
+            scene.challenge()
+            self._must_take_text(numbers)
+            target.send(b"y")
+            target.must_send(ACK, seq=n, ack=r + 1, data=b"y")
+        elif state is SYN_RECEIVED:
+            peer.send(ACK, seq=r, ack=n + 1)
+            target.must_answer(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
+            self._must_take_text(numbers)
+        else:
+            followup.prove(state, scene)
+
+    def _must_take_text(self, numbers: Numbers) -> None:
+        """Send text, whose ACK may be delayed, and what must be answered at once."""
+        __tracebackhide__ = True
+        n, r = numbers.snd_nxt, numbers.rcv_nxt
+        self.peer.send(ACK, b"x", seq=r, ack=n)
+        self.target.may_send(ACK, seq=n, ack=r + 1)
+        Scene(self.target, self.peer, Numbers(n, r + 1)).challenge()
