@@ -5,6 +5,7 @@ is asked for silence behind each stimulus, so when a step returns the inbox is c
 its next step is an `extra` segment.
 """
 
+import itertools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -291,19 +292,18 @@ class Conversation:
             raise Violation(finding)
 
     def is_timer_repeat(self, connection: Connection, received: Received) -> bool:
-        """Tell whether a timer explains this segment: it repeats an earlier one, and enough time lies in between."""
-        for earlier in connection.received:
-            if earlier is received:
-                return False
-            same = (
-                earlier.wire.seq == received.wire.seq
-                and earlier.wire.flags == received.wire.flags
-                and earlier.wire.payload == received.wire.payload
-            )
-            gap = (received.event.time_ns - earlier.event.time_ns) / 1e9
-            if same and gap >= self.rig.target.guard_s(syn_sent=earlier.wire.flags == SYN):
-                return True
-        return False
+        """Tell whether a timer explains this segment: it repeats what was sent, and enough time lies in between.
+
+        A timer that was armed in SYN-SENT, and may be short, goes on in SYN-RECEIVED: it repeats the SYN,ACK as well.
+        """
+        before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
+        opened = any(earlier.wire.flags == SYN for earlier in before)
+        guard = self.rig.target.guard_s(syn_sent=opened and bool(received.wire.flags & SYN))
+        return any(
+            _repeats(received.segment, earlier.segment)
+            and (received.event.time_ns - earlier.event.time_ns) / 1e9 >= guard
+            for earlier in before
+        )
 
     def _set_timer_repeats_aside(self, connection: Connection) -> None:
         for received in [item for item in connection.inbox if self.is_timer_repeat(connection, item)]:
@@ -327,6 +327,14 @@ class Conversation:
                     received.event.mark = Mark.UNEXPECTED
                     cites = ("RFC 9293 §3.1",)
                     self.fail(Code.WRONG_HEADER, "a well-formed header", problem, connection=connection, cites=cites)
+
+
+def _repeats(segment: Segment, earlier: Segment) -> bool:
+    """Tell whether a segment is one that was sent before, or some of what was, cut in another way."""
+    if not segment.length:
+        return not earlier.length and (segment.seq, segment.flags) == (earlier.seq, earlier.flags)
+    begins = earlier.seq <= segment.seq < earlier.seq + earlier.length
+    return begins and not (segment.flags ^ earlier.flags) & (SYN | RST)
 
 
 def _header_problem(received: Received) -> str:

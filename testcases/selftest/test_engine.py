@@ -61,6 +61,26 @@ def test_a_case_that_a_timer_disturbs_is_replayed_on_a_fresh_connection(rig: Rig
     assert body.runs == 3
 
 
+def test_a_timer_of_syn_sent_that_repeats_the_syn_ack_is_replayed_too(rig: Rig) -> None:
+    """The short timer behind a reset goes on when a crossing SYN arrives, and then repeats the SYN,ACK."""
+    runs = []
+
+    def body(target: TargetSide, peer: PeerSide) -> None:
+        runs.append(1)
+        peer.send(ACK, seq=0, ack=7)
+        target.must_send(RST, seq=7)
+        peer.send(SYN, seq=0)
+        target.must_send(SYN | ACK, seq=0, ack=1)
+        if len(runs) == 1:
+            time.sleep(0.05)
+        target.wait(0.0)
+        target.must_be(State.SYN_RECEIVED)
+
+    outcome = run(rig.begin(4), Walk(SYN_SENT), body)
+    assert outcome.ending is Ending.COMPLETED, outcome.message
+    assert len(runs) == 2
+
+
 def test_a_case_that_timers_always_disturb_is_a_harness_error_and_no_verdict(rig: Rig) -> None:
     body = SlowBody(slow_runs=99)
     outcome = run(rig.begin(4), Walk(SYN_SENT), body)
