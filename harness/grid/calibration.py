@@ -5,15 +5,16 @@ A follow-up that fails even then proves nothing: the target leaves the RFC there
 
 from weakref import WeakKeyDictionary
 
+from harness.case.conversation import Conversation
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Ending, capture
 from harness.grid import followup
-from harness.grid.cells import Cell
+from harness.grid.cells import CLOSE, SHUTDOWN, Cell
 from harness.grid.followup import Numbers, Scene, Tells
 from harness.grid.numbers import connection_of
 from harness.grid.routes import route_of
 from harness.spec.segment import NO_FLAGS
-from harness.spec.states import FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
+from harness.spec.states import FIN_WAIT_1, FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
 
 #: States of which follow-ups have something to tell.
 TELLING = frozenset({FIN_WAIT_2, TIME_WAIT})
@@ -27,9 +28,15 @@ def tells_of(rig: Rig, version: int, state: State, route: str | None) -> Tells |
     return _measured_tells(rig, version, state, route) if state in TELLING else ()
 
 
-def can_refute(rig: Rig, version: int, state: State, route: str | None) -> bool:
-    """Tell whether the follow-up of a state succeeds on a target that was led there."""
-    return state not in SYNCHRONIZED or _measured_tells(rig, version, state, route) is not None
+def can_refute(conversation: Conversation, state: State) -> bool:
+    """Tell whether a follow-up that fails refutes a state: it does unless it fails after a walk to that state too.
+
+    Where a target shows no state there is nothing else to go by.
+    """
+    if state not in SYNCHRONIZED or conversation.main.snapshot is None:
+        return True
+    routes = (SHUTDOWN, CLOSE) if state in (FIN_WAIT_1, FIN_WAIT_2) else (None,)
+    return all(_measured_tells(conversation.rig, conversation.version, state, route) is not None for route in routes)
 
 
 def _measured_tells(rig: Rig, version: int, state: State, route: str | None) -> Tells | None:

@@ -26,7 +26,7 @@ from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.spec.states import CLOSED, FIN_WAIT_1, FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
+from harness.spec.states import CLOSED, FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
@@ -129,8 +129,7 @@ class CellRun:
             self.conversation.demand_quiet()
         except Violation:
             del self.conversation.findings[findings:]
-            # Without a state to read there is nothing else to go by.
-            return self.conversation.main.snapshot is None or self._can_refute(State(state))
+            return can_refute(self.conversation, State(state))
         due = self._tells_due(State(state))
         if due and tells not in due:
             return True
@@ -147,12 +146,6 @@ class CellRun:
         routes = (SHUTDOWN, CLOSE) if state is FIN_WAIT_2 else (None,)
         found = (tells_of(rig, version, state, route) for route in routes)
         return {tells for tells in found if tells is not None}
-
-    def _can_refute(self, state: State) -> bool:
-        """Tell whether the follow-up of a state means anything on this target, on any route to it."""
-        rig, version = self.conversation.rig, self.conversation.version
-        routes = (SHUTDOWN, CLOSE) if state in (FIN_WAIT_1, FIN_WAIT_2) else (None,)
-        return all(can_refute(rig, version, state, route) for route in routes)
 
     # --- preconditions -----------------------------------------------------------------------------------------------
 
