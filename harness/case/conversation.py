@@ -19,7 +19,7 @@ from harness.case.peer_record import PeerRecord
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import options, seqno
-from harness.spec.segment import RST, SYN, Segment
+from harness.spec.segment import FIN, PSH, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Event, Kind, Mark
@@ -299,8 +299,9 @@ class Conversation:
         before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
         opened = any(earlier.wire.flags == SYN for earlier in before)
         guard = self.rig.target.guard_s(syn_sent=opened and bool(received.wire.flags & SYN))
+        ends = [earlier.wire.end for earlier in before]
         return any(
-            _repeats(received.segment, earlier.segment)
+            _repeats(received.wire, earlier.wire, ends)
             and (received.event.time_ns - earlier.event.time_ns) / 1e9 >= guard
             for earlier in before
         )
@@ -329,12 +330,21 @@ class Conversation:
                     self.fail(Code.WRONG_HEADER, "a well-formed header", problem, connection=connection, cites=cites)
 
 
-def _repeats(segment: Segment, earlier: Segment) -> bool:
-    """Tell whether a segment is one that was sent before, or some of what was, cut in another way."""
+def _repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
+    """Tell whether a segment is one that was sent before, or some of what was, cut or joined in another way.
+
+    `ends` are where the segments before it ended: what lies behind all of them is new. A bare acknowledgment repeats
+    nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1).
+    """
     if not segment.length:
-        return not earlier.length and (segment.seq, segment.flags) == (earlier.seq, earlier.flags)
-    begins = earlier.seq <= segment.seq < earlier.seq + earlier.length
-    return begins and not (segment.flags ^ earlier.flags) & (SYN | RST)
+        probe = any(seqno.lt(segment.seq, end) for end in ends)
+        same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)
+        return probe and same and not earlier.length
+    offset = seqno.diff(segment.seq, earlier.seq)
+    if not 0 <= offset < earlier.length or (segment.flags ^ earlier.flags) & ~(FIN | PSH):
+        return False
+    common = zip(segment.payload, earlier.payload[offset:], strict=False)
+    return all(now == then for now, then in common) and any(seqno.leq(segment.end, end) for end in ends)
 
 
 def _header_problem(received: Received) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from harness.case.conversation import Connection, Conversation, Received
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run
@@ -12,10 +13,12 @@ from harness.case.target_side import TargetSide
 from harness.case.walks import Walk
 from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
 from harness.mutate.tampering import always, bare_ack, each, late, put, twice
-from harness.spec.segment import ACK, FIN, RST
+from harness.observe.snapshot import FourTuple
+from harness.spec.segment import ACK, FIN, PSH, RST, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import UnusableTarget
+from harness.trace.events import Event, Kind
 
 Body = Callable[[TargetSide, PeerSide], None]
 
@@ -114,3 +117,42 @@ def test_the_identity_of_a_saboteur_is_transparent(play: Play, kernel: LinuxTarg
     tuple4 = outcome.conversation.main.tuple4
     assert play.saboteur.snapshot(tuple4) == kernel.snapshot(tuple4)
     assert str(tuple4.peer_port) in (play.saboteur.evidence(tuple4) or "no ss")
+
+
+class Clockless:
+    """As much of a rig as the question needs: anything 0.9 s later may be a timer's."""
+
+    class target:
+        @staticmethod
+        def guard_s(*, syn_sent: bool) -> float:
+            return 0.9
+
+
+@pytest.mark.parametrize(
+    ("seconds", "again", "explained"),
+    [
+        (15.0, Segment(ACK | PSH, 1, 1, payload=b"data"), True),
+        (15.0, Segment(ACK | PSH | FIN, 1, 1, payload=b"data"), True),
+        (15.0, Segment(ACK | FIN, 5, 1), True),
+        (15.0, Segment(ACK | FIN, 3, 1, payload=b"ta"), True),
+        (0.1, Segment(ACK | PSH, 1, 1, payload=b"data"), False),
+        (15.0, Segment(ACK | PSH, 1, 1, payload=b"other"), False),
+        (15.0, Segment(ACK | PSH | FIN, 1, 1, payload=b"data and more"), False),
+        (15.0, Segment(ACK, 1, 2), False),
+        (15.0, Segment(ACK, 6, 1), False),
+        (15.0, Segment(RST, 6), False),
+    ],
+    ids=["data", "data joined with the FIN", "FIN", "data cut", "too early", "other data", "more data",
+         "ACK below what was sent", "the same ACK", "reset"],
+)  # fmt: skip
+def test_a_timer_explains_what_was_sent_before_and_no_bare_acknowledgment(
+    seconds: float, again: Segment, explained: bool
+) -> None:
+    conversation = Conversation.__new__(Conversation)
+    conversation.rig = Clockless()  # type: ignore[assignment]
+    connection = Connection(conversation, 0, FourTuple("198.51.100.1", 1, "198.51.100.2", 2), 0)
+    sent = [Segment(ACK | PSH, 1, 1, payload=b"data"), Segment(ACK | FIN, 5, 1), Segment(ACK, 6, 1), Segment(RST, 6)]
+    connection.received = [Received(Event(0, Kind.RECEIVED, "", segment), segment) for segment in sent]
+    last = Received(Event(int(seconds * 1e9), Kind.RECEIVED, "", again), again)
+    connection.received.append(last)
+    assert conversation.is_timer_repeat(connection, last) is explained
