@@ -122,7 +122,7 @@ def write_sysctls(values: dict[str, str], *, required: bool) -> list[str]:
         except FileNotFoundError:
             missing.append(name)
         except OSError as error:
-            if error.errno == errno.EINVAL:
+            if error.errno in (errno.EINVAL, errno.ERANGE):
                 raise RequestError(f"this kernel refuses {name}={value} (invalid value)") from None
             raise
     if required and missing:

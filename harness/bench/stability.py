@@ -29,6 +29,9 @@ def main(arguments: list[str]) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return 4 if leave.code else 0
+    if options.runs < 1:
+        print("tcpspec bench stability: --runs is 1 or more", file=sys.stderr)
+        return 4
     reference: Verdicts | None = None
     differences = 0
     for mode in options.mode or MODES:

@@ -1,5 +1,6 @@
 """The command line: options of pytest that make a run of cases."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from harness.grid.known import GridRule
 from harness.spec import citations, requirements
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
+
+#: Anything else under /proc/sys would be the whole machine's. A name without dots is one of net.ipv4.
+_NAMESPACED = re.compile(r"net(\.[\w-]+)+|[\w-]+")
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -73,6 +77,8 @@ class Options:
             name, equals, value = item.partition("=")
             if not equals or not name or not value:
                 raise pytest.UsageError(f"--set {item}: write SYSCTL=VALUE, such as --set tcp_rfc1337=1")
+            if not _NAMESPACED.fullmatch(name):
+                raise pytest.UsageError(f"--set {item}: only sysctls of the network namespace (net.…) can be set")
             sysctls[name] = value
         if get("time_scale") < 1:
             raise pytest.UsageError("--time-scale must be 1 or more: it only stretches")

@@ -190,6 +190,8 @@ def _unusable(error: Exception) -> UnusableTarget:
     if not isinstance(error, HelperRefusal):
         return UnusableTarget(f"no pod could be made: {error}")
     step = str(error.answer.get("step", ""))
+    if step == "override":
+        return UnusableTarget(f"--set: {error}")
     hint = HINTS.get("network namespace" if step in _SYSADMIN_HINT_STEPS else step, "")
     return UnusableTarget(f"no network namespace for the target could be made: {error}", hint)
 

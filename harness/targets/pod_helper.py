@@ -51,7 +51,7 @@ def main() -> None:
     except SetupError as error:
         answer = {"error": str(error), "step": error.step, "errno": error.errno}
     except server.RequestError as error:
-        answer = {"error": str(error), "step": "sysctl", "errno": 0}
+        answer = {"error": str(error), "step": "override", "errno": 0}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}", "step": "set-up", "errno": 0}
     with contextlib.suppress(ConnectionError):

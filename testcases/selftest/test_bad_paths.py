@@ -48,7 +48,9 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
         (["--requirement", "MUST-130"], "no requirement has the id 'MUST-130'"),
         (["--set", "tcp_rfc1337"], "write SYSCTL=VALUE"),
         (["--set", "tcp_rfc1338=1"], "this kernel has no sysctl net.ipv4.tcp_rfc1338"),
-        (["--set", "tcp_rmem=a lot"], "tcp_rmem=a lot"),
+        (["--set", "tcp_rmem=a lot"], "--set: this kernel refuses net.ipv4.tcp_rmem=a lot"),
+        (["--set", "kernel.panic=1"], "only sysctls of the network namespace"),
+        (["--set", "../../kernel/panic=1"], "only sysctls of the network namespace"),
         (["--time-scale", "0.5"], "--time-scale must be 1 or more"),
         (["--results", "/dev/null/results"], "can't be written"),
         (["--expectations", "missing.toml"], "missing.toml: can't be read"),
@@ -97,7 +99,10 @@ def test_a_case_that_does_not_exist_runs_nothing_and_suggests_one(verb: str, tmp
     assert "there is no case 'three-way-handshakes'; did you mean three-way-handshake" in done.output
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["explain"], ["show"], ["doctor", "now"], ["bench", "fast"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["dance"], ["explain"], ["show"], ["doctor", "now"], ["bench", "fast"], ["bench", "stability", "--runs", "0"]],
+)
 def test_a_wrong_verb_or_none_is_a_usage_error(arguments: list[str], tmp_path: Path) -> None:
     assert tcpspec(*arguments, cwd=tmp_path).code == USAGE
 
