@@ -56,10 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
     try:
-        return VERBS[verb](arguments[1:])
-    except BrokenPipeError:  # `tcpspec list | head`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        code = VERBS[verb](arguments[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `tcpspec list | head`: nobody reads on, and the interpreter flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
 
 
 # --- pytest ----------------------------------------------------------------------------------------------------------
@@ -135,8 +137,11 @@ def list_cases(arguments: list[str]) -> int:
     code, collector = _collect(["--ip", "4", *arguments])
     if code:
         return code
+    if not collector.items:
+        print("no case is selected", file=sys.stderr)
+        return NOTHING_RAN
     looking.print_tree([case for case, _item in collector.items])
-    return 0 if collector.items else NOTHING_RAN
+    return 0
 
 
 def explain(arguments: list[str]) -> int:
