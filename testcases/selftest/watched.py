@@ -131,7 +131,8 @@ def whole_run(mode: str) -> dict[str, object]:
     _run, how, *workers = mode.split("-")
     environment = {**os.environ, "TCPSPEC_STAGE": str(os.getpid()), "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as results:
-        return _ended_run(how, workers, environment, results)
+        # Inside the stage an ordinary user looks like root, whose folder in /tmp pytest would not accept.
+        return _ended_run(how, workers, {**environment, "PYTEST_DEBUG_TEMPROOT": results}, results)
 
 
 def _ended_run(how: str, workers: list[str], environment: dict[str, str], results: str) -> dict[str, object]:
