@@ -1,6 +1,7 @@
 """Items: which are cases, what they are called, and the cells of the grid as items of their own."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -117,13 +118,24 @@ def demand_capabilities(case: Case, capabilities: frozenset[Any]) -> None:
 
 def is_whole(session: pytest.Session) -> bool:
     """Tell whether the collection is that of the whole `testcases` package, not of some of its files."""
-    import testcases
-
-    roots = [Path(path).resolve() for path in testcases.__path__]
+    roots = _package_folders()
     arguments = [argument.partition("::") for argument in session.config.args]
     return any(
         not separator and (Path(path).resolve() in roots or path == "testcases") for path, separator, _rest in arguments
     )
+
+
+def path_outside(item: pytest.Item) -> tuple[str, ...]:
+    """Return the file of a case that does not come with the tool: the command that runs it must name it."""
+    path = item.path.resolve()
+    return () if any(path.is_relative_to(folder) for folder in _package_folders()) else (str(path),)
+
+
+@cache
+def _package_folders() -> tuple[Path, ...]:
+    import testcases
+
+    return tuple(Path(path).resolve() for path in testcases.__path__)
 
 
 def only_selftests(config: pytest.Config) -> bool:

@@ -1,5 +1,6 @@
 """From outcomes to pytest's reports."""
 
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,6 +21,7 @@ class Held:
     item: pytest.Item
     reports: list[pytest.TestReport]
     timers: bool = False
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from harness.case.runner import CaseRun, Ending, Outcome
 from harness.case.selection import Binding, Case, idle_deviations, in_order
 from harness.case.target_side import TargetSide
 from harness.case.timers import TimerCase, run_together
-from harness.case.verdict import judge
+from harness.case.verdict import Judgement, judge
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.expectations import deviations
 from harness.expectations.deviations import Deviation
@@ -42,6 +42,7 @@ from harness.plugin.items import (
     demand_unique,
     is_whole,
     only_selftests,
+    path_outside,
     stashed,
     timer_body,
 )
@@ -49,10 +50,12 @@ from harness.plugin.options import Options
 from harness.plugin.reports import Held, Tally, deciding_report, outcome_of, write_verdict
 from harness.targets.protocol import Target, TargetError, UnusableTarget
 from harness.trace.capture import write_capture
-from harness.trace.results import ResultsWriter
+from harness.trace.results import CAPTURES, ResultsWriter
 
 #: Conversations per late sweep; each may hold a few descriptors until then.
 MAX_BATCH = 400
+#: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
+MAX_BATCH_S = 10.0
 DESCRIPTORS_PER_CASE = 4
 
 
@@ -119,7 +122,7 @@ class CasePlugin:
         if found and is_whole(session):
             self._demand_no_idle_deviations(found)
         order = in_order(cases)
-        taken = [(case := cases[at]) is None or self.options.selection.takes(case) for at in order]
+        taken = [self.options.selection.takes(cases[at]) for at in order]
         dropped = [items[at] for at, take in zip(order, taken, strict=True) if not take]
         items[:] = [items[at] for at, take in zip(order, taken, strict=True) if take]
         if dropped:
@@ -263,9 +266,11 @@ class CasePlugin:
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         self.held.append(Held(item, reports, case.meta.timer_s is not None))
         outcome = item.stash.get(OUTCOME, None)
-        failing = any(report.failed for report in reports) and self.config.getoption("maxfail", 0)
+        failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
+        failing = failing and (outcome is None or not self._judge(item, outcome).as_expected(self.options.level))
         failing = failing or (outcome is not None and outcome.ending is Ending.HARNESS_ERROR)
-        if len(self.held) >= _batch_limit() or nextitem is None or failing:
+        full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
+        if full or nextitem is None or failing:
             self.flush()
         return True
 
@@ -319,9 +324,8 @@ class CasePlugin:
             return
         rig = self.engine.rig(case.binding.spec, timers=held.timers)
         target = rig.target
-        declared = self._declared(item, target)
-        judgement = judge(outcome, declared)
-        reproduce = case.reproduce(*self.options.again)
+        judgement = self._judge(item, outcome, timers=held.timers)
+        reproduce = case.reproduce(*self.options.again, *path_outside(item))
         name, ip = case.binding.spec.text, case.binding.version
         record = case_records.case_record(case.case_id, name, ip, judgement, outcome, tuple(case.meta.cites), reproduce)
         expected = judgement.as_expected(self.options.level)
@@ -343,9 +347,15 @@ class CasePlugin:
             record["facts"] = target.facts.as_dict()
         # As text: xdist carries plain built-in types only.
         report.tcpspec = json.dumps(record)  # type: ignore[attr-defined]
-        report.user_properties += [("tcpspec_case", case.case_id), ("tcpspec_verdict", str(judgement.verdict))]
+        properties = [("tcpspec_case", case.case_id), ("tcpspec_verdict", str(judgement.verdict))]
         if judgement.finding is not None:
-            report.user_properties.append(("tcpspec_code", str(judgement.finding.code)))
+            properties.append(("tcpspec_code", str(judgement.finding.code)))
+        for phase in held.reports:  # JUnit's XML takes those of the teardown, other plugins those of the call
+            phase.user_properties += properties
+
+    def _judge(self, item: pytest.Item, outcome: Outcome, *, timers: bool = False) -> Judgement:
+        rig = self.engine.rig(item.stash[CASE].binding.spec, timers=timers)
+        return judge(outcome, self._declared(item, rig.target))
 
     def _declared(self, item: pytest.Item, target: Target) -> list[Deviation]:
         case = item.stash[CASE]
@@ -357,7 +367,7 @@ class CasePlugin:
         wanted = self.options.pcap == "on" or (self.options.pcap == "retain-on-failure" and not expected)
         if self.options.results is None or not wanted or outcome.conversation is None:
             return
-        path = write_capture(self.options.results / "pcap", record, outcome.conversation.events, facts)
+        path = write_capture(self.options.results / CAPTURES, record, outcome.conversation.events, facts)
         record["pcap"] = str(path.relative_to(self.options.results))
 
     # --- tally -------------------------------------------------------------------------------------------------------

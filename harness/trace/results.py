@@ -23,6 +23,7 @@ from harness import __version__
 
 SCHEMA = 1
 FILE_NAME = "results.jsonl"
+CAPTURES = "pcap"
 
 _CASE_NEEDS = {"id": str, "target": str, "ip": int, "verdict": str}
 _FOREIGN = "this is not a tcpspec results file (no header)"
@@ -55,6 +56,7 @@ class ResultsWriter:
     def __init__(self, folder: Path, *, command: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
+        _remove_captures(self.path)
         self._file: IO[str] = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
         self._cases = 0
         self._line(
@@ -90,6 +92,19 @@ class ResultsWriter:
     def _line(self, data: dict[str, Any]) -> None:
         self._file.write(json.dumps(data, ensure_ascii=True, separators=(",", ":")) + "\n")
         self._file.flush()
+
+
+def _remove_captures(file: Path) -> None:
+    """Remove the captures that the run before wrote beside its results: they would pass for those of the next."""
+    try:
+        earlier = read(file).cases
+    except BrokenResults:
+        return
+    folder = file.parent / CAPTURES
+    for case in earlier:
+        capture = file.parent / str(case.get("pcap", ""))
+        if capture.parent == folder and capture.suffix == ".pcapng":
+            capture.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Results:

@@ -196,3 +196,17 @@ def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
         with pytest.raises(BrokenResults, match="can't be read") as refusal:
             read(path)
         assert str(path) in str(refusal.value)
+
+
+def test_a_run_into_the_same_folder_removes_the_captures_of_the_run_before_and_nothing_else(tmp_path: Path) -> None:
+    captures = tmp_path / "pcap"
+    captures.mkdir()
+    for name in ("pcap/old.pcapng", "pcap/mine.pcapng", "mine.pcapng", "pcap/notes.txt"):
+        (tmp_path / name).touch()
+    writer = ResultsWriter(tmp_path, command=[])
+    for number, name in enumerate(("pcap/old.pcapng", "mine.pcapng", "pcap/notes.txt", "pcap/../mine.pcapng")):
+        writer.case(case(f"closing/{number}", pcap=name))
+    writer.finish(collected=4, interrupted=False, seconds=1)
+    ResultsWriter(tmp_path, command=[]).finish(collected=0, interrupted=True, seconds=0)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
+    assert left == ["mine.pcapng", "pcap/mine.pcapng", "pcap/notes.txt", "results.jsonl"]
