@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from harness.case.expect import segment, silence
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
-from harness.grid.numbers import FAR
+from harness.grid.numbers import FAR, TEXT
 from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import (
     CLOSE_WAIT,
@@ -113,7 +113,8 @@ def _syn_received(scene: Scene) -> Tells:
     scene.peer.send(ACK, seq=r, ack=n + 1)
     scene.target.must_answer(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
     scene.peer.send(ACK, b"x", seq=r, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r + 1)
+    # Text that came with the SYN may have waited for this (§3.10.7.2 third).
+    scene.target.must_answer(segment(ACK, seq=n, ack=r + 1), segment(ACK, seq=n, ack=r + len(TEXT)))
     return ()
 
 

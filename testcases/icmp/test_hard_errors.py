@@ -163,3 +163,5 @@ def test_application_is_told_of_hard_errors(target: Target, peer: Peer) -> None:
     peer.send(ACK, ack=11)
     if target.connection.state == ESTABLISHED:
         prove_alive(target, peer, ack=11)
+    else:
+        target.must_send(RST, seq=11)
