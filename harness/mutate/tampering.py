@@ -196,11 +196,6 @@ def without(kind: int) -> Callable[[Segment], bytes]:
     return rest
 
 
-def option_replaced(kind: int, octets: bytes) -> Callable[[Segment], bytes]:
-    """Return the options with one replaced."""
-    return lambda segment: without(kind)(segment) + octets
-
-
 def added(octets: bytes) -> Callable[[Segment], bytes]:
     """Return the options and one more, unless the field is full."""
     return lambda segment: (octets + segment.options)[:40]

@@ -30,10 +30,6 @@ class LostFence(RuntimeError):
     """The probe behind a segment was not answered: nothing can be said about silence. Never a pass."""
 
 
-class LostFrames(RuntimeError):
-    """The capture socket dropped frames, so what was seen is not what was sent."""
-
-
 @dataclass(slots=True)
 class Arrival:
     """An IP packet from the target and the time at which the kernel saw it (nanoseconds, CLOCK_REALTIME)."""
