@@ -113,8 +113,9 @@ def _syn_received(scene: Scene) -> Tells:
     scene.peer.send(ACK, seq=r, ack=n + 1)
     scene.target.must_answer(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
     scene.peer.send(ACK, b"x", seq=r, ack=n)
-    # Text that came with the SYN may have waited for this (§3.10.7.2 third).
-    scene.target.must_answer(segment(ACK, seq=n, ack=r + 1), segment(ACK, seq=n, ack=r + len(TEXT)))
+    # Text and FIN that came with the SYN may have waited for this (§3.10.7.2 third).
+    kept = (r + len(TEXT), r + len(TEXT) + 1)
+    scene.target.must_answer(*(segment(ACK, seq=n, ack=number) for number in (r + 1, *kept)))
     return ()
 
 
