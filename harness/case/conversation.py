@@ -247,7 +247,6 @@ class Conversation:
             problem = check(received.wire) if check else ""
             due = f"{due} with {problem}"
         self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
-        connection.inbox.clear()
         return None
 
     def judge_state(self, connection: Connection, states: tuple[State, ...], level: Level) -> None:
