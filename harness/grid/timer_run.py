@@ -17,7 +17,6 @@ from harness.case.timers import COARSENESS, Stopwatch, Wait, Waits
 from harness.case.violation import Code, Inconclusive, Violation
 from harness.case.walks import Walk
 from harness.grid import followup
-from harness.grid.calibration import can_refute
 from harness.grid.calls import EventCell, reply_of
 from harness.grid.followup import Numbers, Scene
 from harness.grid.numbers import TEXT, connection_of
@@ -178,8 +177,6 @@ class TimerRun:
             self.conversation.findings.clear()
             if any(self._repeats(each.segment, numbers) for each in connection.received[known:]):
                 raise Inconclusive("the timer ran out once more while the state was being proved") from None
-            if not can_refute(self.conversation, State(state)):
-                return
             self._fail(_Seen(seen.told, reply, f"not {state}"), received)
 
     def _reply(self, received: list[Received], numbers: Numbers) -> str:
