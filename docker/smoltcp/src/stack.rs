@@ -14,7 +14,7 @@ use std::mem;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{ConnectError, ListenError, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::{HardwareAddress, IPV6_HEADER_LEN, IpCidr, IpEndpoint, IpListenEndpoint, TcpPacket};
 
 use crate::device::Wire;
 
@@ -24,8 +24,6 @@ const BUFFER: usize = 65535;
 const START: Instant = Instant::from_micros_const(3_600_000_000);
 /// smoltcp's `challenge_ack_reply()`.
 const CHALLENGE_ACK_INTERVAL: Duration = Duration::from_secs(1);
-/// The initial sequence numbers are drawn from this: the same in every run.
-const SEED: u64 = 0x7463_7073_7065_6331;
 
 /// The name of an errno and a word of explanation.
 pub type Refusal = (&'static str, &'static str);
@@ -95,10 +93,8 @@ impl Stack {
     pub fn new() -> Self {
         let now = START;
         let mut wire = Wire::default();
-        let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = SEED;
         Stack {
-            interface: Interface::new(config, &mut wire, now),
+            interface: interface(0, &mut wire, now),
             wire,
             sockets: SocketSet::new(vec![]),
             entries: BTreeMap::new(),
@@ -114,6 +110,14 @@ impl Stack {
         let mut room = true;
         self.interface.update_ip_addrs(|addresses| room = addresses.push(address).is_ok());
         if room { Ok(()) } else { Err(("ENOBUFS", "too many addresses")) }
+    }
+
+    /// Start the generator of initial sequence numbers anew, from something that belongs to the connection: it must not
+    /// matter which connections there were before, so that a case is the same in every run.
+    fn seed(&mut self, seed: u64) {
+        let addresses = self.interface.ip_addrs().to_vec();
+        self.interface = interface(seed, &mut self.wire, self.now);
+        self.interface.update_ip_addrs(|own| own.extend(addresses));
     }
 
     /// For the sockets that are opened from now on; None acknowledges at once.
@@ -132,6 +136,9 @@ impl Stack {
 
     /// Let a packet arrive.
     pub fn arrive(&mut self, packet: Vec<u8>) {
+        if let Some(number) = opening_number(&packet) {
+            self.seed(number.into());
+        }
         self.wire.put(packet);
         if !self.throttled {
             self.ahead += CHALLENGE_ACK_INTERVAL;
@@ -211,6 +218,7 @@ impl Stack {
         if taken {
             return Err(("EADDRINUSE", "there is such a connection"));
         }
+        self.seed(u64::from(local.port) << 16 | u64::from(remote.port));
         let mut socket = fresh_socket(self.ack_delay);
         socket.connect(self.interface.context(), remote, local).map_err(|error| match error {
             ConnectError::InvalidState => ("EISCONN", "connect()"),
@@ -356,6 +364,22 @@ impl Stack {
         self.entries.insert(self.last_handle, entry);
         self.last_handle
     }
+}
+
+fn interface(seed: u64, wire: &mut Wire, now: Instant) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ip);
+    config.random_seed = seed;
+    Interface::new(config, wire, now)
+}
+
+/// The sequence number of a SYN.
+fn opening_number(packet: &[u8]) -> Option<u32> {
+    let segment = match packet.first()? >> 4 {
+        4 => packet.get(usize::from(packet[0] & 15) * 4..)?,
+        _ => packet.get(IPV6_HEADER_LEN..)?,
+    };
+    let segment = TcpPacket::new_checked(segment).ok()?;
+    segment.syn().then(|| segment.seq_number().0.cast_unsigned())
 }
 
 fn fresh_socket(ack_delay: Option<Duration>) -> Socket<'static> {
