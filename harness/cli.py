@@ -7,26 +7,33 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness import __version__, looking
+from harness import __version__, looking, tools
 from harness.case.selection import Selection
+from harness.mutate.script import Script
+from harness.tools import USAGE_ERROR
 
-USAGE_ERROR = 4
 NOTHING_RAN = 5
 DEFAULT_RESULTS = "results"
 #: What pytest need not print: the matrix names what is not as expected, by case.
-QUIET = ("-q", "--no-header", "-rN")
+QUIET = ("-q", "--no-header", "-rN", "-p", "harness.plugin.progress")
 
 _VERBS = """verbs:
   run        run the cases (default target: this machine's kernel); takes pytest's options too
   list       print the cases as a tree, with the sections they cite
-  explain    print a case's rule, source and expected ladder
+  explain    print a case's rule, source and expected ladder (--svg: the ladder as a drawing)
   show       run one case and print its ladder, also when it conforms (-v: every header field)
+  report     write one HTML file of one or several runs: matrix, ladders, state diagrams, facts
+  compare    print what differs between runs, or run several targets and compare them
+  matrix     print one table over runs: groups of cases and targets
+  docs       draw the README's pictures from a live run
   coverage   print requirement, cases and verdict, and why the others have no case
   grid       export the grid of states and segments, or its documentation
-  doctor     check this machine, with hints
+  mutate     run the cases on stacks with one known defect each: does the suite notice?
+  fuzz       play the same random sequences on two targets, and explain or report every difference
+  doctor     check this machine, with hints (--clean: remove containers that a crash has left)
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   adapter    adapter check COMMAND: test the adapter of a stack, step by step
-  build      build a driver that comes with the tool: tcpspec build lwip
+  build      build a driver or an image that comes with the tool: tcpspec build linux
   test       run the project's own tests (in a checkout)
 
 examples:
@@ -146,16 +153,21 @@ def list_cases(arguments: list[str]) -> int:
 
 def explain(arguments: list[str]) -> int:
     """Print what a case, or a cell of the grid, is about, without running it."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: tcpspec explain CASE    (tcpspec list prints the cases)", file=sys.stderr)
+    names = [argument for argument in arguments if argument != "--svg"]
+    drawn = len(names) < len(arguments)
+    if len(names) != 1 or names[0].startswith("-"):
+        print("usage: tcpspec explain CASE [--svg]    (tcpspec list prints the cases)", file=sys.stderr)
         return USAGE_ERROR
-    if arguments[0].startswith("grid/"):
-        return _explain_cell(arguments[0])
-    code, collector = _collect(["--ip", "4", "--case", arguments[0]])
+    if names[0].startswith("grid/"):
+        return _explain_cell(names[0])
+    code, collector = _collect(["--ip", "4", "--case", names[0]])
     if code:
         return code
     if not collector.items:
-        return _no_such_case(arguments[0])
+        return _no_such_case(names[0])
+    if drawn:
+        print(looking.drawn_explanation(*collector.items[0]))
+        return 0
     looking.print_explanation(collector.items)
     return 0
 
@@ -174,8 +186,9 @@ def _explain_cell(cell_id: str) -> int:
 
 def _no_such_case(pattern: str) -> int:
     _code, everything = _collect(["--ip", "4"])
-    print(Selection((pattern,)).unknown(case for case, _item in everything.items), file=sys.stderr)
-    return USAGE_ERROR
+    problem = Selection((pattern,)).unknown(case for case, _item in everything.items)
+    print(problem or f"the options leave out all cases of {pattern!r}", file=sys.stderr)
+    return USAGE_ERROR if problem else NOTHING_RAN
 
 
 def show(arguments: list[str]) -> int:
@@ -194,30 +207,22 @@ def show(arguments: list[str]) -> int:
     return _no_such_case(names[0]) if code == NOTHING_RAN else code
 
 
-def doctor(arguments: list[str]) -> int:
-    """Check the machine."""
-    from rich.console import Console
-    from rich.text import Text
+def mutate(arguments: list[str]) -> int:
+    """Run the cases on stacks with one known defect each."""
+    from harness.mutate import command
 
-    from harness.targets.doctor import Mark, examine
+    def collect(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, list[Script]]:
+        code, collector = _collect([*options, *(f"--case={pattern}" for pattern in patterns)])
+        taken = [case for case, _item in collector.items]
+        lost = [pattern for pattern in patterns if Selection((pattern,)).unknown(taken)]
+        return (_no_such_case(lost[0]) if lost and not code else code), collector.scripts()
 
-    if arguments:
-        print("usage: tcpspec doctor", file=sys.stderr)
-        return USAGE_ERROR
-    console = Console(highlight=False, soft_wrap=True)
-    styles = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.BAD: "bold red"}
-    bad = False
-    for check in examine():
-        bad = bad or check.mark is Mark.BAD
-        console.print(Text.assemble((f"{check.mark:<5}", styles[check.mark]), f"{check.title:<16} {check.found}"))
-        if check.hint and check.mark is not Mark.OK:
-            console.print(f"      {'':<16} {check.hint}")
-    return USAGE_ERROR if bad else 0
+    return command.main(arguments, collect)
 
 
 def coverage(arguments: list[str]) -> int:
     """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case."""
-    from harness.report import coverage as report
+    from harness.report import coverage as by_requirement
     from harness.trace import results
 
     every = "--all" in arguments
@@ -238,78 +243,32 @@ def coverage(arguments: list[str]) -> int:
     code, collector = _collect(["--ip", "4"])
     if code:
         return code
-    table = report.rows(collector.cited(), runs)
-    report.print_table(looking.wide_console(), table, every=every)
+    table = by_requirement.rows(collector.cited(), runs)
+    by_requirement.print_table(looking.wide_console(), table, every=every)
     return 1 if any(row.is_gap for row in table) else 0
 
 
-def grid(arguments: list[str]) -> int:
-    """Export the grid, or its documentation; or show what it can find."""
-    from harness.grid import docs, export
+def compare(arguments: list[str]) -> int:
+    """Print what differs between runs; with --target, run the cases on these first."""
+    from harness.report.compare import command
 
-    parser = argparse.ArgumentParser(prog="tcpspec grid", description="Writes the grid for other tools, or its page.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="every cell with all allowed reactions")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="how to read a cell, open questions, deviations")
-    parser.add_argument("--power", action="store_true", help="what it finds: wrong rules, targets that have not moved")
-    if not arguments:
-        arguments = ["--help"]
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit as leave:
-        return USAGE_ERROR if leave.code else 0
-    try:
-        if options.json:
-            print(f"{options.json}: {export.export(options.json)} cells")
-        if options.markdown:
-            docs.write(options.markdown)
-    except OSError as error:
-        print(f"tcpspec grid: {error.filename}: {error.strerror}", file=sys.stderr)
-        return USAGE_ERROR
-    return _grid_power() if options.power else 0
+    options = command.parse(arguments)
+    if isinstance(options, int):
+        return options
+    if options.target:
+        targets = [f"--target={name}" for name in options.target]
+        code = _pytest([*QUIET, f"--results={options.results}", *targets, *options.rest])
+        if code not in (0, 1):
+            return code
+        options.files = [options.results]
+    return command.report(options, looking.wide_console())
 
 
-def _grid_power() -> int:
-    from harness.case.rig import Rig
-    from harness.grid import power
-    from harness.targets.linux import LinuxTarget
-    from harness.targets.protocol import UnusableTarget
+def docs(arguments: list[str]) -> int:
+    """Draw the README's pictures from a live run."""
+    from harness.report import pictures
 
-    try:
-        rig = Rig(LinuxTarget())
-    except UnusableTarget as error:
-        print(f"tcpspec grid: {error}", file=sys.stderr)
-        return USAGE_ERROR
-    with contextlib.closing(rig):
-        print(power.prove(rig))
-    return 0
-
-
-def bench(arguments: list[str]) -> int:
-    """Measure the engine, or the stability of its verdicts."""
-    from harness.bench import speed, stability
-
-    if arguments[:1] == ["stability"]:
-        return stability.main(arguments[1:])
-    return speed.main(arguments)
-
-
-def adapter(arguments: list[str]) -> int:
-    """Test an adapter itself."""
-    from harness.targets import adapter_check
-
-    return adapter_check.main(arguments)
-
-
-def build(arguments: list[str]) -> int:
-    """Build the drivers that come with the tool."""
-    from harness.targets import build as drivers
-    from harness.targets.protocol import UnusableTarget
-
-    try:
-        return drivers.main(arguments)
-    except UnusableTarget as error:
-        print(f"tcpspec build: {error}", file=sys.stderr)
-        return USAGE_ERROR
+    return pictures.main(arguments, _pytest)
 
 
 def test(arguments: list[str]) -> int:
@@ -329,11 +288,17 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "list": list_cases,
     "show": show,
     "explain": explain,
-    "doctor": doctor,
+    "mutate": mutate,
+    "doctor": tools.doctor,
+    "report": tools.report,
+    "docs": docs,
+    "compare": compare,
+    "matrix": tools.matrix,
     "coverage": coverage,
-    "grid": grid,
-    "bench": bench,
-    "adapter": adapter,
-    "build": build,
+    "grid": tools.grid,
+    "fuzz": tools.fuzz,
+    "bench": tools.bench,
+    "adapter": tools.adapter,
+    "build": tools.build,
     "test": test,
 }

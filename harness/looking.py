@@ -13,8 +13,10 @@ from rich.tree import Tree
 from harness.case.rehearsal import rehearse
 from harness.case.selection import Case
 from harness.expectations.deviations import all_bundled
+from harness.mutate.script import Script
 from harness.spec import requirements
 from harness.trace import ladder
+from harness.trace.events import Event
 
 
 @dataclass(eq=False)
@@ -34,6 +36,17 @@ class Collector:
         """Keep what could not be collected."""
         if report.failed:
             self.problems.append(str(report.longrepr))
+
+    def scripts(self) -> list[Script]:
+        """Return the cases as something that can be played without pytest."""
+        from harness.plugin.items import CellItem, timer_body
+
+        scripts = []
+        for case, item in self.items:
+            cell = item.cell if isinstance(item, CellItem) else None
+            body = timer_body(item) if cell is None or case.meta.timer_s is not None else None
+            scripts.append(Script(case, body, cell))
+        return scripts
 
     def cited(self) -> dict[str, set[str]]:
         """Return the ids of the requirements that each case cites."""
@@ -138,11 +151,23 @@ def _print_rule(case: Case, item: Any) -> None:
         print(f"  {citation}{text}")
 
 
-def _print_rehearsal(case: Case, item: Any) -> None:
+def drawn_explanation(case: Case, item: Any) -> str:
+    """Return the exchange as it should be, as an SVG file; the steps have no times."""
+    from harness.report import ladder_svg, rungs
+
+    events, _problem = _rehearsed(case, item)
+    ladder = rungs.of_events(events, 0)
+    timeless = rungs.Ladder(ladder.rungs, (None,) * len(ladder.rungs))
+    return ladder_svg.draw(timeless, title=f"{case.case_id}: {case.summary}", standalone=True)
+
+
+def _rehearsed(case: Case, item: Any) -> tuple[list[Event], str]:
     parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
-    events, problem = rehearse(
-        case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters)
-    )
+    return rehearse(case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters))
+
+
+def _print_rehearsal(case: Case, item: Any) -> None:
+    events, problem = _rehearsed(case, item)
     print("\n" + ladder.render(events, peer_states=True))
     if problem:
         print(f"\n  (the case goes on by what it sees: `tcpspec show '{case.case_id}'` runs it)")

@@ -328,6 +328,7 @@ static int send_data(struct sock *s, char *hex) {
   long octets = hex ? unhex(hex) : -1;
   if (octets < 0) return fail("EINVAL", "send HANDLE HEX");
   if (s->error) return pending_error(s);
+  if (s->listening) return fail("ENOTCONN", "a listener sends nothing"); /* its pcb has no send buffer to ask for */
   struct tcp_pcb *pcb = pcb_of(s);
   if (s->shut || pcb == NULL) return fail("EPIPE", "the sending direction is closed");
   long taken = 0;

@@ -6,6 +6,8 @@ keeps the namespace it was made in, so whoever receives it works in the target's
 
 When the control socket closes, whatever the reason, every TCP socket of the namespace is destroyed: orphaned
 connections would keep the namespace alive for minutes.
+
+In a container this is the only program (`main`).
 """
 
 import errno
@@ -15,6 +17,8 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +64,7 @@ def _reply(control: socket.socket, message: bytes) -> None:
     descriptors: list[int] = []
     try:
         request = json.loads(message)
-        answer, descriptors = _HANDLERS[request["op"]](request)
+        answer, descriptors = HANDLERS[request["op"]](request)
     except RequestError as error:
         answer = {"error": str(error)}
     except OSError as error:
@@ -138,6 +142,19 @@ def _write_sysctls(request: dict[str, Any]) -> Answer:
     return {"missing": write_sysctls(request["values"], required=request["required"])}, []
 
 
+def _hello(_request: dict[str, Any]) -> Answer:
+    kernel = os.uname()
+    answer = {
+        "namespace": os.stat("/proc/self/ns/net").st_ino,
+        "release": kernel.release,
+        "build": kernel.version,
+        "machine": kernel.machine,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "ss": shutil.which("ss", path=PROGRAM_PATH),
+    }
+    return answer, []
+
+
 def _ping(_request: dict[str, Any]) -> Answer:
     return {}, []
 
@@ -146,9 +163,11 @@ def _destroy(_request: dict[str, Any]) -> Answer:
     return {"destroyed": destroy_all_sockets()}, []
 
 
-_HANDLERS = {
+#: What can be asked for; other agents add to it.
+HANDLERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "sockets": _sockets,
     "diag": _diag,
+    "hello": _hello,
     "ping": _ping,
     "ss": _ss,
     "read-sysctls": _read_sysctls,
@@ -188,3 +207,10 @@ def _dump(netlink: socket.socket, family: int) -> list[bytes]:
             start = at + 16 + ID_OFFSET
             found.append(data[start : start + ID_SIZE])
             at += (size + 3) & ~3
+
+
+def main() -> None:
+    """Connect to the socket that the first argument names, and serve until the other side is gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
+        control.connect(sys.argv[1])
+        serve(control)

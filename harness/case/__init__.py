@@ -3,8 +3,8 @@
 from harness.case.expect import Absolute, segment, silence
 from harness.case.marks import cites, in_state, only_ip, requires, sanity, timer
 from harness.case.peer_side import PeerSide as Peer
-from harness.case.target_side import EOF
 from harness.case.target_side import TargetSide as Target
+from harness.case.user_calls import EOF
 from harness.case.violation import Inconclusive, Violation
 from harness.case.walks import ACTIVE, CLOSE, PASSIVE, SHUTDOWN, SIMULTANEOUS, Walk
 from harness.spec.segment import ACK, CWR, ECE, FIN, NO_FLAGS, PSH, RST, SYN, URG, Segment

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
+#: The name of all steps of a walk.
+SET_UP = "set-up"
+#: How long a patient rig waits for an answer that is due: less than any time-out of a target.
+LATE_ANSWER_S = 0.1
 
 
 @dataclass(slots=True)
@@ -122,6 +126,8 @@ class Conversation:
         self.unobserved = 0
         self.walking = False
         self.finished = False
+        #: How many events belong to the case itself; what comes later waits for the sweep.
+        self.told = 0
         #: What is captured later than this is not this conversation's business any more.
         self.deaf_after_ns: int | None = None
         #: The target's own text about the connections, where it was taken before the case was judged.
@@ -169,7 +175,7 @@ class Conversation:
     def begin_step(self) -> None:
         """Demand that everything so far is explained, and remember which source line comes next."""
         __tracebackhide__ = True
-        self.step_name = _caller()
+        self.step_name = SET_UP if self.walking else _caller()
         self.demand_quiet()
 
     def finish(self) -> None:
@@ -177,13 +183,15 @@ class Conversation:
         __tracebackhide__ = True
         self.demand_quiet()
         self.finished = True
+        self.told = len(self.events)
 
     def observe(self, connection: Connection) -> None:
         """Take a snapshot of the target's state; an event where it changed."""
         before = connection.state
         connection.snapshot = self.rig.snapshot(connection.tuple4)
         if connection.state != before:
-            self.note(Kind.STATE, connection.state, connection)
+            event = self.note(Kind.STATE, connection.state, connection)
+            event.snapshot = connection.snapshot.as_dict() if connection.snapshot is not None else {}
 
     def note(self, kind: Kind, text: str, connection: Connection | None = None, packet: bytes = b"") -> Event:
         """Append an event at the target's present time."""
@@ -230,6 +238,9 @@ class Conversation:
         cites = tuple(cite for answer in answers for cite in answer.cites)
         silence_allowed = any(isinstance(answer, Silence) for answer in answers)
         segments = [answer for answer in answers if isinstance(answer, Expected)]
+        if not connection.inbox and not silence_allowed and self.rig.patient:
+            self.rig.target.clock.wait(LATE_ANSWER_S)
+            self.step()
         if not connection.inbox:
             if not silence_allowed:
                 self.note(Kind.EXPECTED, due, connection)

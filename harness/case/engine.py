@@ -2,7 +2,7 @@
 
 from harness.case.rig import Rig
 from harness.expectations import deviations
-from harness.expectations.deviations import Deviation
+from harness.expectations.deviations import Declared, Deviation
 from harness.targets.protocol import Capability, Target
 from harness.targets.registry import Settings, TargetSpec, open_target
 
@@ -15,7 +15,7 @@ class Engine:
         self._settings = settings
         self._extra = extra
         self._rigs: dict[tuple[str, bool], Rig] = {}
-        self._bundled: dict[str, tuple[Deviation, ...]] = {}
+        self._declared: dict[str, Declared] = {}
 
     def rig(self, spec: TargetSpec, *, timers: bool = False) -> Rig:
         """Return the rig of a target, starting it on first use; raises UnusableTarget."""
@@ -27,7 +27,7 @@ class Engine:
             self._rigs[key] = Rig(
                 target,
                 guarded=not (timers or slow or own_time),
-                patient=slow and not timers,
+                patient=(slow or not target.facts.hasty) and not timers,
                 time_scale=self._settings.time_scale,
             )
         return self._rigs[key]
@@ -36,12 +36,12 @@ class Engine:
         """Return the rigs that have been started."""
         return list(self._rigs.values())
 
-    def deviations_of(self, target: Target) -> tuple[Deviation, ...]:
-        """Return the tool's own deviations for this implementation and the user's."""
+    def declared(self, target: Target, case_id: str, ip: int) -> list[Deviation]:
+        """Return what the tool declares about a case on this implementation, and what the user does."""
         name = target.facts.implementation
-        if name not in self._bundled:
-            self._bundled[name] = deviations.bundled(name)
-        return self._bundled[name] + self._extra
+        if name not in self._declared:
+            self._declared[name] = Declared((*deviations.bundled(name), *self._extra))
+        return self._declared[name].about(case_id, ip, target.facts.version)
 
     def close(self) -> None:
         """End all targets; one that is asked for again is started anew."""

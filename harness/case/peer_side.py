@@ -81,16 +81,18 @@ class PeerSide:
     ) -> Segment:
         """Return a segment with relative numbers; what is not given is what a TCP in the peer's place would write.
 
-        A SYN carries an MSS option unless `options` says otherwise.
+        Unless `options` says otherwise a SYN carries an MSS option, and what is behind it timestamps, if both SYNs did.
         """
         record = self._connection.peer
+        if options is None and not flags & RST:
+            options = mss(DEFAULT_MSS) if flags & SYN else record.stamped
         return Segment(
             flags,
             seq=record.snd_nxt if seq is None else seq,
             ack=ack if ack is not None else (record.rcv_nxt if flags & ACK else 0),
             window=record.window if window is None else window,
             payload=data,
-            options=(mss(DEFAULT_MSS) if flags & SYN and not flags & RST else b"") if options is None else options,
+            options=options or b"",
             urgent=urgent,
             reserved=reserved,
             data_offset=data_offset,

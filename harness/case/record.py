@@ -1,11 +1,13 @@
 """What a results line says about a case, and the text that a person reads about a failure."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from harness.case.conversation import Conversation
+from harness.case.conversation import SET_UP, Conversation
 from harness.case.runner import Outcome
+from harness.case.selection import Case
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Finding
 from harness.trace import ladder
@@ -16,25 +18,30 @@ RULE_COLUMNS = 50
 _KEEP_LADDER = frozenset(Verdict) - {Verdict.CONFORMS, Verdict.NOT_APPLICABLE}
 
 
-def case_record(
-    case_id: str, target: str, ip: int, judgement: Judgement, outcome: Outcome, cites: tuple[str, ...], reproduce: str
-) -> dict[str, Any]:
-    """Return the JSON-able record of a case."""
+def case_record(case: Case, judgement: Judgement, outcome: Outcome, reproduce: str) -> dict[str, Any]:
+    """Return the JSON-able record of a case; `harness.trace.schema` has its fields."""
     conversation = outcome.conversation
     record: dict[str, Any] = {
-        "id": case_id,
-        "target": target,
-        "ip": ip,
+        "id": case.case_id,
+        "target": case.binding.spec.text,
+        "ip": case.binding.version,
         "verdict": str(judgement.verdict),
-        "cites": list(cites),
+        "cites": list(case.meta.cites),
+        "title": case.summary,
+        "at": case.origin,
     }
+    if case.meta.figure is not None:
+        record["figure"] = case.meta.figure
+    if case.meta.timer_s is not None:
+        record["timer_s"] = case.meta.timer_s
     if judgement.reason:
         record["reason"] = judgement.reason
     if outcome.findings:
         record["findings"] = [finding.as_dict() for finding in outcome.findings]
     if judgement.deviation is not None:
         record["source"] = judgement.deviation.source
-        record["declared"] = judgement.deviation.origin
+        record["declared"] = short_origin(judgement.deviation.origin)
+    record["reproduce"] = reproduce
     if conversation is None:
         return record
     if conversation.replays:
@@ -43,10 +50,20 @@ def case_record(
         record["unobserved"] = conversation.unobserved
     if judgement.verdict in _KEEP_LADDER:
         record["ladder"] = [event.as_dict(conversation.start_ns) for event in conversation.events]
-        record["reproduce"] = reproduce
         if outcome.evidence:
             record["ss"] = outcome.evidence
+    else:
+        events = conversation.events[: conversation.told]
+        record["trace"] = [event.brief() for event in events]
+        record["set_up"] = sum(event.step == SET_UP for event in events)
     return record
+
+
+@lru_cache(maxsize=1024)
+def short_origin(origin: str) -> str:
+    """Return file and line of a declaration; the path from the package on where the file comes with the tool."""
+    package = f"{Path(__file__).parents[2]}/"
+    return origin.removeprefix(package)
 
 
 def explain_failure(record: dict[str, Any], judgement: Judgement, outcome: Outcome, facts: str, folder: Path) -> str:
@@ -77,7 +94,7 @@ def _headline(record: dict[str, Any], judgement: Judgement, facts: str) -> list[
         cited = ", ".join(record["cites"])
         lines = [f"  {title}", f"  {cited} · {facts}"]
         if judgement.deviation is not None:
-            lines.append(f"  declared at {judgement.deviation.origin}")
+            lines.append(f"  declared at {short_origin(judgement.deviation.origin)}")
         return lines
     verb = "send" if finding.expected[:1] == "<" or finding.expected == "nothing" else "show"
     subject = "be" if finding.expected.startswith("state ") else verb

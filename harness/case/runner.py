@@ -10,7 +10,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Finding, Inconclusive, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import TargetDied, TargetError
 
 #: A case that a timer of the target disturbs is run again this often; then it is a harness error.
 MAX_REPLAYS = 3
@@ -34,6 +34,8 @@ class Outcome:
     message: str = ""
     conversation: Conversation | None = None
     evidence: list[str] = field(default_factory=list)
+    #: The target itself ended in this case, by its own fault or because somebody killed it.
+    died: bool = False
 
     @property
     def findings(self) -> list[Finding]:
@@ -102,6 +104,11 @@ def run(conversation: Conversation, route: Walk, body: Callable[[TargetSide, Pee
     return capture(conversation, both)
 
 
+def tells_of_death(error: BaseException | None) -> bool:
+    """Tell whether an error says that the target itself has ended."""
+    return isinstance(error, TargetDied) or isinstance(getattr(error, "__cause__", None), TargetDied)
+
+
 def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: bool = True) -> Outcome:
     """Do `action` and return how it ended; `evidence` is taken (in milliseconds) where the end is not as expected."""
     outcome = Outcome(Ending.COMPLETED, conversation=conversation)
@@ -113,6 +120,7 @@ def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: 
         outcome.ending, outcome.message = Ending.INCONCLUSIVE, str(reason)
     except (Unjudgeable, TargetError) as reason:
         outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
+        outcome.died = tells_of_death(reason)
     if evidence and outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)

@@ -13,6 +13,9 @@ from harness.expectations.deviations import Deviation
 from harness.spec.citations import Selector
 from harness.targets.registry import TargetSpec
 
+#: Why a case is left out that the command line says nothing of.
+NOT_NAMED = "not named (--case, --rfc, --requirement)"
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -69,16 +72,27 @@ class Selection:
 
     def takes(self, case: Case | None) -> bool:
         """Tell whether the case is to run. None stands for a test that is no case: it runs unless cases are named."""
+        return not self.left_out_because(case)
+
+    def left_out_because(self, case: Case | None) -> str:
+        """Return why a case is not to run, "" if it is."""
         if case is None:
-            return not (self.cases or self.sections or self.requirements)
+            return NOT_NAMED if self.cases or self.sections or self.requirements else ""
         if case.binding.version not in self.versions:
-            return False
-        if case.meta.timer_s is not None and case.meta.timer_s > self.timers_s:
-            return False
+            return "on the other IP version (--ip)"
         if self.cases and not any(matches(pattern, case.case_id) for pattern in self.cases):
-            return False
-        if not self.sections and not self.requirements:
-            return True
+            return NOT_NAMED
+        if (self.sections or self.requirements) and not self._cited_by(case):
+            return NOT_NAMED
+        if case.meta.timer_s is not None and case.meta.timer_s > self.timers_s:
+            return (
+                f"timer cases of more than {self.timers_s:g} s (--timers)"
+                if self.timers_s
+                else "timer cases (--timers)"
+            )
+        return ""
+
+    def _cited_by(self, case: Case) -> bool:
         citations = case.meta.citations()
         cited = any(citation.within(*selector) for selector in self.sections for citation in citations)
         return cited or any(citation.requirement in self.requirements for citation in citations)
@@ -106,7 +120,8 @@ def matches(pattern: str, known: str) -> bool:
 def idle_deviations(deviations: Sequence[Deviation], cases: Sequence[Case]) -> list[Deviation]:
     """Return the entries whose pattern matches no case of the whole collection: leftovers or typing errors."""
     ids = {case.case_id for case in cases}
-    return [deviation for deviation in deviations if not any(deviation.names(known) for known in ids)]
+    unmet = [deviation for deviation in deviations if deviation.case not in ids]
+    return [deviation for deviation in unmet if not any(deviation.names(known) for known in ids)]
 
 
 def in_order(cases: Sequence[Case | None]) -> list[int]:

@@ -184,10 +184,14 @@ class Stopwatch:
         """Return the target's time, for `since_ns` of something that the case does next."""
         return self._now()
 
+    @property
+    def pinned(self) -> bool:
+        """Whether the target's retries are pinned to few: in virtual time nothing need be."""
+        return Capability.VIRTUAL_TIME not in self._rig.target.capabilities
+
     def patience(self, seconds: float) -> float:
         """Return how long a target may take to give up: `seconds` where its retries are pinned, else an hour."""
-        pinned = Capability.VIRTUAL_TIME not in self._rig.target.capabilities
-        return seconds if pinned else 3600.0
+        return seconds if self.pinned else 3600.0
 
     # --- machinery ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ covered by it.
 
 import fnmatch
 import re
-import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +16,11 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from harness.expectations.entries import BrokenExpectations, read
+
 _KEYS = {"case", "when", "ip", "observed", "state", "reason", "source"}
 _TEXTS = ("case", "when", "state", "reason", "source")
 _REQUIRED = ("case", "observed", "reason", "source")
-
-
-class BrokenExpectations(ValueError):
-    """An expectations file that can't be used; the message names file and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,11 @@ class Deviation:
     ip: int = 0
     origin: str = ""
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the entry may be about several cases."""
+        return "*" in self.case or "?" in self.case
+
     def covers(self, case_id: str, ip: int, version: str) -> bool:
         """Tell whether this entry is about the case on this IP version and this release of the target."""
         return (
@@ -51,11 +54,30 @@ class Deviation:
 
     def names(self, case_id: str) -> bool:
         """Tell whether the entry's pattern matches a case id."""
+        if not self.is_pattern:
+            return case_id == self.case
         return fnmatch.fnmatchcase(case_id, _bracket_safe(self.case))
 
     def explains(self, signature: str, state: str) -> bool:
         """Tell whether what was seen is what this entry pins."""
         return signature in self.observed and self.state in ("", state)
+
+
+class Declared:
+    """Entries, found by the case that they are about."""
+
+    def __init__(self, entries: Iterable[Deviation]) -> None:
+        self._by_name: dict[str, list[tuple[int, Deviation]]] = {}
+        self._patterns: list[tuple[int, Deviation]] = []
+        for at, entry in enumerate(entries):
+            group = self._patterns if entry.is_pattern else self._by_name.setdefault(entry.case, [])
+            group.append((at, entry))
+
+    def about(self, case_id: str, ip: int, version: str) -> list[Deviation]:
+        """Return the entries that cover a case on this IP version and this release of the target, in their order."""
+        named = [*self._by_name.get(case_id, ()), *self._patterns]
+        found = [(at, entry) for at, entry in named if entry.covers(case_id, ip, version)]
+        return [entry for _at, entry in sorted(found, key=lambda numbered: numbered[0])]
 
 
 @lru_cache(maxsize=64)
@@ -67,24 +89,7 @@ def release_numbers(version: str) -> Version:
 
 def load(path: Path) -> tuple[Deviation, ...]:
     """Read a file of deviations; raises BrokenExpectations."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenExpectations(f"{path}: can't be read: {error}") from None
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))  # "at end of document" is the only place without a number
-        where = line.group(1) if line else len(text.splitlines())
-        raise BrokenExpectations(f"{path}:{where}: not TOML: {error}") from None
-    unknown = set(data) - {"deviation", "grid"}
-    if unknown:
-        raise BrokenExpectations(f"{path}:1: unknown table {sorted(unknown)[0]!r}; entries are [[deviation]]")
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[deviation]]"]
-    entries = data.get("deviation", [])
-    if not isinstance(entries, list) or len(lines) != len(entries):
-        raise BrokenExpectations(f"{path}:1: write each entry under a [[deviation]] line of its own")
-    return tuple(_entry(entry, f"{path}:{line}") for entry, line in zip(entries, lines, strict=True))
+    return tuple(_entry(entry, f"{path}:{line}") for entry, line in read(path, "deviation", beside=frozenset({"grid"})))
 
 
 def bundled(implementation: str) -> tuple[Deviation, ...]:

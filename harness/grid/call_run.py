@@ -6,18 +6,19 @@ neither close() nor a second shutdown() needs to fail. STATUS is what an observe
 """
 
 import errno
+from dataclasses import replace
 
 from harness.case.conversation import Conversation, Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
-from harness.case.target_side import EOF, walking
+from harness.case.target_side import walking
+from harness.case.user_calls import EOF
 from harness.case.violation import Code, Violation
 from harness.case.walks import Walk
-from harness.grid import followup
-from harness.grid.calibration import can_refute
+from harness.grid import calibration
 from harness.grid.calls import EventCell, reply_of
 from harness.grid.cells import Cell
-from harness.grid.followup import Numbers, Scene
+from harness.grid.followup import ARBITRARY, Numbers
 from harness.grid.numbers import TEXT, connection_of
 from harness.grid.routes import route_of, shut_down
 from harness.spec.machine import (
@@ -111,15 +112,17 @@ class CallRun:
         inbox.clear()
         reply = _reply(received, numbers)
         after = _after(numbers, received, before.state)
+        if self.cell.event is Event.SEND and self.cell.place.state is SYN_SENT and answer == DONE:
+            after = replace(after, queued=TEXT)
         main = self.conversation.main
         state = main.state or next((str((row.next or self.cell.place).state) for row in self.cell.rows), "")
         if not self._allows(answer, reply, state):
             self._fail(answer, reply, state, received)
         try:
-            followup.prove(State(state), Scene(self.case.target, self.case.peer, after))
+            calibration.prove(State(state), self.case.target, self.case.peer, after)
         except Violation:
             self.conversation.findings.clear()
-            if not can_refute(self.conversation, State(state)):
+            if not calibration.can_refute(self.conversation, State(state)):
                 return
             self._fail(answer, reply, f"not {state}", received)
 
@@ -233,6 +236,6 @@ def _reply(received: list[Received], numbers: Numbers) -> str:
 
 def _after(numbers: Numbers, received: list[Received], before: State) -> Numbers:
     if not received:
-        return numbers if before not in (CLOSED, LISTEN) else Numbers(4711, 4712)
+        return numbers if before not in (CLOSED, LISTEN) else ARBITRARY
     last = received[-1].segment
     return numbers if last.flags & RST else Numbers(last.seq + last.length, numbers.rcv_nxt)

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from harness.case.conversation import Conversation, Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
-from harness.case.target_side import EOF, walking
+from harness.case.target_side import walking
+from harness.case.user_calls import EOF
 from harness.case.violation import Inconclusive, Violation
-from harness.grid import followup, observed
+from harness.grid import calibration, observed
 from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
-from harness.grid.calibration import can_refute, tells_of
-from harness.grid.cells import CLOSE, SHUTDOWN, ZERO_WINDOW, Cell
-from harness.grid.followup import Numbers, Scene, Tells
+from harness.grid.cells import ZERO_WINDOW, Cell
+from harness.grid.followup import ARBITRARY, Numbers, Tells
 from harness.grid.judge import judge
 from harness.grid.numbers import (
     AFTER_PEERS_FIN,
@@ -26,12 +26,14 @@ from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.spec.states import CLOSED, FIN_WAIT_2, SYNCHRONIZED, TIME_WAIT, State
+from harness.spec.states import CLOSED, SYNCHRONIZED, TIME_WAIT, State
 from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
 FILL_OCTETS = 1400
+#: More than fits into any receive buffer that was asked to be small: behind so many a window does not close.
+FILL_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,11 @@ class CellRun:
             self._drain()
         try:
             numbers = numbers_after(before, received)
-            tells = followup.prove(State(state), Scene(self.case.target, self.case.peer, numbers))
+            tells = calibration.prove(State(state), self.case.target, self.case.peer, numbers)
             self.conversation.demand_quiet()
         except Violation:
             del self.conversation.findings[findings:]
-            return can_refute(self.conversation, State(state))
+            return calibration.can_refute(self.conversation, State(state))
         due = self._tells_due(State(state))
         if due and tells not in due:
             return True
@@ -141,11 +143,7 @@ class CellRun:
         """Return what the follow-up of a state may tell; nothing where there is nothing to compare with."""
         if self.cell.setting not in ("", ZERO_WINDOW):
             return set()
-        rig, version = self.conversation.rig, self.conversation.version
-        # A socket without an application may be of either sort in FIN-WAIT-2.
-        routes = (SHUTDOWN, CLOSE) if state is FIN_WAIT_2 else (None,)
-        found = (tells_of(rig, version, state, route) for route in routes)
-        return {tells for tells in found if tells is not None}
+        return calibration.tells_due(self.conversation.rig, self.conversation.version, state)
 
     # --- preconditions -----------------------------------------------------------------------------------------------
 
@@ -178,6 +176,8 @@ class CellRun:
                 )
                 if not inbox:
                     raise Inconclusive("the target acknowledges no data")
+                if peer.snd_nxt > FILL_LIMIT:
+                    raise Inconclusive("the target never closes its window")
                 inbox.clear()
         return peer.snd_nxt - 1
 
@@ -198,5 +198,5 @@ def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:
         if each.segment.flags & SYN:
             snd_nxt = each.segment.seq + 1
     if before.state is CLOSED:
-        return Numbers(4711, 4712)
+        return ARBITRARY
     return Numbers(snd_nxt, rcv_nxt, before.max_snd_wnd if before.state in SYNCHRONIZED else None)

@@ -8,14 +8,17 @@ of RFC 9293 or a target's peculiarities may give away, and returns the answers. 
 in that state is measured once per target, in `harness.grid.calibration`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.case.expect import segment, silence
+from harness.case.conversation import Received
+from harness.case.expect import Expected, Silence, segment, silence
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
+from harness.case.violation import Code
 from harness.grid.numbers import FAR, TEXT
-from harness.spec.segment import ACK, FIN, RST, SYN
+from harness.spec import seqno
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -33,51 +36,118 @@ from harness.spec.states import (
 
 #: The answers to what a target need not answer; empty where the state is proved without them.
 Tells = tuple[bool, ...]
+#: One segment of an answer: flags, SEQ-SND.NXT (None: SEQ=0), ACK-RCV.NXT (None: no ACK), text.
+Said = tuple[int, int | None, int | None, bytes]
+#: What a target answers where it really is in the state, and the RFC asks for something else: by number of question.
+Habits = Mapping[int, tuple[Said, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The target's SND.NXT and RCV.NXT, and the largest window it was ever offered, if it sent so much."""
+    """The target's SND.NXT and RCV.NXT, and the largest window it was ever offered, if it sent so much.
+
+    `queued` is what its application has sent before there was a connection.
+    """
 
     snd_nxt: int
     rcv_nxt: int
     max_snd_wnd: int | None = None
+    queued: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+#: For where there are none.
+ARBITRARY = Numbers(4711, 4712)
+
+
 class Scene:
-    """Both sides, and the numbers that the target must have if all is as it seems."""
+    """Both sides, and the numbers that the target must have if all is as it seems.
 
-    target: TargetSide
-    peer: PeerSide
-    numbers: Numbers
+    `habits` are those of the target in this state, one mapping per sort of connection that may be in it. With
+    `learned` the answers that are not as the RFC says are noted there instead of judged.
+    """
+
+    def __init__(
+        self,
+        target: TargetSide,
+        peer: PeerSide,
+        numbers: Numbers,
+        habits: Sequence[Habits] = (),
+        learned: dict[int, tuple[Said, ...]] | None = None,
+    ) -> None:
+        self.target = target
+        self.peer = peer
+        self.numbers = numbers
+        self._habits: Sequence[Habits] = habits or ({},)
+        self._learned = learned
+        self._questions = 0
+
+    def hear(self, *due: Expected | Silence) -> bool:
+        """Demand one of these answers to what was just asked, or the target's habit; tell whether anything came."""
+        __tracebackhide__ = True
+        question, self._questions = self._questions, self._questions + 1
+        inbox = self.target.connection.inbox
+        lawful, said = _is_lawful(due, inbox), tuple(self._said(received) for received in inbox)
+        if self._learned is not None:
+            if not lawful:
+                self._learned[question] = said
+        else:
+            self._habits = [each for each in self._habits if (each[question] == said if question in each else lawful)]
+            if not self._habits:
+                self._contradict(due)
+        inbox.clear()
+        return bool(said)
+
+    def skip(self) -> bool:
+        """Count a question that can't be asked now."""
+        self._questions += 1
+        return False
+
+    def _said(self, received: Received) -> Said:
+        seen = received.segment
+        seq = seqno.diff(seen.seq, self.numbers.snd_nxt) if received.wire.seq else None
+        ack = seqno.diff(seen.ack, self.numbers.rcv_nxt) if seen.flags & ACK else None
+        return (seen.flags & ~PSH, seq, ack, seen.payload)
+
+    def _contradict(self, due: tuple[Expected | Silence, ...]) -> None:
+        __tracebackhide__ = True
+        self.target.must_answer(*due)
+        self.target.must_not_send()
+        self.target.conversation.fail(Code.WRONG_ANSWER, "what the target answers in this state", "what the RFC asks")
 
     def challenge(self) -> None:
         """Demand the ACK that every connection answers to a segment from far outside; it shows SND.NXT and RCV.NXT."""
         __tracebackhide__ = True
         n, r = self.numbers.snd_nxt, self.numbers.rcv_nxt
         self.peer.send(ACK, seq=r + FAR, ack=n)
-        self.target.must_send(ACK, seq=n, ack=r)
+        self.hear(segment(ACK, seq=n, ack=r))
 
     def must_be_gone(self) -> None:
         """Demand the reset with which nobody answers."""
         __tracebackhide__ = True
         n, r = self.numbers.snd_nxt, self.numbers.rcv_nxt
         self.peer.send(ACK, seq=r, ack=n)
-        self.target.must_send(RST, seq=n)
+        self.hear(segment(RST, seq=n))
 
     def answers(self, flags: int, data: bytes, ack: int) -> bool:
         """Send what may be answered with an ACK or not at all, at RCV.NXT; tell whether it was."""
         __tracebackhide__ = True
         n, r = self.numbers.snd_nxt, self.numbers.rcv_nxt
         self.peer.send(flags, data, seq=r, ack=ack)
-        return self.target.must_answer(silence(), segment(ACK, seq=n, ack=r)) is not None
+        return self.hear(silence(), segment(ACK, seq=n, ack=r))
 
     def answers_below(self, snd_una: int) -> bool:
         """Send the oldest ACK that is acceptable if SND.UNA is `snd_una`; tell whether the target objected."""
         __tracebackhide__ = True
         limit = self.numbers.max_snd_wnd
-        return limit is not None and self.answers(ACK, b"", snd_una - limit)
+        return self.skip() if limit is None else self.answers(ACK, b"", snd_una - limit)
+
+
+def _is_lawful(due: tuple[Expected | Silence, ...], inbox: Collection[Received]) -> bool:
+    if not inbox:
+        return any(isinstance(each, Silence) for each in due)
+    (first, *more) = inbox
+    expected = [each for each in due if isinstance(each, Expected)]
+    return not more and any(each.mismatch(first.segment, first.wire) is None for each in expected)
 
 
 def prove(state: State, scene: Scene) -> Tells:
@@ -96,14 +166,17 @@ def _listen(scene: Scene) -> Tells:
     __tracebackhide__ = True
     seq = scene.numbers.rcv_nxt + FAR
     scene.peer.send(SYN, seq=seq, options=b"")
-    scene.target.must_send(SYN | ACK, ack=seq + 1)
+    scene.hear(segment(SYN | ACK, ack=seq + 1))
     return ()
 
 
 def _syn_sent(scene: Scene) -> Tells:
     __tracebackhide__ = True
-    scene.peer.send(SYN | ACK, seq=FAR, ack=scene.numbers.snd_nxt, options=b"")
-    scene.target.must_send(ACK, seq=scene.numbers.snd_nxt, ack=FAR + 1)
+    n, queued = scene.numbers.snd_nxt, scene.numbers.queued
+    scene.peer.send(SYN | ACK, seq=FAR, ack=n, options=b"")
+    if queued:  # on the ACK or behind it
+        scene.target.may_send(ACK, seq=n, ack=FAR + 1)
+    scene.hear(segment(ACK, seq=n, ack=FAR + 1, data=queued))
     return ()
 
 
@@ -111,11 +184,11 @@ def _syn_received(scene: Scene) -> Tells:
     __tracebackhide__ = True
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
     scene.peer.send(ACK, seq=r, ack=n + 1)
-    scene.target.must_answer(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
+    scene.hear(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
     scene.peer.send(ACK, b"x", seq=r, ack=n)
     # Text and FIN that came with the SYN may have waited for this (§3.10.7.2 third).
     kept = (r + len(TEXT), r + len(TEXT) + 1)
-    scene.target.must_answer(*(segment(ACK, seq=n, ack=number) for number in (r + 1, *kept)))
+    scene.hear(*(segment(ACK, seq=n, ack=number) for number in (r + 1, *kept)))
     return ()
 
 
@@ -123,24 +196,26 @@ def _established(scene: Scene) -> Tells:
     __tracebackhide__ = True
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
     scene.peer.send(ACK, seq=r, ack=n + 1)
-    scene.target.must_send(ACK, seq=n, ack=r)
+    scene.hear(segment(ACK, seq=n, ack=r))
     scene.peer.send(ACK, b"x", seq=r, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r + 1)
+    scene.hear(segment(ACK, seq=n, ack=r + 1))
     if scene.target.connection.app is None:
         scene.target.accept()
     scene.target.send(b"y")
-    scene.target.must_send(ACK, seq=n, ack=r + 1, data=b"y")
+    scene.hear(segment(ACK, seq=n, ack=r + 1, data=b"y"))
     return ()
 
 
 def _fin_wait_1(scene: Scene) -> Tells:
     __tracebackhide__ = True
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
-    if scene.numbers.max_snd_wnd is not None:
+    if scene.numbers.max_snd_wnd is None:
+        scene.skip()
+    else:
         scene.peer.send(ACK, seq=r, ack=n - 1 - scene.numbers.max_snd_wnd)
-        scene.target.must_not_send()
+        scene.hear(silence())
     scene.peer.send(FIN | ACK, seq=r, ack=n - 1)
-    scene.target.must_send(ACK, seq=n, ack=r + 1)
+    scene.hear(segment(ACK, seq=n, ack=r + 1))
     return ()
 
 
@@ -149,9 +224,9 @@ def _fin_wait_2(scene: Scene) -> Tells:
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
     tells = (scene.answers_below(n - 1), scene.answers(ACK, b"", n + 1))
     scene.peer.send(FIN | ACK, seq=r, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r + 1)
+    scene.hear(segment(ACK, seq=n, ack=r + 1))
     scene.peer.send(FIN | ACK, seq=r, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r + 1)
+    scene.hear(segment(ACK, seq=n, ack=r + 1))
     return tells
 
 
@@ -162,11 +237,11 @@ def _close_wait(scene: Scene) -> Tells:
     if scene.target.connection.app is None:
         scene.target.accept()
     scene.target.shutdown()
-    scene.target.must_send(FIN | ACK, seq=n, ack=r)
+    scene.hear(segment(FIN | ACK, seq=n, ack=r))
     scene.peer.send(ACK, seq=r, ack=n + 1)
-    scene.target.must_not_send()
+    scene.hear(silence())
     scene.peer.send(ACK, seq=r, ack=n + 1)
-    scene.target.must_send(RST, seq=n + 1)
+    scene.hear(segment(RST, seq=n + 1))
     return ()
 
 
@@ -175,11 +250,11 @@ def _closing(scene: Scene) -> Tells:
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
     scene.challenge()
     scene.peer.send(ACK, b"x", seq=r, ack=n - 1)
-    scene.target.must_not_send()
+    scene.hear(silence())
     scene.peer.send(ACK, seq=r, ack=n)
-    scene.target.must_not_send()
+    scene.hear(silence())
     scene.peer.send(FIN | ACK, seq=r - 1, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r)
+    scene.hear(segment(ACK, seq=n, ack=r))
     return ()
 
 
@@ -187,7 +262,7 @@ def _last_ack(scene: Scene) -> Tells:
     __tracebackhide__ = True
     scene.challenge()
     scene.peer.send(ACK, seq=scene.numbers.rcv_nxt, ack=scene.numbers.snd_nxt)
-    scene.target.must_not_send()
+    scene.hear(silence())
     scene.must_be_gone()
     return ()
 
@@ -199,7 +274,7 @@ def _time_wait(scene: Scene) -> Tells:
     # CLOSING ignores text that does not acknowledge our FIN; TIME-WAIT may acknowledge it.
     tells = (scene.answers_below(n - 1), scene.answers(ACK, b"x", n - 1))
     scene.peer.send(FIN | ACK, seq=r - 1, ack=n)
-    scene.target.must_send(ACK, seq=n, ack=r)
+    scene.hear(segment(ACK, seq=n, ack=r))
     return tells
 
 

@@ -7,8 +7,6 @@ Flags are exact ("FIN,ACK", "none"), or at least these ("RST,*"). `any_of` is a 
 must hold.
 """
 
-import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +16,8 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness import expectations
-from harness.expectations.deviations import BrokenExpectations, Deviation, release_numbers
+from harness.expectations.deviations import Deviation, release_numbers
+from harness.expectations.entries import BrokenExpectations, read
 from harness.grid.cells import PLACES, SEQ_POSITIONS, TSVALS, Cell, segment_cells
 from harness.grid.observed import Observation
 from harness.spec.segment import Flags, parse_flags
@@ -111,7 +110,7 @@ class GridRule:
 
 def covering(rules: Iterable[GridRule], cell: Cell, ip: int, version: str) -> list[GridRule]:
     """Return the entries that speak of a cell on this IP version and release."""
-    return [rule for rule in rules if rule.holds_for(ip, version) and rule.takes(cell)]
+    return [rule for rule in rules if rule.takes(cell) and rule.holds_for(ip, version)]
 
 
 def cells_of(rule: GridRule) -> tuple[Cell, ...]:
@@ -141,19 +140,7 @@ def bundled(implementation: str) -> tuple[GridRule, ...]:
 
 def load(path: Path) -> tuple[GridRule, ...]:
     """Read the `[[grid]]` entries of a file; raises BrokenExpectations."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenExpectations(f"{path}: can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise BrokenExpectations(f"{path}:{line.group(1) if line else 1}: not TOML: {error}") from None
-    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == "[[grid]]"]
-    entries = data.get("grid", [])
-    if not isinstance(entries, list) or len(lines) != len(entries):
-        raise BrokenExpectations(f"{path}:1: write each entry under a [[grid]] line of its own")
-    return tuple(_rule(entry, f"{path}:{line}") for entry, line in zip(entries, lines, strict=True))
+    return tuple(_rule(entry, f"{path}:{line}") for entry, line in read(path, "grid", beside=frozenset({"deviation"})))
 
 
 def _rule(entry: dict[str, Any], origin: str) -> GridRule:

@@ -7,7 +7,7 @@ from harness.case.conversation import Received
 from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.reaction import Outgoing, Reaction, Reply
-from harness.spec.segment import ACK, PSH, RST, SYN, Segment, flag_names
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
 
 NOTHING = str(Reply.NONE)
 #: The next state on a target that shows none and gives itself away by no follow-up.
@@ -52,9 +52,14 @@ def name_of(received: Sequence[Received], found: Sequence[Reaction], connection:
 def _name(received: Received, connection: Connection, probe: Segment) -> str:
     seen = received.segment
     flags = seen.flags & ~PSH
-    if flags == RST and probe.flags & ACK and seqno.add(seen.seq, 0) == probe.ack:
+    answers_ack = flags & RST and seqno.add(seen.seq, 0) == probe.ack
+    if flags == RST and probe.flags & ACK and answers_ack:
         return str(Reply.RST_SEG_ACK)
     seq, ack = _symbol(seen.seq, received.wire.seq, connection, probe), _ack_symbol(seen.ack, connection, probe)
+    if flags & RST:
+        # A reset may take its numbers from the segment alone, whatever the connection's are.
+        seq = "seg.ack" if answers_ack and seq not in ("0", "snd.nxt") else seq
+        ack = _segment_end(seen.ack, probe) or ack
     if not seen.payload:
         known: dict[tuple[int, str, str], Reply] = {
             (RST, "seg.ack", ""): Reply.RST_SEG_ACK,
@@ -88,9 +93,15 @@ def _ack_symbol(number: int, connection: Connection, probe: Segment) -> str:
     relative = seqno.add(number, 0)
     if relative == connection.rcv_nxt:
         return "rcv.nxt"
-    if relative == probe.end:
+    return _segment_end(number, probe) or _offset("rcv.nxt", relative, connection.rcv_nxt)
+
+
+def _segment_end(number: int, probe: Segment) -> str:
+    """Return the name of what acknowledges the whole segment, or all but the FIN that came with a SYN; else ""."""
+    distance = seqno.diff(number, probe.end)
+    if distance == 0:
         return "seg.end"
-    return _offset("rcv.nxt", relative, connection.rcv_nxt)
+    return "seg.end-1" if distance == -1 and probe.flags & SYN and probe.flags & FIN else ""
 
 
 def _offset(name: str, number: int, base: int) -> str:

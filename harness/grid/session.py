@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.case.marks import CaseMeta
@@ -99,11 +99,18 @@ class GridSession:
     """What a run knows of the grid: the declared deviations of each implementation, and the user's own."""
 
     extra: tuple[GridRule, ...] = ()
+    _declared: dict[tuple[str, Cell, int], list[Deviation]] = field(default_factory=dict)
 
     def declared(self, target: Target, cell: AnyCell, version: int) -> list[Deviation]:
         """Return what `[[grid]]` entries declare about a cell on this target."""
         if isinstance(cell, EventCell):
             return []
+        key = (target.name, cell, version)
+        if key not in self._declared:
+            self._declared[key] = self._read(target, cell, version)
+        return self._declared[key]
+
+    def _read(self, target: Target, cell: Cell, version: int) -> list[Deviation]:
         rules = (*known.bundled(target.facts.implementation), *self.extra)
         policies = policies_in_force(target)
         return [

@@ -13,14 +13,14 @@ from harness.case.runner import Ending, capture
 from harness.case.violation import Code
 from harness.grid.accept import demanded, reactions
 from harness.grid.batch import BATCH
-from harness.grid.calibration import tells_of
-from harness.grid.cells import CLOSE, SHUTDOWN, Cell
+from harness.grid.calibration import calibrate
+from harness.grid.cells import Cell
 from harness.grid.execute import CellRun, policies_in_force
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import seqno
 from harness.spec.reaction import Outgoing, Reaction
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.spec.states import FIN_WAIT_2, LISTEN, TIME_WAIT
+from harness.spec.states import LISTEN
 from harness.targets.protocol import Target
 from harness.wire import codec
 from harness.wire.link import Arrival
@@ -108,8 +108,7 @@ def moving(cell: Cell, allowed: Sequence[Reaction]) -> Reaction | None:
 def try_states(rig: Rig, cells: Iterable[Cell], version: int, *, blind: bool) -> tuple[int, list[str]]:
     """Run every cell that moves on a stuck target; return how many there are, and those that passed."""
     honest, policies = rig.target, policies_in_force(rig.target)
-    for state, route in ((FIN_WAIT_2, SHUTDOWN), (FIN_WAIT_2, CLOSE), (TIME_WAIT, None)):
-        tells_of(rig, version, state, route)
+    calibrate(rig, version)
     stuck = StuckTarget(honest, blind=blind)
     tried, missed = 0, []
     rig.target = cast("Target", stuck)

@@ -16,7 +16,7 @@ from harness.case.target_side import TargetSide, walking
 from harness.case.timers import COARSENESS, Stopwatch, Wait, Waits
 from harness.case.violation import Code, Inconclusive, Violation
 from harness.case.walks import Walk
-from harness.grid import followup
+from harness.grid import calibration
 from harness.grid.calls import EventCell, reply_of
 from harness.grid.followup import Numbers, Scene
 from harness.grid.numbers import TEXT, connection_of
@@ -237,22 +237,21 @@ class TimerRun:
         """Prove the state; what was sent again is acknowledged first, where that leaves the state as it is."""
         __tracebackhide__ = True
         target, peer = self.target, self.peer
-        scene = Scene(target, peer, numbers)
         n, r = numbers.snd_nxt, numbers.rcv_nxt
         if self.cell.event is Event.RETRANSMISSION and state in (ESTABLISHED, CLOSE_WAIT):
             peer.send(ACK, seq=r, ack=n)
             target.must_not_send()
         if state is ESTABLISHED:
-            scene.challenge()
+            Scene(target, peer, numbers).challenge()
             self._must_take_text(numbers)
             target.send(b"y")
             target.must_send(ACK, seq=n, ack=r + 1, data=b"y")
         elif state is SYN_RECEIVED:
             peer.send(ACK, seq=r, ack=n + 1)
-            target.must_answer(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
+            calibration.scene(state, target, peer, numbers).hear(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
             self._must_take_text(numbers)
         else:
-            followup.prove(state, scene)
+            calibration.prove(state, target, peer, numbers)
 
     def _must_take_text(self, numbers: Numbers) -> None:
         """Send text, whose ACK may be delayed, and what must be answered at once."""

@@ -41,3 +41,11 @@ class Snapshot:
     receive_queue: int = 0
     send_queue: int = 0
     mini: bool = False
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the state, and of the rest what is not 0 or false, as JSON-able data."""
+        data: dict[str, object] = {"state": str(State.LISTEN if self.listening else self.state)}
+        for name in ("receive_queue", "send_queue", "mini"):
+            if value := getattr(self, name):
+                data[name] = value
+        return data

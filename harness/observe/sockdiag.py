@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import struct
+from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
@@ -75,13 +76,25 @@ def parse(message: bytes) -> Snapshot:
     return Snapshot(state, False, receive_queue, send_queue, timer == TIMER_TIME_WAIT)
 
 
+class NetlinkSocket(Protocol):
+    """A netlink socket, or what relays its messages; with a time limit of its own."""
+
+    def send(self, message: bytes, /) -> int:
+        """Send a message."""
+
+    def recv(self, limit: int, /) -> bytes:
+        """Return the next answer."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
 class SockDiag:
     """Asks one kernel, through a netlink socket of its namespace."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: NetlinkSocket) -> None:
         self._sock = sock
         self._sequence = 0
-        sock.settimeout(5)
 
     def snapshot(self, tuple4: FourTuple) -> Snapshot:
         """Return what the kernel knows of this connection now."""

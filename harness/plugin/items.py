@@ -13,11 +13,9 @@ from harness.case.runner import CaseRun, Outcome
 from harness.case.selection import Binding, Case, case_id
 from harness.case.target_side import TargetSide
 from harness.case.timers import TimerCase
-from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.targets import registry
-from harness.targets.protocol import TargetError
 
 if TYPE_CHECKING:
     from harness.plugin.session import CasePlugin
@@ -40,7 +38,7 @@ class CellItem(pytest.Item):
         super().__init__(**rest)
         self.plugin = plugin
         self.cell = cell
-        self.stash[CASE] = grid.case_of(cell, spec, version, f"{self.path.name}:1")
+        self.stash[CASE] = grid.case_of(cell, spec, version, f"testcases/grid/{self.path.name}:1")
 
     def setup(self) -> None:
         """Begin the cell and walk to its state; the cell of a timer runs with all timer cases."""
@@ -69,14 +67,17 @@ class CellItem(pytest.Item):
         declared = self.plugin.grid.declared(run.conversation.rig.target, self.cell, binding.version)
         return any(entry.observed == (run.conversation.findings[0].signature,) for entry in declared)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Return the message alone where the case tells the story; a defect of the harness keeps its traceback."""
-        expected = (Violation, Inconclusive, Unjudgeable, TargetError)
-        return str(excinfo.value) if isinstance(excinfo.value, expected) else super().repr_failure(excinfo, style)
-
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where the item comes from."""
         return self.path, None, self.name
+
+
+def forget_run(item: pytest.Item) -> None:
+    """Let go of what a case did: the item lives to the end of the session, and so would every segment."""
+    keys: tuple[pytest.StashKey[Any], ...] = (RUN, CELL_RUN, TIMED, OUTCOME)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 def stashed(item: pytest.Item) -> Case | None:

@@ -9,7 +9,8 @@ import pytest
 from harness.case.selection import Selection
 from harness.case.violation import Level
 from harness.expectations import deviations
-from harness.expectations.deviations import BrokenExpectations, Deviation
+from harness.expectations.deviations import Deviation
+from harness.expectations.entries import BrokenExpectations
 from harness.grid import session as grid
 from harness.grid.known import GridRule
 from harness.spec import citations, requirements

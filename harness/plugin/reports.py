@@ -1,17 +1,17 @@
 """From outcomes to pytest's reports."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from harness.case.runner import CaseRun, Ending, Outcome, take_evidence
+from harness.case.runner import CaseRun, Ending, Outcome, take_evidence, tells_of_death
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Inconclusive, Violation
 from harness.grid import session as grid
-from harness.report.matrix import Matrix
 from harness.targets.protocol import TargetError
-from harness.trace.results import ResultsWriter
 
 
 @dataclass(slots=True)
@@ -22,18 +22,6 @@ class Held:
     reports: list[pytest.TestReport]
     timers: bool = False
     since: float = field(default_factory=time.monotonic)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the controller has seen: judged cases and the results file."""
-
-    matrix: Matrix = field(default_factory=Matrix)
-    writer: ResultsWriter | None = None
-    known_targets: set[str] = field(default_factory=set)
-    judged: int = 0
-    finished: set[str] = field(default_factory=set)
-    lost: int = 0
 
 
 def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
@@ -48,13 +36,26 @@ def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *
         ending = Ending.NOT_APPLICABLE
     elif error is not None:
         ending = Ending.HARNESS_ERROR
-    outcome = Outcome(ending, str(error) if error else "", conversation)
+    outcome = Outcome(ending, str(error) if error else "", conversation, died=tells_of_death(error))
     if conversation is not None and not evident and (conversation.findings or ending is Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)
         except TargetError as trouble:
             return Outcome(Ending.HARNESS_ERROR, str(trouble), conversation)
     return outcome
+
+
+@contextlib.contextmanager
+def in_words(call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Let pytest describe what a call raised by its message: it reads whole files for a traceback (0.1 s a case)."""
+    raised = call.excinfo
+    assert raised is not None
+    words = pytest.fail.Exception(str(raised.value), pytrace=False).with_traceback(raised.tb)
+    call.excinfo = pytest.ExceptionInfo.from_exception(words)
+    try:
+        yield
+    finally:
+        call.excinfo = raised
 
 
 def deciding_report(reports: list[pytest.TestReport], judgement: Judgement, *, surprise: bool) -> pytest.TestReport:

@@ -40,33 +40,44 @@ class Matrix:
         if record["verdict"] not in ("conforms",):
             self.records.append(record)
 
+    @property
+    def targets(self) -> list[str]:
+        """The targets, in the order in which they appeared."""
+        return list(dict.fromkeys(name for name, _group in self.counts))
+
+    def rows(self, target: str) -> dict[str, Counter[str]]:
+        """Return group -> verdict -> number of cases; the last group is "all"."""
+        groups = {group: count for (name, group), count in sorted(self.counts.items()) if name == target}
+        return {**groups, "all": sum(groups.values(), Counter())}
+
+    def title(self, target: str) -> str:
+        """Return the target with what it is."""
+        facts = self.facts.get(target)
+        return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
+
     def render(self, *, width: int = 100, colour: bool = False) -> str:
         """Return the matrix as text, with ANSI colours where wanted."""
         console = Console(file=io.StringIO(), width=width, force_terminal=colour, no_color=not colour, highlight=False)
-        for target in dict.fromkeys(name for name, _group in self.counts):
+        for target in self.targets:
             self._print_target(console, target)
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 
     def _print_target(self, console: Console, target: str) -> None:
-        rows = {group: count for (name, group), count in self.counts.items() if name == target}
-        total: Counter[str] = sum(rows.values(), Counter())
+        rows = self.rows(target)
+        total = rows.pop("all")
         shown = [entry for entry in VERDICTS if entry[0] in _ALWAYS or total[entry[0]]]
-        console.print(Text(self._title(target), style="bold"))
+        console.print(Text(self.title(target), style="bold"))
         table = Table(box=None, pad_edge=False)
         table.add_column("topic")
         for _verdict, title, style in shown:
             table.add_column(title, justify="right", header_style=style)
-        for group in sorted(rows):
-            table.add_row(group, *(_cell(rows[group][verdict], style) for verdict, _title, style in shown))
+        for group, count in rows.items():
+            table.add_row(group, *(_cell(count[verdict], style) for verdict, _title, style in shown))
         table.add_section()
         table.add_row("all", *(_cell(total[verdict], style) for verdict, _title, style in shown), style="bold")
         console.print(table)
         self._print_reasons(console, target)
-
-    def _title(self, target: str) -> str:
-        facts = self.facts.get(target)
-        return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
 
     def _print_reasons(self, console: Console, target: str) -> None:
         """Say once per reason, in a line, what does not simply conform and why."""

@@ -67,7 +67,8 @@ class Arrivals(Handshake):
         if not self.stamping or segment.flags & RST:
             return True
         if found.timestamps is None:
-            return not self.config.require_timestamps  # RFC 7323 §3.2: SHOULD be dropped in silence
+            # RFC 7323 §3.2: SHOULD be dropped in silence; but RFC 6191 §2 lets a SYN without them end TIME-WAIT.
+            return not self.config.require_timestamps or bool(self.state is TIME_WAIT and segment.flags & SYN)
         if self.is_old_timestamp(found.timestamps[0]):  # R1
             self.answer_unacceptable()
             return False
@@ -94,7 +95,7 @@ class Arrivals(Handshake):
             self.last_heard, self.keep_alives = self.now, 0
             self.note_timestamp(segment, found)
             return True
-        if self._fills_a_closed_window(segment):
+        if self.fills_a_closed_window(segment):
             # Special allowance: its ACK counts all the same (MUST-66).
             if self.check_ack(segment):
                 self.ack_due = True
@@ -116,7 +117,8 @@ class Arrivals(Handshake):
         """RFC 5961 §3.2, case 1: SEG.SEQ alone counts, and RCV.NXT is always in the window."""
         return segment.seq == self.rcv_nxt or seqno.in_window(segment.seq, self.rcv_nxt, self.rcv_wnd)
 
-    def _fills_a_closed_window(self, segment: Segment) -> bool:
+    def fills_a_closed_window(self, segment: Segment) -> bool:
+        """Tell whether a segment is unacceptable only because the window is shut."""
         return self.rcv_wnd == 0 and segment.seq == self.rcv_nxt and segment.flags & (SYN | ACK) == ACK
 
     # --- second: RST -------------------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ class Arrivals(Handshake):
             self.send_challenge()  # RFC 5961 §5.2
             return False
         else:
-            self._process_ack(segment)
+            self.process_ack(segment)
         if self.fin_acknowledged:
             self.our_fin_acknowledged()
         return self.state is not CLOSED
@@ -179,7 +181,7 @@ class Arrivals(Handshake):
         oldest = seqno.add(self.snd_una, -self.max_snd_wnd)
         return seqno.leq(oldest, segment.ack) and seqno.leq(segment.ack, self.snd_nxt)
 
-    def _process_ack(self, segment: Segment) -> None:
+    def process_ack(self, segment: Segment) -> None:
         """The processing for ESTABLISHED, which all later states have in common."""
         if seqno.lt(self.snd_una, segment.ack):
             self.acknowledge(segment.ack)

@@ -27,13 +27,14 @@ class Pair(NamedTuple):
 
 @dataclass(slots=True)
 class Datagram:
-    """A segment on its way, with what IP needs to know or tells about it."""
+    """A segment on its way, with what IP needs to know or tells about it. `intact` says that its checksum is right."""
 
     source: str
     destination: str
     segment: Segment
     ttl: int = 64
     traffic_class: int = 0
+    intact: bool = True
 
     @property
     def pair(self) -> Pair:

@@ -19,20 +19,21 @@ class Handshake(Reception):
 
     def open_active(self) -> None:
         """Active OPEN (§3.10.1): select an ISS, send the SYN, enter SYN-SENT."""
-        self._choose_numbers()
+        self.choose_numbers()
         self.enter(SYN_SENT)
         self.send_syn()
 
     def open_passive(self, segment: Segment, found: Options) -> None:
         """A SYN has arrived in LISTEN (§3.10.7.2, third): answer it, enter SYN-RECEIVED."""
         self.passive = True
-        self._choose_numbers()
-        self._learn_from_syn(segment, found)
+        self.choose_numbers()
+        self.learn_from_syn(segment, found)
         self.enter(SYN_RECEIVED)
         self.send_syn()
-        self._keep_for_later(segment)
+        self.keep_for_later(segment)
 
-    def _choose_numbers(self) -> None:
+    def choose_numbers(self) -> None:
+        """Choose an ISS, and what else a connection needs before its SYN."""
         self.iss = self.host.choose_iss(self.pair)
         self.snd_una = self.snd_nxt = self.iss
         self.snd_first = self.cursor = self.small_end = seqno.add(self.iss, 1)
@@ -58,7 +59,7 @@ class Handshake(Reception):
         # Third, security: none. Fourth, the SYN bit.
         if not segment.flags & SYN:
             return  # fifth
-        self._learn_from_syn(segment, found)
+        self.learn_from_syn(segment, found)
         if acknowledges:
             self.acknowledge(segment.ack)
             self.ack_due = True
@@ -68,13 +69,13 @@ class Handshake(Reception):
             self.enter(SYN_RECEIVED)
             self.timers.stop(Timer.RETRANSMISSION)
             self.send_syn()
-            self._keep_for_later(segment)
+            self.keep_for_later(segment)
 
     def acknowledges_our_syn(self, segment: Segment) -> bool:
         """ISS < SEG.ACK =< SND.NXT."""
         return seqno.lt(self.iss, segment.ack) and seqno.leq(segment.ack, self.snd_nxt)
 
-    def _learn_from_syn(self, segment: Segment, found: Options) -> None:
+    def learn_from_syn(self, segment: Segment, found: Options) -> None:
         """Take the peer's numbers, window and options from its SYN."""
         offered = self.rcv_wnd
         self.irs, self.rcv_nxt = segment.seq, seqno.add(segment.seq, 1)
@@ -94,7 +95,7 @@ class Handshake(Reception):
             self.stamping, self.ts_recent, self.ts_recent_at = True, found.timestamps[0], self.now
         self.sacking = found.sack_permitted and self.config.sack
 
-    def _keep_for_later(self, segment: Segment) -> None:
+    def keep_for_later(self, segment: Segment) -> None:
         """Keep text and FIN of a SYN until the connection is established (§3.10.7.2 third, §3.10.7.3 fourth)."""
         text = segment.payload[: self.rcv_wnd]
         self.reassembly.put(self.rcv_nxt, text)

@@ -32,14 +32,28 @@ class Reassembly:
             kept.append((seq, data))
         self._pieces = kept
 
+    def end_at(self, fin: int) -> None:
+        """Take note of a FIN; of several, the earliest counts."""
+        if self.fin is None or seqno.lt(fin, self.fin):
+            self.fin = fin
+
+    def overtake(self, seq: int) -> None:
+        """Forget a FIN that stands before `seq`: text in sequence has gone beyond it."""
+        if self.fin is not None and seqno.lt(self.fin, seq):
+            self.fin = None
+
     def take(self, rcv_nxt: int) -> bytes:
-        """Remove and return what continues the stream at `rcv_nxt`."""
+        """Remove and return what continues the stream at `rcv_nxt`, up to the FIN; nothing behind that is text."""
         parts: list[bytes] = []
         while self._pieces and seqno.leq(self._pieces[0][0], rcv_nxt):
             seq, data = self._pieces.pop(0)
             part = data[seqno.diff(rcv_nxt, seq) :]
+            if self.fin is not None:
+                part = part[: seqno.diff(self.fin, rcv_nxt)]
             parts.append(part)
             rcv_nxt = seqno.add(rcv_nxt, len(part))
+            if rcv_nxt == self.fin:
+                self._pieces.clear()
         return b"".join(parts)
 
     def blocks(self) -> list[tuple[int, int]]:

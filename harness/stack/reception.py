@@ -122,6 +122,9 @@ class Reception(Retransmission):
             self.refuse(segment)
             self.delete(errno.ECONNRESET)
             return
+        if first == self.rcv_nxt:
+            # A segment in sequence counts as a whole, before what waits behind it (§3.10.7.4).
+            self.reassembly.overtake(seqno.add(first, len(text)))
         self.reassembly.put(first, text)
         self.owe_ack(len(text), at_once=first != self.rcv_nxt or not text or bool(len(self.reassembly) > len(text)))
 
@@ -153,7 +156,7 @@ class Reception(Retransmission):
         if seqno.in_window(place, self.rcv_nxt, self.rcv_wnd):
             self.ack_due = True
             if not self.fin_received:
-                self.reassembly.fin = place
+                self.reassembly.end_at(place)
 
     def take_fin(self) -> None:
         """Advance RCV.NXT over the FIN and change the state."""

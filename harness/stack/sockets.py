@@ -49,7 +49,7 @@ class Socket:
         connection = self._listener.accept()
         if connection is None:
             raise BlockingIOError(errno.EAGAIN, "no connection waits")
-        accepted = Socket(self._stack, connection.settings)
+        accepted = self._stack.socket(connection.settings)
         accepted.connection = connection
         connection.owner = accepted
         if connection.state is CLOSED:

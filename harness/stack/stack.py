@@ -35,6 +35,7 @@ class Stack:
 
     connection_class: type[Connection] = Connection
     listener_class: type[Listener] = Listener
+    socket_class: type[Socket] = Socket
 
     def __init__(
         self,
@@ -65,19 +66,27 @@ class Stack:
 
     def socket(self, settings: SocketSettings | None = None) -> Socket:
         """Return a fresh socket."""
-        return Socket(self, settings)
+        return self.socket_class(self, settings)
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
     def arrive(self, datagram: Datagram) -> None:
-        """Process a segment whose checksum is right; what it causes is there to be polled at once."""
-        if not self.is_for_us(datagram):
+        """Process a segment; what it causes is there to be polled at once."""
+        if not self.is_intact(datagram) or not self.is_for_us(datagram):
             return
-        connection = self.connections.get(datagram.pair)
+        connection = self.connection_for(datagram.pair)
         if connection is None:
             self.arrive_unclaimed(datagram)
         elif not self._reopen(connection, datagram):
             connection.arrive(datagram.segment)
+
+    def is_intact(self, datagram: Datagram) -> bool:
+        """Tell whether the checksum is right: what is damaged is discarded in silence (MUST-3)."""
+        return datagram.intact
+
+    def connection_for(self, pair: Pair) -> Connection | None:
+        """Return the connection that a segment belongs to: both endpoints tell (§3.4)."""
+        return self.connections.get(pair)
 
     def arrive_unclaimed(self, datagram: Datagram) -> None:
         """Process a segment that belongs to no connection: in LISTEN, or in CLOSED (§3.10.7.1)."""
@@ -85,11 +94,15 @@ class Stack:
         if listener is not None:
             self._adopt(listener.arrive(datagram))
         elif not datagram.segment.flags & RST:
-            self.transmit(reset_for(datagram))
+            self.refuse(datagram)
+
+    def refuse(self, datagram: Datagram) -> None:
+        """Answer a segment without connection with a reset."""
+        self.transmit(reset_for(datagram))
 
     def icmp_error(self, pair: Pair, seq: int, code: int, *, hard: bool) -> None:
         """An ICMP error has come that quotes a segment of a connection; `code` is the errno that stands for it."""
-        connection = self.connections.get(pair)
+        connection = self.connection_for(pair)
         if connection is not None:
             connection.icmp_error(seq, code, hard=hard)
 
@@ -212,10 +225,13 @@ class Stack:
 
     def choose_iss(self, pair: Pair) -> int:
         """Return an initial sequence number (RFC 6528), above all that the connection before has used (MAY-2 (1))."""
-        iss = initial_sequence_number(pair, self.now, self._key)
-        before = self.connections.get(pair)
-        used = before.snd_nxt if before is not None and before.state is TIME_WAIT else self._used.get(pair)
+        iss, used = initial_sequence_number(pair, self.now, self._key), self.last_number(pair)
         return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
+
+    def last_number(self, pair: Pair) -> int | None:
+        """Return the last number that a connection between these endpoints has used, as far as that is known."""
+        before = self.connections.get(pair)
+        return before.snd_nxt if before is not None and before.state is TIME_WAIT else self._used.get(pair)
 
     # --- addresses ---------------------------------------------------------------------------------------------------
 
@@ -242,10 +258,7 @@ class Stack:
             if listener is not None:
                 self._adopt(listener.arrive(datagram, connection))
             return listener is not None
-        # An old duplicate: RFC 6191 has it dropped in silence. Without anyone to open for, and without timestamps, the
-        # usual rules come first: they answer what lies outside the window.
-        usual = listener is None and found.timestamps is None and not connection.stamping
-        return not usual or connection.is_acceptable(segment)
+        return True  # an old duplicate: RFC 6191 §2 has it dropped in silence
 
     def _adopt(self, connection: Connection | None) -> None:
         if connection is not None:

@@ -6,12 +6,12 @@ behind the final line of an answer the stack is idle until time passes.
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
-from harness.targets.adapter_process import ANSWER_LIMIT_S, AdapterFailure, AdapterProcess, Answer, time_ns
+from harness.targets.adapter_line import ANSWER_LIMIT_S, AdapterFailure, AdapterLine, Answer, Launcher, time_ns
 from harness.targets.adapter_socket import AdapterSocket
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
@@ -68,15 +68,13 @@ class AdapterTarget:
     take the silence of a new process for that of its own connection.
     """
 
-    def __init__(
-        self, arguments: Sequence[str], *, name: str, timers: bool = False, limit_s: float = ANSWER_LIMIT_S
-    ) -> None:
+    def __init__(self, launcher: Launcher, *, name: str, timers: bool = False, limit_s: float = ANSWER_LIMIT_S) -> None:
         self.name = name
-        self._arguments = list(arguments)
+        self._launcher = launcher
         self._timers = timers
         self._limit_s = limit_s
         self._trouble = ""
-        self._process: AdapterProcess | None = None
+        self._line: AdapterLine | None = None
         self._arrivals: list[Arrival] = []
         #: Sockets of an earlier life of the stack have an earlier number.
         self.life = 0
@@ -154,9 +152,10 @@ class AdapterTarget:
 
     def close(self) -> None:
         """End the adapter."""
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        self._launcher.close()
 
     # --- for the sockets and the clock -------------------------------------------------------------------------------
 
@@ -167,11 +166,11 @@ class AdapterTarget:
 
     def ask(self, command: str, *, extra_s: float = 0.0) -> Answer:
         """Send a command; keep the packets it brings for `waiting`. Raises AdapterFailure."""
-        if self._trouble or self._process is None:
+        if self._trouble or self._line is None:
             raise AdapterFailure(self._trouble or "the adapter is closed")
         before_ns = self.clock.elapsed_ns
         try:
-            answer = self._process.ask(command, extra_s=extra_s)
+            answer = self._line.ask(command, extra_s=extra_s)
         except AdapterFailure as error:
             raise self.fail(str(error)) from None
         for sent_ns, packet in answer.packets:
@@ -195,15 +194,15 @@ class AdapterTarget:
         """Give the process up, and say so to every case until the connections are forgotten."""
         self._trouble = message
         self._arrivals.clear()
-        if self._process is not None:
-            self._process.close(farewell_s=0)
-            self._process = None
+        if self._line is not None:
+            self._line.close(farewell_s=0)
+            self._line = None
         return AdapterFailure(message)
 
     def _start(self) -> Greeting:
         try:
-            self._process = AdapterProcess(self._arguments, self._limit_s)
-            answer = self._process.ask(f"hello {PROTOCOL} {VERSION}")
+            self._line = AdapterLine(self._launcher.start(), self._limit_s)
+            answer = self._line.ask(f"hello {PROTOCOL} {VERSION}")
             greeting = read_greeting(answer)
         except AdapterFailure as error:
             raise self.fail(str(error)) from None
@@ -225,7 +224,7 @@ class AdapterTarget:
         acks = "its own way" if self._timers or "ack" not in greeting.settings else "immediate"
         throttle = "unlimited" if "throttle" in greeting.settings and not self._timers else "its own way"
         details = {
-            "adapter": " ".join(self._arguments),
+            "adapter": str(self._launcher),
             "time": "virtual" if greeting.virtual else "real",
             "ACKs": acks,
             "challenge ACKs": throttle,

@@ -4,18 +4,20 @@ Each step builds on those before it, so the walk ends at the first one that make
 about the adapter; whether the stack behind it is right is what the cases are for.
 """
 
+import contextlib
 import shlex
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.spec.options import mss
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets.adapter import PROTOCOL, VERSION, Greeting, read_greeting
-from harness.targets.adapter_process import AdapterFailure, AdapterProcess, Answer
+from harness.targets.adapter_container import Image
+from harness.targets.adapter_line import AdapterFailure, AdapterLine, Answer, Launcher
+from harness.targets.adapter_process import Command
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, UnusableTarget
 from harness.wire import codec
 
 PORT, PEER_PORT = 80, 60000
@@ -60,8 +62,8 @@ class Remote:
 class Dialogue:
     """A walk through the protocol with one adapter."""
 
-    def __init__(self, process: AdapterProcess) -> None:
-        self.process = process
+    def __init__(self, line: AdapterLine) -> None:
+        self.line = line
         self.greeting: Greeting | None = None
 
     def steps(self) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -78,7 +80,7 @@ class Dialogue:
         yield "reset: everything is forgotten, silently", self._reset
 
     def _hello(self) -> None:
-        self.greeting = read_greeting(self.process.ask(f"hello {PROTOCOL} {VERSION}"))
+        self.greeting = read_greeting(self.line.ask(f"hello {PROTOCOL} {VERSION}"))
 
     def _addresses(self) -> None:
         assert self.greeting is not None
@@ -176,13 +178,13 @@ class Dialogue:
         return remote, answer
 
     def _ok(self, command: str, extra_s: float = 0.0) -> Answer:
-        answer = self.process.ask(command, extra_s=extra_s)
+        answer = self.line.ask(command, extra_s=extra_s)
         if answer.error:
             raise Lack(f"{command!r} is refused: {' '.join([answer.error, *answer.words])}")
         return answer
 
     def _refused_with(self, name: str | None, command: str) -> None:
-        answer = self.process.ask(command)
+        answer = self.line.ask(command)
         if not answer.error or name not in (None, answer.error):
             seen = answer.error or f"ok {' '.join(answer.words)}"
             raise Lack(f"{command!r} must answer 'err {name or 'NAME'}', not {seen!r}")
@@ -238,16 +240,16 @@ class Dialogue:
         return decoded.segment
 
 
-def check(arguments: Sequence[str], report: Callable[[str], None], limit_s: float = 10.0) -> bool:
-    """Check the adapter that `arguments` start; report line by line; tell whether it can be used."""
+def check(launcher: Launcher, report: Callable[[str], None], limit_s: float = 10.0) -> bool:
+    """Check the adapter that `launcher` starts; report line by line; tell whether it can be used."""
     try:
-        process = AdapterProcess(arguments, limit_s)
+        line = AdapterLine(launcher.start(), limit_s)
     except AdapterFailure as error:
         report(f"bad  {error}")
         return False
     fine = True
     try:
-        dialogue = Dialogue(process)
+        dialogue = Dialogue(line)
         for title, step in dialogue.steps():
             try:
                 step()
@@ -261,9 +263,7 @@ def check(arguments: Sequence[str], report: Callable[[str], None], limit_s: floa
         fine = False
         report(f"bad  {title}\n       {error}")
     finally:
-        begin = time.monotonic()
-        process.close()
-        if time.monotonic() - begin > 1.5:
+        if not line.close():
             fine = False
             report("bad  the end of standard input must end the adapter: it had to be killed")
     return fine
@@ -277,9 +277,22 @@ def _report_greeting(greeting: Greeting, report: Callable[[str], None]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The verb ``adapter``: ``check COMMAND``. Exit code 1 if the adapter lacks something."""
+    """The verb ``adapter``: ``check COMMAND`` or ``check docker:IMAGE``. Exit code 1 if the adapter lacks something."""
     if len(arguments) < 2 or arguments[0] != "check":
-        print("usage: tcpspec adapter check COMMAND [ARGUMENT…]    (docker/ADAPTER.md)", file=sys.stderr)
+        usage = "usage: tcpspec adapter check COMMAND [ARGUMENT…]    or: tcpspec adapter check docker:IMAGE"
+        print(f"{usage}    (docker/ADAPTER.md)", file=sys.stderr)
         return USAGE_ERROR
+    if len(arguments) == 2 and arguments[1].startswith("docker:"):
+        return _check_image(arguments[1].removeprefix("docker:"))
     command = arguments[1:] if len(arguments) > 2 else shlex.split(arguments[1])
-    return 0 if check(command, print) else 1
+    return 0 if check(Command(command), print) else 1
+
+
+def _check_image(image: str) -> int:
+    try:
+        launcher = Image(image)
+    except UnusableTarget as error:
+        print(f"tcpspec adapter: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    with contextlib.closing(launcher):
+        return 0 if check(launcher, print) else 1

@@ -1,5 +1,9 @@
-"""Builds the drivers that come with the tool: `tcpspec build lwip smoltcp`. A driver in C needs the stack's package."""
+"""Builds what comes with the tool: `tcpspec build lwip smoltcp` the drivers, `tcpspec build linux` an image.
 
+A driver in C needs the stack's package. How images are built is in `images`.
+"""
+
+import argparse
 import hashlib
 import os
 import shutil
@@ -12,6 +16,7 @@ from harness.targets import crate
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
+USAGE_ERROR = 4
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -49,7 +54,7 @@ def driver_folder() -> Path:
 def build(name: str) -> Path:
     """Return the driver's program, built now unless that has been done before; raises UnusableTarget."""
     if name in CRATES:
-        return crate.build(driver_folder() / name, _cache())
+        return crate.build(driver_folder() / name, cache_folder())
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
     install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"
@@ -61,7 +66,7 @@ def build(name: str) -> Path:
         raise UnusableTarget(f"the driver of {name} can't be built: {recipe.include / missing[0]} is missing", install)
     inputs = [source, *(recipe.include / header for header in recipe.headers)]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs) + " ".join(recipe.flags).encode())
-    program = _cache() / f"{name}-{digest.hexdigest()[:16]}"
+    program = cache_folder() / f"{name}-{digest.hexdigest()[:16]}"
     if not program.is_file():
         _compile(compiler, recipe, source, program)
     return program
@@ -88,15 +93,35 @@ def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None
         raise UnusableTarget(f"{program.parent} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return where built drivers are kept: below XDG_CACHE_HOME, else below ~/.cache."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "tcpspec"
 
 
+USAGE = (
+    "tcpspec build DRIVER…    or: tcpspec build IMAGE… [--image] [--base IMAGE]"
+    "    or: tcpspec build kernel VERSION… | --source DIR"
+)
+
+
 def main(arguments: list[str]) -> int:
-    """The verb ``build``: build the named drivers and print where they are."""
-    if not arguments or any(name not in DRIVERS for name in arguments):
-        raise UnusableTarget("usage: tcpspec build DRIVER…", f"drivers: {', '.join(DRIVERS)}")
-    for name in arguments:
-        print(build(name))
+    """The verb ``build``: build the named drivers, or the named images, and print where they are."""
+    from harness.targets import images
+    from harness.targets.um import build as kernels
+
+    if arguments[:1] == ["kernel"]:
+        return kernels.main(arguments[1:])
+    parser = argparse.ArgumentParser(prog="tcpspec build", description="Builds what comes with the tool.", usage=USAGE)
+    known = sorted({*DRIVERS, *images.IMAGES})
+    parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
+    parser.add_argument("--image", action="store_true", help="a container image instead of a program (linux: always)")
+    parser.add_argument("--base", metavar="IMAGE", help="build the image on this one, not on the Dockerfile's default")
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as leave:
+        return USAGE_ERROR if leave.code else 0
+    for name in options.names:
+        as_image = options.image or options.base or name not in DRIVERS
+        print(images.build(name, base=options.base) if as_image else build(name), flush=True)
     return 0

@@ -1,5 +1,6 @@
 """Checks of the machine, one line each, with what to do where something is missing."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -10,8 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.agent.server import PROGRAM_PATH
+from harness.targets import docker_sweep, engine
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import UnusableTarget
+from harness.targets.um import kernels
+from harness.targets.um.build import kernels_folder
 
 
 class Mark(StrEnum):
@@ -36,7 +40,7 @@ def examine() -> Iterator[Check]:
     """Check everything that a run needs, the essential last: whether a pod can really be made."""
     yield Check(Mark.OK, "python", f"{platform.python_version()} ({sys.executable})")
     yield Check(Mark.OK, "kernel", f"{platform.system()} {platform.release()} {platform.machine()}")
-    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _docker, _descriptors):
+    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _docker, _kernels, _descriptors):
         yield from check()
     yield _pod()
 
@@ -87,13 +91,26 @@ def _tshark() -> Iterator[Check]:
 
 
 def _docker() -> Iterator[Check]:
-    socket_path = "/var/run/docker.sock"
-    if not os.path.exists(socket_path):
-        yield Check(Mark.NOTE, "docker", "no engine", "the target linux does not need one")
-    elif not os.access(socket_path, os.R_OK | os.W_OK):
-        yield Check(Mark.NOTE, "docker", "no permission on its socket", "the target linux does not need it")
-    else:
-        yield Check(Mark.OK, "docker", socket_path)
+    try:
+        client = engine.connect()
+        with contextlib.closing(client), engine.translated("docker"):
+            version, info = client.version(), client.info()
+            left = len(docker_sweep.orphans(client.api))
+    except UnusableTarget as error:
+        yield Check(Mark.NOTE, "docker", error.message, error.hint)
+        return
+    kind = "rootless, " if "name=rootless" in info["SecurityOptions"] else ""
+    yield Check(Mark.OK, "docker", f"engine {version['Version']} ({kind}API {version['ApiVersion']})")
+    if left:
+        yield Check(Mark.NOTE, "containers", f"{left} of ours that nobody needs", "tcpspec doctor --clean removes them")
+
+
+def _kernels() -> Iterator[Check]:
+    built = sorted({entry.release for entry, _program in kernels.all_built(kernels_folder())})
+    prebuilt = ["uml (real time)"] if shutil.which("linux.uml") else []
+    found = ", ".join([*built, *prebuilt])
+    hint = "to compare kernels: tcpspec build kernel 6.12"
+    yield Check(Mark.OK, "other kernels", found) if found else Check(Mark.NOTE, "other kernels", "none built", hint)
 
 
 def _descriptors() -> Iterator[Check]:

@@ -3,19 +3,19 @@
 import contextlib
 import platform
 import socket
-import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.observe.sockdiag import SockDiag
-from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.observe.sockdiag import NetlinkSocket, SockDiag
 from harness.targets import pins
+from harness.targets.calibration import calibrated_proof
+from harness.targets.descriptor_socket import DescriptorSocket
 from harness.targets.pod import ADDRESSES, Pod, PodConfig
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, UnusableTarget
-from harness.wire import codec
-from harness.wire.link import Arrival, LostFence, PacketLink
+from harness.wire.link import Arrival, Link, LostFence
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
 #: never repeated in between. Not more than 60 s / 3.5: tcp_fin_time() is at least 3.5 RTO, and a closed FIN-WAIT-2 only
@@ -23,78 +23,16 @@ from harness.wire.link import Arrival, LostFence, PacketLink
 QUICK_RTO_MIN_MS = 15_000
 #: linux/rtnetlink.h. The kernel heeds a route's rto_min only where the metric is locked (tcp_rto_min()).
 RTAX_RTO_MIN = 13
-CALIBRATION_PROBES = 300
-#: Silence where the fence does not hold: nothing for so long.
-QUIET_S = 0.02
 #: SYN and SYN,ACK have a fixed initial time-out (RFC 6298 §2.1); a little less, for the kernel's timer granularity.
 INITIAL_RTO_GUARD_S = 0.9
 #: linux/time.h; its resolution is one jiffy. The time module has no name for it.
 CLOCK_MONOTONIC_COARSE = 6
-LINGER_RESET = struct.pack("ii", 1, 0)
-
-
-class DescriptorSocket:
-    """An application socket of the target's namespace, worked through a passed descriptor."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
-    def listen(self, address: str, port: int, backlog: int) -> None:
-        """Passive OPEN."""
-        self._sock.bind((address, port))
-        self._sock.listen(backlog)
-
-    def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
-        """Active OPEN; EINPROGRESS is the normal answer of a non-blocking socket."""
-        self._sock.bind(local)
-        with contextlib.suppress(BlockingIOError):
-            self._sock.connect(remote)
-
-    def accept(self) -> "DescriptorSocket":
-        """Return the next established connection."""
-        accepted, _address = self._sock.accept()
-        accepted.setblocking(False)
-        return DescriptorSocket(accepted)
-
-    def send(self, data: bytes, flags: int = 0) -> int:
-        """SEND; without SIGPIPE."""
-        return self._sock.send(data, flags | socket.MSG_NOSIGNAL)
-
-    def recv(self, limit: int, flags: int = 0) -> bytes:
-        """RECEIVE."""
-        return self._sock.recv(limit, flags)
-
-    def shutdown(self) -> None:
-        """Close the sending direction."""
-        self._sock.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """CLOSE."""
-        self._sock.close()
-
-    def abort(self) -> None:
-        """ABORT: SO_LINGER with a time of 0, then close()."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
-        self._sock.close()
-
-    def pending_error(self) -> int:
-        """Return and clear SO_ERROR."""
-        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-
-    def set_option(self, level: int, name: int, value: int | bytes) -> None:
-        """Set a socket option."""
-        self._sock.setsockopt(level, name, value)
-
-    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
-        """Return a socket option."""
-        return self._sock.getsockopt(level, name, size) if size else self._sock.getsockopt(level, name)
 
 
 class RealClock:
     """The machine's time; CLOCK_REALTIME is what capture times are given in."""
 
-    def __init__(self, link: PacketLink) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
 
     def now_ns(self) -> int:
@@ -106,8 +44,39 @@ class RealClock:
         self._link.wait(seconds)
 
 
+class LinuxPod(Protocol):
+    """Where the kernel's TCP is tested: a namespace with a wire, and an agent in it."""
+
+    made: dict[str, Any]
+
+    @property
+    def diag_socket(self) -> NetlinkSocket:
+        """A sock_diag socket of the namespace."""
+
+    def link(self) -> Link:
+        """Return the peer's end of the wire."""
+
+    def socket(self, version: int) -> socket.socket | AppSocket:
+        """Return a fresh TCP socket: a non-blocking one, or one that an agent works."""
+
+    def ss(self, arguments: list[str]) -> str | None:
+        """Return what `ss` prints, None where the program is missing."""
+
+    def destroy_sockets(self) -> int:
+        """Destroy every TCP socket."""
+
+    def read_sysctl(self, name: str) -> str:
+        """Return a sysctl."""
+
+    def write_sysctl(self, name: str, value: str) -> None:
+        """Write a sysctl."""
+
+    def close(self) -> None:
+        """End it and leave nothing behind."""
+
+
 class LinuxTarget:
-    """The kernel's TCP in a private namespace. `observer` is ``sockdiag`` or ``ss``."""
+    """The kernel's TCP in a private namespace, which `open_pod` makes. `observer` is ``sockdiag`` or ``ss``."""
 
     def __init__(
         self,
@@ -116,25 +85,24 @@ class LinuxTarget:
         timers: bool = False,
         sysctls: Mapping[str, str] | None = None,
         observer: str = "sockdiag",
+        open_pod: Callable[[PodConfig], LinuxPod] = Pod,
     ) -> None:
         self.name = name
         self._timers = timers
         self._observer = observer
-        self.pod = Pod(_config(timers=timers, sysctls=sysctls or {}))
+        self.pod = open_pod(pod_config(timers=timers, sysctls=sysctls or {}))
         try:
-            self._link = PacketLink(
-                self.pod.packet_socket,
-                bytes.fromhex(self.pod.made["peer_mac"]),
-                bytes.fromhex(self.pod.made["target_mac"]),
-                socket.inet_aton(ADDRESSES[4].target[0]),
-            )
+            self._link = self.pod.link()
             self._diag = SockDiag(self.pod.diag_socket)
             self.clock = RealClock(self._link)
             self.has_ss = self.pod.ss(["-V"]) is not None
             if observer == "ss" and not self.has_ss:
                 raise UnusableTarget("--observer ss needs the program ss", "install the package iproute2")
-            self.silence_proof = self._calibrated_proof()
+            self.silence_proof = calibrated_proof(self._link)
             self.facts = self._facts()
+        except (LostFence, TargetError) as error:
+            self.pod.close()
+            raise UnusableTarget(f"the target does not come up: {error}") from None
         except BaseException:
             self.pod.close()
             raise
@@ -156,7 +124,8 @@ class LinuxTarget:
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket of the pod."""
-        return DescriptorSocket(self.pod.socket(version))
+        sock = self.pod.socket(version)
+        return DescriptorSocket(sock) if isinstance(sock, socket.socket) else sock
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, then wait for the fence behind them."""
@@ -208,27 +177,6 @@ class LinuxTarget:
         """End the pod."""
         self.pod.close()
 
-    def _calibrated_proof(self) -> str:
-        """Return which silence proof is used: the fence where it holds for known replies, else timed silence."""
-        early = self._replies_behind_fence()
-        if not early:
-            return f"fence (ARP), {CALIBRATION_PROBES} of {CALIBRATION_PROBES} known replies came before it"
-        self._link.quiet_s = QUIET_S
-        why = f"{early} of {CALIBRATION_PROBES} known replies came behind the fence"
-        return f"timed silence of {QUIET_S * 1000:g} ms ({why})"
-
-    def _replies_behind_fence(self) -> int:
-        """Count the known replies that come too late, over varied 4-tuples: packet steering delays only some."""
-        late = 0
-        addresses = ADDRESSES[4]
-        path = codec.Path(addresses.peer[0], addresses.target[0])
-        for number in range(CALIBRATION_PROBES):
-            probe = Segment(SYN, seq=number, source_port=1024 + 97 * number, destination_port=1 + number % 7)
-            arrivals = self._link.exchange([codec.encode(path, probe)])
-            answers = [codec.decode(arrival.packet) for arrival in arrivals if codec.is_tcp(arrival.packet)]
-            late += not any(answer.segment.flags == RST | ACK for answer in answers)
-        return late
-
     def _facts(self) -> Facts:
         return Facts(
             name=self.name,
@@ -247,8 +195,12 @@ class LinuxTarget:
         )
 
 
-def _config(*, timers: bool, sysctls: Mapping[str, str]) -> PodConfig:
-    profile = pins.TIMERS if timers else pins.QUICK
+def pod_config(*, timers: bool, sysctls: Mapping[str, str], patient: bool = False) -> PodConfig:
+    """Return what a kernel is set to, for timer cases or for all others. `sysctls` are the user's overrides.
+
+    A `patient` target's time costs nothing: it gives up as late as it does by default.
+    """
+    profile = pins.QUICK if patient or not timers else pins.TIMERS
     pinned = {pin.name: pin.value for pin in (*pins.COMMON, *profile)}
     overrides = {pins.full_name(name): value for name, value in sysctls.items()}
     return PodConfig(

@@ -1,7 +1,6 @@
 """The harness's side of a pod: starts the helper process, holds the descriptors it passes, asks it for more."""
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.agent import server
+from harness.targets.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.protocol import Addresses, TargetError, UnusableTarget
+from harness.wire.link import PacketLink
 
-MAX_MESSAGE = 1 << 20
-MAX_DESCRIPTORS = 128
-SOCKET_BATCH = 64
 START_TIMEOUT_S = 30.0
+#: sock_diag answers in microseconds.
+DIAG_LIMIT_S = 5.0
 
 ADDRESSES = {
     4: Addresses(("198.51.100.1", "198.51.100.3"), ("198.51.100.2", "198.51.100.4")),
@@ -47,12 +47,16 @@ _SYSADMIN_HINT_STEPS = ("network namespace of the target", "change of network na
 
 @dataclass(frozen=True, slots=True)
 class PodConfig:
-    """What a pod is made of: sysctls to pin, the user's overrides (an unknown name is an error), route metrics."""
+    """What a pod is made of: sysctls to pin, the user's overrides (an unknown name is an error), route metrics.
+
+    With `join` the target's namespace is that of a running process, by its id and the inode of its namespace.
+    """
 
     pins: Mapping[str, str]
     overrides: Mapping[str, str]
     record: tuple[str, ...]
     metrics: Mapping[str, int]
+    join: tuple[int, int] | None = None
 
     def request(self) -> dict[str, Any]:
         """Return the first message to the helper."""
@@ -61,6 +65,7 @@ class PodConfig:
             "pins": dict(self.pins),
             "overrides": dict(self.overrides),
             "record": list(self.record),
+            "join": self.join and {"pid": self.join[0], "inode": self.join[1]},
             "networks": [
                 {
                     "version": version,
@@ -75,18 +80,17 @@ class PodConfig:
         }
 
 
-class Pod:
+class Pod(AgentChannel):
     """Two namespaces, a veth pair and a helper process; a context manager. Raises UnusableTarget when it can't be."""
 
     def __init__(self, config: PodConfig) -> None:
-        self._pool: dict[int, list[socket.socket]] = {4: [], 6: []}
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = ours
         ours.settimeout(START_TIMEOUT_S)
         with theirs:
-            self.helper = _start_helper(theirs)
+            self.helper = start_process("harness.targets.pod_helper", theirs)
+        super().__init__(ours, f"the pod's helper process (pid {self.helper.pid})")
         try:
-            self.made, descriptors = self._call(config.request())
+            self.made, descriptors = self.call(config.request())
         except (TargetError, TimeoutError) as error:
             self.close()
             raise _unusable(error) from None
@@ -95,6 +99,7 @@ class Pod:
             raise
         self.packet_socket = socket.socket(fileno=descriptors[0])
         self.diag_socket = socket.socket(fileno=descriptors[1])
+        self.diag_socket.settimeout(DIAG_LIMIT_S)
 
     def __enter__(self) -> "Pod":
         return self
@@ -102,41 +107,16 @@ class Pod:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def socket(self, version: int) -> socket.socket:
-        """Return a fresh non-blocking TCP socket of the target's namespace."""
-        pool = self._pool[version]
-        if not pool:
-            _answer, descriptors = self._call({"op": "sockets", "family": version, "count": SOCKET_BATCH})
-            # The helper closes its copies behind its answer, and a close() of ours does nothing before it has: so wait
-            # for the answer to one more request, which it only reads when it is done.
-            self._call({"op": "ping"})
-            family = socket.AF_INET if version == 4 else socket.AF_INET6
-            for descriptor in descriptors:
-                sock = socket.socket(family, socket.SOCK_STREAM, 0, fileno=descriptor)
-                sock.setblocking(False)
-                pool.append(sock)
-        return pool.pop()
-
-    def ss(self, arguments: list[str]) -> str | None:
-        """Return what `ss` prints in the target's namespace, None where the program is missing."""
-        answer, _descriptors = self._call({"op": "ss", "arguments": arguments})
-        return None if answer.get("missing") else str(answer["text"])
-
-    def destroy_sockets(self) -> int:
-        """Destroy every TCP socket of the namespace; return how many there were."""
-        answer, _descriptors = self._call({"op": "destroy"})
-        return int(answer["destroyed"])
-
-    def read_sysctl(self, name: str) -> str:
-        """Return a sysctl of the target's namespace; raises TargetError where the kernel lacks it."""
-        answer, _descriptors = self._call({"op": "read-sysctls", "names": [name]})
-        if name not in answer["values"]:
-            raise TargetError(f"this kernel has no sysctl {name}")
-        return str(answer["values"][name])
-
-    def write_sysctl(self, name: str, value: str) -> None:
-        """Write a sysctl of the target's namespace."""
-        self._call({"op": "write-sysctls", "values": {name: value}, "required": True})
+    def link(self) -> PacketLink:
+        """Return the peer's end of the wire, which carries frames by then."""
+        link = PacketLink(
+            self.packet_socket,
+            bytes.fromhex(self.made["peer_mac"]),
+            bytes.fromhex(self.made["target_mac"]),
+            socket.inet_aton(ADDRESSES[4].target[0]),
+        )
+        link.await_ready()
+        return link
 
     def close(self) -> None:
         """Close everything; the helper cleans up and ends when it sees the control socket close.
@@ -147,47 +127,15 @@ class Pod:
         if self.helper.poll() is not None and diag is not None:
             with contextlib.suppress(OSError):
                 server.destroy_all_sockets(diag)
-        for sock in [sock for pool in self._pool.values() for sock in pool]:
-            sock.close()
-        self._pool = {4: [], 6: []}
         for name in ("packet_socket", "diag_socket"):
             with contextlib.suppress(AttributeError):
                 getattr(self, name).close()
-        self._control.close()
-        try:
-            self.helper.wait(10)
-        except subprocess.TimeoutExpired:
-            self.helper.kill()
-            self.helper.wait()
-
-    def _call(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-        try:
-            self._control.send(json.dumps(request).encode())
-            message, descriptors, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE, MAX_DESCRIPTORS)
-        except ConnectionError:
-            message, descriptors = b"", []
-        except TimeoutError:
-            raise TargetError(f"the pod's helper process (pid {self.helper.pid}) does not answer") from None
-        if not message:
-            raise TargetError(f"the pod's helper process (pid {self.helper.pid}) is gone")
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-        answer = json.loads(message)
-        if "error" in answer:
-            raise HelperRefusal(answer)
-        return answer, list(descriptors)
-
-
-class HelperRefusal(TargetError):
-    """The helper answered that it can't do what was asked; `answer` has its words."""
-
-    def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__(answer["error"])
-        self.answer = answer
+        super().close()
+        await_end(self.helper)
 
 
 def _unusable(error: Exception) -> UnusableTarget:
-    if not isinstance(error, HelperRefusal):
+    if not isinstance(error, AgentRefusal):
         return UnusableTarget(f"no pod could be made: {error}")
     step = str(error.answer.get("step", ""))
     if step == "override":
@@ -196,12 +144,22 @@ def _unusable(error: Exception) -> UnusableTarget:
     return UnusableTarget(f"no network namespace for the target could be made: {error}", hint)
 
 
-def _start_helper(control: socket.socket) -> "subprocess.Popen[bytes]":
+def await_end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a process whose control socket is closed has ended by itself; kill it if it does not."""
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def start_process(module: str, control: socket.socket) -> "subprocess.Popen[bytes]":
+    """Start a module of ours as a process that serves the other end of `control`."""
     package_parent = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package_parent, os.environ.get("PYTHONPATH"))))
     # A session of its own: Ctrl-C in the terminal must reach the harness first, which then closes the socket.
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "harness.targets.pod_helper", str(control.fileno())],
+        [sys.executable, "-P", "-m", module, str(control.fileno())],
         pass_fds=[control.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

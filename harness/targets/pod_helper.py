@@ -5,12 +5,15 @@ never answers by itself. This process enters the target's namespace, passes out 
 harness works, and serves the agent's requests. It has no parent-death signal on purpose: when the control socket
 closes, even by ``kill -9`` of the harness, it destroys the sockets of the namespace, deletes the link and ends.
 
+The target's namespace is a new one, or (`join` in the request) that of a container that is running already.
+
 It must be a process of its own: `unshare(CLONE_NEWUSER)` fails in a process with threads.
 """
 
 import array
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -68,7 +71,10 @@ def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     peer_namespace = _current_namespace()
     _set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")
     _set_sysctl("net.core.rps_default_mask", "0")
-    _unshare(CLONE_NEWNET, "network namespace of the target")
+    if request["join"] is None:
+        _unshare(CLONE_NEWNET, "network namespace of the target")
+    else:
+        _enter(request["join"])
     target_namespace = _current_namespace()
     missing = _pin(request)
     target_index, peer_mac = _join(request, peer_namespace, target_namespace)
@@ -120,6 +126,19 @@ def _set_namespace(descriptor: int) -> None:
     if _libc.setns(descriptor, CLONE_NEWNET):
         code = ctypes.get_errno()
         raise SetupError("change of network namespace", OSError(code, os.strerror(code)))
+
+
+def _enter(namespace: dict[str, Any]) -> None:
+    """Enter the namespace of another process. Its inode must be the expected one: elsewhere a pid means another."""
+    path = f"/proc/{namespace['pid']}/ns/net"
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SetupError("namespace of the container", error) from None
+    if os.fstat(descriptor).st_ino != namespace["inode"]:
+        raise SetupError("namespace of the container", OSError(errno.ESRCH, f"{path} is another process's"))
+    _set_namespace(descriptor)
+    os.close(descriptor)
 
 
 def _set_sysctl(name: str, value: str) -> None:

@@ -36,6 +36,10 @@ class TargetError(RuntimeError):
     """The harness's own trouble with a target: the agent is dead, frames were lost. Never a verdict."""
 
 
+class TargetDied(TargetError):
+    """The thing under test has come to its end in the middle of a case: it crashed or panicked."""
+
+
 class UnusableTarget(Exception):
     """The target can't be had: a usage error. `hint` says what to do."""
 
@@ -92,13 +96,17 @@ class AppSocket(Protocol):
 
 @dataclass(slots=True)
 class Facts:
-    """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back."""
+    """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back.
+
+    A step of one that is not `hasty` takes milliseconds, so that its timers speak in the middle of a case.
+    """
 
     name: str
     implementation: str
     version: str
     details: dict[str, str] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
+    hasty: bool = True
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

@@ -52,21 +52,21 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 
 def quick_config() -> Config:
-    """Return the settings for ordinary cases: every ACK at once, every challenge due.
-
-    Segments without timestamps are taken though timestamps were negotiated: walks write the option on SYNs only.
-    """
-    return Config(delayed_ack_s=None, challenge_limit=1 << 31, require_timestamps=False)
+    """Return the settings for ordinary cases: every ACK at once, every challenge due."""
+    return Config(delayed_ack_s=None, challenge_limit=1 << 31)
 
 
 def timers_config() -> Config:
-    """Return the settings for timer cases: giving up within seconds, as a pod's pins have it for the kernel."""
+    """Return the settings for timer cases: giving up within seconds, as a pod's pins have it for the kernel.
+
+    An active open takes its own time: an application asks for less where a case needs it.
+    """
     return Config(
         challenge_limit=1 << 31,
-        syn_timeout_s=15,  # 3 repetitions
         syn_ack_timeout_s=7,  # 2 repetitions
         user_timeout_s=10,  # 3 repetitions, and a little
         fin_wait_2_timeout_s=3,
+        msl_s=30,  # as many systems have it
     )
 
 
@@ -86,7 +86,7 @@ class VirtualClock:
 
 
 class ReferenceTarget:
-    """The reference stack as a target; another `stack_class` is a stack with a difference.
+    """The reference stack as a target; another `stack_class` is a stack with a difference, which `details` may tell.
 
     Raises UnusableTarget for a setting that it does not have.
     """
@@ -100,6 +100,7 @@ class ReferenceTarget:
         timers: bool = False,
         settings: Mapping[str, str] | None = None,
         stack_class: type[Stack] = Stack,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.capabilities = CAPABILITIES
@@ -120,7 +121,7 @@ class ReferenceTarget:
             name=name,
             implementation="reference",
             version=__version__,
-            details={"silence proof": self.silence_proof, "time": "virtual"},
+            details={"silence proof": self.silence_proof, "time": "virtual", **(details or {})},
             sysctls={full: _shown(getattr(config, field)) for full, (field, _read) in SETTINGS.items()},
         )
 
@@ -204,8 +205,7 @@ class ReferenceTarget:
             decoded = codec.decode(packet)
         except codec.MalformedPacket:
             return
-        if decoded.checksums_ok:  # MUST-3
-            self.stack.arrive(Datagram(decoded.source, decoded.destination, decoded.segment))
+        self.stack.arrive(Datagram(decoded.source, decoded.destination, decoded.segment, intact=decoded.checksums_ok))
 
     def _icmp(self, packet: bytes) -> None:
         error = quoted.read(packet)

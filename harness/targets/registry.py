@@ -4,11 +4,18 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from harness.stack.defects import DEFECTS, UnknownDefect, defective
 from harness.targets import build
 from harness.targets.adapter import AdapterTarget
+from harness.targets.adapter_container import Image, adapter_version
+from harness.targets.adapter_process import Command
+from harness.targets.docker_runtime import RuntimeTarget
+from harness.targets.docker_target import WIRES, DockerTarget, image_of
+from harness.targets.kernel import KernelTarget
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import Target, UnusableTarget
 from harness.targets.reference import ReferenceTarget
+from harness.targets.um import kernels
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +78,63 @@ def _open_exec(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
         raise UnusableTarget(f"{spec.ident!r} is no command line: {error}") from None
     if not arguments:
         raise UnusableTarget("exec: needs the command that starts an adapter", "--target 'exec:./my-stack --verbose'")
-    return AdapterTarget(arguments, name=spec.text, timers=timers)
+    return AdapterTarget(Command(arguments), name=spec.text, timers=timers)
+
+
+def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    if not spec.ident:
+        raise UnusableTarget("docker: needs an image", "--target docker:linux, or docker:IMAGE")
+    image = image_of(spec.ident)
+    if adapter_version(image) is not None:
+        return AdapterTarget(Image(image), name=spec.text, timers=timers)
+    if "runtime" in spec.options:
+        return RuntimeTarget(image, spec.options["runtime"], name=spec.text, timers=timers, sysctls=settings.sysctls)
+    wire = spec.options.get("wire", "")
+    if wire not in ("", *WIRES):
+        raise UnusableTarget(f"target {spec.text!r}: wire is one of {', '.join(sorted(WIRES))}")
+    return DockerTarget(
+        image, wire=wire, name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer
+    )
 
 
 def _open_own_driver(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
-    return AdapterTarget([str(build.build(spec.kind))], name=spec.text, timers=timers)
+    return AdapterTarget(Command([str(build.build(spec.kind))]), name=spec.text, timers=timers)
+
+
+def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    kernel = kernels.resolve(spec.ident, build.cache_folder() / "kernels")
+    return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls)
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    return ReferenceTarget(name=spec.text, timers=timers, settings=settings.sysctls)
+    name = spec.options.get("defect")
+    if name is None:
+        return ReferenceTarget(name=spec.text, timers=timers, settings=settings.sysctls)
+    try:
+        defect = defective(name)
+    except UnknownDefect as error:
+        near = ", ".join(error.near) or f"{min(DEFECTS)} to {max(DEFECTS)}"
+        raise UnusableTarget(f"target {spec.text!r}: {error}", f"nearest: {near}") from None
+    return ReferenceTarget(
+        name=spec.text,
+        timers=timers,
+        settings=settings.sysctls,
+        stack_class=defect.stack_class,
+        details={"defect": f"{defect.name}: {defect.title}"},
+    )
 
 
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "linux": _open_linux,
+    "docker": _open_docker,
     "exec": _open_exec,
+    "kernel": _open_kernel,
     "lwip": _open_own_driver,
     "reference": _open_reference,
     "smoltcp": _open_own_driver,
 }
-_OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS}
-_WITH_IDENT: frozenset[str] = frozenset()
+_OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} | {
+    "docker": frozenset({"runtime", "wire"}),
+    "reference": frozenset({"defect"}),
+}
+_WITH_IDENT = frozenset({"docker", "kernel"})

@@ -33,7 +33,8 @@ class Event:
     """One event. `segment` has relative numbers; `packet` is the IP packet as it was on the wire.
 
     `time_ns` is on the target's clock. `peer_state` is the state that the peer is in, as implied by what it sent and
-    saw; `step` names the source line of the step that this event belongs to.
+    saw; `step` names the source line of the step that this event belongs to. `snapshot` is what a look at the target's
+    connection table showed: state, and where not 0 or false receive_queue, send_queue (octets), mini.
     """
 
     time_ns: int
@@ -46,11 +47,16 @@ class Event:
     peer_state: str = ""
     step: str = ""
     annotations: list[str] = field(default_factory=list)
+    snapshot: dict[str, Any] = field(default_factory=dict)
 
     def notation(self) -> str:
         """Return the event in words: a segment in the RFC's notation, anything else as its text."""
         words = self.segment.notation() if self.segment is not None else self.text
         return " ".join([words, *self.annotations])
+
+    def brief(self) -> str:
+        """Return kind and words in one text: ``received <SEQ=0><CTL=SYN>``, with ``#2`` for the second connection."""
+        return f"{self.kind} {self.notation()}" + (f" #{self.connection + 1}" if self.connection else "")
 
     def as_dict(self, origin_ns: int) -> dict[str, Any]:
         """Return JSON-able data; the time in milliseconds after `origin_ns`."""
@@ -64,7 +70,7 @@ class Event:
                 "window": self.segment.window,
             }
         data["text"] = self.notation()
-        for name in ("connection", "mark", "peer_state", "step"):
+        for name in ("snapshot", "connection", "mark", "peer_state", "step"):
             if value := getattr(self, name):
                 data[name] = value
         return data

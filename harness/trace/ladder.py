@@ -8,10 +8,13 @@ LEFT = 22
 MIDDLE = 38
 
 
-def render(events: Sequence[Event], *, peer_states: bool = False, start_ns: int | None = None) -> str:
+def render(
+    events: Sequence[Event], *, peer_states: bool = False, start_ns: int | None = None, times: bool = True
+) -> str:
     """Return the ladder of these events; times are milliseconds since `start_ns` (the first event's, if None).
 
-    With `peer_states` the implied state of the peer stands on the right whenever it changes.
+    With `peer_states` the implied state of the peer stands on the right whenever it changes. Without `times` the same
+    events always look the same.
     """
     origin = start_ns if start_ns is not None else (events[0].time_ns if events else 0)
     lines = [f"{'':11}{'target':<{LEFT}}{'':{MIDDLE + 6}}peer"]
@@ -20,12 +23,13 @@ def render(events: Sequence[Event], *, peer_states: bool = False, start_ns: int 
         right = ""
         if peer_states and event.peer_state and event.peer_state != shown:
             right = shown = event.peer_state
-        lines += _lines(event, origin, right)
+        lines += _lines(event, origin if times else None, right)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _lines(event: Event, origin: int, right: str) -> Iterator[str]:
-    margin = f"{'✗' if event.mark else ' ':<2}{(event.time_ns - origin) / 1e6:8.3f} "
+def _lines(event: Event, origin: int | None, right: str) -> Iterator[str]:
+    time = "" if origin is None else f"{(event.time_ns - origin) / 1e6:.3f}"
+    margin = f"{'✗' if event.mark else ' ':<2}{time:>8} "
     which = f" #{event.connection + 1}" if event.connection else ""
     text = event.notation() + which
     tail = f"  {right}" if right else ""

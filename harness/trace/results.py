@@ -1,33 +1,30 @@
 """``results.jsonl``: header, one line per target, one line per case, footer. Append-only; no footer, no complete run.
 
-Every line is a JSON object with a `kind`:
-
-* ``header``: schema, tool, python, host (machine type), started (ISO 8601, UTC), command.
-* ``target``: the facts of a target: name, implementation, version, details, sysctls (as read back).
-* ``case``: id, target, ip (4 or 6), verdict, cites; where there is something to say also reason, findings (code, level,
-  expected, observed, state, cites, step), ladder (events with ms since the case began), ss (texts), pcap (path beside
-  this file), source and declared (of a known deviation), replays, unobserved, reproduce (a command).
-* ``footer``: cases (lines above), collected (tests that the run had), seconds.
+Every line is a JSON object with a `kind`. `schema.py` beside this has the fields of each; `RESULTS.md` explains them.
 """
 
 import json
 import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from harness import __version__
+from harness.trace.schema import LINES, SCHEMA
 
-SCHEMA = 1
 FILE_NAME = "results.jsonl"
 CAPTURES = "pcap"
 
-_CASE_NEEDS = {"id": str, "target": str, "ip": int, "verdict": str}
 _FOREIGN = "this is not a tcpspec results file (no header)"
 _BEHIND = "there are lines behind the footer"
+#: What no terminal, file or page should get: control characters, and half characters, which JSON can escape.
+_UNPRINTABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|00[0189])|\\[bfr]|[\x7f-\x9f]|\\u007[fF]")
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
 
 class BrokenResults(ValueError):
@@ -53,7 +50,7 @@ class Results:
 class ResultsWriter:
     """Writes one run. Each line is flushed, so that a killed run leaves all it had judged, and no footer."""
 
-    def __init__(self, folder: Path, *, command: list[str]) -> None:
+    def __init__(self, folder: Path, *, command: list[str], level: str = "MUST") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         _remove_captures(self.path)
@@ -68,6 +65,7 @@ class ResultsWriter:
                 "host": os.uname().machine,
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "command": command,
+                "level": level,
             }
         )
 
@@ -80,13 +78,18 @@ class ResultsWriter:
         self._cases += 1
         self._line({"kind": "case", **record})
 
-    def finish(self, *, collected: int, interrupted: bool, seconds: float) -> None:
-        """Write the footer, unless the run was interrupted, and close the file."""
+    def finish(
+        self, *, collected: int, interrupted: bool, seconds: float, left_out: Mapping[str, int] | None = None
+    ) -> None:
+        """Write the footer, unless the run was interrupted, and close the file.
+
+        `left_out` counts what the command line did not choose, by reason.
+        """
         if self._file.closed:
             return
         if not interrupted:
-            footer = {"kind": "footer", "cases": self._cases, "collected": collected, "seconds": round(seconds, 3)}
-            self._line(footer)
+            counted = {"cases": self._cases, "collected": collected, "seconds": round(seconds, 3)}
+            self._line({"kind": "footer", **counted, "left_out": dict(left_out or {})})
         self._file.close()
 
     def _line(self, data: dict[str, Any]) -> None:
@@ -96,11 +99,13 @@ class ResultsWriter:
 
 def _remove_captures(file: Path) -> None:
     """Remove the captures that the run before wrote beside its results: they would pass for those of the next."""
+    folder = file.parent / CAPTURES
+    if not folder.is_dir():
+        return
     try:
         earlier = read(file).cases
     except BrokenResults:
         return
-    folder = file.parent / CAPTURES
     for case in earlier:
         capture = file.parent / str(case.get("pcap", ""))
         if capture.parent == folder and capture.suffix == ".pcapng":
@@ -110,61 +115,120 @@ def _remove_captures(file: Path) -> None:
 def read(path: Path) -> Results:
     """Read a results file, or the one in a folder; raises BrokenResults."""
     file = path / FILE_NAME if path.is_dir() else path
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenResults(f"{file}: can't be read: {error}") from None
-    results: Results | None = None
-    seen: set[tuple[Any, ...]] = set()
-    number = 0
+    reader = _Reader(file)
+    lines = _lines(file)
     for number, data in _objects(file, lines):
-        kind = data.get("kind")
+        reader.take(number, data)
+    return reader.end(len(lines))
+
+
+class _Reader:
+    """Takes the lines of one file, in their order."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._results: Results | None = None
+        self._seen: set[tuple[str, str, int]] = set()
+        self._number = 0
+
+    def take(self, number: int, data: dict[str, Any]) -> None:
+        self._number = number
+        results = self._results
         if results is None:
-            results = _header(file, number, data)
-            continue
+            self._results = self._header(data)
+            return
         if results.footer is not None:
-            raise BrokenResults(f"{file}:{number}: {_BEHIND}")
-        match kind:
-            case "target":
-                results.targets.append(data)
-            case "case":
-                key = (data.get("id"), data.get("target"), data.get("ip"))
-                if not all(isinstance(data.get(name), wanted) for name, wanted in _CASE_NEEDS.items()):
-                    raise BrokenResults(f"{file}:{number}: a case needs id, target, ip and verdict")
-                if key in seen:
-                    raise BrokenResults(f"{file}:{number}: case {key[0]} on {key[1]} IPv{key[2]} stands here twice")
-                seen.add(key)
-                results.cases.append(data)
-            case "footer":
-                results.footer = data
-            case _:
-                raise BrokenResults(f"{file}:{number}: unknown kind of line {kind!r}")
-    if results is None:
-        raise BrokenResults(f"{file}:1: {_FOREIGN}")
-    if results.footer is not None and number < len(lines):
-        raise BrokenResults(f"{file}:{number + 1}: {_BEHIND}")
-    if results.footer is not None and results.footer.get("cases") != len(results.cases):
-        wrong = f"the footer counts {results.footer.get('cases')} cases, the file has {len(results.cases)}"
-        raise BrokenResults(f"{file}: {wrong}")
-    return results
+            raise self._broken(_BEHIND)
+        kind = data.get("kind")
+        shape = LINES.get(kind) if isinstance(kind, str) and kind != "header" else None
+        if shape is None:
+            raise self._broken(f"unknown kind of line {kind!r}")
+        if wrong := shape.problem(data):
+            raise self._broken(f"a line of kind {kind}: {wrong}")
+        if kind == "target":
+            results.targets.append(data)
+        elif kind == "footer":
+            results.footer = data
+        else:
+            self._case(results, data)
+
+    def end(self, lines: int) -> Results:
+        """Return what was read; `lines` is how many the file has."""
+        results = self._results
+        if results is None:
+            raise BrokenResults(f"{self._file}:1: {_FOREIGN if lines else 'the file is empty'}")
+        if results.footer is None:
+            return results
+        if self._number < lines:
+            self._number += 1
+            raise self._broken(_BEHIND)
+        if results.footer["cases"] != len(results.cases):
+            raise self._broken(f"the footer counts {results.footer['cases']} cases, the file has {len(results.cases)}")
+        return results
+
+    def _header(self, data: dict[str, Any]) -> Results:
+        if data.get("kind") != "header" or "schema" not in data:
+            raise self._broken(_FOREIGN)
+        if data["schema"] != SCHEMA:
+            raise self._broken(f"schema {data['schema']!r}, this version reads schema {SCHEMA}; run the cases again")
+        if wrong := LINES["header"].problem(data):
+            raise self._broken(f"a line of kind header: {wrong}")
+        return Results(self._file, data)
+
+    def _case(self, results: Results, data: dict[str, Any]) -> None:
+        key = (data["id"], data["target"], data["ip"])
+        if key in self._seen:
+            raise self._broken(f"case {key[0]} on {key[1]} IPv{key[2]} stands here twice")
+        self._seen.add(key)
+        results.cases.append(data)
+
+    def _broken(self, problem: str) -> BrokenResults:
+        return BrokenResults(f"{self._file}:{self._number}: {problem}")
 
 
-def _objects(file: Path, lines: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(file: Path) -> list[bytes]:
+    try:
+        octets = file.read_bytes()
+    except OSError as error:
+        hint = "" if file.parent.exists() else f"; there is no folder {file.parent}"
+        raise BrokenResults(f"{file}: can't be read: {error.strerror}{hint}") from None
+    # At newlines only: `splitlines` would also cut at characters that may stand in a text.
+    return octets.removesuffix(b"\n").split(b"\n") if octets else []
+
+
+def _objects(file: Path, lines: list[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(lines, 1):
         try:
-            data = json.loads(line)
+            data = inert(line.decode("utf-8"))
         except (ValueError, RecursionError):
-            if number == len(lines):  # killed in the middle of a line: the run is incomplete, not broken
+            if 1 < number == len(lines):  # killed in the middle of a line: the run is incomplete, not broken
                 return
-            raise BrokenResults(f"{file}:{number}: not JSON") from None
+            raise BrokenResults(f"{file}:{number}: {'not JSON' if number > 1 else _FOREIGN}") from None
         if not isinstance(data, dict):
             raise BrokenResults(f"{file}:{number}: {'not a JSON object' if number > 1 else _FOREIGN}")
         yield number, data
 
 
-def _header(file: Path, number: int, data: dict[str, Any]) -> Results:
-    if data.get("kind") != "header" or "schema" not in data:
-        raise BrokenResults(f"{file}:{number}: {_FOREIGN}")
-    if data["schema"] != SCHEMA:
-        raise BrokenResults(f"{file}:{number}: schema {data['schema']}, this version reads schema {SCHEMA}")
-    return Results(file, data)
+def inert(text: str) -> Any:
+    """Return the value of a JSON text with pictures (␛) in place of control characters other than line feed and tab."""
+    value = json.loads(text, parse_constant=_no_number)
+    return _inert(value) if _UNPRINTABLE.search(text) else value
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def printable(text: str) -> str:
+    """Return the text with pictures in place of control characters, and without half characters."""
+    return text.encode("utf-8", "replace").decode("utf-8").translate(_PICTURES)
+
+
+def _inert(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_inert(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_inert(name): _inert(entry) for name, entry in value.items()}
+    return value

@@ -1,4 +1,4 @@
-"""The peer's end of the wire: a raw AF_PACKET socket on one end of a veth pair, and the fence.
+"""The peer's end of the wire, as a rule a raw AF_PACKET socket on one end of a veth pair, and the fence.
 
 The target answers inside our own `send()`, so its reply is queued when `send()` returns. To *prove* that nothing
 (more) was sent, `exchange` sends a probe behind the segments that the kernel always answers: an ARP request. Its
@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _TIMESPEC = struct.Struct("@qq")
 
 #: How long a fence may be on its way. It takes microseconds; a machine that is suspended or swapping takes longer.
 FENCE_TIMEOUT_S = 5.0
+READY_POLL_S = 0.01
 
 
 class LostFence(RuntimeError):
@@ -38,31 +40,59 @@ class Arrival:
     packet: bytes
 
 
-class PacketLink:
-    """Sends IP packets to the target and collects what comes back.
+class Link(ABC):
+    """Sends IP packets to the target and collects what comes back, over any device that carries Ethernet frames.
 
-    `sock` is bound to the peer's device; `target_ip` is the IPv4 address that ARP is asked for. `quiet_s` replaces the
-    fence where that does not hold: silence is then what has lasted so long, which is slower and proves less.
+    `target_ip` is the IPv4 address that ARP is asked for. `quiet_s` replaces the fence where that does not hold:
+    silence is then what has lasted so long, which is slower and proves less.
     """
 
-    def __init__(self, sock: socket.socket, peer_mac: bytes, target_mac: bytes, target_ip: bytes) -> None:
-        self._sock = sock
+    def __init__(self, peer_mac: bytes, target_mac: bytes, target_ip: bytes) -> None:
         self._ethernet = target_mac + peer_mac
         self._fence_head = b"\xff" * 6
         self._fence_tail = target_ip
         self._fences = 0
         self.quiet_s: float | None = None
-        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        sock.setblocking(False)
-        self.dropped()
+
+    @abstractmethod
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something arrives, at most `seconds`; tell whether something did."""
+
+    @abstractmethod
+    def dropped(self) -> int:
+        """Return the frames that were lost since the last call because nobody read them in time."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the device."""
+
+    @abstractmethod
+    def _transmit(self, frame: bytes) -> None:
+        """Put a frame on the wire."""
+
+    @abstractmethod
+    def _receive(self) -> tuple[bytes, int]:
+        """Return the next frame and its time (nanoseconds, CLOCK_REALTIME); BlockingIOError if there is none."""
+
+    def await_ready(self) -> None:
+        """Wait until the wire carries frames both ways; raises LostFence.
+
+        A device that has come up drops what is sent until the kernel's linkwatch has activated its queue; that takes
+        moments, or long where everybody creates devices.
+        """
+        deadline = time.monotonic() + FENCE_TIMEOUT_S
+        while time.monotonic() < deadline:
+            self._send_fence()
+            if self.wait(READY_POLL_S):
+                self.waiting()
+                return
+        raise LostFence(f"the wire carries nothing within {FENCE_TIMEOUT_S:g} s")
 
     def send(self, packet: bytes, destination_mac: bytes | None = None) -> None:
         """Put one IP packet on the wire; `destination_mac` overrides the target's address (broadcast tests)."""
         ethertype = ETHERTYPE_IPV4 if packet[0] >> 4 == 4 else ETHERTYPE_IPV6
         ethernet = self._ethernet if destination_mac is None else destination_mac + self._ethernet[6:]
-        self._sock.send(ethernet + ethertype + packet)
+        self._transmit(ethernet + ethertype + packet)
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Send `packets` and return all that the target had to say until it was done with them.
@@ -86,25 +116,12 @@ class PacketLink:
             if frame[12:14] != ETHERTYPE_ARP:
                 arrivals.append(Arrival(time_ns, frame[14:]))
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep until something arrives, at most `seconds`; tell whether something did."""
-        return bool(select.select([self._sock], [], [], max(0.0, seconds))[0])
-
-    def dropped(self) -> int:
-        """Return the frames dropped by the capture socket since the last call (reading clears the counter)."""
-        statistics = self._sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
-        return int(struct.unpack("@II", statistics)[1])
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
-
     def _send_fence(self) -> bytes:
         # ARP has no id field. The sender's hardware address carries ours (locally administered, so never a real one);
         # sender protocol address 0.0.0.0 makes it an address probe, which leaves no neighbour entry behind (RFC 5227).
         self._fences = (self._fences + 1) & 0xFFFFFFFF
         identity = b"\x02\xfe" + self._fences.to_bytes(4, "big")
-        self._sock.send(
+        self._transmit(
             self._fence_head
             + identity
             + ETHERTYPE_ARP
@@ -139,6 +156,35 @@ class PacketLink:
         while self.wait(quiet_s):
             arrivals += self.waiting()
         return arrivals
+
+
+class PacketLink(Link):
+    """A `Link` over a raw socket that is bound to the peer's end of a veth pair."""
+
+    def __init__(self, sock: socket.socket, peer_mac: bytes, target_mac: bytes, target_ip: bytes) -> None:
+        super().__init__(peer_mac, target_mac, target_ip)
+        self._sock = sock
+        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        sock.setblocking(False)
+        self.dropped()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until something arrives, at most `seconds`; tell whether something did."""
+        return bool(select.select([self._sock], [], [], max(0.0, seconds))[0])
+
+    def dropped(self) -> int:
+        """Return the frames dropped by the capture socket since the last call (reading clears the counter)."""
+        statistics = self._sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        return int(struct.unpack("@II", statistics)[1])
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+    def _transmit(self, frame: bytes) -> None:
+        self._sock.send(frame)
 
     def _receive(self) -> tuple[bytes, int]:
         frame, ancillary, _flags, _address = self._sock.recvmsg(65600, 64)

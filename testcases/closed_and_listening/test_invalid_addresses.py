@@ -5,7 +5,7 @@ import ipaddress
 import pytest
 
 from harness.case import ACK, CLOSED, FIN, LISTEN, RST, SYN, Peer, Target, cites, only_ip, silence
-from harness.case.target_side import ANY_ERROR
+from harness.case.user_calls import ANY_ERROR
 from harness.spec.segment import Flags
 from testcases.closed_and_listening.flag_sets import row_name
 
@@ -66,6 +66,30 @@ def test_to_group_address_v6(target: Target, peer: Peer, group: str, flags: Flag
     target.listen(any_address=True)
     _send_to_group(target, group, flags)
     _demand_service(target, peer)
+
+
+def _unicast_to_group(target: Target, peer: Peer, group: str) -> None:
+    target.listen(any_address=True)
+    addressed, sender = target.beside(address=group)
+    sender.send(SYN)
+    addressed.must_not_send()
+    _demand_service(target, peer)
+
+
+@cites("MUST-57", "RFC 1122 §4.2.3.10")
+@only_ip(4)
+@pytest.mark.parametrize("group", GROUPS_V4.values(), ids=GROUPS_V4.keys())
+def test_to_group_address_in_a_frame_of_our_own(target: Target, peer: Peer, group: str) -> None:
+    """The link layer need not tell: the IP address alone shows that a SYN is for many, and it is dropped."""
+    _unicast_to_group(target, peer, group)
+
+
+@cites("MUST-57", "RFC 1122 §4.2.3.10")
+@only_ip(6)
+@pytest.mark.parametrize("group", GROUPS_V6.values(), ids=GROUPS_V6.keys())
+def test_to_group_address_in_a_frame_of_our_own_v6(target: Target, peer: Peer, group: str) -> None:
+    """The link layer need not tell: the IPv6 address alone shows that a SYN is for many, and it is dropped."""
+    _unicast_to_group(target, peer, group)
 
 
 @cites("RFC 1122 §3.3.6", "RFC 9293 §3.9.2.3")

@@ -3,6 +3,8 @@
 Checksum, reserved bits and well-formed options are demanded of every segment of every case.
 """
 
+import socket
+
 import pytest
 
 from harness.case import (
@@ -15,16 +17,20 @@ from harness.case import (
     FIN_WAIT_1,
     LAST_ACK,
     LISTEN,
+    PSH,
     RST,
     SYN,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
+    Capability,
     Peer,
     Target,
     cites,
     in_state,
+    requires,
     segment,
+    silence,
 )
 from harness.spec.options import SACK_PERMITTED, mss, mss_of, parse, window_scale
 
@@ -135,3 +141,36 @@ def test_reset_of_an_abort(target: Target, peer: Peer) -> None:
     target.abort()
     target.must_answer(segment(RST, seq=1), segment(RST | ACK, seq=1, ack=peer.snd_nxt))
     _demand_header(target, peer)
+
+
+@cites("MUST-61", "RFC 9293 §3.9.1.2")
+@in_state(ESTABLISHED)
+def test_last_of_the_data_is_pushed(target: Target, peer: Peer) -> None:
+    """The segment that empties the send queue has PSH: nothing more will come to wait for."""
+    target.send(b"all there is")
+    target.must_send(ACK, seq=1, ack=1, data=b"all there is", check=lambda wire: "" if wire.flags & PSH else "PSH")
+
+
+@cites("SHLD-7", "RFC 9293 §3.7.4")
+@in_state(ESTABLISHED)
+def test_small_segments_wait_for_each_other(target: Target, peer: Peer) -> None:
+    """Nagle: while a small segment is under way further small ones are held together, and follow its acknowledgment."""
+    target.send(b"one")
+    target.must_send(ACK, seq=1, ack=1, data=b"one")
+    target.send(b"two")
+    target.should_answer(silence(cites="SHLD-7"))
+    target.may_send(ACK, seq=4, ack=1, data=b"two")
+    peer.send(ACK, ack=4)
+    target.may_send(ACK, seq=4, ack=1, data=b"two")
+    target.must_be(ESTABLISHED)
+
+
+@requires(Capability.SOCKET_OPTIONS)
+@cites("MUST-17", "RFC 9293 §3.7.4")
+@in_state(ESTABLISHED)
+def test_nagle_can_be_switched_off(target: Target, peer: Peer) -> None:
+    """With TCP_NODELAY each SEND leaves at once, whatever else is under way."""
+    target.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for at, text in enumerate((b"one", b"two", b"six")):
+        target.send(text)
+        target.must_send(ACK, seq=1 + 3 * at, ack=1, data=text)

@@ -5,16 +5,19 @@ import errno
 from harness.case import (
     ACK,
     ACTIVE,
+    CLOSE,
     CLOSE_WAIT,
     CLOSED,
     CLOSING,
     ESTABLISHED,
+    FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
     LISTEN,
     PASSIVE,
     RST,
+    SHUTDOWN,
     SIMULTANEOUS,
     SYN,
     SYN_RECEIVED,
@@ -104,6 +107,18 @@ def test_hard_error_is_all_or_nothing(target: Target, peer: Peer) -> None:
     target.must_answer(
         segment(ACK, seq=snd_nxt, ack=rcv_nxt, cites="RFC5927-5.2-hard-as-soft"), segment(RST, seq=1, cites="SHLD-26")
     )
+
+
+@cites("MUST-13", "MUST-54", "RFC 9293 §3.9.2.2")
+@requires(Capability.ICMP)
+@in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
+def test_time_wait_is_not_shortened(target: Target, peer: Peer) -> None:
+    """Nothing is left to abort in TIME-WAIT: a hard error about the last ACK does not end the wait of 2 MSL."""
+    send(peer, target, PORT_UNREACHABLE)
+    target.must_not_send()
+    target.must_be(TIME_WAIT)
+    peer.send(FIN | ACK, seq=1, ack=2)
+    target.must_send(ACK, seq=2, ack=2)
 
 
 @cites("MUST-54", "RFC 9293 §3.9.2.2")

@@ -23,7 +23,7 @@ from harness.case import (
     cites,
     in_state,
 )
-from harness.case.target_side import ANY_ERROR
+from harness.case.user_calls import ANY_ERROR
 from testcases.isolation.connections import demand_alive, open_passively
 
 

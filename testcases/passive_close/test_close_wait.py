@@ -24,7 +24,7 @@ from harness.case import (
     segment,
     silence,
 )
-from harness.case.target_side import ANY_ERROR
+from harness.case.user_calls import ANY_ERROR
 
 
 @cites("RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.7.4 eighth", "RFC9293-3.5.2-synchronized")

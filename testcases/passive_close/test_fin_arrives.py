@@ -119,8 +119,10 @@ def test_fin_behind_a_gap(target: Target, peer: Peer) -> None:
     target.must_be(ESTABLISHED)
     target.must_not_deliver()
     peer.send(ACK, b"hello", seq=1)
-    target.should_send(ACK, seq=1, ack=7)
-    target.should_be(CLOSE_WAIT)
+    if target.should_send(ACK, seq=1, ack=7) is None:  # the FIN was not kept: it comes again
+        peer.send(FIN | ACK, seq=6)
+        target.must_send(ACK, seq=1, ack=7)
+    target.must_be(CLOSE_WAIT)
     target.must_deliver(b"hello")
     target.must_deliver(EOF)
 

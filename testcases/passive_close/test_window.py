@@ -18,6 +18,7 @@ from harness.case import (
     in_state,
     requires,
 )
+from harness.spec.options import NOP, mss, window_scale, window_scale_of
 from harness.targets.protocol import AppSocket
 
 #: Fits into a segment of both IP versions.
@@ -26,9 +27,12 @@ CHUNK = 1400
 MUCH = 20_000
 
 
-def _fill(target: Target, peer: Peer, until: int) -> bytes:
-    """Send data in order up to the number `until`; return it all. ACKs on the way are the target's choice."""
-    text = b""
+def _fill(target: Target, peer: Peer, until: int, sent: bytes = b"") -> bytes:
+    """Send data in order behind what was `sent`, up to the number `until`; return it all.
+
+    ACKs on the way are the target's choice.
+    """
+    text = sent
     while (seq := 1 + len(text)) < until:
         piece = bytes([len(text) % 251]) * min(CHUNK, until - seq)
         peer.send(ACK, piece, seq=seq)
@@ -122,3 +126,49 @@ def test_ack_of_the_fin_at_a_closed_window(target: Target, peer: Peer) -> None:
     target.must_be(FIN_WAIT_2)
     target.must_deliver(text)
     target.may_send(ACK, seq=2, ack=1 + len(text))  # the window opens
+
+
+@requires(Capability.SOCKET_OPTIONS)
+@cites("RFC 9293 §3.10.7.4 first", "MUST-66")
+def test_ack_with_text_at_a_closed_window(target: Target, peer: Peer) -> None:
+    """A segment with text does not fit into a closed window, but its acknowledgment should count all the same."""
+    text = _open_and_fill(target, peer)
+    end = 1 + len(text)
+    target.shutdown()
+    target.must_send(FIN | ACK, seq=1, ack=end)
+    peer.send(ACK, b"x", seq=end, ack=2)
+    target.must_send(ACK, seq=2, ack=end, window=0)
+    target.should_be(FIN_WAIT_2)
+    target.must_deliver(text)
+    target.may_send(ACK, seq=2, ack=end)  # the window opens
+
+
+@requires(Capability.SOCKET_OPTIONS)
+@cites("MUST-39", "RFC 9293 §3.8.6.2.2")
+def test_window_does_not_open_by_an_octet(target: Target, peer: Peer) -> None:
+    """The application reads one octet out of a full buffer: that is not worth telling, now or when the peer asks."""
+    text = _open_and_fill(target, peer)
+    end = 1 + len(text)
+    target.recv(1)
+    target.must_not_send()
+    peer.send(ACK, seq=end - 1)
+    target.must_send(ACK, seq=1, ack=end, window=0)
+
+
+@requires(Capability.WINDOW_SCALE)
+@cites("RFC 7323 §2.2", "SHLD-14", "RFC 9293 §3.8.6")
+def test_whole_scaled_window_is_taken(target: Target, peer: Peer) -> None:
+    """What the target offers with its scale it takes: a peer that fills the window loses nothing."""
+    target.listen()
+    peer.send(SYN, options=mss(CHUNK) + NOP + window_scale(0))
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    shift = window_scale_of(peer.last.options) or 0
+    peer.send(ACK)
+    target.accept()
+    peer.send(ACK, b"!")
+    target.must_send(ACK, seq=1, ack=2)
+    edge = 2 + (peer.target_window << shift)
+    text = _fill(target, peer, edge, sent=b"!")
+    target.must_send(ACK, seq=1, ack=edge)
+    target.must_deliver(text)
+    target.may_send(ACK, seq=1, ack=edge)  # the window opens

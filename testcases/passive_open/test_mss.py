@@ -109,6 +109,17 @@ def test_default_mss(target: Target, peer: Peer) -> None:
     must_send_in_segments(target, DATA, largest=default_mss(target))
 
 
+@cites("MUST-15", "MUST-41", "RFC6691-2-absent")
+@in_state(LISTEN)
+def test_mss_of_another_connection_does_not_count(target: Target, peer: Peer) -> None:
+    """What one peer has announced says nothing about the next, which announces nothing: the default holds for that."""
+    first, first_peer = target.beside()
+    _establish(first, first_peer, mss(ethernet_mss(target)))
+    _establish(target, peer, b"")
+    target.send(DATA)
+    must_send_in_segments(target, DATA, largest=default_mss(target))
+
+
 @requires(Capability.TIMESTAMPS)
 @cites("MUST-16", "RFC 9293 §3.7.1", "RFC6691-2-value")
 @in_state(LISTEN)

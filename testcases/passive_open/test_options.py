@@ -205,7 +205,7 @@ def test_timestamps_that_were_not_agreed_on_are_ignored(target: Target, peer: Pe
 @in_state(SYN_RECEIVED, options=mss(1460) + timestamps(STAMP), keep_listener=True)
 def test_third_segment_without_timestamps_is_dropped(target: Target, peer: Peer) -> None:
     """Where timestamps were agreed on, an ACK without them should not complete the handshake."""
-    peer.send(ACK)
+    peer.send(ACK, options=b"")
     target.must_not_send()
     target.should_be(SYN_RECEIVED)
 
@@ -216,11 +216,44 @@ def test_third_segment_without_timestamps_is_dropped(target: Target, peer: Peer)
 def test_third_segment_without_timestamps_ends_nothing(target: Target, peer: Peer) -> None:
     """An ACK without the timestamps that were agreed on never resets: the proper one completes the handshake."""
     value, _echo = options.timestamps_of(peer.last.options) or (0, 0)
-    peer.send(ACK)
+    peer.send(ACK, options=b"")
     target.must_not_send()
     peer.send(ACK, b"here", options=timestamps(STAMP + 1, value))
     target.must_send(ACK, seq=1, ack=5)
     target.must_be(ESTABLISHED)
+
+
+@requires(Capability.TIMESTAMPS)
+@cites("RFC7323-4.3-recent", "RFC 7323 §4.3")
+@in_state(LISTEN)
+def test_segment_behind_a_gap_is_not_echoed(target: Target, peer: Peer) -> None:
+    """While something is missing, the echo is that of the last segment in order: then round trips count the loss."""
+    peer.send(SYN, options=mss(1460) + timestamps(STAMP))
+    target.must_send(SYN | ACK, seq=0, ack=1, check=echoes(STAMP))
+    value, _echo = options.timestamps_of(peer.last.options) or (0, 0)
+    peer.send(ACK, options=timestamps(STAMP + 1, value))
+    target.must_be(ESTABLISHED)
+    peer.send(ACK, b"later", seq=5, options=timestamps(STAMP + 20, value))
+    target.must_send(ACK, seq=1, ack=1, check=echoes(STAMP + 1))
+    peer.send(ACK, b"here", seq=1, options=timestamps(STAMP + 30, value))
+    target.must_send(ACK, seq=1, ack=10, check=echoes(STAMP + 30))
+
+
+@requires(Capability.TIMESTAMPS)
+@cites("RFC7323-5.3-paws", "RFC 7323 §5.3")
+@in_state(LISTEN)
+def test_timestamps_wrap(target: Target, peer: Peer) -> None:
+    """Timestamps count modulo 2**32: a small one behind a very large one is newer, and what it stamps is taken."""
+    largest = 0xFFFFFFFF
+    peer.send(SYN, options=mss(1460) + timestamps(largest - 1))
+    target.must_send(SYN | ACK, seq=0, ack=1, check=echoes(largest - 1))
+    value, _echo = options.timestamps_of(peer.last.options) or (0, 0)
+    peer.send(ACK, b"before", options=timestamps(largest, value))
+    target.must_send(ACK, seq=1, ack=7, check=echoes(largest))
+    peer.send(ACK, b"behind", options=timestamps(3, value))
+    target.must_send(ACK, seq=1, ack=13, check=echoes(3))
+    target.accept()
+    target.must_deliver(b"beforebehind")
 
 
 @requires(Capability.SACK)

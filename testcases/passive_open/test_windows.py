@@ -2,7 +2,8 @@
 
 import pytest
 
-from harness.case import ACK, ESTABLISHED, SYN, SYN_RECEIVED, Peer, Target, cites, in_state
+from harness.case import ACK, ESTABLISHED, LISTEN, SYN, SYN_RECEIVED, Peer, Target, cites, in_state
+from harness.spec.options import mss
 
 
 @pytest.mark.parametrize("window", [0, 1, 0x7FFF, 0x8000, 0xFFFF])
@@ -64,3 +65,45 @@ def test_window_is_filled_and_not_overrun(target: Target, peer: Peer) -> None:
     target.must_not_send()
     peer.send(ACK, ack=601, window=600)
     target.must_send(ACK, seq=601, ack=1, data=b"!")
+
+
+@cites("RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.4")
+@in_state(ESTABLISHED)
+def test_window_of_an_older_segment_does_not_count(target: Target, peer: Peer) -> None:
+    """A segment that overtook another has the newer window: SND.WL1 keeps the older one from replacing it."""
+    peer.send(ACK, b"later", seq=6, window=1000)
+    target.must_send(ACK, seq=1, ack=1)
+    peer.send(ACK, seq=1, window=0)
+    target.must_not_send()
+    target.send(b"data")
+    target.must_send(ACK, seq=1, ack=1, data=b"data")
+
+
+@cites("RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.4")
+@in_state(ESTABLISHED)
+def test_old_acknowledgment_takes_nothing_back(target: Target, peer: Peer) -> None:
+    """An acknowledgment below SND.UNA is a duplicate: what was acknowledged since stays so, and leaves its room."""
+    for seq in (1, 5):
+        target.send(b"data")
+        target.must_send(ACK, seq=seq, ack=1, data=b"data")
+        peer.send(ACK, ack=seq + 4, window=4)
+    peer.send(ACK, ack=1, window=4)
+    target.must_not_send()
+    target.send(b"more")
+    target.must_send(ACK, seq=9, ack=1, data=b"more")
+
+
+@cites("MUST-38", "RFC 9293 §3.8.6.2.1")
+@in_state(LISTEN)
+def test_small_opening_is_not_filled(target: Target, peer: Peer) -> None:
+    """While more is under way, a window that opens by a few octets is left alone until a whole segment fits."""
+    peer.send(SYN, options=mss(536), window=1072)
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    peer.send(ACK, window=1072)
+    target.accept()
+    target.send(bytes(4000))
+    target.must_send_stream(bytes(1072), seq=1, ack=1)
+    peer.send(ACK, ack=537, window=566)
+    target.must_not_send()
+    peer.send(ACK, ack=1073, window=1072)
+    target.must_send_stream(bytes(1072), seq=1073, ack=1)

@@ -27,6 +27,7 @@ from harness.case import (
     in_state,
     requires,
     segment,
+    silence,
 )
 from testcases.resets.proof import prove_alive, prove_gone, right_edge
 
@@ -91,8 +92,13 @@ def test_syn_in_active_syn_received(target: Target, peer: Peer, place: str) -> N
 @requires(Capability.RFC5961)
 @in_state(TIME_WAIT)
 def test_old_syn_in_time_wait(target: Target, peer: Peer, place: str) -> None:
-    """In TIME-WAIT a SYN that can't be a new connection's is challenged as in the other states."""
-    _is_challenged(target, peer, place)
+    """In TIME-WAIT a SYN that can't be a new connection's is challenged as in the other states, or dropped as old."""
+    snd_nxt, rcv_nxt = peer.rcv_nxt, peer.snd_nxt
+    reuses = Capability.TIME_WAIT_REUSE in target.conversation.rig.target.capabilities
+    dropped = [silence(cites="RFC 6191 §2")] if reuses and place != "exact" else []
+    with target.must_stay():
+        peer.send(SYN, seq=_number(peer, place))
+        target.must_answer(segment(ACK, seq=snd_nxt, ack=rcv_nxt), *dropped)
 
 
 @pytest.mark.parametrize(

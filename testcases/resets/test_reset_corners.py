@@ -10,7 +10,7 @@ from testcases.resets.proof import prove_alive
 
 def _close_window(target: Target, peer: Peer) -> int:
     """Fill the target's receive buffer until it offers nothing more; return the next sequence number."""
-    for _segment in range(60):
+    for _segment in range(400):
         octets = min(peer.target_window, 1400)
         if not octets:
             break

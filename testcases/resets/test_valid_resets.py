@@ -31,7 +31,7 @@ from harness.case import (
     cites,
     in_state,
 )
-from harness.case.target_side import ANY_ERROR
+from harness.case.user_calls import ANY_ERROR
 from testcases.resets.proof import prove_gone
 
 RULE = cites("RFC 9293 §3.5.3", "RFC9293-3.5.3-validity", "RFC5961-3.2-exact")

@@ -21,6 +21,7 @@ from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
 from harness.targets import adapter_check, build, registry
 from harness.targets.adapter import AdapterTarget
+from harness.targets.adapter_process import AdapterProcess, Command
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
 
 SCRIPT = Path(__file__).with_name("scripted_adapter.py")
@@ -43,7 +44,13 @@ WRONG = {
 
 def _scripted(mode: str, folder: Path) -> AdapterTarget:
     arguments = [sys.executable, str(SCRIPT), mode, str(folder / "marker")]
-    return AdapterTarget(arguments, name="exec:scripted", limit_s=0.5 if mode == "hang" else 5)
+    return AdapterTarget(Command(arguments), name="exec:scripted", limit_s=0.5 if mode == "hang" else 5)
+
+
+def _pid(target: AdapterTarget) -> int:
+    assert target._line is not None
+    assert isinstance(target._line.carrier, AdapterProcess)
+    return target._line.carrier.pid
 
 
 def _open_silently(target: TargetSide, peer: PeerSide) -> None:
@@ -65,8 +72,7 @@ def test_what_an_adapter_does_wrong_is_one_clear_error_of_one_case(mode: str, tm
     target = _scripted(mode, tmp_path)
     rig = Rig(target, guarded=False)
     try:
-        assert target._process is not None
-        pid = target._process._process.pid
+        pid = _pid(target)
         outcome = run(rig.begin(4, name="first"), Walk(CLOSED), _open_silently)
         assert outcome.ending is Ending.HARNESS_ERROR
         assert re.search(WRONG[mode], outcome.message, re.DOTALL), outcome.message
@@ -109,8 +115,9 @@ GREETINGS = {
 
 @pytest.mark.parametrize("greeting", GREETINGS)
 def test_a_wrong_greeting_is_a_usage_error(greeting: str) -> None:
+    script = f"read line; echo {shlex.quote(greeting)}; read line"
     with pytest.raises(UnusableTarget, match=re.escape(GREETINGS[greeting])):
-        AdapterTarget(["sh", "-c", f"read line; echo {shlex.quote(greeting)}; read line"], name="x", limit_s=5)
+        AdapterTarget(Command(["sh", "-c", script]), name="x", limit_s=5)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_a_child_of_an_adapter_that_hangs_is_ended_too(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     hanging = f"sleep 300 & echo $! > {pid_file}; trap '' TERM; read line; wait"
     with pytest.raises(UnusableTarget, match="did not answer"):
-        AdapterTarget(["sh", "-c", hanging], name="x", limit_s=0.5)
+        AdapterTarget(Command(["sh", "-c", hanging]), name="x", limit_s=0.5)
     state = Path(f"/proc/{pid_file.read_text().strip()}/stat")
     # The child belongs to init now; where that does not reap, a zombie may stay.
     assert not state.exists() or state.read_text().split()[2] == "Z"
@@ -164,7 +171,8 @@ def test_a_socket_of_a_forgotten_connection_does_nothing(tmp_path: Path) -> None
 def test_the_check_names_what_an_adapter_lacks(tmp_path: Path) -> None:
     (tmp_path / "marker").touch()
     lines: list[str] = []
-    assert not adapter_check.check([sys.executable, str(SCRIPT), "crash", str(tmp_path / "marker")], lines.append)
+    arguments = [sys.executable, str(SCRIPT), "crash", str(tmp_path / "marker")]
+    assert not adapter_check.check(Command(arguments), lines.append)
     text = "\n".join(lines)
     assert "ok   hello" in text
     assert "'no-such-command 1 2 3' must answer 'err NAME', not 'ok '" in text
@@ -202,7 +210,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_the_driver_of_lwip_passes_the_check(lwip: Path) -> None:
     lines: list[str] = []
-    assert adapter_check.check([str(lwip)], lines.append), "\n".join(lines)
+    assert adapter_check.check(Command([str(lwip)]), lines.append), "\n".join(lines)
 
 
 def test_the_dialogue_of_the_page_is_real(lwip: Path) -> None:
@@ -215,7 +223,7 @@ def test_the_dialogue_of_the_page_is_real(lwip: Path) -> None:
 
 
 def test_two_minutes_of_time_wait_cost_nothing(lwip: Path) -> None:
-    target = AdapterTarget([str(lwip)], name="lwip", timers=True)
+    target = AdapterTarget(Command([str(lwip)]), name="lwip", timers=True)
     rig = Rig(target, guarded=False)
 
     def outlast(side: TargetSide, _peer: PeerSide) -> Waits:
@@ -236,7 +244,7 @@ def test_lwip_delays_acks_only_where_the_harness_lets_it(lwip: Path) -> None:
 
     endings = []
     for timers in (False, True):
-        rig = Rig(AdapterTarget([str(lwip)], name="lwip", timers=timers), guarded=False)
+        rig = Rig(AdapterTarget(Command([str(lwip)]), name="lwip", timers=timers), guarded=False)
         endings.append(run(rig.begin(4, name="data"), Walk(ESTABLISHED), data).message)
         rig.close()
     assert endings == ["at once", ""]

@@ -78,6 +78,12 @@ def test_a_late_segment_is_found_in_its_own_case_and_in_no_other(play: Play) -> 
     assert before.findings == after.findings == []
 
 
+def test_a_patient_rig_waits_for_a_late_answer(play: Play) -> None:
+    play.rig.patient = True
+    outcome = play.run(fin_is_acknowledged, Sabotage("late ACK", each(bare_ack, late)))
+    assert (outcome.ending, signatures(outcome)) == (Ending.COMPLETED, [])
+
+
 def test_a_case_that_ended_early_has_one_finding(play: Play) -> None:
     """What else was in its inbox, or comes later, is no finding besides: a declared deviation pins exactly one."""
     silent = play.run(fin_is_acknowledged, Sabotage("late ACK", each(bare_ack, late)))

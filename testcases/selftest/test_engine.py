@@ -15,6 +15,7 @@ from harness.case.walks import Walk
 from harness.observe.snapshot import Snapshot
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, State
+from harness.targets import calibration
 from harness.targets.linux import LinuxTarget
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import TargetError
@@ -130,9 +131,9 @@ def test_timed_silence_gives_the_same_verdicts_as_the_fence(linux: LinuxTarget) 
 def test_where_known_replies_come_behind_the_fence_timed_silence_is_chosen(
     linux: LinuxTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linux, "_replies_behind_fence", lambda: 3)
+    monkeypatch.setattr(calibration, "_replies_behind_fence", lambda _link: 3)
     try:
-        assert linux._calibrated_proof().startswith("timed silence of 20 ms (3 of 300 known replies")
+        assert calibration.calibrated_proof(linux._link).startswith("timed silence of 20 ms (3 of 300 known replies")
         assert linux._link.quiet_s == 0.02
     finally:
         linux._link.quiet_s = None

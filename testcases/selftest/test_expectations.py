@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.expectations.deviations import BrokenExpectations, Deviation, all_bundled, bundled, load, release_numbers
+from harness.expectations.deviations import (
+    BrokenExpectations,
+    Declared,
+    Deviation,
+    all_bundled,
+    bundled,
+    load,
+    release_numbers,
+)
 
 ENTRY = """\
 [[deviation]]
@@ -93,6 +101,14 @@ def test_a_pattern_names_cases_and_brackets_are_just_brackets(
 def test_an_ip_version_limits_an_entry(path: Path) -> None:
     assert [ip for ip in (4, 6) if entry(path, ip="6").covers("closing/simultaneous-close", ip, "6.1")] == [6]
     assert [ip for ip in (4, 6) if entry(path).covers("closing/simultaneous-close", ip, "6.1")] == [4, 6]
+
+
+def test_entries_about_a_case_come_in_their_order_whether_they_are_patterns_or_not(path: Path) -> None:
+    cases = ["closing/f*", "closing/fin", "opening/*", "closing/fin-2", "closing/fin", "*/fin"]
+    entries = [entry(path, case=f'"{case}"', source=f'"{at}"') for at, case in enumerate(cases)]
+    late = entry(path, case='"closing/fin"', when='">=7"')
+    found = Declared([*entries, late]).about("closing/fin", 4, "6.1")
+    assert [one.source for one in found] == ["0", "1", "4", "5"]
 
 
 def test_an_entry_pins_what_is_seen_and_the_state(path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.expectations.deviations import BrokenExpectations
+from harness.expectations.entries import BrokenExpectations
 from harness.grid import known
 from harness.grid.accept import policies_of, reactions
 from harness.grid.cells import by_id, segment_cells

@@ -25,12 +25,12 @@ LAYERS: dict[str, set[str]] = {
     "targets": {"spec", "wire", "agent", "observe", "stack"},
     "case": {"spec", "trace", "wire", "targets", "observe", "expectations"},
     "grid": _BELOW_MUTATE,
-    "fuzz": _BELOW_MUTATE,
-    "mutate": _BELOW_MUTATE,
+    "fuzz": _BELOW_MUTATE | {"grid"},
+    "mutate": _BELOW_MUTATE | {"grid"},
     "bench": _BELOW_MUTATE,
 }
 #: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.
-SURFACES = ("plugin", "cli", "looking", "hooks", "__main__")
+SURFACES = ("plugin", "cli", "tools", "looking", "hooks", "__main__")
 
 #: Who may import a third party's package at all; what is not here is free.
 RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "cli"), "_pytest": ("plugin", "cli")}

@@ -63,4 +63,8 @@ def test_junit_xml_carries_case_verdict_and_code_and_a_named_case_leaves_other_t
         "tcpspec_case": "mine/the-fin-is-somewhere-else",
         "tcpspec_verdict": "violates",
         "tcpspec_code": "wrong-seq",
+        "tcpspec_target": "linux",
+        "tcpspec_ip": "4",
+        "tcpspec_level": "MUST",
+        "tcpspec_sections": "RFC 9293 §3.6",
     }

@@ -11,8 +11,9 @@ import pytest
 
 from harness.agent import server
 from harness.observe.snapshot import FourTuple
+from harness.targets.agent_channel import SOCKET_BATCH, AgentChannel
 from harness.targets.linux import LinuxTarget
-from harness.targets.pod import ADDRESSES, SOCKET_BATCH, Pod
+from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import UnusableTarget
 
 
@@ -49,9 +50,8 @@ def references_to(sock: socket.socket) -> int:
 def test_a_fresh_socket_is_handed_out_when_the_helper_holds_it_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The helper closes its copies behind its answer, and may be slow; here it is a thread of our own."""
     monkeypatch.setattr(server, "os", SlowToClose())
-    pod = Pod.__new__(Pod)
-    pod._pool = {4: [], 6: []}
-    pod._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel = AgentChannel(ours, "the helper")
 
     def answer_requests() -> None:
         while message := server._receive(theirs):
@@ -60,14 +60,13 @@ def test_a_fresh_socket_is_handed_out_when_the_helper_holds_it_no_more(monkeypat
     helper = threading.Thread(target=answer_requests)
     helper.start()
     try:
-        fresh = pod.socket(4)
+        fresh = channel.socket(4)
         assert references_to(fresh) == 1
     finally:
-        pod._control.close()
+        channel.close()
         helper.join()
         theirs.close()
-        for sock in (fresh, *pod._pool[4]):
-            sock.close()
+        fresh.close()
 
 
 @pytest.mark.parametrize("version", [4, 6])

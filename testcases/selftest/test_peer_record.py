@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.case.peer_record import PeerRecord
+from harness.spec.options import timestamps
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
@@ -181,3 +182,29 @@ def test_a_stray_segment_before_any_syn_opens_nothing() -> None:
     record = play([Sent(ACK, 9, 9, CLOSED), Saw(RST, 9, 0, CLOSED)])
     assert record.state is CLOSED
     assert not record.syn_sent
+
+
+def test_what_follows_two_stamped_syns_is_stamped_with_the_latest_value() -> None:
+    record = PeerRecord()
+    record.sent(Segment(SYN, options=timestamps(10)))
+    assert record.stamped == b""
+    record.saw(Segment(SYN | ACK, 0, 1, options=timestamps(700, 10)))
+    assert record.stamped == timestamps(10, 700)
+    record.sent(Segment(ACK, 1, 1, options=timestamps(12, 700)))
+    record.sent(Segment(ACK, 1, 1, options=timestamps(5, 700)))
+    assert record.stamped == timestamps(12, 700)
+
+
+@pytest.mark.parametrize(("offer", "answer"), [(timestamps(10), b""), (b"", timestamps(7)), (b"\x08\x00", b"")])
+def test_nothing_is_stamped_that_was_not_agreed_on(offer: bytes, answer: bytes) -> None:
+    record = PeerRecord()
+    record.sent(Segment(SYN, options=offer))
+    record.saw(Segment(SYN | ACK, 0, 1, options=answer))
+    assert record.stamped == b""
+
+
+def test_an_active_opener_that_is_answered_with_timestamps_gets_them_from_then_on() -> None:
+    record = PeerRecord()
+    record.saw(Segment(SYN, options=timestamps(700)))
+    record.sent(Segment(SYN | ACK, 0, 1, options=timestamps(10, 700)))
+    assert record.stamped == timestamps(10, 700)

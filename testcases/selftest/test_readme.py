@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.stack.defects import DEFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,6 +44,12 @@ def test_a_command_of_the_readme_selects_cases(command: list[str]) -> None:
     code, collector = cli._collect(options)
     assert code == 0, collector.problems
     assert collector.items
+
+
+def test_the_defects_that_it_names_exist() -> None:
+    named = {word for command in _shown() if command[0] == "mutate" for word in command[1:] if word[0] != "-"}
+    assert named
+    assert named <= set(DEFECTS)
 
 
 def test_the_readme_holds_no_placeholder() -> None:

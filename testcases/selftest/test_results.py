@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.trace.results import FILE_NAME, SCHEMA, BrokenResults, ResultsWriter, read
+from harness.trace.results import FILE_NAME, BrokenResults, ResultsWriter, read
+from harness.trace.schema import SCHEMA
 
 FACTS = {"name": "linux", "implementation": "Linux", "version": "6.18", "details": {}, "sysctls": {}}
 
@@ -41,7 +42,7 @@ def test_a_run_comes_back_as_it_was_written(run: Path) -> None:
     assert results.targets == [{"kind": "target", **FACTS}]
     assert [found["id"] for found in results.cases] == ["closing/fin", "closing/fin", "closing/rst[odd]"]
     assert results.cases[2]["reason"] == "→ silent"
-    assert results.footer == {"kind": "footer", "cases": 3, "collected": 3, "seconds": 1.235}
+    assert results.footer == {"kind": "footer", "cases": 3, "collected": 3, "seconds": 1.235, "left_out": {}}
 
 
 def test_a_folder_stands_for_the_file_in_it(run: Path) -> None:
@@ -161,13 +162,13 @@ def too_deep(lines: list[str]) -> list[str]:
         (half_a_line_behind_the_footer, ":7: ", "behind the footer"),
         (two_runs, ":7: ", "behind the footer"),
         (header_twice, ":2: ", "unknown kind of line 'header'"),
-        (a_case_is_gone, ": ", "the footer counts 3 cases, the file has 2"),
+        (a_case_is_gone, ":5: ", "the footer counts 3 cases, the file has 2"),
         (a_list, ":2: ", "not a JSON object"),
         (unknown_kind, ":2: ", "unknown kind of line 'poem'"),
         (no_kind, ":2: ", "unknown kind of line None"),
-        (without_verdict, ":3: ", "needs id, target, ip and verdict"),
-        (without_id, ":3: ", "needs id, target, ip and verdict"),
-        (id_of_another_type, ":3: ", "needs id, target, ip and verdict"),
+        (without_verdict, ":3: ", "a line of kind case: verdict is missing"),
+        (without_id, ":3: ", "a line of kind case: id is missing"),
+        (id_of_another_type, ":3: ", "a line of kind case: id must be a text"),
         (too_deep, ":2: ", "not JSON"),
     ],
 )
@@ -181,18 +182,19 @@ def test_a_broken_file_is_told_with_file_and_line(
     assert complaint in str(refusal.value)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "hello", "# Title\n\nSome prose.\n", "{}\n", "[]", '{"kind":"case"}\n'])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "hello", "# Title\n\nSome prose.\n", "{}\n", "[]", '{"kind":"case"}\n', "\xff\xfe\x00"]
+)
 def test_a_foreign_file_is_told_to_be_none_of_ours(tmp_path: Path, text: str) -> None:
     path = tmp_path / "foreign.jsonl"
-    path.write_text(text)
-    with pytest.raises(BrokenResults, match=r"no header|not JSON") as refusal:
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(BrokenResults, match=r"no header|the file is empty") as refusal:
         read(path)
     assert str(refusal.value).startswith(str(path))
 
 
 def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xff\xfe")
-    for path in (tmp_path, tmp_path / "absent", tmp_path / "binary"):
+    for path in (tmp_path, tmp_path / "absent", tmp_path / "absent" / "deep", Path("/dev/null/results")):
         with pytest.raises(BrokenResults, match="can't be read") as refusal:
             read(path)
         assert str(path) in str(refusal.value)

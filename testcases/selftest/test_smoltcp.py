@@ -23,6 +23,7 @@ from harness.spec.states import (
 )
 from harness.targets import adapter_check, build, crate
 from harness.targets.adapter import AdapterTarget
+from harness.targets.adapter_process import Command
 from harness.targets.protocol import UnusableTarget
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def program() -> Path:
 
 
 def _open(program: Path, *, timers: bool = False) -> tuple[Rig, TargetSide, PeerSide]:
-    rig = Rig(AdapterTarget([str(program)], name="smoltcp", timers=timers), guarded=False)
+    rig = Rig(AdapterTarget(Command([str(program)]), name="smoltcp", timers=timers), guarded=False)
     main = rig.begin(4, name="selftest").main
     return rig, TargetSide(main), PeerSide(main)
 
@@ -93,7 +94,7 @@ def test_a_failing_build_says_what_cargo_said(
 
 def test_the_driver_passes_the_check(program: Path) -> None:
     lines: list[str] = []
-    assert adapter_check.check([str(program)], lines.append), "\n".join(lines)
+    assert adapter_check.check(Command([str(program)]), lines.append), "\n".join(lines)
 
 
 # --- the cases -------------------------------------------------------------------------------------------------------

@@ -175,8 +175,10 @@ def test_fin_behind_a_gap(target: Target, peer: Peer) -> None:
     target.must_be(FIN_WAIT_1)
     target.must_not_deliver()
     peer.send(ACK, b"first", seq=1, ack=1)
-    target.should_send(ACK, seq=2, ack=13)
-    target.should_be(CLOSING)
+    if target.should_send(ACK, seq=2, ack=13) is None:  # nothing, or not the FIN, was kept: it comes again
+        peer.send(FIN | ACK, b"second", seq=6, ack=1)
+        target.must_send(ACK, seq=2, ack=13)
+    target.must_be(CLOSING)
     target.must_deliver(b"firstsecond")
     target.must_deliver(EOF)
     peer.send(ACK, seq=13, ack=2)

@@ -28,7 +28,7 @@ from harness.case import (
     segment,
     silence,
 )
-from harness.case.target_side import ANY_ERROR
+from harness.case.user_calls import ANY_ERROR
 
 #: The peer's FIN has number 1, so the target's RCV.NXT is 2; its own FIN has number 1, so its SND.NXT is 2.
 FIN_NUMBER, RCV_NXT, SND_NXT = 1, 2, 2
@@ -207,3 +207,14 @@ def test_other_connections_are_not_held_up(target: Target, peer: Peer) -> None:
     other_target.must_be(ESTABLISHED)
     _still_time_wait(target, peer)
     other_target.must_be(ESTABLISHED)
+
+
+@cites("RFC1337-3-ignore-rst", "MUST-13")
+@requires(Capability.SETTINGS)
+@in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
+def test_reset_is_ignored_where_the_user_wants_it(target: Target, peer: Peer) -> None:
+    """With protection against TIME-WAIT assassination on, not even an exact reset ends the wait."""
+    with target.setting("net.ipv4.tcp_rfc1337", "1"):
+        peer.send(RST, seq=RCV_NXT)
+        target.must_not_send()
+        _still_time_wait(target, peer)

@@ -115,6 +115,18 @@ def test_fin_after_time_wait(target: Target, peer: Peer) -> Waits:
     target.must_send(RST, seq=2)
 
 
+@timer(seconds=85)
+@cites("MUST-13", "RFC 9293 §3.10.7.4 eighth")
+@in_state(FIN_WAIT_2)
+def test_wait_begins_with_the_last_fin(target: Target, peer: Peer) -> Waits:
+    """2 MSL count from the entry into TIME-WAIT, however long ago the target's own FIN was."""
+    watch = Stopwatch(target)
+    yield from watch.must_stay_silent(15)
+    peer.send(FIN | ACK)
+    target.must_send(ACK, seq=2, ack=2)
+    yield from _time_wait_is_over(watch, target)
+
+
 @timer(seconds=112)
 @cites("RFC9293-3.10.7.4-time-wait", "MUST-13", "RFC 9293 §3.10.7.4 eighth")
 @in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))

@@ -103,6 +103,37 @@ def test_only_what_is_not_acknowledged_comes_again(target: Target, peer: Peer) -
     yield from watch.must_send_within(FIRST_RTO_S, ACK, seq=1 + len(first), ack=1, data=rest)
 
 
+@timer(seconds=8)
+@cites("RFC 6298 §5.4", "RFC 9293 §3.8.1")
+@in_state(ESTABLISHED)
+def test_the_earliest_comes_again_first(target: Target, peer: Peer) -> Waits:
+    """Of two segments that nobody acknowledges, the first is retransmitted."""
+    watch = Stopwatch(target)
+    target.send(b"x" * 2 * ethernet_mss(target))
+    first = target.must_send(ACK, seq=1, ack=1, data=None).payload
+    rest = target.must_send(ACK, seq=1 + len(first), ack=1, data=None).payload
+    yield from watch.must_send_within(FIRST_RTO_S, ACK, seq=1, ack=1, data=first)
+    target.may_send(ACK, seq=1 + len(first), ack=1, data=rest)
+
+
+@timer(seconds=15)
+@cites("MUST-20", "RFC 9293 §3.8.3", "RFC 9293 §3.10.8")
+@in_state(ESTABLISHED)
+def test_repeated_acks_are_no_progress(target: Target, peer: Peer) -> Waits:
+    """A peer that repeats its last ACK, but never acknowledges the data, does not keep the connection alive by it."""
+    watch = Stopwatch(target)
+    target.send(b"data")
+    target.must_send(ACK, seq=1, ack=1, data=b"data")
+    deadline_ns = watch.now_ns() + int(watch.patience(GIVEN_UP_S) * 1e9)
+    while watch.now_ns() < deadline_ns and target.snapshot and target.snapshot.state is not CLOSED:
+        peer.send(ACK, ack=1)
+        _swallow(target, ACK, seq=1, ack=1, data=b"data")
+        yield from watch.sleep(3)
+        _swallow(target, ACK, seq=1, ack=1, data=b"data")
+    target.must_be(CLOSED)
+    target.must_report(errno.ETIMEDOUT)
+
+
 @timer(seconds=15)
 @cites("MUST-20", "RFC 9293 §3.10.8")
 @in_state(ESTABLISHED)

@@ -1,0 +1,280 @@
+"""The agent inside a kernel that runs as a process: its first and only program (init).
+
+It makes sockets, works them, relays netlink messages as opaque octets, runs `ss`, and reads and writes sysctls.
+Requests come over the network card itself, in frames of an EtherType for local experiments: the card is the only
+device whose interrupts simulated time knows. Standard library only.
+
+A request is a JSON list of operations, each a list of a name and its arguments; the answer is a list of the same
+length, of ``["ok", result]`` or ``["error", errno, text]``. A message that is longer than a frame is cut into parts.
+Octet strings are written in hexadecimal digits.
+"""
+
+import array
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from harness.agent import server
+from harness.agent.rtnetlink import RouteSocket
+
+ETHERTYPE = 0x88B5
+#: The card's name, by the driver that the kernel has for it: virtio-net, or UML's own.
+DEVICES = ("eth0", "vec0")
+#: The modules that the kernel of Debian's package user-mode-linux needs for IPv6, in this order.
+IPV6_MODULES = ("lib/crc-ccitt.ko", "net/ipv6/ipv6.ko")
+MODULES = "/usr/lib/uml/modules/{release}/kernel"
+SYS_FINIT_MODULE = 313
+#: Octets of a message per frame, behind the Ethernet header and this one: number of the message, "more parts follow".
+PART = 1400
+PART_HEADER = struct.Struct("!I?")
+#: The number of the message that the agent sends when it is there.
+READY = 0
+ETHERNET = struct.Struct("!6s6sH")
+MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"))
+#: The card says nothing of itself when it comes up: no link-local address, no solicitations.
+QUIET = {"addr_gen_mode": "1", "accept_ra": "0"}
+SIOCETHTOOL, ETHTOOL_SGRO = 0x8946, 0x2C
+LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+def parts(number: int, message: bytes) -> list[bytes]:
+    """Cut a message into payloads of frames."""
+    starts = range(0, len(message), PART) or (0,)
+    return [PART_HEADER.pack(number, at + PART < len(message)) + message[at : at + PART] for at in starts]
+
+
+class Joiner:
+    """Puts the parts of messages together again."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def add(self, payload: bytes) -> tuple[int, bytes] | None:
+        """Take the payload of a frame; return the number and the text of a message that is complete now."""
+        number, more = PART_HEADER.unpack_from(payload)
+        self._parts.append(payload[PART_HEADER.size :])
+        if more:
+            return None
+        message, self._parts = b"".join(self._parts), []
+        return number, message
+
+
+class Agent:
+    """Serves one harness."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[int, socket.socket] = {}
+        self._diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, server.NETLINK_SOCK_DIAG)
+
+    def serve(self) -> None:
+        """Answer requests for ever."""
+        device = _device()
+        server.write_sysctls({f"net.ipv6.conf.{device}.{name}": value for name, value in QUIET.items()}, required=False)
+        route = RouteSocket()
+        route.up(socket.if_nametoindex(device))
+        route.close()
+        _no_merging(device)
+        link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        link.bind((device, ETHERTYPE))
+        link.send(ETHERNET.pack(b"\xff" * 6, bytes(6), ETHERTYPE) + parts(READY, b"")[0])
+        joiner = Joiner()
+        while True:
+            frame = link.recv(2048)
+            message = joiner.add(frame[ETHERNET.size :])
+            if message is None:
+                continue
+            number, text = message
+            answer = json.dumps([self.perform(operation) for operation in json.loads(text)]).encode()
+            head = ETHERNET.pack(frame[6:12], frame[:6], ETHERTYPE)
+            for part in parts(number, answer):
+                link.send(head + part)
+
+    def perform(self, operation: list[Any]) -> list[Any]:
+        """Perform an operation and return its outcome."""
+        name, *arguments = operation
+        try:
+            return ["ok", OPERATIONS[name](self, *arguments)]
+        except OSError as error:
+            return ["error", error.errno or errno.EIO, error.strerror or str(error)]
+        except server.RequestError as error:
+            return ["error", 0, str(error)]
+        except Exception as error:
+            return ["error", 0, f"{type(error).__name__}: {error}"]
+
+    # --- the machine -------------------------------------------------------------------------------------------------
+
+    def set_up(self, request: dict[str, Any], peer_mac: str) -> dict[str, Any]:
+        """Write sysctls, give the card its addresses, routes and neighbours; return what was found."""
+        missing = server.write_sysctls(request["pins"], required=False)
+        server.write_sysctls(request["overrides"], required=True)
+        index = socket.if_nametoindex(_device())
+        route = RouteSocket()
+        route.up(socket.if_nametoindex("lo"))
+        for network in request["networks"]:
+            route.join(index, network, bytes.fromhex(peer_mac))
+        route.close()
+        uname = os.uname()
+        return {
+            "missing_sysctls": missing,
+            "sysctls": server.read_sysctls(request["record"]),
+            "release": uname.release,
+            "build": uname.version,
+        }
+
+    def ss(self, arguments: list[str]) -> str | None:
+        """Return what ``ss`` prints, None where there is no such program."""
+        for folder in server.PROGRAM_PATH.split(os.pathsep):
+            program = os.path.join(folder, "ss")
+            if os.access(program, os.X_OK):
+                break
+        else:
+            return None
+        return subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout
+
+    def diag(self, message: str) -> str:
+        """Relay a netlink message to sock_diag and its answer back."""
+        self._diag.send(bytes.fromhex(message))
+        return self._diag.recv(65536).hex()
+
+    def destroy(self) -> int:
+        """Destroy every TCP socket; return how many are left, where the kernel was built without SOCK_DESTROY."""
+        for sock in self._sockets.values():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+            sock.close()
+        self._sockets.clear()
+        server.destroy_all_sockets()
+        return server.destroy_all_sockets()
+
+    def read_sysctls(self, names: list[str]) -> dict[str, str]:
+        """Return the values of those sysctls that this kernel has."""
+        return server.read_sysctls(names)
+
+    def write_sysctls(self, values: dict[str, str]) -> None:
+        """Write sysctls, all of which must exist."""
+        server.write_sysctls(values, required=True)
+
+    # --- sockets, by numbers that the harness gives ------------------------------------------------------------------
+
+    def socket(self, number: int, version: int) -> None:
+        """Make a socket."""
+        sock = socket.socket(server.FAMILIES[version], socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        self._sockets[number] = sock
+
+    def listen(self, number: int, address: str, port: int, backlog: int) -> None:
+        """Passive OPEN."""
+        self._sockets[number].bind((address, port))
+        self._sockets[number].listen(backlog)
+
+    def connect(self, number: int, local: list[Any], remote: list[Any]) -> None:
+        """Active OPEN."""
+        self._sockets[number].bind((local[0], local[1]))
+        with contextlib.suppress(BlockingIOError):
+            self._sockets[number].connect((remote[0], remote[1]))
+
+    def accept(self, number: int, accepted: int) -> None:
+        """Give the next established connection the number `accepted`."""
+        sock, _address = self._sockets[number].accept()
+        sock.setblocking(False)
+        self._sockets[accepted] = sock
+
+    def send(self, number: int, data: str, flags: int) -> int:
+        """SEND."""
+        return self._sockets[number].send(bytes.fromhex(data), flags | socket.MSG_NOSIGNAL)
+
+    def recv(self, number: int, limit: int, flags: int) -> str:
+        """RECEIVE."""
+        return self._sockets[number].recv(limit, flags).hex()
+
+    def shutdown(self, number: int) -> None:
+        """Close the sending direction."""
+        self._sockets[number].shutdown(socket.SHUT_WR)
+
+    def close(self, number: int) -> None:
+        """CLOSE; a second time, or after the connections were forgotten, it does nothing."""
+        sock = self._sockets.pop(number, None)
+        if sock is not None:
+            sock.close()
+
+    def abort(self, number: int) -> None:
+        """ABORT."""
+        sock = self._sockets.pop(number)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+        sock.close()
+
+    def pending_error(self, number: int) -> int:
+        """Return and clear SO_ERROR."""
+        return self._sockets[number].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def set_option(self, number: int, level: int, name: int, value: int | str) -> None:
+        """Set a socket option: a number, or octets."""
+        octets = bytes.fromhex(value) if isinstance(value, str) else value
+        self._sockets[number].setsockopt(level, name, octets)
+
+    def get_option(self, number: int, level: int, name: int, size: int) -> int | str:
+        """Return a socket option: a number, or `size` octets."""
+        sock = self._sockets[number]
+        return sock.getsockopt(level, name, size).hex() if size else sock.getsockopt(level, name)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "set up": Agent.set_up,
+    "ss": Agent.ss,
+    "diag": Agent.diag,
+    "destroy": Agent.destroy,
+    "read sysctls": Agent.read_sysctls,
+    "write sysctls": Agent.write_sysctls,
+    "socket": Agent.socket,
+    "listen": Agent.listen,
+    "connect": Agent.connect,
+    "accept": Agent.accept,
+    "send": Agent.send,
+    "recv": Agent.recv,
+    "shutdown": Agent.shutdown,
+    "close": Agent.close,
+    "abort": Agent.abort,
+    "pending error": Agent.pending_error,
+    "set option": Agent.set_option,
+    "get option": Agent.get_option,
+}
+
+
+def _device() -> str:
+    names = {name for _index, name in socket.if_nameindex()}
+    return next(name for name in DEVICES if name in names)
+
+
+def _load_ipv6(libc: ctypes.CDLL) -> None:
+    if os.path.exists("/proc/net/if_inet6"):
+        return
+    folder = MODULES.format(release=os.uname().release)
+    for name in IPV6_MODULES:
+        with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as module:
+            libc.syscall(SYS_FINIT_MODULE, module.fileno(), b"", 0)
+
+
+def _no_merging(device: str) -> None:
+    # Received segments must reach TCP one by one, as on the wire (no generic receive offload).
+    command = array.array("B", struct.pack("=II", ETHTOOL_SGRO, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        fcntl.ioctl(
+            sock.fileno(), SIOCETHTOOL, struct.pack("16sP", device.encode(), command.buffer_info()[0]) + bytes(16)
+        )
+
+
+def main() -> None:
+    """Mount what is needed, then serve."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for kind, place in MOUNTS:
+        libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None)
+    _load_ipv6(libc)
+    Agent().serve()

@@ -1,0 +1,88 @@
+"""Addresses, routes and neighbours by netlink, with the standard library only (linux/rtnetlink.h).
+
+For agents that have nothing but Python; elsewhere pyroute2 does this.
+"""
+
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+NETLINK_ROUTE = 0
+RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 20, 24, 28
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x400
+IFF_UP = 0x1
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
+RTA_DST, RTA_OIF, RTA_METRICS = 1, 4, 8
+RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 4, 0, 253, 1
+#: linux/rtnetlink.h, RTAX_*: the metrics that are used here.
+METRICS = {"lock": 1, "rto_min": 13, "quickack": 15}
+NDA_DST, NDA_LLADDR = 1, 2
+NUD_PERMANENT = 0x80
+
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """Return one attribute, padded."""
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+class RouteSocket:
+    """A netlink socket that waits for the acknowledgement of each message; raises OSError with the kernel's errno."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE)
+
+    def up(self, index: int) -> None:
+        """Switch a link on."""
+        self._send(RTM_NEWLINK, struct.pack("=BxHiII", 0, 0, index, IFF_UP, IFF_UP), 0)
+
+    def add_address(self, index: int, version: int, address: str, length: int) -> None:
+        """Add an address, without a route to its prefix and without duplicate address detection."""
+        packed = socket.inet_pton(FAMILIES[version], address)
+        flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if version == 6 else 0)
+        body = struct.pack("=BBBBI", FAMILIES[version], length, 0, 0, index)
+        body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
+        self._send(RTM_NEWADDR, body + attribute(IFA_FLAGS, struct.pack("=I", flags)))
+
+    def add_route(self, index: int, version: int, prefix: str, metrics: Mapping[str, int]) -> None:
+        """Add a route to a prefix on a link, with metrics."""
+        address, length = prefix.split("/")
+        packed = socket.inet_pton(FAMILIES[version], address)
+        scope = RT_SCOPE_LINK if version == 4 else RT_SCOPE_UNIVERSE
+        body = struct.pack(
+            "=BBBBBBBBI", FAMILIES[version], int(length), 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0
+        )
+        body += attribute(RTA_DST, packed) + attribute(RTA_OIF, struct.pack("=I", index))
+        if metrics:
+            nested = b"".join(attribute(METRICS[name], struct.pack("=I", value)) for name, value in metrics.items())
+            body += attribute(RTA_METRICS, nested)
+        self._send(RTM_NEWROUTE, body)
+
+    def add_neighbour(self, index: int, version: int, address: str, mac: bytes) -> None:
+        """Add a permanent neighbour entry."""
+        packed = socket.inet_pton(FAMILIES[version], address)
+        body = struct.pack("=BxxxiHBB", FAMILIES[version], index, NUD_PERMANENT, 0, 0)
+        self._send(RTM_NEWNEIGH, body + attribute(NDA_DST, packed) + attribute(NDA_LLADDR, mac))
+
+    def join(self, index: int, network: Mapping[str, Any], peer_mac: bytes) -> None:
+        """Give a link the addresses, the route and the neighbours of a network (as `PodConfig.request` has it)."""
+        for address in network["targets"]:
+            self.add_address(index, network["version"], address, network["prefixlen"])
+        self.add_route(index, network["version"], network["prefix"], network["metrics"])
+        for peer in network["peers"]:
+            self.add_neighbour(index, network["version"], peer, peer_mac)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def _send(self, kind: int, body: bytes, flags: int = NLM_F_CREATE | NLM_F_REPLACE) -> None:
+        flags |= NLM_F_REQUEST | NLM_F_ACK
+        self._socket.send(struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body)
+        code = -struct.unpack_from("=i", self._socket.recv(65536), 16)[0]
+        if code:
+            raise OSError(code, os.strerror(code))

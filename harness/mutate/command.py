@@ -1,0 +1,160 @@
+"""``tcpspec mutate``: arguments, run, exit code."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from harness.mutate import reasons, table
+from harness.mutate.campaign import Campaign
+from harness.mutate.script import Script
+from harness.stack.defects import DEFECTS, Defect, UnknownDefect, defective
+
+OK, NOT_AS_EXPECTED, INTERRUPTED, HARNESS_FAILURE, USAGE_ERROR, NOTHING_RAN = range(6)
+
+#: From options of `tcpspec run`, and patterns of cases, to the cases; where the exit code is not 0 it has said why.
+Collect = Callable[[Sequence[str], Sequence[str]], tuple[int, list[Script]]]
+_T = TypeVar("_T")
+
+
+def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defect] = DEFECTS) -> int:
+    """Run the command; `collect` lists the cases."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as leave:
+        return USAGE_ERROR if leave.code else OK
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        chosen = {defect.name: defect for defect in (_defect(name, defects) for name in options.defects)} or defects
+        given = reasons.load()
+    except UnknownDefect as error:
+        near = f"; did you mean {', '.join(error.near)}?" if error.near else ""
+        return _refuse(f"{error}{near} (tcpspec mutate --list prints them)")
+    except reasons.BrokenReasons as error:
+        return _refuse(str(error))
+    if options.list:
+        table.print_list(console, chosen)
+        return OK
+    if problem := _unwritable(options):
+        return _refuse(problem)
+    quick = ["--timers", "0"] if options.no_timers else []
+    versions = ["--ip", str(options.ip)] if options.ip else []
+    code, scripts = collect(["--target", "reference", *versions, *quick], options.case)
+    if code or not scripts:
+        return code or NOTHING_RAN
+    campaign = Campaign(scripts, full=options.full, workers=options.n)
+    try:
+        code, idle = _run(console, campaign, chosen, given, whole=_is_whole(options, defects))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    if campaign.trials:
+        _write(options, campaign, chosen, idle)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tcpspec mutate", description="Runs the cases on stacks with one defect each."
+    )
+    add = parser.add_argument
+    add("defects", nargs="*", metavar="DEFECT", help="which defects (default: all; --list prints them)")
+    add("--list", action="store_true", help="print the defects and end")
+    add("--full", action="store_true", help="run all cases against each defect, not only until one kills it")
+    add("--json", type=Path, metavar="FILE", help="write everything that was found")
+    add("--markdown", type=Path, metavar="FILE", help="write the page about the defects")
+    add(
+        "-n",
+        type=_positive,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="processes (default: one per core)",
+    )
+    add("--case", action="append", default=[], metavar="PATTERN", help="only these cases (repeatable)")
+    add("--ip", type=int, choices=(4, 6), help="on this IP version only (default: IPv6 for survivors)")
+    add("--no-timers", action="store_true", help="without timer cases")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 or more")
+    return int(text)
+
+
+def _unwritable(options: argparse.Namespace) -> str:
+    """Return why a file can't be written, "" if all can: not to find out in the end."""
+    try:
+        for file in filter(None, (options.json, options.markdown)):
+            file.open("a").close()
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return ""
+
+
+def _defect(name: str, defects: Mapping[str, Defect]) -> Defect:
+    return defects[name] if name in defects else defective(name)
+
+
+def _is_whole(options: argparse.Namespace, defects: Mapping[str, Defect]) -> bool:
+    """Whether the run can tell of every case whether it kills nothing."""
+    return (
+        options.full and not (options.defects or options.case or options.no_timers or options.ip) and defects is DEFECTS
+    )
+
+
+def _run(
+    console: Console,
+    campaign: Campaign,
+    defects: Mapping[str, Defect],
+    given: Mapping[str, str],
+    *,
+    whole: bool,
+) -> tuple[int, dict[str, str] | None]:
+    """Play everything and print it; return the exit code, and of a whole run the cases that kill nothing."""
+    for _script in _watched(campaign.play_sound(), "the sound stack", len(campaign.scripts)):
+        pass
+    if campaign.unsound:
+        table.print_unsound(console, campaign)
+        return NOT_AS_EXPECTED, None
+    for trial in _watched(campaign.play_defects(defects), "defects", len(defects)):
+        table.print_trial(console, defects[trial.name], trial, full=campaign.full)
+    table.print_summary(console, campaign)
+    idle: dict[str, str] | None = None
+    problems: list[str] = []
+    if whole:
+        found = campaign.idle()
+        idle = {name: given.get(name, waived) for name, waived in found.items()}
+        table.print_idle(console, campaign, idle)
+        known = {script.function for script in campaign.scripts if script.cell is None}
+        problems = list(reasons.problems(given, [name for name in known & set(found) if not found[name]], known))
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if campaign.troubled:
+        return HARNESS_FAILURE, idle
+    return (NOT_AS_EXPECTED if campaign.survivors or problems else OK), idle
+
+
+def _watched(steps: Iterable[_T], title: str, total: int) -> Iterator[_T]:
+    """Pass the steps on, with a bar on the terminal while it lasts."""
+    bar = Console(stderr=True)
+    yield from track(steps, title, total, console=bar, transient=True, disable=not bar.is_terminal)
+
+
+def _write(
+    options: argparse.Namespace, campaign: Campaign, defects: Mapping[str, Defect], idle: Mapping[str, str] | None
+) -> None:
+    if options.json:
+        options.json.write_text(table.as_json(campaign, defects, idle), encoding="utf-8")
+    if options.markdown:
+        options.markdown.write_text(table.as_markdown(campaign, defects, idle), encoding="utf-8")
+
+
+def _refuse(message: str) -> int:
+    print(f"tcpspec mutate: {message}", file=sys.stderr)
+    return USAGE_ERROR

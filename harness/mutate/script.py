@@ -1,0 +1,172 @@
+"""One case played on the reference stack, or on one with a defect: in process, in virtual time, on a fresh target.
+
+Each case gets a target of its own, so that what it shows depends on nothing but the case and the defect.
+"""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Outcome, capture
+from harness.case.selection import Case
+from harness.case.target_side import TargetSide
+from harness.case.timers import TimerCase, run_together
+from harness.case.verdict import Judgement, Verdict, judge
+from harness.case.violation import Level
+from harness.expectations import deviations
+from harness.expectations.deviations import Deviation
+from harness.grid.session import AnyCell, GridSession
+from harness.stack import Stack
+from harness.targets.reference import BEGINNING_NS, ReferenceTarget
+
+#: What a case may take on the clock on the wall; the slowest takes a tenth of a second.
+WALL_S = 20.0
+#: And in virtual time: no case waits for more than a few hours.
+VIRTUAL_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A collected case and what it does: its body, its cell of the grid, or both for the cell of a timer."""
+
+    case: Case
+    body: Callable[[TargetSide, PeerSide], Any] | None = None
+    cell: AnyCell | None = None
+
+    @property
+    def name(self) -> str:
+        """The id of the case."""
+        return self.case.case_id
+
+    @property
+    def ip(self) -> int:
+        """The IP version that it is played on."""
+        return self.case.binding.version
+
+    @property
+    def function(self) -> str:
+        """The id without the row; for a cell of the grid that of its place."""
+        return "/".join(self.name.split("/")[:2]) if self.cell is not None else self.name.partition("[")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of a case: the verdict, and the code, level and text of the finding that decides it."""
+
+    verdict: Verdict
+    code: str = ""
+    level: str = ""
+    text: str = ""
+
+
+class TooLong(BaseException):
+    """A case does not come to its end; no `except Exception` on the way may take it for something else."""
+
+
+def play(script: Script, stack_class: type[Stack] = Stack, *, wall_s: float = WALL_S) -> Shown:
+    """Run a case on a fresh stack and judge it; whatever is no verdict about the stack is a harness error."""
+    timed = script.case.meta.timer_s is not None
+    target = ReferenceTarget(timers=timed, stack_class=stack_class)
+    if reason := _not_applicable(script, target):
+        return Shown(Verdict.NOT_APPLICABLE, text=reason)
+    rig = Rig(target, guarded=False)
+    try:
+        with _limited_to(wall_s):
+            outcome = _perform(script, rig)
+            rig.sweep()
+    except TooLong:
+        return Shown(Verdict.HARNESS_ERROR, text=f"{TOO_LONG} {wall_s:g} s")
+    except Exception as error:
+        return Shown(Verdict.HARNESS_ERROR, text=f"{type(error).__name__}: {error}{_place(error)}")
+    if target.clock.now_ns() - BEGINNING_NS > VIRTUAL_S * 1e9:
+        return Shown(Verdict.HARNESS_ERROR, text=f"{TOO_LONG} {VIRTUAL_S:g} s of virtual time")
+    return _shown(judge(outcome, _declared(script, target)))
+
+
+TOO_LONG = "it did not end within"
+
+
+def _not_applicable(script: Script, target: ReferenceTarget) -> str:
+    missing = [need for need in script.case.meta.requires if need not in target.capabilities]
+    if missing:
+        return f"the target does not claim {', '.join(missing)}"
+    return GridSession().not_applicable(target, script.cell) if script.cell is not None else ""
+
+
+def _perform(script: Script, rig: Rig) -> Outcome:
+    case, body = script.case, script.body
+    if body is None:
+        assert script.cell is not None
+        run = GridSession().start(rig, script.cell, script.ip)
+        return capture(run.conversation, lambda: _in_turn(run.prepare, run.perform), evidence=False)
+    conversation = rig.begin(script.ip, name=script.name, cites=tuple(case.meta.cites))
+    walked = CaseRun(conversation, case.binding.route)
+    if case.meta.timer_s is not None:
+        timed = TimerCase(walked, body)
+        run_together(rig, [timed])
+        return capture(conversation, lambda: _raise(timed.error), evidence=False)
+
+    def perform() -> None:
+        walked.perform(lambda: body(walked.target, walked.peer))
+
+    return capture(conversation, lambda: _in_turn(walked.prepare, perform), evidence=False)
+
+
+def _in_turn(*actions: Callable[[], None]) -> None:
+    for action in actions:
+        action()
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error
+
+
+def _declared(script: Script, target: ReferenceTarget) -> list[Deviation]:
+    found = [entry for entry in _bundled() if entry.covers(script.name, script.ip, target.facts.version)]
+    return found + (GridSession().declared(target, script.cell, script.ip) if script.cell is not None else [])
+
+
+@lru_cache(maxsize=1)
+def _bundled() -> tuple[Deviation, ...]:
+    return deviations.bundled("reference")
+
+
+def _shown(judgement: Judgement) -> Shown:
+    finding = judgement.finding
+    if finding is None:
+        return Shown(judgement.verdict, text=judgement.reason)
+    level = Level.MUST if judgement.verdict is Verdict.VIOLATES else finding.level
+    return Shown(judgement.verdict, str(finding.code), str(level), judgement.reason)
+
+
+def _place(error: BaseException) -> str:
+    """Return where an exception comes from."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    code = trace.tb_frame.f_code
+    return f" ({'/'.join(code.co_filename.split('/')[-2:])}:{trace.tb_lineno}, {code.co_qualname})"
+
+
+@contextlib.contextmanager
+def _limited_to(seconds: float) -> Iterator[None]:
+    """Raise TooLong in this thread after `seconds`, and again and again where something swallows it."""
+
+    def ring(_number: int, _frame: object) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,103 @@
+"""Collecting: cases and cells become items, and those that the command line chose stay."""
+
+import gc
+from collections import Counter
+
+import pytest
+
+from harness.case.marks import CaseMeta, meta_of
+from harness.case.selection import Binding, Case, idle_deviations, in_order
+from harness.expectations import deviations
+from harness.grid import session as grid
+from harness.plugin.items import CellItem, case_of, demand_unique, is_whole, stashed
+from harness.plugin.session import CasePlugin
+
+OUTSIDE_THE_CORE = "cells outside the core of the grid (--grid full)"
+BY_PYTEST = "not chosen by pytest's options (-k, -m, --deselect)"
+
+
+class Collection:
+    """What a session collects. `left_out` counts the cases that were not chosen, by reason."""
+
+    def __init__(self, plugin: CasePlugin) -> None:
+        self.plugin = plugin
+        self.config = plugin.config
+        self.options = plugin.options
+        self.left_out: Counter[str] = Counter()
+        self.unmatched = ""
+        self._choosing = False
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Bind each case to every target, IP version and row."""
+        if "target" not in metafunc.fixturenames:
+            return
+        meta = meta_of(metafunc.function) or CaseMeta()
+        bindings = [
+            Binding(spec, version, row, route)
+            for spec in self.options.specs
+            for version in meta.versions
+            for row, route in meta.rows
+        ]
+        ids = ["-".join(filter(None, (binding.row, binding.suffix))) for binding in bindings]
+        metafunc.parametrize("conversation", bindings, ids=ids, indirect=True)
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Module, name: str, obj: object) -> list[pytest.Item] | None:
+        """Make an item of each cell that the run takes of a module's `CELLS`, on every target and IP version."""
+        if name != "CELLS" or not isinstance(obj, grid.CellGroup):
+            return None
+        cells = obj.cells(self.options.grid, self.options.selection.cases)
+        bindings = len(self.options.specs) * len(self.options.selection.versions)
+        if missing := (len(obj.every()) - len(cells)) * bindings:
+            self.left_out[OUTSIDE_THE_CORE] += missing
+        return [
+            CellItem.from_parent(
+                collector,
+                name=f"{cell.id}-{spec.text}-ipv{version}",
+                plugin=self.plugin,
+                cell=cell,
+                spec=spec,
+                version=version,
+            )
+            for spec in self.options.specs
+            for version in self.options.selection.versions
+            for cell in cells
+        ]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Name the cases, select, and put the sanity cases where they belong."""
+        cases = [case_of(item) for item in items]
+        found = [case for case in cases if case is not None]
+        demand_unique(found)
+        if found and (is_whole(session) or self.options.selection.cases):
+            self.unmatched = self.options.selection.unknown(found)
+        if found and is_whole(session):
+            self._demand_no_idle_deviations(found)
+        order = in_order(cases)
+        reasons = [self.options.selection.left_out_because(cases[at]) for at in order]
+        self.left_out.update(reason for at, reason in zip(order, reasons, strict=True) if reason and cases[at])
+        dropped = [items[at] for at, reason in zip(order, reasons, strict=True) if reason]
+        items[:] = [items[at] for at, reason in zip(order, reasons, strict=True) if not reason]
+        if dropped:
+            self._choosing = True
+            self.config.hook.pytest_deselected(items=dropped)
+            self._choosing = False
+        if items and any(stashed(item) for item in items) and not self.config.option.collectonly:
+            self.plugin.preflight()
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what pytest's own options leave out."""
+        if not self._choosing:
+            self.left_out[BY_PYTEST] += sum(stashed(item) is not None for item in items)
+
+    def pytest_collection_finish(self) -> None:
+        """Keep the garbage collector off the items: they live to the end, and a grid has thousands."""
+        gc.freeze()
+
+    def _demand_no_idle_deviations(self, found: list[Case]) -> None:
+        declared = (*self.options.extra, *deviations.all_bundled())
+        if self.options.grid == grid.OFF:
+            declared = tuple(entry for entry in declared if not entry.case.startswith(grid.PREFIX))
+        for entry in idle_deviations(declared, found):
+            raise pytest.UsageError(f"{entry.origin}: no case is called {entry.case!r}; remove or correct the entry")

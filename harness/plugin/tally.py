@@ -1,0 +1,155 @@
+"""The tally: what the controller sees of all cases goes into the results file, and at the end onto the terminal."""
+
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case.selection import NOT_NAMED
+from harness.plugin.collection import Collection
+from harness.plugin.options import Options
+from harness.report import github
+from harness.report.matrix import Matrix
+from harness.report.runs import Case
+from harness.trace.results import ResultsWriter, inert
+
+#: Where a worker leaves what it counted, for the controller.
+_LEFT_OUT = "tcpspec_left_out"
+
+
+class Worker:
+    """The other end of the tally, in each worker of xdist: all of them collect the same."""
+
+    def __init__(self, collection: Collection, config: Any) -> None:
+        self._collection = collection
+        self._output: dict[str, Any] = config.workeroutput
+
+    def pytest_sessionfinish(self) -> None:
+        """Hand over what was not chosen."""
+        self._output[_LEFT_OUT] = dict(self._collection.left_out)
+
+
+class Tally:
+    """What the controller has seen."""
+
+    def __init__(self, config: pytest.Config, options: Options, collection: Collection) -> None:
+        self.config = config
+        self.options = options
+        self.collection = collection
+        self.matrix = Matrix()
+        self.unexpected: list[Case] = []
+        self.writer: ResultsWriter | None = None
+        self._left_out: dict[str, int] | None = None
+        self._judged = 0
+        self._finished: set[str] = set()
+        self._lost = 0
+        self._started = time.monotonic()
+
+    def pytest_sessionstart(self) -> None:
+        """Open the results file."""
+        if self.options.results is None or self.config.option.collectonly:
+            return
+        try:
+            self.writer = ResultsWriter(self.options.results, command=_command_line(), level=str(self.options.level))
+        except OSError as error:
+            raise pytest.UsageError(f"--results {self.options.results}: can't be written: {error.strerror}") from None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the verdict and write its line."""
+        text = getattr(report, "tcpspec", None)
+        if text is None:
+            return
+        record = inert(text)
+        facts = record.pop("facts", None)
+        if facts is not None and facts["name"] not in self.matrix.facts:
+            self.matrix.facts[facts["name"]] = facts
+            if self.writer is not None:
+                self.writer.target(facts)
+        self._judged += 1
+        self.matrix.add(record)
+        case = Case(record, self.options.results or Path())
+        if not case.as_expected(str(self.options.level)):
+            self.unexpected.append(case)
+        if self.writer is not None:
+            self.writer.case(record)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Remember which items came to their end: a crashed worker takes held-back reports with it."""
+        self._finished.add(nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker of xdist counted."""
+        self._left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT, self._left_out)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close the results."""
+        incomplete = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        stopped = session.shouldstop or session.shouldfail or self.config.option.collectonly
+        self._lost = 0 if incomplete or stopped else session.testscollected - len(self._finished)
+        if self._lost > 0 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+        if self.writer is not None:
+            self.writer.finish(
+                collected=session.testscollected,
+                interrupted=bool(incomplete or stopped or self._lost),
+                seconds=time.monotonic() - self._started,
+                left_out=self.left_out,
+            )
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many cases the command line did not choose, by reason."""
+        return dict(self.collection.left_out) if self._left_out is None else self._left_out
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the matrix per target, and why nothing ran where nothing did; tell GitHub where this runs there."""
+        if self._lost > 0:
+            terminalreporter.write_line(f"{self._lost} tests have no verdict: a worker is lost", red=True)
+        if self.collection.unmatched:
+            terminalreporter.write_line(self.collection.unmatched, red=True)
+        if self._judged:
+            width = terminalreporter._tw.fullwidth
+            text = self.matrix.render(width=width, colour=terminalreporter._tw.hasmarkup)
+            terminalreporter.write_line("")
+            for line in text.splitlines():
+                terminalreporter.write_line(line)
+            self._print_left_out(terminalreporter)
+            self._tell_github(terminalreporter)
+        _print_skipped(terminalreporter)
+        if self.writer is not None and self._judged:
+            terminalreporter.write_line(f"results: {self.writer.path}")
+
+    def _print_left_out(self, terminalreporter: Any) -> None:
+        shown = Counter(self.left_out)
+        if shown and NOT_NAMED not in shown:  # who names cases knows that the others are left out
+            reasons = ", ".join(f"{count} {reason}" for reason, count in shown.most_common())
+            terminalreporter.write_line(f"not chosen: {reasons}")
+
+    def _tell_github(self, terminalreporter: Any) -> None:
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            workspace = Path(os.environ.get("GITHUB_WORKSPACE", "."))
+            for line in github.annotations(self.unexpected, self.config.rootpath, workspace):
+                terminalreporter.write_line(line)
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            try:
+                with open(summary, "a", encoding="utf-8") as file:
+                    file.write(github.summary(self.matrix, self.unexpected))
+            except OSError as error:
+                terminalreporter.write_line(f"GITHUB_STEP_SUMMARY: {summary}: {error.strerror}", red=True)
+
+
+def _print_skipped(terminalreporter: Any) -> None:
+    """Say why tests that are no cases were skipped, each reason once: those of cases stand in the matrix."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", ()) if not hasattr(report, "tcpspec")]
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped: {count} {'test' if count == 1 else 'tests'}: {reason}", yellow=True)
+
+
+def _command_line() -> list[str]:
+    return ["tcpspec" if Path(sys.argv[0]).name == "tcpspec" else Path(sys.argv[0]).name, *sys.argv[1:]]

@@ -1,0 +1,78 @@
+"""Named defects of the reference stack, one subclass each: what a suite must notice that claims to check a TCP.
+
+`DEFECTS` has them by name, in order; `defective` looks one up. D01 to D82 are classes of defects that real stacks have
+had or could have, `NOT_IMPLEMENTED` says for which of them this stack has no place. The rest continue the numbering.
+Each defect is one class that replaces a small method of the stack; the stack knows nothing of it.
+"""
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from harness.stack.defects import (
+    acknowledgments,
+    active_open,
+    addressing,
+    closed,
+    closing,
+    data,
+    fin,
+    listening,
+    options,
+    resets,
+    sequence,
+    syn_received,
+    time_wait,
+    timers,
+    timestamps,
+    windows,
+)
+from harness.stack.defects.defect import DECLARED, Defect
+
+__all__ = ["DEFECTS", "NOT_IMPLEMENTED", "TOPICS", "Defect", "UnknownDefect", "defective"]
+
+#: Where they are declared.
+TOPICS = (
+    closed,
+    listening,
+    active_open,
+    syn_received,
+    sequence,
+    resets,
+    acknowledgments,
+    data,
+    fin,
+    closing,
+    time_wait,
+    timers,
+    timestamps,
+    windows,
+    options,
+    addressing,
+)
+
+_NUMBERS = sorted(DECLARED, key=lambda name: int(name.removeprefix("D")))
+DEFECTS: Mapping[str, Defect] = MappingProxyType({name: DECLARED[name] for name in _NUMBERS})
+
+#: Numbers without a defect here, and why.
+NOT_IMPLEMENTED: Mapping[str, str] = MappingProxyType({})
+
+
+class UnknownDefect(KeyError):
+    """There is no defect of this name; `near` are names that look like it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.near = difflib.get_close_matches(name.upper(), DEFECTS, n=3, cutoff=0.5)
+
+    def __str__(self) -> str:
+        """Return a message for people."""
+        return f"there is no defect {self.args[0]!r}"
+
+
+def defective(name: str) -> Defect:
+    """Return the defect of this name; raises UnknownDefect."""
+    try:
+        return DEFECTS[name.upper()]
+    except KeyError:
+        raise UnknownDefect(name) from None

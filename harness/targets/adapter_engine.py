@@ -1,0 +1,87 @@
+"""What the containers' keeper asks of the engine for an adapter: a confined container, its streams, its end."""
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from harness.targets.adapter_line import FAREWELL_S, ending_by_signal
+from harness.targets.docker_container import UNPRIVILEGED
+from harness.targets.docker_sweep import OWNER_LABEL, owner
+from harness.targets.engine import translated
+
+if TYPE_CHECKING:
+    import docker
+
+MEMORY_LIMIT = "512m"
+PROCESS_LIMIT = 64
+#: Exit codes above this are signals, as shells and engines report them.
+SIGNALLED = 128
+SIGKILL = 9
+
+
+def create(
+    api: "docker.APIClient",
+    image: str,
+    *,
+    command: list[str] | None = None,
+    beside: str | None = None,
+    runtime: str | None = None,
+) -> str:
+    """Create the container, not started yet, and return its id; raises UnusableTarget.
+
+    It sees the lines on its standard input and nothing else. That closes with the connection attached to it. An agent
+    comes as `command`, to run under `runtime` on the network of the container `beside`.
+    """
+    from docker.types import LogConfig
+
+    config: dict[str, Any] = api.create_host_config(
+        network_mode="none" if beside is None else f"container:{beside}",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        tmpfs={"/tmp": "size=16m"},
+        auto_remove=True,
+        runtime=runtime,
+        mem_limit=MEMORY_LIMIT,
+        pids_limit=PROCESS_LIMIT,
+        log_config=LogConfig(type="none"),
+    )
+    with translated(f"no container of {image} can be made"):
+        made = api.create_container(
+            image,
+            entrypoint=command and command[:1],
+            command=command and command[1:],
+            stdin_open=True,
+            user=UNPRIVILEGED,
+            labels={OWNER_LABEL: owner()},
+            healthcheck={"test": ["NONE"]},
+            host_config=config,
+        )
+    return str(made["Id"])
+
+
+def start(api: "docker.APIClient", image: str, container: str) -> socket.socket:
+    """Start the container and return its attached streams; raises UnusableTarget."""
+    with translated(f"the container of {image} does not start"):
+        attached = api.attach_socket(container, params=dict.fromkeys(("stdin", "stdout", "stderr", "stream"), 1))
+        try:
+            api.start(container)
+            return socket.socket(fileno=os.dup(attached.fileno()))
+        finally:
+            attached.close()
+
+
+def ending(api: "docker.APIClient", container: str) -> str:
+    """Return how the container ended, "" if it has not. The engine may have forgotten it already."""
+    import docker.errors
+    import requests.exceptions
+
+    try:
+        code = int(api.wait(container, timeout=FAREWELL_S)["StatusCode"])
+    except docker.errors.DockerException:
+        return "ended"
+    except requests.exceptions.RequestException:
+        return ""
+    if code == SIGNALLED + SIGKILL:
+        return f"was killed (by SIGKILL; also what happens where {MEMORY_LIMIT} of memory are not enough)"
+    return ending_by_signal(code - SIGNALLED) if code > SIGNALLED else f"ended with exit code {code}"

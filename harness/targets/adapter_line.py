@@ -1,0 +1,185 @@
+"""The adapter protocol on a line to an adapter: one command there, `out` lines and one final line back.
+
+Everything that an adapter can do wrong ends in an `AdapterFailure` that says what was asked and what came. The
+protocol itself is `docker/ADAPTER.md`; what carries the octets is a `Carrier`: the pipes of a process, or the attached
+streams of a container.
+"""
+
+import contextlib
+import re
+import signal
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.targets.protocol import TargetError
+
+#: How long an adapter may work on one command. It takes microseconds; a busy machine takes longer.
+ANSWER_LIMIT_S = 10.0
+#: How long it may take to end when its standard input is closed.
+FAREWELL_S = 2.0
+#: The longest IP packet in hexadecimal and what stands around it.
+MAX_LINE = 2 * 65535 + 1024
+#: More packets than this in answer to one command come from a loop, not from a TCP.
+MAX_PACKETS = 10_000
+_OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
+
+
+class AdapterFailure(TargetError):
+    """The adapter crashed, hangs, or does not speak the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command brought: packets with their time in nanoseconds, and the final line's words.
+
+    `error` is the name of the errno of an `err` line and "" for `ok`; `words` are what follows.
+    """
+
+    packets: list[tuple[int, bytes]]
+    error: str
+    words: list[str]
+
+
+class Carrier(Protocol):
+    """A running adapter, as a pair of streams that never block."""
+
+    def write(self, octets: memoryview) -> int:
+        """Write to standard input and return how much was taken; BlockingIOError, or BrokenPipeError at its end."""
+
+    def read(self) -> bytes:
+        """Return what is on standard output, b"" at its end; BlockingIOError if nothing is."""
+
+    def wait(self, seconds: float, *, writing: bool = False) -> bool:
+        """Wait until there may be something to read (or room to write); return False when the time is over."""
+
+    def ending(self) -> str:
+        """Return how the adapter ended, such as "died of SIGSEGV"; "" if it did not within FAREWELL_S."""
+
+    def last_words(self) -> str:
+        """Return the end of what the adapter wrote to its standard error."""
+
+    def close(self, farewell_s: float = FAREWELL_S) -> bool:
+        """End the adapter and all that it started; return whether it went by itself within `farewell_s`."""
+
+
+class Launcher(Protocol):
+    """Starts adapters, one after another. Its text says what is started."""
+
+    def start(self) -> Carrier:
+        """Start an adapter; raises AdapterFailure."""
+
+    def close(self) -> None:
+        """Start no more."""
+
+
+class AdapterLine:
+    """The conversation with one running adapter, of which `carrier` is the streams."""
+
+    def __init__(self, carrier: Carrier, limit_s: float = ANSWER_LIMIT_S) -> None:
+        self.carrier = carrier
+        self._limit_s = limit_s
+        self._unread = b""
+
+    def ask(self, command: str, *, extra_s: float = 0.0) -> Answer:
+        """Send a command and return its answer; `extra_s` is time that the command itself takes."""
+        if self._unread or self.carrier.wait(0):
+            self._demand_silence()
+        deadline = time.monotonic() + self._limit_s + extra_s
+        self._write(command, deadline)
+        packets: list[tuple[int, bytes]] = []
+        while True:
+            line = self._read_line(command, deadline)
+            if line.startswith("out "):
+                packets.append(_packet(line, command))
+                if len(packets) > MAX_PACKETS:
+                    raise AdapterFailure(f"the adapter sent {MAX_PACKETS} packets in answer to {_short(command)}")
+                continue
+            kind, *words = line.split(" ")
+            if kind == "ok":
+                return Answer(packets, "", words)
+            if kind == "err" and words:
+                return Answer(packets, words[0], words[1:])
+            what = "nothing" if not line else _short(line)
+            raise AdapterFailure(f"the adapter answered {_short(command)} with {what}: not an out, ok or err line")
+
+    def close(self, farewell_s: float = FAREWELL_S) -> bool:
+        """End the adapter; return whether it went by itself within `farewell_s`."""
+        return self.carrier.close(farewell_s)
+
+    def _write(self, command: str, deadline: float) -> None:
+        left = memoryview(command.encode() + b"\n")
+        while left:
+            try:
+                left = left[self.carrier.write(left) :]
+            except BlockingIOError:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not self.carrier.wait(remaining, writing=True):
+                    raise self._hangs(command) from None
+            except BrokenPipeError:
+                raise self._ended(command) from None
+
+    def _read_line(self, command: str, deadline: float) -> str:
+        while b"\n" not in self._unread:
+            if len(self._unread) > MAX_LINE:
+                raise AdapterFailure(f"the adapter answered {_short(command)} with a line of over {MAX_LINE} octets")
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or not self.carrier.wait(remaining):
+                raise self._hangs(command)
+            try:
+                octets = self.carrier.read()
+            except BlockingIOError:
+                continue
+            if not octets:
+                raise self._ended(command)
+            self._unread += octets
+        line, _newline, self._unread = self._unread.partition(b"\n")
+        try:
+            return line.rstrip(b"\r").decode("ascii")
+        except UnicodeDecodeError:
+            raise AdapterFailure(f"the adapter answered {_short(command)} with {line[:60]!r}: not text") from None
+
+    def _demand_silence(self) -> None:
+        """Raise if the adapter has said anything behind its last final line; the end of the process shows later."""
+        with contextlib.suppress(BlockingIOError):
+            self._unread += self.carrier.read()
+        if self._unread:
+            text = _short(self._unread.decode("ascii", "replace").splitlines()[0])
+            raise AdapterFailure(f"the adapter went on behind its final line, with {text}")
+
+    def _hangs(self, command: str) -> AdapterFailure:
+        return AdapterFailure(f"the adapter did not answer {_short(command)} within {self._limit_s:g} s{self._said()}")
+
+    def _ended(self, command: str) -> AdapterFailure:
+        """Return what is known about the end of the adapter: its standard output is closed."""
+        how = self.carrier.ending() or "closed its standard output"
+        return AdapterFailure(f"the adapter {how} at {_short(command)}{self._said()}")
+
+    def _said(self) -> str:
+        text = self.carrier.last_words()
+        return f"; its standard error ends with: {text}" if text else ""
+
+
+def _packet(line: str, command: str) -> tuple[int, bytes]:
+    match = _OUT.fullmatch(line)
+    if match is None:
+        raise AdapterFailure(f"the adapter answered {_short(command)} with {_short(line)}: not 'out TIME HEX'")
+    return time_ns(match[1]), bytes.fromhex(match[2])
+
+
+def time_ns(text: str) -> int:
+    """Return a time of the protocol, milliseconds with up to six decimals, in nanoseconds."""
+    whole, _point, decimals = text.partition(".")
+    return int(whole) * 1_000_000 + int(decimals.ljust(6, "0"))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 70 else f"{text[:60]}… ({len(text)} characters)")
+
+
+def ending_by_signal(number: int) -> str:
+    """Return the words for a process that a signal ended."""
+    try:
+        return f"died of {signal.Signals(number).name}"
+    except ValueError:
+        return f"died of signal {number}"

@@ -1,0 +1,65 @@
+"""An application socket of the target's namespace that is worked by the harness itself."""
+
+import contextlib
+import socket
+import struct
+
+LINGER_RESET = struct.pack("ii", 1, 0)
+
+
+class DescriptorSocket:
+    """An application socket of the target's namespace, worked through a passed descriptor."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+    def listen(self, address: str, port: int, backlog: int) -> None:
+        """Passive OPEN."""
+        self._sock.bind((address, port))
+        self._sock.listen(backlog)
+
+    def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        """Active OPEN; EINPROGRESS is the normal answer of a non-blocking socket."""
+        self._sock.bind(local)
+        with contextlib.suppress(BlockingIOError):
+            self._sock.connect(remote)
+
+    def accept(self) -> "DescriptorSocket":
+        """Return the next established connection."""
+        accepted, _address = self._sock.accept()
+        accepted.setblocking(False)
+        return DescriptorSocket(accepted)
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """SEND; without SIGPIPE."""
+        return self._sock.send(data, flags | socket.MSG_NOSIGNAL)
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """RECEIVE."""
+        return self._sock.recv(limit, flags)
+
+    def shutdown(self) -> None:
+        """Close the sending direction."""
+        self._sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """CLOSE."""
+        self._sock.close()
+
+    def abort(self) -> None:
+        """ABORT: SO_LINGER with a time of 0, then close()."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+        self._sock.close()
+
+    def pending_error(self) -> int:
+        """Return and clear SO_ERROR."""
+        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set a socket option."""
+        self._sock.setsockopt(level, name, value)
+
+    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
+        """Return a socket option."""
+        return self._sock.getsockopt(level, name, size) if size else self._sock.getsockopt(level, name)

@@ -1,0 +1,100 @@
+"""A kernel built for ARCH=um as a process of ours: files it boots from, its command line, its end."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PREFIX = "tcpspec-kernel-"
+MEMORY = "64M"
+KEPT_CONSOLE_OCTETS = 6000
+
+_INIT = """#!{python} -IS
+import sys
+sys.path.insert(0, {package_parent!r})
+from harness.agent import guest
+guest.main()
+"""
+
+
+class Machine:
+    """The process and its folder. `folder` holds what is needed while it boots; `booted` removes it."""
+
+    def __init__(self) -> None:
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._process: subprocess.Popen[bytes] | None = None
+        init = self.folder / "init"
+        python = os.path.realpath(sys.executable)
+        init.write_text(_INIT.format(python=python, package_parent=str(Path(__file__).resolve().parents[3])))
+        init.chmod(0o755)
+
+    @property
+    def pid(self) -> int:
+        """Return the process id; 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    def start(self, kernel: Path, arguments: list[str], descriptors: tuple[int, ...] = ()) -> None:
+        """Start the kernel. Its address space is not randomised: it takes what lies between for memory in use."""
+        common = [
+            f"mem={MEMORY}",
+            "root=none",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "rw",
+            f"init={self.folder / 'init'}",
+            f"uml_dir={self.folder}",
+            "umid=guest",
+            "con0=null,fd:2",
+            "con=null",
+            "ssl=null",
+            "noreboot",
+            "quiet",
+            "random.trust_cpu=on",
+        ]
+        self._process = subprocess.Popen(
+            ["setarch", "-R", str(kernel), *common, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=self._console,
+            stderr=self._console,
+            pass_fds=descriptors,
+            cwd="/",
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
+            start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
+        )
+
+    def booted(self) -> None:
+        """Remove the folder: nothing in it is needed any more, and so nothing is left after ``kill -9``."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def console(self) -> str:
+        """Return the last that the kernel wrote on its console."""
+        size = self._console.seek(0, os.SEEK_END)
+        self._console.seek(max(0, size - KEPT_CONSOLE_OCTETS))
+        return self._console.read().decode(errors="replace").replace("\r", "").strip()
+
+    def running(self) -> bool:
+        """Tell whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        """End the kernel with all its processes, and remove what it had."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._console.close()
+        self.booted()
+
+
+def _sweep() -> None:
+    """Remove the folders of harnesses that were killed while a kernel booted."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).split("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)

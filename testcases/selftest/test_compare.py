@@ -1,0 +1,370 @@
+"""`tcpspec compare`: what differs, and only that; nothing in a run can write into the page."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.report.compare import data, markdown, page
+from harness.report.compare.differences import (
+    Change,
+    Comparison,
+    IncomparableRuns,
+    behaviour,
+    compare,
+    difference,
+    pairs,
+)
+from harness.report.compare.differences import (
+    facts as differing,
+)
+from harness.report.compare.groups import conclusion, grouped
+from harness.report.runs import Case, Column, Run, columns, load
+from harness.trace.schema import VERDICTS
+from testcases.selftest.made_runs import LAX, RESET, SILENT, case, facts, write
+
+ROOT = Path(__file__).resolve().parents[2]
+USAGE, NOTHING_COMPARED = 4, 5
+NO_JUDGEMENT = ("not applicable", "unobserved", "inconclusive", "harness error")
+
+
+def made(*found: Any, **more: Any) -> Case:
+    return Case(case("closing/fin", *found, **more), Path())
+
+
+def shown(*events: str, **more: Any) -> Case:
+    return made(trace=["state LISTEN", *events], set_up=1, **more)
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "change", "worse"),
+    [
+        (made(), made("violates", SILENT), Change.WORSE, True),
+        (made(), made("known deviation", SILENT), Change.WORSE, True),
+        (made(), made("gone deviation", SILENT), Change.WORSE, True),
+        (made(), made("deviates", LAX), Change.WORSE, True),
+        (made("deviates", LAX), made("violates", LAX, SILENT), Change.WORSE, True),
+        (made(), made("known deviation", reason="can't be reached"), Change.WORSE, True),
+        (made("known deviation", SILENT), made(), Change.BETTER, False),
+        (made("violates", SILENT), made("deviates", LAX), Change.BETTER, False),
+        (made("violates", SILENT), made("violates", RESET), Change.DIFFERENT, False),
+        (made("known deviation", SILENT), made("known deviation", RESET), Change.DIFFERENT, False),
+        (made("violates", SILENT), made("known deviation", SILENT), Change.DIFFERENT, False),
+        (made("gone deviation"), made(), Change.DIFFERENT, False),
+        (shown("received <CTL=RST>"), shown("received <CTL=ACK>"), Change.DIFFERENT, False),
+        (shown("received <CTL=RST>"), shown(), Change.DIFFERENT, False),
+        (shown("call SEND = EPIPE"), shown("call SEND = ENOTCONN"), Change.DIFFERENT, False),
+        (made(), made("not applicable"), Change.INCOMPARABLE, False),
+        (made(), made("unobserved"), Change.INCOMPARABLE, False),
+        (made(), made("inconclusive"), Change.INCOMPARABLE, True),
+        (made("violates", SILENT), made("harness error"), Change.INCOMPARABLE, True),
+        (made("unobserved"), made("harness error"), Change.INCOMPARABLE, False),
+        (made("inconclusive"), made(), Change.INCOMPARABLE, False),
+        (made(), None, Change.INCOMPARABLE, False),
+        (None, made("violates", SILENT), Change.INCOMPARABLE, False),
+    ],
+)
+def test_how_a_case_differs(base: Case | None, other: Case | None, change: Change, worse: bool) -> None:
+    found = difference(base, other)
+    assert found is not None
+    assert (found.change, found.is_regression) == (change, worse)
+
+
+@pytest.mark.parametrize(
+    ("base", "other"),
+    [
+        (made(), made(reproduce="another command", replays=2)),
+        (made("violates", SILENT), made("violates", SILENT)),
+        (made("not applicable", reason="no IPv6"), made("not applicable", reason="no SACK")),
+        (shown("sent <CTL=RST>"), shown("sent <CTL=ACK>")),
+        (shown("call send(5)"), shown("call send(6)")),
+        (shown("received <CTL=ACK>", timer_s=9), shown(timer_s=9)),
+        (shown("received <CTL=ACK> (after 0.2 s)"), shown("received <CTL=ACK> (after 0.21 s)")),
+        (shown("received <SEQ=-1240967610><CTL=RST>"), shown("received <SEQ=638196685><CTL=RST>")),
+        (shown("received <SEQ=6234><ACK=1><CTL=SYN,ACK>"), shown("received <SEQ=9445><ACK=1><CTL=SYN,ACK>")),
+        (made(trace=["state LISTEN"], set_up=1), made(trace=["state CLOSED"], set_up=1)),
+    ],
+)
+def test_what_is_the_same_is_no_difference(base: Case, other: Case) -> None:
+    assert difference(base, other) is None
+
+
+def test_a_number_that_the_case_is_about_is_a_difference() -> None:
+    assert difference(shown("received <SEQ=0><CTL=SYN>"), shown("received <SEQ=7><CTL=SYN>")) is not None
+    assert difference(shown("received <SEQ=1><ACK=5>"), shown("received <SEQ=1><ACK=6>")) is not None
+
+
+def test_states_are_left_out_where_a_target_shows_none() -> None:
+    assert behaviour(shown("state CLOSED", "received <CTL=RST>"), states=False) == ["received <CTL=RST>"]
+    hidden = facts("dark", capabilities=["ipv6"])
+    with tempfile.TemporaryDirectory() as folder:
+        traces = (["state LISTEN", "received <CTL=RST>"], ["received <CTL=RST>"])
+        cases = [case(target=name, trace=trace) for name, trace in zip(("linux", "dark"), traces, strict=True)]
+        write(Path(folder), cases, facts(capabilities=["ipv6", "states"]), hidden)
+        (pair,) = pairs(columns(load([Path(folder)])))
+    assert compare(*pair).differences == ()
+
+
+# --- properties
+
+_CASES = st.builds(
+    lambda number, ip, verdict, found, trace: case(f"closing/{number}", verdict, *found, ip=ip, trace=trace),
+    st.integers(0, 6),
+    st.sampled_from((4, 6)),
+    st.sampled_from(VERDICTS),
+    st.lists(st.sampled_from((SILENT, RESET, LAX)), max_size=2),
+    st.lists(st.sampled_from(("state CLOSED", "received <CTL=RST>", "received <SEQ=1>")), max_size=3),
+)
+_RUNS = st.lists(_CASES, max_size=12, unique_by=lambda record: (record["id"], record["ip"]))
+
+
+def compared(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Comparison:
+    header = {"level": "MUST", "tool": "tcpspec", "python": "3", "host": "x"}
+    runs = [
+        Run(Path(name), header, {"linux": facts()}, [Case(record, Path()) for record in records], {})
+        for name, records in (("a", first), ("b", second))
+    ]
+    (pair,) = pairs(columns(runs))
+    return compare(*pair)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_RUNS)
+def test_a_run_does_not_differ_from_itself(records: list[dict[str, Any]]) -> None:
+    comparison = compared(records, records)
+    assert (comparison.differences, comparison.facts, comparison.same) == ((), (), len(records))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_RUNS, _RUNS)
+def test_the_other_way_round_worse_is_better_and_the_rest_is_the_same(
+    first: list[dict[str, Any]], second: list[dict[str, Any]]
+) -> None:
+    there, back = compared(first, second), compared(second, first)
+    mirrored = {Change.WORSE: Change.BETTER, Change.BETTER: Change.WORSE}
+    expected = {
+        (found.key, mirrored.get(found.change, found.change), found.after, found.before) for found in there.differences
+    }
+    assert {(found.key, found.change, found.before, found.after) for found in back.differences} == expected
+    assert there.same == back.same
+
+
+@settings(max_examples=100, deadline=None)
+@given(_RUNS, _RUNS)
+def test_every_case_is_the_same_or_different(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    comparison = compared(first, second)
+    names = {(record["id"], record["ip"]) for record in first + second}
+    assert comparison.same + len(comparison.differences) == len(names)
+    assert sum(len(comparison.of(change)) for change in Change) == len(comparison.differences)
+    assert sum(len(group.members) for group in grouped(comparison.differences)) == len(comparison.differences)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_RUNS, _RUNS)
+def test_what_got_worse_broke_a_rule_or_broke_down(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
+    for found in compared(first, second).regressions:
+        assert found.base is not None
+        assert found.other is not None
+        assert found.base.verdict not in NO_JUDGEMENT
+        assert found.other.findings or found.other.verdict in ("known deviation", "violates", "deviates", *NO_JUDGEMENT)
+
+
+# --- columns and facts
+
+
+def table(tmp_path: Path, **runs: list[str]) -> list[Column]:
+    paths = [
+        write(tmp_path / name, [case(target=target) for target in targets], *map(facts, targets))
+        for name, targets in runs.items()
+    ]
+    return columns(load(paths))
+
+
+def test_the_first_run_is_the_base_of_all_others(tmp_path: Path) -> None:
+    found = pairs(table(tmp_path, a=["linux"], b=["lwip"], c=["linux", "smoltcp"]))
+    assert [(base.run.name, base.target, other.target) for base, other in found] == [
+        ("a", "linux", "lwip"),
+        ("a", "linux", "linux"),
+        ("a", "linux", "smoltcp"),
+    ]
+
+
+def test_several_targets_are_held_against_those_of_the_same_name(tmp_path: Path) -> None:
+    found = pairs(table(tmp_path, a=["linux", "lwip"], b=["lwip", "linux"]))
+    assert [(base.target, other.target) for base, other in found] == [("lwip", "lwip"), ("linux", "linux")]
+    with pytest.raises(IncomparableRuns, match=r"has no target reference \(it has linux, lwip\)"):
+        pairs(table(tmp_path, c=["linux", "lwip"], d=["reference"]))
+
+
+def test_the_targets_of_one_run_are_held_against_its_first(tmp_path: Path) -> None:
+    found = pairs(table(tmp_path, a=["linux", "lwip", "smoltcp"]))
+    assert [(base.target, other.target) for base, other in found] == [("linux", "lwip"), ("linux", "smoltcp")]
+    with pytest.raises(IncomparableRuns, match="only one run with one target"):
+        pairs(table(tmp_path, b=["linux"]))
+
+
+def test_facts_that_differ_are_found_in_every_corner(tmp_path: Path) -> None:
+    before = facts(version="6.1", details={"ss": "5.0", "same": "x"}, sysctls={"net.a": "1"}, capabilities=["a", "b"])
+    after = facts(version="6.18", details={"same": "x"}, sysctls={"net.a": "2"}, capabilities=["b", "c"])
+    paths = [write(tmp_path / name, [case()], known) for name, known in (("a", before), ("b", after))]
+    text = paths[1].read_text().replace('"host":"', '"host":"not-')
+    paths[1].write_text(text)
+    (pair,) = pairs(columns(load(paths)))
+    assert [(fact.name, fact.before, fact.after) for fact in differing(*pair)][:-1] == [
+        ("capabilities", "a", "c"),
+        ("version", "6.1", "6.18"),
+        ("ss", "5.0", ""),
+        ("net.a", "1", "2"),
+    ]
+    assert [fact.name for fact in differing(*pair)][-1] == "host"
+
+
+# --- the command
+
+
+def tcpspec(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, Path]:
+    """Two kernels: of four cases one got worse, one better, one differs, one is the same."""
+    a = [case("a/worse"), case("a/better", "violates", SILENT), case("a/other", "violates", SILENT), case("a/same")]
+    b = [case("a/worse", "violates", RESET), case("a/better"), case("a/other", "violates", RESET), case("a/same")]
+    return write(tmp_path / "old", a, facts(version="6.1")), write(tmp_path / "new", b, facts(version="6.18"))
+
+
+def test_it_prints_facts_first_and_what_differs(two: tuple[Path, Path]) -> None:
+    done = tcpspec("compare", *two)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert lines[0].startswith("base  linux (6.1): Linux 6.1, 4 cases")
+    assert lines[2:4] == ["facts that differ:", "  version  6.1 → 6.18"]
+    assert lines[4:9] == [
+        "newly violates (1):",
+        "  a/worse (IPv4)",
+        "      was conforms",
+        "      now violates [reset] <SEQ=1><CTL=RST>",
+        "      rules MUST-12",
+    ]
+    assert "a/same" not in done.stdout
+    assert lines[-1] == "1 cases are the same; 1 newly violate, 1 newly conform, 1 behave differently; 1 got worse"
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "reverse", "code"),
+    [("regressions", False, 1), ("any", False, 1), ("never", False, 0), ("any", True, 1)],
+)
+def test_what_it_fails_on_is_chosen(two: tuple[Path, Path], fail_on: str, reverse: bool, code: int) -> None:
+    files = reversed(two) if reverse else two
+    assert tcpspec("compare", *files, "--fail-on", fail_on).returncode == code
+
+
+def test_what_only_got_better_or_different_is_no_failure(tmp_path: Path) -> None:
+    a = write(tmp_path / "a", [case("a/x", "violates", SILENT), case("a/y", "violates", SILENT)])
+    b = write(tmp_path / "b", [case("a/x"), case("a/y", "violates", RESET)])
+    assert tcpspec("compare", a, b).returncode == 0
+    assert tcpspec("compare", a, b, "--fail-on", "any").returncode == 1
+
+
+def test_runs_without_a_common_case_are_no_success(tmp_path: Path) -> None:
+    files = [write(tmp_path / name, [case(f"a/{name}")]) for name in ("x", "y")]
+    done = tcpspec("compare", *files)
+    assert done.returncode == NOTHING_COMPARED
+    assert "no case in common" in done.stderr
+
+
+def test_an_incomplete_run_is_refused_or_named_everywhere(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole", [case()])
+    cut = write(tmp_path / "cut", [case("closing/fin", "violates", SILENT)], complete=False)
+    refused = tcpspec("compare", whole, cut)
+    assert refused.returncode == USAGE
+    assert f"{cut}: an incomplete run" in refused.stderr
+    outputs = {name: tmp_path / f"out.{name}" for name in ("json", "markdown", "html")}
+    taken = tcpspec(
+        "compare", whole, cut, "--partial", *(word for name in outputs for word in (f"--{name}", outputs[name]))
+    )
+    assert taken.returncode == 1
+    assert "1 cases, INCOMPLETE" in taken.stdout
+    assert "Incomplete" in outputs["markdown"].read_text()
+    assert "Incomplete" in outputs["html"].read_text()
+    written = json.loads(outputs["json"].read_text())["comparisons"][0]
+    assert (written["partial"], written["base"]["partial"], written["other"]["partial"]) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "name results to compare"),
+        (["--target", "linux"], "name two targets or more"),
+        (["--target", "linux", "--target", "linux"], "name two targets or more"),
+        (["a.jsonl", "b.jsonl", "--timers"], "unrecognized argument --timers"),
+        (["a.jsonl", "b.jsonl"], "can't be read: No such file"),
+        (["--fail-on", "worse"], "invalid choice"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(arguments: list[str], says: str) -> None:
+    done = tcpspec("compare", *arguments)
+    assert done.returncode == USAGE
+    assert says in done.stderr
+
+
+def test_two_targets_are_run_and_compared(tmp_path: Path) -> None:
+    options = ("--results", tmp_path, "--case", "sanity/*", "--case", "closed-and-listening/closed-port-*", "--ip", 4)
+    defective = tcpspec("compare", "--target", "reference", "--target", "linux", *options)
+    assert defective.returncode in (0, 1), defective.stdout + defective.stderr
+    assert "base  reference: reference" in defective.stdout
+    assert "cases are the same" in defective.stdout
+    assert {column.target for column in columns(load([tmp_path]))} == {"reference", "linux"}
+
+
+# --- injection
+
+HOSTILE = "</code><script>alert(1)</script>`|\n# title\x1b[31m"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Comparison:
+    """A comparison in which every text tries to be markup."""
+    finding = {**SILENT, "observed": HOSTILE, "cites": [HOSTILE]}
+    known = facts(HOSTILE, HOSTILE, implementation=HOSTILE, details={HOSTILE: HOSTILE})
+    a = write(tmp_path / HOSTILE.replace("/", ""), [case(HOSTILE, target=HOSTILE, reason=HOSTILE)], facts(HOSTILE))
+    b = write(tmp_path / "b", [case(HOSTILE, "violates", finding, target=HOSTILE, reason=HOSTILE)], known)
+    (pair,) = pairs(columns(load([a, b])))
+    return compare(*pair)
+
+
+def test_the_page_holds_no_markup_of_a_run(hostile: Comparison) -> None:
+    written = page.render([hostile])
+    assert "&lt;script&gt;" in written
+    assert "<script" not in written.replace("&lt;script", "")
+    assert "\x1b" not in written
+
+
+def test_markdown_holds_no_markup_of_a_run(hostile: Comparison) -> None:
+    for line in markdown.render([hostile]).splitlines():
+        outside = "".join(line.split("`")[::2])
+        assert "script" not in outside
+        assert not line.startswith("# ")
+
+
+def test_data_holds_it_as_it_is(hostile: Comparison) -> None:
+    (written,) = data.render([hostile])["comparisons"]
+    assert written["differences"][0]["id"] == HOSTILE.replace("\x1b", "␛")
+    assert json.loads(json.dumps(written)) == written
+
+
+def test_the_last_line_counts_nothing_twice(two: tuple[Path, Path]) -> None:
+    (pair,) = pairs(columns(load(two)))
+    assert conclusion(compare(*pair)).startswith("1 cases are the same; 1 newly violate")
