@@ -364,9 +364,14 @@ def processes_of(session: int) -> list[int]:
     return found
 
 
-def test_a_program_that_is_no_kernel_is_one_clear_message() -> None:
-    with pytest.raises(UnusableTarget, match=r"does not boot|can't be read"):
-        KernelTarget(Path(shutil.which("true") or "/bin/true"), name="kernel:true")
+def test_a_program_that_is_no_kernel_is_refused_and_never_started(tmp_path: Path) -> None:
+    program = tmp_path / "linux"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.chmod(0o755)
+    with pytest.raises(UnusableTarget, match=r"linux is not a kernel built for ARCH=um") as refusal:
+        KernelTarget(program, name="kernel:linux")
+    assert "tcpspec build kernel" in refusal.value.hint
+    assert not (tmp_path / "started").exists()
 
 
 def test_the_prebuilt_kernel_runs_in_real_time() -> None:

@@ -15,7 +15,9 @@ PROGRAM = "linux"
 TREE = "tree-"
 #: Debian's prebuilt kernel (package user-mode-linux), in real time.
 PACKAGED = ("linux.uml", "user-mode-linux")
-#: In the help text of every kernel that has simulated time (arch/um/kernel/time.c).
+#: In the help text of every kernel built for ARCH=um (arch/um/os-Linux/umid.c) ...
+_KERNEL_MARK = b"uml_dir="
+#: ... and of every one that has simulated time (arch/um/kernel/time.c).
 _SIMULATED_MARK = b"time-travel=ext"
 _HINT = "name a kernel built for ARCH=um by its path, or build one: `tcpspec build kernel 6.12`"
 
@@ -53,7 +55,7 @@ def resolve(name: str, cache: Path) -> Path:
     if not name:
         raise UnusableTarget("kernel: needs a kernel", _HINT)
     if "/" in name or Path(name).is_file():
-        return _checked(Path(name))
+        return _checked(Path(name).expanduser())
     if name == "uml":
         packaged = shutil.which("linux.uml")
         if packaged is None:
@@ -68,12 +70,15 @@ def resolve(name: str, cache: Path) -> Path:
 
 
 def is_simulated(kernel: Path) -> bool:
-    """Tell whether a kernel can live in simulated time; raises UnusableTarget if it is no program."""
+    """Tell whether a kernel can live in simulated time; raises UnusableTarget if it is none, which is never started."""
     try:
         with open(kernel, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
-            return image.find(_SIMULATED_MARK) >= 0
+            is_kernel, simulated = (image.find(mark) >= 0 for mark in (_KERNEL_MARK, _SIMULATED_MARK))
     except (OSError, ValueError) as error:
         raise UnusableTarget(f"{kernel} can't be read: {error}", _HINT) from None
+    if not is_kernel:
+        raise UnusableTarget(f"{kernel} is not a kernel built for ARCH=um", _HINT)
+    return simulated
 
 
 def _checked(path: Path) -> Path:
