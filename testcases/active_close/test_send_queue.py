@@ -83,15 +83,15 @@ def test_closed_window_holds_data_and_fin(target: Target, peer: Peer, call: str)
     """While the peer's window is closed data and FIN wait, in FIN-WAIT-1; when it opens they go, in this order."""
     peer.send(ACK, window=0)
     target.send(TEXT)
-    target.must_not_send()
+    probed = target.must_hold_back(TEXT, seq=1, ack=1)
     _close(target, call)
     target.must_not_send()
     target.must_be(FIN_WAIT_1)
     peer.send(ACK, window=0)
-    target.must_not_send()
+    probed += target.must_hold_back(TEXT[probed:], seq=1 + probed, ack=1)
     target.must_be(FIN_WAIT_1)
     peer.send(ACK, window=65535)
-    target.must_send_stream(TEXT, seq=1, ack=1, fin=True)
+    target.must_send_stream(TEXT[probed:], seq=1 + probed, ack=1, fin=True)
     target.must_be(FIN_WAIT_1)
     _peer_closes(target, peer, ack=len(TEXT) + 2)
 
@@ -104,8 +104,8 @@ def test_window_opens_segment_by_segment(target: Target, peer: Peer, call: str) 
     data = bytes(range(256)) * 7
     peer.send(ACK, window=0)
     target.send(data)
+    sent = target.must_hold_back(data, seq=1, ack=1)
     _close(target, call)
-    sent = 0
     while len(data) - sent > MSS:
         peer.send(ACK, ack=1 + sent, window=MSS)
         target.must_send(ACK, seq=1 + sent, ack=1, data=data[sent : sent + MSS])

@@ -184,9 +184,9 @@ def test_zero_window_holds_data_back(target: Target, peer: Peer) -> None:
     peer.send(SYN | ACK, window=0)
     target.must_send(ACK, seq=1, ack=1)
     target.send(b"patience")
-    target.must_not_send()
+    probed = target.must_hold_back(b"patience", seq=1, ack=1)
     peer.send(ACK, window=8)
-    target.must_send(ACK, seq=1, ack=1, data=b"patience")
+    target.must_send(ACK, seq=1 + probed, ack=1, data=b"patience"[probed:])
 
 
 @requires(Capability.TIMESTAMPS)

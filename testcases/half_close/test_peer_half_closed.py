@@ -65,8 +65,7 @@ def test_stream_through_a_small_window(target: Target, peer: Peer) -> None:
     data = bytes(range(250)) * 10
     peer.send(ACK, window=0)
     target.send(data)
-    target.must_not_send()
-    sent = 0
+    sent = target.must_hold_back(data, seq=1, ack=2)
     while len(data) - sent > MSS:
         peer.send(ACK, seq=2, ack=1 + sent, window=MSS)
         target.must_send(ACK, seq=1 + sent, ack=2, data=data[sent : sent + MSS])
@@ -117,10 +116,12 @@ def test_reading_after_answering(target: Target, peer: Peer) -> None:
 @in_state(CLOSE_WAIT)
 def test_window_updates(target: Target, peer: Peer) -> None:
     """The peer closes and opens its window behind its FIN: data waits and goes accordingly."""
-    for number, octet in enumerate(b"abc"):
-        peer.send(ACK, seq=2, ack=1 + number, window=0)
-        target.send(bytes([octet]))
-        target.must_not_send()
-        peer.send(ACK, seq=2, ack=1 + number, window=4096)
-        target.must_send(ACK, seq=1 + number, ack=2, data=bytes([octet]))
+    sent = 0
+    for text in (b"one", b"two", b"three"):
+        peer.send(ACK, seq=2, ack=1 + sent, window=0)
+        target.send(text)
+        probed = target.must_hold_back(text, seq=1 + sent, ack=2)
+        peer.send(ACK, seq=2, ack=1 + sent + probed, window=4096)
+        target.must_send(ACK, seq=1 + sent + probed, ack=2, data=text[probed:])
         target.must_be(CLOSE_WAIT)
+        sent += len(text)

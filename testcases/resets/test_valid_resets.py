@@ -116,7 +116,7 @@ def test_reset_discards_what_was_to_be_sent(target: Target, peer: Peer) -> None:
     """A reset flushes the queues: what waited for the window is not sent, though the peer opens it."""
     peer.send(ACK, window=0)
     target.send(b"waiting")
-    target.must_not_send()
+    target.must_hold_back(b"waiting", seq=1, ack=1)
     peer.send(RST, seq=1)
     target.must_not_send()
     target.must_be(CLOSED)

@@ -53,9 +53,10 @@ def _close_window(target: Target, peer: Peer, *, fin: bool) -> Stopwatch:
     target.must_not_send()
     if fin:
         target.shutdown()
+        target.must_not_send()
     else:
         target.send(DATA)
-    target.must_not_send()
+        target.must_hold_back(DATA, seq=1, ack=1)
     return Stopwatch(target)
 
 
