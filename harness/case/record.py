@@ -14,7 +14,8 @@ from harness.trace import ladder
 
 #: A rule longer than this has a line of its own.
 RULE_COLUMNS = 50
-#: Verdicts whose ladder is kept in the results: everything that somebody may want to look into.
+#: Verdicts whose ladder is kept in the results: everything that somebody may want to look into. Of timer cases it
+#: always is, for the times in it.
 _KEEP_LADDER = frozenset(Verdict) - {Verdict.CONFORMS, Verdict.NOT_APPLICABLE}
 
 
@@ -48,14 +49,15 @@ def case_record(case: Case, judgement: Judgement, outcome: Outcome, reproduce: s
         record["replays"] = conversation.replays
     if conversation.unobserved:
         record["unobserved"] = conversation.unobserved
-    if judgement.verdict in _KEEP_LADDER:
-        record["ladder"] = [event.as_dict(conversation.start_ns) for event in conversation.events]
-        if outcome.evidence:
-            record["ss"] = outcome.evidence
+    kept = judgement.verdict in _KEEP_LADDER
+    events = conversation.events if kept else conversation.events[: conversation.told]
+    if kept or case.meta.timer_s is not None:
+        record["ladder"] = [event.as_dict(conversation.start_ns) for event in events]
     else:
-        events = conversation.events[: conversation.told]
         record["trace"] = [event.brief() for event in events]
         record["set_up"] = sum(event.step == SET_UP for event in events)
+    if kept and outcome.evidence:
+        record["ss"] = outcome.evidence
     return record
 
 

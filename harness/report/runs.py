@@ -112,7 +112,7 @@ class Case:
 
     @property
     def ladder(self) -> Sequence[Mapping[str, Any]]:
-        """The events with times; empty for a case that simply conforms, which has a `trace` only."""
+        """The events with times; empty for a case that simply conforms and has no timers: it has a `trace` only."""
         return self.record.get("ladder", [])  # type: ignore[no-any-return]
 
     @property

@@ -101,6 +101,38 @@ def test_a_number_that_the_case_is_about_is_a_difference() -> None:
     assert difference(shown("received <SEQ=1><ACK=5>"), shown("received <SEQ=1><ACK=6>")) is not None
 
 
+def timed(*events: tuple[str, str, float]) -> Case:
+    keys = ("kind", "text", "ms")
+    set_up = {"kind": "received", "text": "<SEQ=0><CTL=SYN>", "ms": 0.0, "step": "set-up"}
+    return made(ladder=[set_up, *(dict(zip(keys, event, strict=True)) for event in events)], timer_s=9)
+
+
+AGAIN = "<SEQ=1><ACK=1><DATA=4><CTL=ACK>"
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        (timed(("call", "send()", 10.0), ("received", AGAIN, 215.0), ("received", AGAIN, 655.0)), None),
+        (timed(("call", "send()", 10.0), ("received", AGAIN, 215.0)), f"received {AGAIN}"),
+        (timed(("call", "send()", 10.0), ("received", AGAIN, 215.0), ("received", RESET["observed"], 655.0)), "RST"),
+        (timed(("call", "send()", 10.0), ("received", AGAIN, 415.0), ("received", AGAIN, 855.0)), "after 0.41 s"),
+        (timed(("call", "send()", 200.0), ("received", AGAIN, 405.0), ("received", AGAIN, 845.0)), None),
+        (timed(("received", AGAIN, 215.0), ("received", AGAIN, 655.0)), None),
+    ],
+    ids=["a little later", "fewer", "another segment", "a longer timer", "the call was late", "calls are not compared"],
+)
+def test_what_timers_make_a_target_send_is_compared_with_its_times(other: Case, shown: str | None) -> None:
+    base = timed(("call", "send()", 5.0), ("received", AGAIN, 205.0), ("received", AGAIN, 605.0))
+    found = difference(base, other)
+    if shown is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.change is Change.DIFFERENT
+        assert shown in found.before + found.after
+
+
 def test_states_are_left_out_where_a_target_shows_none() -> None:
     assert behaviour(shown("state CLOSED", "received <CTL=RST>"), states=False) == ["received <CTL=RST>"]
     hidden = facts("dark", capabilities=["ipv6"])

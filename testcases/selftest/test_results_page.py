@@ -19,7 +19,7 @@ def test_its_examples_together_are_a_run(tmp_path: Path) -> None:
     (tmp_path / "results.jsonl").write_text("\n".join(EXAMPLES) + "\n", encoding="utf-8")
     run = read(tmp_path)
     assert run.complete
-    assert len(run.cases) == 2
+    assert len(run.cases) == 3
     assert f"schema {SCHEMA}" in PAGE.splitlines()[0]
 
 

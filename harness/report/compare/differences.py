@@ -14,6 +14,9 @@ from harness.report.runs import Case, Column, Key, Run
 _NOT_JUDGED = frozenset({"not applicable", "unobserved", "inconclusive", "harness error"})
 _BROKEN_DOWN = frozenset({"inconclusive", "harness error"})
 _RANKS = {"": 0, "SHOULD": 1, "MUST": 2}
+#: What the same timer may take longer on another target: kernel timer wheels are coarse, machines are busy.
+COARSENESS = 1 / 8
+SLACK_S = 0.06
 #: Numbers without meaning for a comparison: absolute ones, where the target's own initial number is not known yet ...
 _ABSOLUTE = re.compile(r"(?<==)-?\d{6,}")
 #: ... and those of a second connection attempt, which count from the first one's.
@@ -157,11 +160,20 @@ def difference(base: Case | None, other: Case | None, *, states: bool = True) ->
         return Difference(one.key, change, base, other, before, after)
     if before != after:
         return Difference(one.key, Change.DIFFERENT, base, other, before, after)
-    if rank(base) == 0 and base.timer_s is None:
-        shown, now = _first_difference(behaviour(base, states=states), behaviour(other, states=states))
+    if rank(base) == 0:
+        shown, now = _first_shown(base, other, states)
         if shown != now:
             return Difference(one.key, Change.DIFFERENT, base, other, f"{before}: {shown}", f"{after}: {now}")
     return None
+
+
+def _first_shown(base: Case, other: Case, states: bool) -> tuple[str, str]:
+    """Return what two targets that broke no rule showed first where they differ; the same twice if they don't."""
+    if base.timer_s is None:
+        return _first_difference(behaviour(base, states=states), behaviour(other, states=states))
+    if base.ladder and other.ladder:
+        return _first_in_time(pace(base), pace(other))
+    return "", ""
 
 
 def rank(case: Case) -> int:
@@ -187,6 +199,29 @@ def behaviour(case: Case, *, states: bool = True) -> list[str]:
     kinds = ("received", "answer", "call", *(("state",) if states else ()))
     events = [event for event in case.trace[case.set_up :] if event.partition(" ")[0] in kinds]
     return [_comparable(event) for event in events if not event.startswith("call ") or " = " in event]
+
+
+def pace(case: Case) -> list[tuple[str, float]]:
+    """Return what the target sent behind the set-up, each with the seconds since the segment or call before it."""
+    found, last = [], 0.0
+    for event, words in zip(case.ladder, case.trace, strict=True):
+        if event["kind"] not in ("sent", "received", "call"):
+            continue
+        if event["kind"] == "received" and event.get("step") != "set-up":
+            found.append((_comparable(words), (event["ms"] - last) / 1000))
+        last = event["ms"]
+    return found
+
+
+def _first_in_time(before: Sequence[tuple[str, float]], after: Sequence[tuple[str, float]]) -> tuple[str, str]:
+    """Return the first segment that is another, or comes at another time than timers and machines explain."""
+    for (one, its_s), (two, others_s) in zip(before, after, strict=False):
+        if one != two:
+            return one, two
+        shorter, longer = sorted((its_s, others_s))
+        if longer > shorter * (1 + COARSENESS) + SLACK_S:
+            return f"{one} after {its_s:.2f} s", f"{two} after {others_s:.2f} s"
+    return _first_difference([one for one, _s in before], [two for two, _s in after])
 
 
 def _comparable(event: str) -> str:
