@@ -1,5 +1,6 @@
 """`tcpspec compare`: what differs, and only that; nothing in a run can write into the page."""
 
+import io
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from harness.report.compare import data, markdown, page
 from harness.report.compare.differences import (
@@ -26,6 +28,7 @@ from harness.report.compare.differences import (
     facts as differing,
 )
 from harness.report.compare.groups import conclusion, grouped
+from harness.report.compare.text import SHOWN, print_comparison
 from harness.report.runs import Case, Column, Run, columns, load
 from harness.trace.schema import VERDICTS
 from testcases.selftest.made_runs import LAX, RESET, SILENT, case, facts, write
@@ -315,6 +318,38 @@ def test_runs_without_a_common_case_are_no_success(tmp_path: Path) -> None:
     done = tcpspec("compare", *files)
     assert done.returncode == NOTHING_COMPARED
     assert "no case in common" in done.stderr
+
+
+def test_what_only_one_has_run_is_a_group_of_its_own(tmp_path: Path) -> None:
+    a = write(tmp_path / "a", [case("a/both"), *(case(f"a/{n}") for n in range(30)), case("a/x", "violates", SILENT)])
+    b = write(tmp_path / "b", [case("a/both"), case("b/y", "violates", RESET)])
+    done = tcpspec("compare", a, b, "--markdown", tmp_path / "out.md")
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[lines.index("not comparable (32):") + 1 : -1] == [
+        "a/0 (IPv4) and 30 more",
+        "was 30 conforms, 1 violates",
+        "now not run",
+        "b/y (IPv4)",
+        "was not run",
+        "now violates",
+    ]
+    assert (tmp_path / "out.md").read_text().count("`a/") == SHOWN
+    assert "and 11 more" in (tmp_path / "out.md").read_text()
+    assert "      a/x" not in done.stdout
+    assert "  a/x (IPv4)" in tcpspec("compare", a, b, "--all").stdout
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_line_that_is_too_long_goes_on_further_in(two: tuple[Path, Path], width: int) -> None:
+    (comparison,) = (compare(*pair) for pair in pairs(columns(load(two))))
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(console, comparison)
+    assert isinstance(console.file, io.StringIO)
+    for line in console.file.getvalue().splitlines():
+        words = line.split()
+        assert line == line.rstrip()
+        assert len(line) <= width or len(words) == 1  # a path is not broken: one wants to copy it
+        assert line.startswith(" ") or words[0] in ("base", "other", "facts", "newly", "behaves", "1")
 
 
 def test_an_incomplete_run_is_refused_or_named_everywhere(tmp_path: Path) -> None:

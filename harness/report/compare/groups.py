@@ -1,5 +1,6 @@
 """Differences that read the same, put together: a person sees each once, with the cases that show it."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -44,13 +45,33 @@ class Group:
 
 
 def grouped(differences: Iterable[Difference]) -> list[Group]:
-    """Return the groups, in the order of their first case. What got worse is told apart by the rules too."""
+    """Return the groups, in the order of their first case; last, as one group each, what only one of both has run.
+
+    What got worse is told apart by the rules too.
+    """
     groups: dict[tuple[str, str, tuple[str, ...]], Group] = {}
+    only_base, only_other = [], []
     for entry in differences:
-        worse = entry.is_regression
-        key = (entry.before, entry.after, entry.cites if worse else ())
-        groups.setdefault(key, Group(entry.before, entry.after, worse)).members.append(entry)
-    return list(groups.values())
+        if entry.other is None:
+            only_base.append(entry)
+        elif entry.base is None:
+            only_other.append(entry)
+        else:
+            worse = entry.is_regression
+            key = (entry.before, entry.after, entry.cites if worse else ())
+            groups.setdefault(key, Group(entry.before, entry.after, worse)).members.append(entry)
+    alone = [
+        Group(_verdicts(only_base), "not run", regression=False, members=only_base),
+        Group("not run", _verdicts(only_other), regression=False, members=only_other),
+    ]
+    return [*groups.values(), *(group for group in alone if group.members)]
+
+
+def _verdicts(differences: Iterable[Difference]) -> str:
+    """Return how many of the cases that only one has came to which verdict; of one case, just that."""
+    cases = [case for entry in differences if (case := entry.base or entry.other)]
+    counted = Counter(case.verdict for case in cases).most_common()
+    return cases[0].verdict if len(cases) == 1 else ", ".join(f"{count} {verdict}" for verdict, count in counted)
 
 
 def conclusion(comparison: Comparison) -> str:

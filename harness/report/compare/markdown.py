@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from harness.report.compare.differences import Change, Comparison
-from harness.report.compare.groups import conclusion, grouped
-from harness.report.compare.text import heading
+from harness.report.compare.groups import Group, conclusion, grouped
+from harness.report.compare.text import SHOWN, heading
 from harness.report.markdown import code, table
 
 
@@ -45,5 +45,13 @@ def _change(comparison: Comparison, change: Change) -> Iterator[str]:
     yield ""
     for group in grouped(differences):
         worse = " **worse**" if group.regression else ""
-        yield f"* was {code(group.before)}, now {code(group.after)}{worse}: {', '.join(map(code, group.names))}"
+        yield f"* was {code(group.before)}, now {code(group.after)}{worse}: {_names(group)}"
     yield ""
+
+
+def _names(group: Group) -> str:
+    """Return the names of the cases; of those that could not be compared only some, since they can be thousands."""
+    if any(member.change is not Change.INCOMPARABLE for member in group.members):
+        return ", ".join(map(code, group.names))
+    rest = len(group.names) - SHOWN
+    return ", ".join(map(code, group.names[:SHOWN])) + (f" and {rest} more" if rest > 0 else "")

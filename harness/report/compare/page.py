@@ -10,12 +10,23 @@ from harness.report.compare.text import heading
 _STYLE = """
 :root { color-scheme: light dark; --worse: #b3261e; --better: #1b7f3b; --line: #8884; }
 @media (prefers-color-scheme: dark) { :root { --worse: #ff8a80; --better: #7bd88f; } }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; padding: 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
-code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; padding: 1rem; }
+table { border-collapse: collapse; font-size: 14px; }
+th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0; border-bottom: 1px solid var(--line); }
+thead th, .quiet { font-weight: 400; opacity: .75; }
+tbody th { font-weight: 500; }
+code { font: 13px ui-monospace, monospace; overflow-wrap: break-word; }
+td { max-width: 28rem; overflow-wrap: break-word; }
 summary { cursor: pointer; } .worse { color: var(--worse); } .better { color: var(--better); }
+@media (max-width: 640px) {
+  thead { display: none; }
+  table, tbody, tr, td, tbody th { display: block; max-width: none; border: 0; padding: 0; overflow-wrap: anywhere; }
+  tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  td[data-label]:not(:empty)::before { content: attr(data-label) " "; opacity: .75; }
+}
 """
+#: Rules that are named in a row; where there are more, their number says it.
+MOST_RULES = 8
 _CLASSES = {Change.WORSE: "worse", Change.BETTER: "better"}
 
 
@@ -38,7 +49,7 @@ def _comparison(comparison: Comparison) -> Iterator[str]:
     if comparison.facts:
         yield "<h3>Facts that differ</h3><table><thead><tr><th>fact<th>base<th>other</thead><tbody>"
         for fact in comparison.facts:
-            yield f"<tr><th>{escape(fact.name)}<td>{_code(fact.before)}<td>{_code(fact.after)}"
+            yield f"<tr><th>{escape(fact.name)}{_field('base', fact.before)}{_field('other', fact.after)}"
         yield "</tbody></table>"
     for change in Change:
         groups = grouped(comparison.of(change))
@@ -56,9 +67,10 @@ def _row(group: Group) -> str:
         rest = "<br>".join(f"<code>{escape(name)}</code>" for name in group.names[1:])
         names = f"<details><summary>{names} and {len(group.names) - 1} more</summary>{rest}</details>"
     style = ' class="worse"' if group.regression else ""
-    rules = escape(", ".join(group.cites))
-    return f"<tr{style}><td>{names}<td>{_code(group.before)}<td>{_code(group.after)}<td>{rules}"
+    rules = escape(", ".join(group.cites if len(group.cites) <= MOST_RULES else [f"{len(group.cites)} rules"]))
+    fields = _field("base", group.before) + _field("other", group.after)
+    return f'<tr><td{style}>{names}{fields}<td data-label="rules">{rules}'
 
 
-def _code(text: str) -> str:
-    return f"<code>{escape(text)}</code>" if text else ""
+def _field(label: str, text: str) -> str:
+    return f'<td data-label="{label}">' + (f"<code>{escape(text)}</code>" if text else "")

@@ -1,5 +1,7 @@
 """A comparison on the terminal."""
 
+import textwrap
+
 from rich.console import Console
 from rich.text import Text
 
@@ -9,6 +11,8 @@ from harness.report.runs import Column
 
 #: Groups of one kind that are printed unless all are asked for.
 SHOWN = 20
+#: How much further in a line begins that continues the one above.
+HANGING = 4
 STYLES = {Change.WORSE: "bold red", Change.BETTER: "green", Change.DIFFERENT: "yellow", Change.INCOMPARABLE: "dim"}
 
 
@@ -22,12 +26,26 @@ def heading(column: Column) -> str:
 
 def print_comparison(console: Console, comparison: Comparison, *, every: bool = False) -> None:
     """Print facts first, then what got worse, better, different; `every`: all groups, and the names of all cases."""
-    console.print(Text("base  ", style="bold") + Text(heading(comparison.base)))
-    console.print(Text("other ", style="bold") + Text(heading(comparison.other)))
+    _say(console, f"base  {heading(comparison.base)}")
+    _say(console, f"other {heading(comparison.other)}")
     _print_facts(console, comparison)
     for change in Change:
         _print_change(console, comparison, change, every=every)
-    console.print(Text(conclusion(comparison), style="bold red" if comparison.regressions else "bold"))
+    _say(console, conclusion(comparison), style="bold red" if comparison.regressions else "bold")
+
+
+def _say(console: Console, text: str, *, indent: int = 0, style: str = "") -> None:
+    """Print a text in as many lines as it needs; those behind the first begin further in, so that one sees the next."""
+    lines = textwrap.wrap(
+        text,
+        console.width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + HANGING),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines:
+        console.print(Text(line, style=style), soft_wrap=True)
 
 
 def _print_facts(console: Console, comparison: Comparison) -> None:
@@ -37,13 +55,13 @@ def _print_facts(console: Console, comparison: Comparison) -> None:
         console.print(Text("facts that differ:", style="bold"))
     width = max((len(fact.name) for fact in known), default=0)
     for fact in known:
-        console.print(Text(f"  {fact.name:<{width}}  {fact.before} → {fact.after}"))
+        _say(console, f"{fact.name:<{width}}  {fact.before} → {fact.after}", indent=2)
     for column, names in (
         (comparison.base, [fact.name for fact in comparison.facts if not fact.after]),
         (comparison.other, [fact.name for fact in comparison.facts if not fact.before]),
     ):
         if names:
-            console.print(Text(f"  only of {column.label}: {', '.join(names)}", style="dim"))
+            _say(console, f"only of {column.label}: {', '.join(names)}", indent=2, style="dim")
 
 
 def _print_change(console: Console, comparison: Comparison, change: Change, *, every: bool) -> None:
@@ -55,11 +73,11 @@ def _print_change(console: Console, comparison: Comparison, change: Change, *, e
     for group in groups if every else groups[:SHOWN]:
         names = group.names if every else [group.title]
         for name in names:
-            console.print(Text(f"  {name}", style="bold" if group.regression else ""))
-        console.print(Text(f"      was {group.before}"))
-        console.print(Text(f"      now {group.after}"))
+            _say(console, name, indent=2, style="bold" if group.regression else "")
+        _say(console, f"was {group.before}", indent=6)
+        _say(console, f"now {group.after}", indent=6)
         if group.regression:
-            console.print(Text(f"      rules {', '.join(group.cites)}"))
+            _say(console, f"rules {', '.join(group.cites)}", indent=6)
     if not every and len(groups) > SHOWN:
         rest = sum(len(group.members) for group in groups[SHOWN:])
         console.print(Text(f"  … and {rest} more in {len(groups) - SHOWN} other ways; --all prints them"))
