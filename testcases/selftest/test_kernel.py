@@ -374,6 +374,15 @@ def test_a_program_that_is_no_kernel_is_refused_and_never_started(tmp_path: Path
     assert not (tmp_path / "started").exists()
 
 
+def test_a_folder_that_is_too_deep_for_sockets_is_one_clear_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("deep" * 25)))
+    with pytest.raises(UnusableTarget, match="too long a path") as refusal:
+        machine.Machine()
+    assert "TMPDIR" in refusal.value.hint
+
+
 def test_the_prebuilt_kernel_runs_in_real_time() -> None:
     program = shutil.which("linux.uml")
     if program is None:

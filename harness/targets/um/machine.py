@@ -9,7 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from harness.targets.protocol import UnusableTarget
+
 PREFIX = "tcpspec-kernel-"
+#: The kernel takes no longer name for a socket (`sun_path` has 108 octets), and names of ours go behind the folder's.
+LONGEST_FOLDER = 90
 MEMORY = "64M"
 KEPT_CONSOLE_OCTETS = 6000
 
@@ -22,9 +26,15 @@ guest.main()
 
 
 class Machine:
-    """The process and its folder. `folder` holds what is needed while it boots; `booted` removes it."""
+    """The process and its folder. `folder` holds what is needed while it boots; `booted` removes it.
+
+    Raises UnusableTarget where the system's folder for temporary files is too deep for sockets.
+    """
 
     def __init__(self) -> None:
+        place = tempfile.gettempdir()
+        if len(os.fsencode(place)) + len(f"/{PREFIX}{os.getpid()}-12345678") > LONGEST_FOLDER:
+            raise UnusableTarget(f"{place} is too long a path: the kernel's sockets are put there", "set TMPDIR=/tmp")
         _sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
