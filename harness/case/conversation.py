@@ -239,8 +239,7 @@ class Conversation:
         silence_allowed = any(isinstance(answer, Silence) for answer in answers)
         segments = [answer for answer in answers if isinstance(answer, Expected)]
         if not connection.inbox and not silence_allowed and self.rig.patient:
-            self.rig.target.clock.wait(LATE_ANSWER_S)
-            self.step()
+            self._await_late_answer(connection)
         if not connection.inbox:
             if not silence_allowed:
                 self.note(Kind.EXPECTED, due, connection)
@@ -259,6 +258,15 @@ class Conversation:
             due = f"{due} with {problem}"
         self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
         return None
+
+    def _await_late_answer(self, connection: Connection) -> None:
+        """Wait for a segment of this connection; what else arrives ends no wait."""
+        __tracebackhide__ = True
+        clock = self.rig.target.clock
+        deadline_ns = clock.now_ns() + int(LATE_ANSWER_S * 1e9)
+        while not connection.inbox and (left_ns := deadline_ns - clock.now_ns()) > 0:
+            clock.wait(left_ns / 1e9)
+            self.step()
 
     def judge_state(self, connection: Connection, states: tuple[State, ...], level: Level) -> None:
         """Hold the last snapshot against the allowed states; without a snapshot it counts as unobserved."""
@@ -304,17 +312,26 @@ class Conversation:
     def is_timer_repeat(self, connection: Connection, received: Received) -> bool:
         """Tell whether a timer explains this segment: it repeats what was sent, and enough time lies in between.
 
-        A timer that was armed in SYN-SENT, and may be short, goes on in SYN-RECEIVED: it repeats the SYN,ACK as well.
+        A timer that was armed in SYN-SENT, and may be short, goes on in SYN-RECEIVED: it repeats the SYN,ACK as well,
+        and the time since the peer's first segment counts, which may have armed it.
         """
         before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
-        opened = any(earlier.wire.flags == SYN for earlier in before)
-        guard = self.rig.target.guard_s(syn_sent=opened and bool(received.wire.flags & SYN))
+        syn_sent = bool(received.wire.flags & SYN) and any(earlier.wire.flags == SYN for earlier in before)
+        guard_ns = self.rig.target.guard_s(syn_sent=syn_sent) * 1e9
+        armed_ns = self._first_sent_ns(connection) if syn_sent else received.event.time_ns
         ends = [earlier.wire.end for earlier in before]
         return any(
             _repeats(received.wire, earlier.wire, ends)
-            and (received.event.time_ns - earlier.event.time_ns) / 1e9 >= guard
+            and received.event.time_ns - min(earlier.event.time_ns, armed_ns) >= guard_ns
             for earlier in before
         )
+
+    def _first_sent_ns(self, connection: Connection) -> int:
+        """Return when the peer first sent something to the connection; if it has not, the present time."""
+        sent = (
+            event.time_ns for event in self.events if (event.kind, event.connection) == (Kind.SENT, connection.index)
+        )
+        return next(sent, self.rig.target.clock.now_ns())
 
     def _set_timer_repeats_aside(self, connection: Connection) -> None:
         for received in [item for item in connection.inbox if self.is_timer_repeat(connection, item)]:

@@ -71,14 +71,23 @@ def fin_is_answered_somehow(target: TargetSide, peer: PeerSide) -> None:
 def test_a_late_segment_is_found_in_its_own_case_and_in_no_other(play: Play) -> None:
     before = play.run(fin_is_acknowledged)
     delayed = play.run(fin_is_answered_somehow, Sabotage("late ACK", each(bare_ack, late)))
-    after = play.run(fin_is_acknowledged)
     assert delayed.findings == []
+    after = play.run(fin_is_acknowledged)
     play.rig.sweep()
     assert signatures(delayed) == ["late: <SEQ=1><ACK=2><CTL=ACK>"]
     assert before.findings == after.findings == []
 
 
 def test_a_patient_rig_waits_for_a_late_answer(play: Play) -> None:
+    play.rig.patient = True
+    outcome = play.run(fin_is_acknowledged, Sabotage("late ACK", each(bare_ack, late)))
+    assert (outcome.ending, signatures(outcome)) == (Ending.COMPLETED, [])
+
+
+def test_something_else_that_arrives_does_not_end_its_patience(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = play.rig.target.clock
+    wait = clock.wait
+    monkeypatch.setattr(clock, "wait", lambda seconds: wait(min(seconds, 0.01)))
     play.rig.patient = True
     outcome = play.run(fin_is_acknowledged, Sabotage("late ACK", each(bare_ack, late)))
     assert (outcome.ending, signatures(outcome)) == (Ending.COMPLETED, [])

@@ -54,22 +54,28 @@ class SlowBody:
 
 
 def test_a_case_that_a_timer_disturbs_is_replayed_on_a_fresh_connection(rig: Rig) -> None:
-    body = SlowBody(slow_runs=2)
+    body = SlowBody(slow_runs=1)
     outcome = run(rig.begin(4), Walk(SYN_SENT), body)
     assert outcome.ending is Ending.COMPLETED
     assert outcome.conversation is not None
-    assert outcome.conversation.replays == 2
-    assert body.runs == 3
+    # One run is slow on purpose; on a busy machine another may be.
+    assert 2 <= body.runs <= outcome.conversation.replays + 1 <= MAX_REPLAYS + 1
 
 
-def test_a_timer_of_syn_sent_that_repeats_the_syn_ack_is_replayed_too(rig: Rig) -> None:
-    """The short timer behind a reset goes on when a crossing SYN arrives, and then repeats the SYN,ACK."""
+@pytest.mark.parametrize("pause_s", [0, 0.006], ids=["at once", "soon"])
+def test_a_timer_of_syn_sent_that_repeats_the_syn_ack_is_replayed_too(rig: Rig, pause_s: float) -> None:
+    """The short timer behind a reset goes on when a crossing SYN arrives, and then repeats the SYN,ACK.
+
+    If the SYN comes late, which a busy machine may cause, that is only a moment behind the SYN,ACK itself.
+    """
     runs = []
 
     def body(target: TargetSide, peer: PeerSide) -> None:
         runs.append(1)
         peer.send(ACK, seq=0, ack=7)
         target.must_send(RST, seq=7)
+        if len(runs) == 1:
+            time.sleep(pause_s)
         peer.send(SYN, seq=0)
         target.must_send(SYN | ACK, seq=0, ack=1)
         if len(runs) == 1:
@@ -79,7 +85,7 @@ def test_a_timer_of_syn_sent_that_repeats_the_syn_ack_is_replayed_too(rig: Rig) 
 
     outcome = run(rig.begin(4), Walk(SYN_SENT), body)
     assert outcome.ending is Ending.COMPLETED, outcome.message
-    assert len(runs) == 2
+    assert 2 <= len(runs) <= MAX_REPLAYS + 1
 
 
 def test_a_case_that_timers_always_disturb_is_a_harness_error_and_no_verdict(rig: Rig) -> None:
@@ -120,7 +126,7 @@ def test_timed_silence_gives_the_same_verdicts_as_the_fence(linux: LinuxTarget) 
         target.must_be(ESTABLISHED)
 
     rig = Rig(linux)
-    linux._link.quiet_s = 0.01
+    linux._link.quiet_s = 0.1
     try:
         assert run(rig.begin(4), Walk(CLOSED), exchange).ending is Ending.COMPLETED
     finally:
