@@ -23,13 +23,14 @@ from harness.targets import adapter_check, build, registry
 from harness.targets.adapter import AdapterTarget
 from harness.targets.adapter_process import AdapterProcess, Command
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
+from testcases.selftest.processes import ends
 
 SCRIPT = Path(__file__).with_name("scripted_adapter.py")
 #: What an adapter may do wrong, and what the harness says about it.
 WRONG = {
     "crash": r"died of SIGSEGV at 'in 45.*standard error ends with: assertion failed: snd_nxt",
     "exit": r"ended with exit code 3 at 'in 45",
-    "hang": r"did not answer 'in 45.* within 0.5 s",
+    "hang": r"did not answer 'in 45.* within 3 s",
     "mute": r"closed its standard output at 'in 45",
     "garbage": r"answered 'in 45.* with 'hello world': not an out, ok or err line",
     "empty": r"with nothing: not an out, ok or err line",
@@ -44,7 +45,7 @@ WRONG = {
 
 def _scripted(mode: str, folder: Path) -> AdapterTarget:
     arguments = [sys.executable, str(SCRIPT), mode, str(folder / "marker")]
-    return AdapterTarget(Command(arguments), name="exec:scripted", limit_s=0.5 if mode == "hang" else 5)
+    return AdapterTarget(Command(arguments), name="exec:scripted", limit_s=3 if mode == "hang" else 60)
 
 
 def _pid(target: AdapterTarget) -> int:
@@ -117,7 +118,7 @@ GREETINGS = {
 def test_a_wrong_greeting_is_a_usage_error(greeting: str) -> None:
     script = f"read line; echo {shlex.quote(greeting)}; read line"
     with pytest.raises(UnusableTarget, match=re.escape(GREETINGS[greeting])):
-        AdapterTarget(Command(["sh", "-c", script]), name="x", limit_s=5)
+        AdapterTarget(Command(["sh", "-c", script]), name="x", limit_s=60)
 
 
 @pytest.mark.parametrize(
@@ -149,10 +150,8 @@ def test_a_child_of_an_adapter_that_hangs_is_ended_too(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     hanging = f"sleep 300 & echo $! > {pid_file}; trap '' TERM; read line; wait"
     with pytest.raises(UnusableTarget, match="did not answer"):
-        AdapterTarget(Command(["sh", "-c", hanging]), name="x", limit_s=0.5)
-    state = Path(f"/proc/{pid_file.read_text().strip()}/stat")
-    # The child belongs to init now; where that does not reap, a zombie may stay.
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+        AdapterTarget(Command(["sh", "-c", hanging]), name="x", limit_s=3)
+    assert ends(int(pid_file.read_text()))
 
 
 def test_a_socket_of_a_forgotten_connection_does_nothing(tmp_path: Path) -> None:
@@ -192,10 +191,9 @@ def lwip() -> Path:
         pytest.skip(f"NOT TESTED, the lwIP driver: {error}")
 
 
-def test_a_driver_is_built_once(lwip: Path) -> None:
-    built = lwip.stat().st_mtime_ns
+def test_a_driver_is_built_once(lwip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_compile", lambda *_arguments: pytest.fail("it is built again"))
     assert build.build("lwip") == lwip
-    assert lwip.stat().st_mtime_ns == built
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -218,7 +216,7 @@ def test_the_dialogue_of_the_page_is_real(lwip: Path) -> None:
     dialogue = page.partition("## A dialogue")[2].partition("\n## ")[0]
     lines = [line.removeprefix("    ") for line in dialogue.splitlines() if line.startswith("    ")]
     asked = [line.removeprefix("> ") for line in lines if line.startswith("> ")]
-    done = subprocess.run([lwip], input="\n".join(asked) + "\n", capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([lwip], input="\n".join(asked) + "\n", capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines() == [line for line in lines if not line.startswith("> ")]
 
 

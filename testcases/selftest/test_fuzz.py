@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.expectations.entries import BrokenExpectations
@@ -58,7 +58,7 @@ def any_step(draw: st.DrawFn) -> Step:
     )
 
 
-@settings(database=None)
+@settings(database=None, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(any_step(), min_size=1))
 def test_the_text_of_a_sequence_says_all_of_it(found: list[Step]) -> None:
     assert parse(text_of(found)) == tuple(found)

@@ -35,7 +35,7 @@ PATH = codec.Path("198.51.100.2", "198.51.100.1")
 @pytest.fixture
 def clock() -> tuple[Calendar, socket.socket]:
     ours, kernels_end = socket.socketpair()
-    kernels_end.settimeout(5)
+    kernels_end.settimeout(60)
     return Calendar(ours), kernels_end
 
 
@@ -291,9 +291,9 @@ def test_minutes_pass_at_once_and_repeat_to_the_microsecond() -> None:
 
     started = time.monotonic()
     times = ladder()
+    assert time.monotonic() - started < 150, "200 simulated seconds: real ones would be seen"
     assert len(times) >= 5
     assert times == sorted(times)
-    assert time.monotonic() - started < 60  # 200 simulated seconds: real ones would be seen
     again = ladder()
     assert len(again) == len(times)
     # What the kernel does between two segments costs it some hundred nanoseconds, and it has random numbers.
@@ -343,7 +343,7 @@ def test_nothing_is_left_of_a_kernel_whose_harness_was_killed() -> None:
         assert Path("/proc", str(pid)).exists()
         harness.send_signal(signal.SIGKILL)
         killed = harness.pid
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while processes_of(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not processes_of(pid)

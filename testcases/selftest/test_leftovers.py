@@ -13,7 +13,7 @@ WATCHED = Path(__file__).with_name("watched.py")
 
 def _end(mode: str) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(WATCHED), mode], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(WATCHED), mode], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

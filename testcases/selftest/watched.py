@@ -27,7 +27,8 @@ RTM_NEWNSID, RTM_GETNSID = 88, 90
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 1, 4, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NETNSA_NSID, NETNSA_PID, NETNSA_FD = 1, 2, 3
-PATIENCE_S = 8.0
+#: Limits against what hangs; a busy machine takes a tenth of them.
+START_LIMIT_S, END_LIMIT_S, PATIENCE_S = 90.0, 90.0, 60.0
 
 
 def enter_namespaces() -> None:
@@ -106,23 +107,41 @@ def harness_child(mode: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "sigint":
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(10)
+            time.sleep(60)
         case "helper-sigkill":
             os.kill(target.pod.helper.pid, signal.SIGKILL)
             target.pod.helper.wait()
             target.close()
 
 
+def is_helper(pid: int) -> bool:
+    """Tell whether a process is a pod helper. One that has ended has no command line, even before it is reaped."""
+    try:
+        return b"pod_helper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def helpers() -> list[int]:
     """Return the pids of the pod helpers that were started from this stage: their environment names it."""
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdigit() and is_helper(int(entry.name)):
             with contextlib.suppress(OSError):
-                command = (entry / "cmdline").read_bytes()
                 environment = (entry / "environ").read_bytes()
-                if b"pod_helper" in command and f"TCPSPEC_STAGE={os.getpid()}".encode() in environment.split(b"\0"):
+                if f"TCPSPEC_STAGE={os.getpid()}".encode() in environment.split(b"\0"):
                     found.append(int(entry.name))
+    return found
+
+
+def housed() -> list[int]:
+    """Return the pids of those helpers that have entered namespaces of their own."""
+    ours = os.stat("/proc/self/ns/net").st_ino
+    found = []
+    for pid in helpers():
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{pid}/ns/net").st_ino != ours:
+                found.append(pid)
     return found
 
 
@@ -146,10 +165,10 @@ def _ended_run(how: str, workers: list[str], environment: dict[str, str], result
         start_new_session=True,
     )
     wanted = int(workers[0]) if workers else 1
-    deadline = time.monotonic() + 30
-    while len(found := helpers()) < wanted and time.monotonic() < deadline and child.poll() is None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while len(found := housed()) < wanted and time.monotonic() < deadline and child.poll() is None:
         time.sleep(0.05)
-    time.sleep(1.0)
+    time.sleep(1.0)  # in the middle of its cases
     for number, pid in enumerate(found):
         name_namespace(10 + number, pid=pid)
     named = living_namespaces()
@@ -157,7 +176,7 @@ def _ended_run(how: str, workers: list[str], environment: dict[str, str], result
         os.killpg(child.pid, signal.SIGINT)
     else:
         child.kill()
-    code = child.wait(30)
+    code = child.wait(END_LIMIT_S)
     return {"code": code, "named": named, "helpers_seen": len(found)}
 
 
@@ -168,14 +187,18 @@ def main(mode: str) -> None:
         report = whole_run(mode)
     else:
         child = subprocess.run(
-            [sys.executable, __file__, "child", mode], capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, __file__, "child", mode],
+            capture_output=True,
+            text=True,
+            timeout=END_LIMIT_S,
+            check=False,
         )
         lines = child.stdout.splitlines()
         report = {**json.loads(lines[0]), "code": child.returncode} if lines else {"trouble": child.stderr}
     started = time.monotonic()
     while time.monotonic() - started < PATIENCE_S:
         left = {"namespaces": living_namespaces(), "helpers": len(helpers())}
-        if "helper" in report and Path(f"/proc/{report['helper']}").exists():
+        if "helper" in report and is_helper(int(report["helper"])):
             left["helpers"] = 1
         if not any(left.values()):
             break
