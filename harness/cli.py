@@ -160,15 +160,16 @@ def explain(arguments: list[str]) -> int:
         return USAGE_ERROR
     if names[0].startswith("grid/"):
         return _explain_cell(names[0])
-    code, collector = _collect(["--ip", "4", "--case", names[0]])
+    code, collector = _collect(["--ip", "4", "--grid", "off", "--case", names[0]])
     if code:
         return code
-    if not collector.items:
+    scenarios = [(case, item) for case, item in collector.items if case.group != "grid"]
+    if not scenarios:
         return _no_such_case(names[0])
     if drawn:
-        print(looking.drawn_explanation(*collector.items[0]))
+        print(looking.drawn_explanation(*scenarios[0]))
         return 0
-    looking.print_explanation(collector.items)
+    looking.print_explanation(scenarios)
     return 0
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from harness.case.record import short_origin
 from harness.case.rehearsal import rehearse
 from harness.case.selection import Case
 from harness.expectations.deviations import all_bundled
@@ -129,17 +130,20 @@ def _listed(case: Case) -> str:
 
 
 def print_explanation(items: Sequence[tuple[Case, Any]]) -> None:
-    """Print what the rows of a case are about, and the exchange as it should be."""
-    for number, (case, item) in enumerate(items):
-        if number:
+    """Print what cases are about, and the exchange as it should be; of several rows the first has the rule."""
+    declared = all_bundled()
+    explained = ""
+    for case, item in items:
+        if explained:
             print()
         print(case.case_id)
-        if not number:
+        if _listed(case) != explained:
             _print_rule(case, item)
+        explained = _listed(case)
         print(f"  source: {case.origin}")
-        for known in all_bundled():
+        for known in declared:
             if known.names(case.case_id):
-                print(f"  known deviation ({known.origin}): {known.reason}")
+                print(f"  known deviation ({short_origin(known.origin)}): {known.reason}")
         _print_rehearsal(case, item)
         print(f"\n  run it: {case.reproduce()}")
 
