@@ -19,6 +19,20 @@ from harness.wire.link import Arrival
 
 PROTOCOL = "tcpspec-adapter"
 VERSION = 1
+#: What an adapter may claim; the other capabilities have no command in the protocol.
+CLAIMABLE = (
+    Capability.STATES,
+    Capability.IPV6,
+    Capability.RFC5961,
+    Capability.TIMESTAMPS,
+    Capability.WINDOW_SCALE,
+    Capability.SACK,
+    Capability.ECN,
+    Capability.TIME_WAIT_REUSE,
+    Capability.ICMP,
+)
+#: What it may let the harness switch.
+SWITCHES = ("ack", "throttle")
 _PREFIX_BITS = {4: 24, 6: 64}
 #: A stack's name is also the folder of its known deviations.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
@@ -53,9 +67,9 @@ def read_greeting(answer: Answer) -> Greeting:
     if pace not in ("virtual", "real"):
         raise AdapterFailure(f"the adapter's answer to 'hello' needs time=virtual or time=real, not {pace!r}")
     claimed = [word for word in pairs.pop("capabilities", "").split(",") if word]
-    unknown = [word for word in claimed if word not in list(Capability)]
+    unknown = [word for word in claimed if word not in CLAIMABLE]
     if unknown:
-        raise AdapterFailure(f"the adapter claims {unknown[0]!r}; capabilities are {', '.join(Capability)}")
+        raise AdapterFailure(f"the adapter claims {unknown[0]!r}; capabilities are {', '.join(CLAIMABLE)}")
     settings = frozenset(word for word in pairs.pop("settings", "").split(",") if word)
     capabilities = {Capability(word) for word in claimed} | ({Capability.VIRTUAL_TIME} if pace == "virtual" else set())
     return Greeting(name, version, pace == "virtual", frozenset(capabilities), settings, pairs)

@@ -5,17 +5,16 @@ about the adapter; whether the stack behind it is right is what the cases are fo
 """
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.spec.options import mss
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
-from harness.targets.adapter import PROTOCOL, VERSION, Greeting, read_greeting
+from harness.targets.adapter import CLAIMABLE, PROTOCOL, SWITCHES, VERSION, Greeting, read_greeting
 from harness.targets.adapter_container import Image
 from harness.targets.adapter_line import AdapterFailure, AdapterLine, Answer, Launcher
-from harness.targets.adapter_process import Command
+from harness.targets.adapter_process import Command, command_line
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import Capability, UnusableTarget
 from harness.wire import codec
@@ -89,9 +88,14 @@ class Dialogue:
         if Capability.IPV6 in self.greeting.capabilities:
             for address in ADDRESSES[6].target:
                 self._ok(f"address {address}/64")
+        if unknown := self.greeting.settings.difference(SWITCHES):
+            raise Lack(f"settings= names {min(unknown)!r}; there are {', '.join(SWITCHES)}")
         if "ack" in self.greeting.settings:
             self._ok("set ack delayed")
             self._ok("set ack immediate")
+        if "throttle" in self.greeting.settings:
+            self._ok("set throttle on")
+            self._ok("set throttle off")
 
     def _unknown(self) -> None:
         self._refused_with(None, "no-such-command 1 2 3")
@@ -272,27 +276,40 @@ def check(launcher: Launcher, report: Callable[[str], None], limit_s: float = 10
 def _report_greeting(greeting: Greeting, report: Callable[[str], None]) -> None:
     claimed = sorted(greeting.capabilities)
     report(f"     {greeting.name} {greeting.version}, claims: {', '.join(claimed) or 'nothing'}")
-    without = [name for name in Capability if name not in claimed]
-    report(f"     not claimed, so their cases are not applicable: {', '.join(without)}")
+    without = [name for name in CLAIMABLE if name not in claimed]
+    report(f"     not claimed, so their cases are not applicable: {', '.join(without) or 'nothing'}")
+
+
+USAGE = """usage: tcpspec adapter check COMMAND [ARGUMENT…]    or: tcpspec adapter check docker:IMAGE
+
+Tests the adapter of a stack, step by step, and says what is missing. docker/ADAPTER.md is the protocol."""
 
 
 def main(arguments: list[str]) -> int:
     """The verb ``adapter``: ``check COMMAND`` or ``check docker:IMAGE``. Exit code 1 if the adapter lacks something."""
-    if len(arguments) < 2 or arguments[0] != "check":
-        usage = "usage: tcpspec adapter check COMMAND [ARGUMENT…]    or: tcpspec adapter check docker:IMAGE"
-        print(f"{usage}    (docker/ADAPTER.md)", file=sys.stderr)
+    verb, *words = arguments or [""]
+    if {verb, *words[:1]} & {"-h", "--help"}:
+        print(USAGE)
+        return 0
+    if verb != "check" or not words:
+        print(USAGE, file=sys.stderr)
         return USAGE_ERROR
-    if len(arguments) == 2 and arguments[1].startswith("docker:"):
-        return _check_image(arguments[1].removeprefix("docker:"))
-    command = arguments[1:] if len(arguments) > 2 else shlex.split(arguments[1])
-    return 0 if check(Command(command), print) else 1
-
-
-def _check_image(image: str) -> int:
     try:
-        launcher = Image(image)
+        launcher = _launcher(words)
     except UnusableTarget as error:
         print(f"tcpspec adapter: {error}", file=sys.stderr)
         return USAGE_ERROR
     with contextlib.closing(launcher):
         return 0 if check(launcher, print) else 1
+
+
+def _launcher(words: list[str]) -> Launcher:
+    """Return what starts the adapter: one word may be a whole command line, also as ``--target`` takes it."""
+    if len(words) > 1:
+        return Command(words)
+    kind, _colon, image = words[0].partition(":")
+    if kind != "docker":
+        return Command(command_line(words[0].removeprefix("exec:")))
+    if not image:
+        raise UnusableTarget("docker: needs an image", "tcpspec adapter check docker:IMAGE")
+    return Image(image)

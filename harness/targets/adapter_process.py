@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.targets.adapter_line import FAREWELL_S, AdapterFailure, ending_by_signal
+from harness.targets.protocol import UnusableTarget
 
 #: So much of what it writes to its standard error is shown.
 LAST_WORDS = 2000
@@ -30,6 +32,17 @@ class Command:
 
     def close(self) -> None:
         """Nothing is kept between two processes."""
+
+
+def command_line(text: str) -> list[str]:
+    """Split the text of a command as a shell would; raises UnusableTarget."""
+    try:
+        arguments = shlex.split(text)
+    except ValueError as error:
+        raise UnusableTarget(f"{text!r} is no command line: {error}") from None
+    if not arguments:
+        raise UnusableTarget("exec: needs the command that starts an adapter", "--target 'exec:./my-stack --verbose'")
+    return arguments
 
 
 class AdapterProcess:

@@ -112,7 +112,12 @@ def main(arguments: list[str]) -> int:
 
     if arguments[:1] == ["kernel"]:
         return kernels.main(arguments[1:])
-    parser = argparse.ArgumentParser(prog="tcpspec build", description="Builds what comes with the tool.", usage=USAGE)
+    parser = argparse.ArgumentParser(
+        prog="tcpspec build",
+        description="Builds what comes with the tool.",
+        usage=USAGE,
+        epilog="`tcpspec build kernel --help` is about kernels.",
+    )
     known = sorted({*DRIVERS, *images.IMAGES})
     parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
     parser.add_argument("--image", action="store_true", help="a container image instead of a program (linux: always)")

@@ -1,6 +1,5 @@
 """``--target KIND[:ID][,key=value…]``: from the text to a target."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +7,9 @@ from harness.stack.defects import DEFECTS, UnknownDefect, defective
 from harness.targets import build
 from harness.targets.adapter import AdapterTarget
 from harness.targets.adapter_container import Image, adapter_version
-from harness.targets.adapter_process import Command
+from harness.targets.adapter_line import Launcher
+from harness.targets.adapter_process import Command, command_line
+from harness.targets.docker_pod import VETH
 from harness.targets.docker_runtime import RuntimeTarget
 from harness.targets.docker_target import WIRES, DockerTarget, image_of
 from harness.targets.kernel import KernelTarget
@@ -71,34 +72,41 @@ def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     return LinuxTarget(name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer)
 
 
-def _open_exec(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
-    try:
-        arguments = shlex.split(spec.ident)
-    except ValueError as error:
-        raise UnusableTarget(f"{spec.ident!r} is no command line: {error}") from None
-    if not arguments:
-        raise UnusableTarget("exec: needs the command that starts an adapter", "--target 'exec:./my-stack --verbose'")
-    return AdapterTarget(Command(arguments), name=spec.text, timers=timers)
+def _open_exec(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    return _open_adapter(Command(command_line(spec.ident)), spec, settings, timers)
+
+
+def _open_adapter(launcher: Launcher, spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    """Start a stack behind an adapter, which has nothing of what `--set` sets."""
+    if settings.sysctls:
+        hint = "settings of its own are options of the adapter: --target 'exec:./my-stack --option'"
+        raise UnusableTarget("--set: a stack behind an adapter has no sysctls", hint)
+    return AdapterTarget(launcher, name=spec.text, timers=timers)
 
 
 def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     if not spec.ident:
         raise UnusableTarget("docker: needs an image", "--target docker:linux, or docker:IMAGE")
-    image = image_of(spec.ident)
-    if adapter_version(image) is not None:
-        return AdapterTarget(Image(image), name=spec.text, timers=timers)
-    if "runtime" in spec.options:
-        return RuntimeTarget(image, spec.options["runtime"], name=spec.text, timers=timers, sysctls=settings.sysctls)
-    wire = spec.options.get("wire", "")
+    wire, runtime = spec.options.get("wire", ""), spec.options.get("runtime")
     if wire not in ("", *WIRES):
         raise UnusableTarget(f"target {spec.text!r}: wire is one of {', '.join(sorted(WIRES))}")
+    if runtime is not None and wire not in ("", VETH):
+        raise UnusableTarget(f"target {spec.text!r}: another runtime needs wire={VETH}")
+    image = image_of(spec.ident)
+    if adapter_version(image) is not None:
+        if spec.options:
+            message = f"target {spec.text!r}: {image} has an adapter, and no options"
+            raise UnusableTarget(message, "runtime and wire are for images with a kernel's TCP")
+        return _open_adapter(Image(image), spec, settings, timers)
+    if runtime is not None:
+        return RuntimeTarget(image, runtime, name=spec.text, timers=timers, sysctls=settings.sysctls)
     return DockerTarget(
         image, wire=wire, name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer
     )
 
 
-def _open_own_driver(spec: TargetSpec, _settings: Settings, timers: bool) -> Target:
-    return AdapterTarget(Command([str(build.build(spec.kind))]), name=spec.text, timers=timers)
+def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    return _open_adapter(Command([str(build.build(spec.kind))]), spec, settings, timers)
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:

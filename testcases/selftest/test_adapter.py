@@ -20,9 +20,10 @@ from harness.case.violation import Unjudgeable
 from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
 from harness.targets import adapter_check, build, registry
-from harness.targets.adapter import AdapterTarget
+from harness.targets.adapter import CLAIMABLE, AdapterTarget
 from harness.targets.adapter_process import AdapterProcess, Command
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
+from testcases.selftest import container_engine
 from testcases.selftest.processes import ends
 
 SCRIPT = Path(__file__).with_name("scripted_adapter.py")
@@ -111,6 +112,7 @@ GREETINGS = {
     "ok tcpspec-adapter 1 name=../linux version=1 time=virtual": "needs name= and version=",
     "ok tcpspec-adapter 1 name=X version=1": "needs time=virtual or time=real",
     "ok tcpspec-adapter 1 name=X version=1 time=real capabilities=teleport": "claims 'teleport'; capabilities are",
+    "ok tcpspec-adapter 1 name=X version=1 time=real capabilities=socket-options": "claims 'socket-options'; capab",
 }
 
 
@@ -177,6 +179,30 @@ def test_the_check_names_what_an_adapter_lacks(tmp_path: Path) -> None:
     assert "'no-such-command 1 2 3' must answer 'err NAME', not 'ok '" in text
     assert "must answer 'ok LISTEN …', not 'ok CLOSED'" in text
     assert "<CTL=SYN> must come out (numbers aside), not no packet" in text
+
+
+def test_the_check_tries_the_settings_that_an_adapter_names() -> None:
+    greeting = "ok tcpspec-adapter 1 name=X version=1 time=virtual settings="
+    lacks = {"acks": "settings= names 'acks'; there are ack, throttle", "throttle": "'set throttle on' is refused"}
+    for setting, lack in lacks.items():
+        script = f'while read verb rest; do case $verb in hello) echo "{greeting}{setting}";; address) echo ok;;'
+        lines: list[str] = []
+        assert not adapter_check.check(Command(["sh", "-c", f"{script} *) echo err EINVAL;; esac; done"]), lines.append)
+        assert lack in "\n".join(lines)
+
+
+def test_the_page_names_what_an_adapter_can_claim() -> None:
+    page = (build.driver_folder() / "ADAPTER.md").read_text()
+    named = re.search(r"`capabilities=` separated by commas, from: `([^`]+)`", page)
+    assert named is not None
+    assert sorted(named[1].split()) == sorted(CLAIMABLE)
+
+
+def test_an_image_with_an_adapter_takes_no_options() -> None:
+    tag = container_engine.image("lwip")
+    for option in ("wire=tap", "runtime=runsc"):
+        with pytest.raises(UnusableTarget, match="has an adapter, and no options"):
+            registry.open_target(registry.parse(f"docker:{tag},{option}"), registry.Settings())
 
 
 # --- lwIP ------------------------------------------------------------------------------------------------------------

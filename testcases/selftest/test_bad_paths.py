@@ -43,6 +43,10 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
         (["--target", "solaris"], "there is no target 'solaris'"),
         (["--target", "linux,colour=red"], "unknown option 'colour'"),
         (["--target", "linux:6.1"], "linux takes nothing behind a colon"),
+        (["--target", "reference,defect=D9999"], "there is no defect 'D9999'"),
+        (["--target", "docker:linux,wire=air"], "wire is one of attached, tap, veth"),
+        (["--target", "docker:linux,runtime=runsc,wire=tap"], "another runtime needs wire=veth"),
+        (["--target", "exec:./adapter", "--set", "tcp_sack=0"], "a stack behind an adapter has no sysctls"),
         (["--rfc", "9293/99"], "there is no such section"),
         (["--rfc", "nine"], "can't read the selector"),
         (["--requirement", "MUST-130"], "no requirement has the id 'MUST-130'"),
@@ -105,6 +109,37 @@ def test_a_case_that_does_not_exist_runs_nothing_and_suggests_one(verb: str, tmp
 )
 def test_a_wrong_verb_or_none_is_a_usage_error(arguments: list[str], tmp_path: Path) -> None:
     assert tcpspec(*arguments, cwd=tmp_path).code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "usage: tcpspec adapter check COMMAND"),
+        (["check"], "usage: tcpspec adapter check COMMAND"),
+        (["check", ""], "needs the command that starts an adapter"),
+        (["check", "./adapter 'open"], "is no command line: No closing quotation"),
+        (["check", "docker:"], "docker: needs an image"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_check_of_no_adapter_is_a_usage_error(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = tcpspec("adapter", *arguments, cwd=tmp_path)
+    assert done.code == USAGE
+    assert says in done.output
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"]], ids=" ".join)
+def test_the_check_of_adapters_has_help(arguments: list[str], tmp_path: Path) -> None:
+    done = tcpspec("adapter", *arguments, cwd=tmp_path)
+    assert done.code == 0
+    assert "docker/ADAPTER.md is the protocol" in done.output
+
+
+@pytest.mark.parametrize("command", [["true"], ["exec:true"], ["true", "-h"]], ids=" ".join)
+def test_a_command_to_check_may_be_written_as_the_target_is(command: list[str], tmp_path: Path) -> None:
+    done = tcpspec("adapter", "check", *command, cwd=tmp_path)
+    assert done.code == 1
+    assert "the adapter ended with exit code 0 at 'hello" in done.output
 
 
 def test_forbidden_user_namespaces_are_named_with_the_commands_that_help(tmp_path: Path) -> None:
