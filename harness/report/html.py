@@ -27,6 +27,8 @@ from harness.report.transitions import Edge
 from harness.spec import requirements
 from harness.trace.schema import VERDICTS
 
+#: What a person asks first, and sees first where the page is narrow.
+_IN_TOTALS = (VERDICTS[0], *reversed(VERDICTS[1:]))
 _SCRIPTS = ("data.js", "ladder.js", "matrix.js", "case.js", "page.js")
 _STYLES = ("colours.css", "drawings.css", "page.css")
 #: More differences of two targets than this nobody looks at.
@@ -67,7 +69,7 @@ def render(runs: Sequence[Run], *, folder: Path | None = None) -> str:
             data=Markup(in_script(data)),
             columns=shown,
             totals=html_matrix.totals(shown),
-            verdicts=[name for name in VERDICTS if any(case.verdict == name for run in runs for case in run.cases)],
+            verdicts=[name for name in _IN_TOTALS if any(case.verdict == name for run in runs for case in run.cases)],
             signs=SIGNS,
             topics=topics,
             heat_maps=html_matrix.heat_maps(shown, grid),

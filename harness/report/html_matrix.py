@@ -70,14 +70,21 @@ class Topic:
     rows: list[Row] = field(default_factory=list)
 
     @cached_property
-    def counts(self) -> list[list[tuple[str, str, int]]]:
-        """Per column: (class, sign, count) of what does not simply conform, the worst first."""
-        found = []
+    def counts(self) -> list[list[tuple[str, str, int | str]]]:
+        """Per column: (class, sign, count) of what does not simply conform, the worst first.
+
+        Where there is nothing of that kind the sign of what was run stands alone; nothing, where nothing was run.
+        """
+        found: list[list[tuple[str, str, int | str]]] = []
         for at in range(len(self.rows[0].marks)):
             marks = [row.marks[at] for row in self.rows]
             counts = Counter((mark.style, SIGNS[_worst(mark)][0]) for mark in marks)
             ordered = sorted(counts.items(), key=lambda item: WORST.index(item[0][0][0].replace("z", ABSENT)))
-            found.append([(style, sign, count) for (style, sign), count in ordered if style[0] not in "cnz"])
+            alike = sorted(entry for entry in counts if entry[0] in ("c", "n"))
+            shown: list[tuple[str, str, int | str]] = [
+                (*entry, count) for entry, count in ordered if entry[0][0] not in "cnz"
+            ]
+            found.append(shown or [(*entry, "") for entry in alike[:1]])
         return found
 
 
@@ -120,17 +127,13 @@ def fields_of(case_id: str) -> tuple[str, str] | None:
 
 
 def heat_maps(columns: Sequence[Column], grid: Topic | None) -> list[HeatMap]:
-    """Return the heat maps of each column; those of a kind have the same shape in all columns."""
+    """Return the heat maps of each column that has such cells; those of a kind have the same shape in all columns."""
     found: dict[tuple[str, str], list[Row]] = {}
     for row in grid.rows if grid else []:
         if field_of := fields_of(row.id):
             found.setdefault(field_of, []).append(row)
-    return [
-        _heat_map(found, at, column.label, kind)
-        for at, column in enumerate(columns)
-        for kind in _KINDS
-        if any(_kind(segment) == kind for _place, segment in found)
-    ]
+    maps = [_heat_map(found, at, column.label, kind) for at, column in enumerate(columns) for kind in _KINDS]
+    return [made for made in maps if any(heat and heat.cells for _place, fields in made.rows for heat in fields)]
 
 
 def _heat_map(found: Mapping[tuple[str, str], Sequence[Row]], at: int, label: str, kind: str) -> HeatMap:

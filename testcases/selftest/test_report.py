@@ -177,6 +177,18 @@ def test_where_the_ip_versions_differ_both_are_shown(tmp_path: Path) -> None:
     assert mark.style == "v x"
 
 
+def test_a_topic_tells_what_was_not_run_from_what_conforms(tmp_path: Path) -> None:
+    found = [
+        [made.case("a/x"), made.case("a/y")],
+        [made.case("a/x"), made.case("a/y", "violates", made.SILENT)],
+        [made.case("a/x", "not applicable", reason="no ecn")],
+        [made.case("b/z")],
+    ]
+    columns = runs.columns(runs.load([made.write(tmp_path / str(at), cases) for at, cases in enumerate(found)]))
+    (a, _b) = html_matrix.topics(columns, ["a/x", "a/y", "b/z"])
+    assert a.counts == [[("c", "✓", "")], [("v x", "✗", 1)], [("n", "–", "")], []]
+
+
 def test_a_case_that_a_run_does_not_have_is_an_empty_field(tmp_path: Path) -> None:
     (column,) = runs.columns(runs.load([made.write(tmp_path, [made.case("a/b")])]))
     assert html_matrix.mark_of(column, "a/c").words == "not run"

@@ -149,13 +149,16 @@ function nameRow(row, number, kind) {
   row.querySelector("a").textContent = kind === "section" ? id : id.slice(id.indexOf("/") + 1);
 }
 
-// Write into the head of a group what does not simply conform among these cases, per column.
+// Write into the head of a group what does not simply conform among these cases, per column: where nothing is of that
+// kind the sign of what was run stands alone, and nothing where nothing was run.
 function showSums(group, numbers) {
   group.querySelectorAll(".sum").forEach((sum, at) => {
     const column = data().columns[at];
     const counts = new Map();
+    const seen = new Set();
     for (const number of numbers) {
       const letters = VERSIONS.map((version) => column[version].v[number]);
+      letters.forEach((letter) => seen.add(letter));
       const worst = [...BAD_LETTERS].find((letter) => letters.includes(letter));
       if (worst) counts.set(worst, (counts.get(worst) ?? 0) + 1);
     }
@@ -164,7 +167,8 @@ function showSums(group, numbers) {
       mark.append(` ${counts.get(letter)}`);
       return mark;
     });
-    sum.replaceChildren(...marks.flatMap((mark) => [mark, " "]));
+    const alike = marks.length ? null : ["c", "n"].find((letter) => seen.has(letter));
+    sum.replaceChildren(...(alike ? [markElement(alike, true, false)] : marks.flatMap((mark) => [mark, " "])));
   });
 }
 
