@@ -1,10 +1,14 @@
 """What the containers' keeper asks of the engine for an adapter: a confined container, its streams, its end."""
 
+import contextlib
 import os
 import socket
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from harness.targets.adapter_line import FAREWELL_S, ending_by_signal
+from harness.targets import engine
+from harness.targets.adapter_line import ending_by_signal
 from harness.targets.docker_container import UNPRIVILEGED
 from harness.targets.docker_sweep import OWNER_LABEL, owner
 from harness.targets.engine import translated
@@ -14,6 +18,8 @@ if TYPE_CHECKING:
 
 MEMORY_LIMIT = "512m"
 PROCESS_LIMIT = 64
+#: From the end of a container's streams to its exit code.
+EXIT_LIMIT_S = 10.0
 #: Exit codes above this are signals, as shells and engines report them.
 SIGNALLED = 128
 SIGKILL = 9
@@ -71,17 +77,32 @@ def start(api: "docker.APIClient", image: str, container: str) -> socket.socket:
             attached.close()
 
 
-def ending(api: "docker.APIClient", container: str) -> str:
-    """Return how the container ended, "" if it has not. The engine may have forgotten it already."""
-    import docker.errors
-    import requests.exceptions
+def exit_code(container: str) -> "Future[int]":
+    """Wait from now on, in a thread, for the container's end: the engine forgets the code together with the container.
 
+    Asked before the start, it misses nothing.
+    """
+    code: Future[int] = Future()
+
+    def wait() -> None:
+        try:
+            with contextlib.closing(engine.connect()) as client:
+                code.set_result(int(client.api.wait(container, condition="next-exit")["StatusCode"]))
+        except Exception as error:
+            code.set_exception(error)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return code
+
+
+def ending(exited: "Future[int]") -> str:
+    """Return how a container ended, "" if it has not."""
     try:
-        code = int(api.wait(container, timeout=FAREWELL_S)["StatusCode"])
-    except docker.errors.DockerException:
-        return "ended"
-    except requests.exceptions.RequestException:
+        code = exited.result(EXIT_LIMIT_S)
+    except TimeoutError:
         return ""
+    except Exception:  # the engine has nothing to say
+        return "ended"
     if code == SIGNALLED + SIGKILL:
         return f"was killed (by SIGKILL; also what happens where {MEMORY_LIMIT} of memory are not enough)"
     return ending_by_signal(code - SIGNALLED) if code > SIGNALLED else f"ended with exit code {code}"

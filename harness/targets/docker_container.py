@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.targets import docker_agent
 from harness.targets.docker_sweep import OWNER_LABEL, owner
-from harness.targets.engine import translated
+from harness.targets.engine import REQUEST_LIMIT_S, translated
 from harness.targets.protocol import UnusableTarget
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def remove(api: "docker.APIClient", container: str) -> None:
         except docker.errors.APIError as error:
             if error.status_code != 409:  # the removal is under way already
                 raise
-            api.wait(container, timeout=10, condition="removed")
+            api.wait(container, timeout=REQUEST_LIMIT_S, condition="removed")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import contextlib
 import json
 import socket
 import sys
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from harness.agent.server import MAX_MESSAGE
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import docker
 
 Answer = tuple[dict[str, Any], socket.socket | None]
+#: Of adapters, by container.
+_exit_codes: "dict[str, Future[int]]" = {}
 
 
 def main() -> None:
@@ -51,10 +54,11 @@ def _serve(api: "docker.APIClient", request: dict[str, Any], made: list[str]) ->
         case "adapter":
             return _start_adapter(api, request, made)
         case "ending":
-            return {"ending": adapter_engine.ending(api, request["container"])}, None
+            return {"ending": adapter_engine.ending(_exit_codes[request["container"]])}, None
         case "remove":
             docker_container.remove(api, request["container"])
             made.remove(request["container"])
+            _exit_codes.pop(request["container"], None)
     return {}, None
 
 
@@ -63,6 +67,7 @@ def _start_adapter(api: "docker.APIClient", request: dict[str, Any], made: list[
     options = {name: request.get(name) for name in ("command", "beside", "runtime")}
     container = adapter_engine.create(api, request["image"], **options)
     made.append(container)
+    _exit_codes[container] = adapter_engine.exit_code(container)
     return {"container": container}, adapter_engine.start(api, request["image"], container)
 
 

@@ -16,6 +16,8 @@ from harness.wire.link import Link
 #: For all that the keeper asks of the engine for one container, each with a limit of its own.
 START_LIMIT_S = GREETING_LIMIT_S + 2 * REQUEST_LIMIT_S
 AGENT_LIMIT_S = 30.0
+#: To remove all its containers. Killed before, it would leave them.
+END_LIMIT_S = 2 * REQUEST_LIMIT_S
 VETH, TAP = "veth", "tap"
 
 
@@ -70,7 +72,7 @@ class Keeper(AgentChannel):
     def close(self) -> None:
         """Let the keeper remove its containers, and wait until it has."""
         super().close()
-        await_end(self.process)
+        await_end(self.process, END_LIMIT_S)
 
 
 def demand_ss(image: str, kernel: dict[str, Any]) -> None:

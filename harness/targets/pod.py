@@ -16,6 +16,8 @@ from harness.targets.protocol import Addresses, TargetError, UnusableTarget
 from harness.wire.link import PacketLink
 
 START_TIMEOUT_S = 30.0
+#: To destroy the sockets and delete the link.
+END_LIMIT_S = 10.0
 #: sock_diag answers in microseconds.
 DIAG_LIMIT_S = 5.0
 
@@ -144,10 +146,10 @@ def _unusable(error: Exception) -> UnusableTarget:
     return UnusableTarget(f"no network namespace for the target could be made: {error}", hint)
 
 
-def await_end(process: "subprocess.Popen[bytes]") -> None:
+def await_end(process: "subprocess.Popen[bytes]", limit_s: float = END_LIMIT_S) -> None:
     """Wait until a process whose control socket is closed has ended by itself; kill it if it does not."""
     try:
-        process.wait(10)
+        process.wait(limit_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

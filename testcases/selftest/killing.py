@@ -29,11 +29,11 @@ WIRES = ("veth", "tap")
 TCPSPEC = (sys.executable, "-m", "harness", "run", "-n", "2")
 CASES = ("--case", "passive-close/*", "--case", "resets/reset-*", "--grid", "off", "--ip", "4")
 #: A run comes to its first container within so long, even on a busy machine.
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 #: From the first container on, the killer waits at most so long: the containers are coming up, or cases run.
 KILLED_WITHIN_S = 5.0
 END_LIMIT_S = 120.0
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Stage:

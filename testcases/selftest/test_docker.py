@@ -58,7 +58,7 @@ def open_target(api: docker.APIClient) -> Iterator[Open]:
     for target in opened:
         target.close()
     assert opened == [] or made
-    assert not container_engine.containers(api) & set(made)
+    assert not {found["Id"] for found in api.containers(all=True)} & set(made)
 
 
 def verdicts(target: str, folder: Path) -> list[tuple[object, ...]]:

@@ -18,7 +18,7 @@ from testcases.selftest import container_engine
 KILLING = Path(__file__).with_name("killing.py")
 #: How many runs are killed: a few, or as many as this variable says.
 KILLS = int(os.environ.get("TCPSPEC_KILLS", "3"))
-SECONDS_PER_RUN = 180
+SECONDS_PER_RUN = 300
 NOTHING = {"processes": [], "containers": [], "namespaces": 0, "folders": []}
 
 
@@ -53,7 +53,7 @@ def _leave_one(api: docker.APIClient, owner: str, command: str) -> str:
     made = api.create_container(
         container_engine.image("linux"),
         entrypoint=["python3", "-c", command],
-        labels={docker_sweep.OWNER_LABEL: owner},
+        labels={docker_sweep.OWNER_LABEL: owner, container_engine.MADE_UP_LABEL: ""},
         host_config=api.create_host_config(network_mode="none"),
     )
     return str(made["Id"])

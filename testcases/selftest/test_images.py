@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,8 +69,7 @@ def _rootfs(folder: Path, *packages: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    folder = Path("/tmp", f"tcpspec-selftest-{os.getpid()}")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="tcpspec-selftest-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder)
 
@@ -147,7 +147,7 @@ def test_a_build_is_not_repeated_and_an_old_image_is_replaced(
         with images._alone():  # another worker may be building
             assert not api.images(filters={"dangling": True, "label": "tcpspec"})
     finally:
-        api.remove_image(tag, force=True)
+        container_engine.unmake(api, tag, force=True)
 
 
 def test_an_image_of_somebody_else_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, api: docker.APIClient) -> None:
@@ -161,7 +161,7 @@ def test_an_image_of_somebody_else_is_taken_as_it_is(monkeypatch: pytest.MonkeyP
         assert images.ensure("linux", said.append) == images.tag("linux")
         assert said == []
     finally:
-        api.remove_image(images.tag("linux"))
+        container_engine.unmake(api, images.tag("linux"))
 
 
 def test_a_build_that_fails_shows_the_end_of_its_log(api: docker.APIClient) -> None:
@@ -178,7 +178,7 @@ def test_a_build_that_fails_shows_the_end_of_its_log(api: docker.APIClient) -> N
         assert "--base IMAGE" in failure.value.hint
     finally:
         for tag in (without, base):
-            api.remove_image(tag, force=True)
+            container_engine.unmake(api, tag, force=True)
 
 
 @pytest.mark.parametrize("base", ["bad name", "UPPER/case"])
@@ -236,8 +236,8 @@ def test_no_permission_is_told_apart(tmp_path: Path) -> None:
         except UnusableTarget as error:
             print(error.message, "|", error.hint)
     """
-    folder = Path("/tmp", f"tcpspec-selftest-{os.getpid()}-socket")
-    folder.mkdir(mode=0o755)
+    folder = Path(tempfile.mkdtemp(prefix="tcpspec-selftest-", dir="/tmp"))
+    folder.chmod(0o755)
     try:
         command = [sys.executable, "-c", program, str(folder / "engine.sock")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
