@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -158,6 +158,8 @@ _CASES = st.builds(
     st.lists(st.sampled_from(("state CLOSED", "received <CTL=RST>", "received <SEQ=1>")), max_size=3),
 )
 _RUNS = st.lists(_CASES, max_size=12, unique_by=lambda record: (record["id"], record["ip"]))
+#: The same examples each time, however slow the machine is.
+PROPERTY = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def compared(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Comparison:
@@ -170,14 +172,14 @@ def compared(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Compa
     return compare(*pair)
 
 
-@settings(max_examples=100, deadline=None)
+@PROPERTY
 @given(_RUNS)
 def test_a_run_does_not_differ_from_itself(records: list[dict[str, Any]]) -> None:
     comparison = compared(records, records)
     assert (comparison.differences, comparison.facts, comparison.same) == ((), (), len(records))
 
 
-@settings(max_examples=100, deadline=None)
+@PROPERTY
 @given(_RUNS, _RUNS)
 def test_the_other_way_round_worse_is_better_and_the_rest_is_the_same(
     first: list[dict[str, Any]], second: list[dict[str, Any]]
@@ -191,7 +193,7 @@ def test_the_other_way_round_worse_is_better_and_the_rest_is_the_same(
     assert there.same == back.same
 
 
-@settings(max_examples=100, deadline=None)
+@PROPERTY
 @given(_RUNS, _RUNS)
 def test_every_case_is_the_same_or_different(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     comparison = compared(first, second)
@@ -201,7 +203,7 @@ def test_every_case_is_the_same_or_different(first: list[dict[str, Any]], second
     assert sum(len(group.members) for group in grouped(comparison.differences)) == len(comparison.differences)
 
 
-@settings(max_examples=100, deadline=None)
+@PROPERTY
 @given(_RUNS, _RUNS)
 def test_what_got_worse_broke_a_rule_or_broke_down(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> None:
     for found in compared(first, second).regressions:

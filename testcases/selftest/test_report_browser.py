@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REQUIRED = "TCPSPEC_BROWSER_REQUIRED"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DIFFERENT = "active-close/shutdown-in-syn-received"
+#: Against what hangs, in milliseconds.
+LIMIT_MS = 120_000
 
 
 def _browser() -> Iterator[Any]:
@@ -34,7 +36,7 @@ def _browser() -> Iterator[Any]:
         pytest.skip(missing)
     with sync_playwright() as playwright:
         # As root Chromium has no sandbox; the page is one that we have just written.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=LIMIT_MS)
         yield browser
         browser.close()
 
@@ -67,10 +69,16 @@ def report(results: list[runs.Run]) -> Path:
     return path
 
 
+def new_page(browser: Any, **options: Any) -> Any:
+    page = browser.new_page(**options)
+    page.set_default_timeout(LIMIT_MS)
+    return page
+
+
 @pytest.fixture
 def page(browser: Any, report: Path) -> Iterator[Any]:
     """The report, opened; at the end nothing was requested beside it, and nothing complained of."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    page = new_page(browser, viewport={"width": 1280, "height": 900}, color_scheme="light")
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
@@ -95,6 +103,7 @@ def test_the_run_is_large_and_has_two_targets(results: list[runs.Run]) -> None:
 
 def test_the_page_says_how_quick_it_is(page: Any, report: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page.wait_for_timeout(1000)  # the script reads its data a moment after the page is there
+    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     times = {
         name: page.evaluate(
@@ -118,7 +127,7 @@ def test_the_page_says_how_quick_it_is(page: Any, report: Path, capsys: pytest.C
         told = ", ".join(f"{name} {time:.0f} ms" for name, time in times.items())
         print(f"\nreport: {report.stat().st_size / 1e6:.1f} MB, first paint {paint:.0f} ms; {told}")
     assert report.stat().st_size < 5_000_000
-    assert paint < 10_000  # far above what is promised: a guard against what hangs, on a busy machine too
+    assert paint < 60_000  # far above what is promised: a guard against what hangs, on a busy machine too
 
 
 def test_filters_leave_what_they_name(page: Any) -> None:
@@ -154,6 +163,7 @@ def test_a_case_opens_with_its_ladder_and_all_that_is_known(page: Any) -> None:
     page.click("nav >> text=Matrix")
     page.fill("#words", DIFFERENT.partition("/")[2])
     page.click(f"a[href='#case/{DIFFERENT}'] >> visible=true")
+    page.wait_for_selector("#case svg.ladder")  # what an address leads to is shown a moment later
     told = page.inner_text("#case")
     for words in ("known deviation", "conforms", "<SEQ=1><ACK=1><CTL=FIN,ACK>", "tcp_shutdown()", "closing.toml"):
         assert words in told
@@ -162,7 +172,8 @@ def test_a_case_opens_with_its_ladder_and_all_that_is_known(page: Any) -> None:
     assert page.locator("#case svg.ladder .missing.tip").count() == 1
     assert page.evaluate("document.activeElement.tagName") == "H1"
     page.keyboard.press("Escape")
-    assert page.is_visible("#matrix h1")
+    page.wait_for_selector("#matrix h1")
+    assert not page.is_visible("#case")
 
 
 def test_a_field_of_the_heat_map_opens_its_cells(page: Any) -> None:
@@ -172,15 +183,14 @@ def test_a_field_of_the_heat_map_opens_its_cells(page: Any) -> None:
     assert names
     assert all(name.startswith("established/rst/") for name in names)
     page.locator("#cells a").first.click()
-    assert page.is_visible("#case svg.ladder")
+    page.wait_for_selector("#case svg.ladder")
 
 
 def test_an_edge_of_the_diagram_leads_to_its_cases(page: Any) -> None:
     page.click("nav >> text=States")
     page.locator(".diagram.shown a[data-edge='last-ack.rcv-ack-of-fin.closed']").dispatch_event("click")
     page.wait_for_url("**/report.html#edge/0/last-ack*")
-    told = page.inner_text("#about")
-    assert "LAST-ACK → CLOSED on rcv ACK of FIN, on linux" in told
+    page.wait_for_selector("#about >> text=LAST-ACK → CLOSED on rcv ACK of FIN, on linux")
     found = visible_rows(page)
     assert found
     page.evaluate(f"location.hash = {found[0]!r}")
@@ -199,7 +209,7 @@ def test_two_targets_are_held_against_each_other(page: Any) -> None:
 def test_a_requirement_leads_to_the_cases_that_cite_it(page: Any) -> None:
     page.click("nav >> text=Requirements")
     page.click("a[href='#requirement/MUST-13']")
-    assert "Cases that cite MUST-13" in page.inner_text("#about")
+    page.wait_for_selector("#about >> text=Cases that cite MUST-13")
     assert visible_rows(page)
 
 
@@ -222,7 +232,7 @@ def test_no_part_is_wider_than_the_window(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     for part in ("overview", "matrix", "states", "requirements", "facts", f"case/{DIFFERENT}"):
         page.evaluate(f"location.hash = '#{part}'")
-        page.wait_for_timeout(50)
+        page.wait_for_selector(f"#{part.partition('/')[0]}.shown")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, part
 
 
@@ -254,6 +264,7 @@ def _drawing(text: str) -> list[tuple[str, str | None, list[tuple[str, str]]]]:
 
 def test_the_page_can_be_read_without_its_script(browser: Any, report: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
+    context.set_default_timeout(LIMIT_MS)
     page = context.new_page()
     page.goto(report.as_uri())
     for part in ("overview", "matrix", "states", "requirements", "facts"):
@@ -284,7 +295,7 @@ def test_foreign_texts_run_nothing(browser: Any, tmp_path: Path) -> None:
     path = made.write(tmp_path, cases, made.facts(evil[0], version=evil[1], details={evil[2]: evil[2]}))
     report = tmp_path / "report.html"
     html.write(report, runs.load([path]))
-    page = browser.new_page()
+    page = new_page(browser)
     troubles: list[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -293,8 +304,8 @@ def test_foreign_texts_run_nothing(browser: Any, tmp_path: Path) -> None:
     assert "hacked" not in title.removeprefix(f"tcpspec: {evil[0]}")
     for text in evil:
         page.evaluate("(name) => { location.hash = '#case/' + encodeURIComponent(name); }", f"closing/{text}")
-        page.wait_for_selector("#case svg.ladder")
-        assert text in page.inner_text("#case .title")
+        page.wait_for_function("(text) => document.querySelector('#case .title')?.innerText.includes(text)", arg=text)
+        assert page.is_visible("#case svg.ladder")
         assert page.title() == title
     assert page.locator("script").count() == 2
     assert page.locator("img").count() == 0
