@@ -8,6 +8,8 @@ from pathlib import Path
 from harness.report import badge, html, runs
 
 USAGE_ERROR = 4
+#: Where `tcpspec run` writes unless told otherwise.
+RESULTS = Path("results")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,13 +25,16 @@ def main(arguments: Sequence[str]) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
+    if not options.results and not RESULTS.exists():
+        print("tcpspec report: there is no folder results here; `tcpspec run` writes one", file=sys.stderr)
+        return USAGE_ERROR
     try:
-        shown = runs.load(options.results or [Path("results")], partial=options.partial)
+        shown = runs.load(options.results or [RESULTS], partial=options.partial)
         if options.badge is not None:
             badge.write(options.badge, runs.columns(shown))
         size = html.write(options.output, shown)
     except (runs.BrokenResults, badge.UnknownBadge) as error:
-        print(error, file=sys.stderr)
+        print(f"tcpspec report: {error}", file=sys.stderr)
         return USAGE_ERROR
     except OSError as error:
         print(f"tcpspec report: {error.filename}: {error.strerror}", file=sys.stderr)

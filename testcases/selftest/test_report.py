@@ -352,8 +352,16 @@ def test_a_command_that_can_not_be_done_is_told_in_a_line(
     monkeypatch.chdir(tmp_path)
     assert cli.main(["report", *(argument.format(run=path) for argument in arguments)]) == cli.USAGE_ERROR
     told = capsys.readouterr().err
-    assert told
+    assert told.startswith(("tcpspec report: ", "usage: tcpspec report"))
     assert "Traceback" not in told
+
+
+def test_without_a_run_it_says_how_to_make_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report"]) == cli.USAGE_ERROR
+    assert "`tcpspec run` writes one" in capsys.readouterr().err
 
 
 def test_an_incomplete_run_is_refused_unless_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
