@@ -231,6 +231,25 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list((tmp_path / "cache" / "tcpspec" / "kernels").iterdir())
 
 
+def test_a_build_removes_what_a_killed_one_left_and_nothing_that_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "linux-source-6.1.tar.xz").write_bytes(b"no archive")
+    with subprocess.Popen(["true"]) as over:
+        over.wait()
+    program = kept(build.kernels_folder(), "6.1-abc", "6.1.1")
+    (left, running) = (build.kernels_folder() / f"work-6.12-{pid}" for pid in (over.pid, os.getppid()))
+    for folder in (left, running):
+        (folder / "source").mkdir(parents=True)
+    with pytest.raises(UnusableTarget, match=r"tar .* failed:"):
+        build.build_version("6.1", lambda _text: None)
+    assert not left.exists()
+    assert running.exists()
+    assert program.exists()
+
+
 # --- real kernels ----------------------------------------------------------------------------------------------------
 
 

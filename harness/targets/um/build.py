@@ -32,6 +32,7 @@ UNUSED = (
     "*/tools/perf",
 )
 ARCH = ("ARCH=um", "SUBARCH=x86_64")
+WORK = "work-"
 PROGRESS_S = 10.0
 KEPT_LOG_LINES = 25
 FREE_GB = 3
@@ -57,7 +58,8 @@ def build_version(version: str, say: Say) -> Path:
     if (folder / PROGRAM).is_file():
         return folder / PROGRAM
     _need_tools({"tar": "tar", "xz": "xz-utils"} | TOOLS)
-    work = kernels_folder() / f"work-{version}-{os.getpid()}"
+    _sweep(kernels_folder())
+    work = kernels_folder() / f"{WORK}{version}-{os.getpid()}"
     try:
         tree, objects = work / "source", work / "objects"
         tree.mkdir(parents=True)
@@ -93,6 +95,14 @@ def build_tree(tree: Path, say: Say) -> Path:
     objects = folder / "objects"
     _compile(tree, objects, say)
     return _keep(objects, folder, str(tree), digest)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what builds left that were killed: gigabytes each."""
+    for folder in cache.glob(f"{WORK}*"):
+        owner = folder.name.rpartition("-")[2]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _archive(version: str) -> Path:
