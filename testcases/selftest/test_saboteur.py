@@ -6,6 +6,7 @@ import inspect
 import itertools
 import pkgutil
 import resource
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,8 @@ from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
 from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 
-#: Cases that take longer (they wait for something) are left out.
-SLOW_S = 0.05
+#: Cases that take longer (they wait for something) are left out; on a slow machine, so many times the usual.
+SLOW_S, SLOW_TIMES = 0.05, 10
 #: So many rows of a case stand for all.
 ROWS = 2
 #: So many cases that notice a sabotage are enough, and so many that it held segments back from.
@@ -160,12 +161,13 @@ def theatre() -> Iterator[Theatre]:
         pytest.skip(str(reason))
     with contextlib.closing(kernel):
         plain = Theatre(Rig(kernel), Saboteur(kernel))
-        trials = []
+        timed = []
         for case in all_cases():
             began = time.monotonic()
             trial = plain.play(case, IDENTITY)
-            if time.monotonic() - began < SLOW_S and trial.judged:
-                trials.append(trial)
+            timed.append((time.monotonic() - began, trial))
+        slow_s = max(SLOW_S, SLOW_TIMES * statistics.median(seconds for seconds, _trial in timed))
+        trials = [trial for seconds, trial in timed if seconds < slow_s and trial.judged]
         plain.rig.sweep()
         saboteur = Saboteur(kernel)
         cases = sorted((trial.case for trial in trials), key=lambda case: topic_rank(case.case_id))

@@ -12,7 +12,7 @@ from harness.targets.um.machine import Machine
 from harness.targets.um.vhost import DeviceError, NetworkCard
 
 #: How long the kernel's process may run, in seconds of the wall clock, before it counts as hanging.
-HANG_LIMIT_S = 20.0
+HANG_LIMIT_S = 60.0
 
 
 class SimulatedKernel:
