@@ -250,6 +250,35 @@ def test_a_build_removes_what_a_killed_one_left_and_nothing_that_still_runs(
     assert program.exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_build_that_is_broken_off_leaves_neither_processes_nor_files(tmp_path: Path, number: int) -> None:
+    (tmp_path / "linux-source-6.1.tar.xz").touch()
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("tar", "xz", *build.TOOLS):
+        (tools / tool).write_text("#!/bin/sh\necho $$ > $PIDFILE\nexec sleep 300\n")
+        (tools / tool).chmod(0o755)
+    script = (
+        "from pathlib import Path; from harness.targets.um import build;"
+        f"build.SOURCES = Path({str(tmp_path)!r}); build.FREE_GB = 0; build.main(['6.1'])"
+    )
+    started = tmp_path / "pid"
+    environment = {
+        **os.environ,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PIDFILE": str(started),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL) as building:
+        deadline = time.monotonic() + 60
+        while not (started.exists() and started.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        building.send_signal(number)
+        assert building.wait(60) != 0
+    assert not processes_of(int(started.read_text()))
+    assert not list((tmp_path / "cache" / "tcpspec" / "kernels").iterdir())
+
+
 # --- real kernels ----------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -180,7 +181,7 @@ def _run(command: list[str], say: Say) -> None:
                 told = time.monotonic()
                 say(f"  {files} files compiled, {told - started:.0f} s" if files else f"  {told - started:.0f} s")
     except BaseException:
-        os.killpg(process.pid, 15)
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
     if process.wait():
@@ -212,11 +213,17 @@ def main(arguments: list[str]) -> int:
             parser.error("give a VERSION (6.1, 6.12), or --source DIR")
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
+    signal.signal(signal.SIGTERM, _end)
     if options.source:
         print(build_tree(options.source, _say), flush=True)
     for version in options.versions:
         print(build_version(version, _say), flush=True)
     return 0
+
+
+def _end(number: int, _frame: object) -> None:
+    """Leave as after Ctrl-C: compilers end, and what was unpacked is removed."""
+    sys.exit(128 + number)
 
 
 def _say(text: str) -> None:
