@@ -178,13 +178,13 @@ class AdapterTarget:
         """Whether the adapter is out of order until `forget_connections`."""
         return bool(self._trouble)
 
-    def ask(self, command: str, *, extra_s: float = 0.0) -> Answer:
-        """Send a command; keep the packets it brings for `waiting`. Raises AdapterFailure."""
+    def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
+        """Send a command (as `AdapterLine.ask`); keep the packets it brings for `waiting`. Raises AdapterFailure."""
         if self._trouble or self._line is None:
             raise AdapterFailure(self._trouble or "the adapter is closed")
         before_ns = self.clock.elapsed_ns
         try:
-            answer = self._line.ask(command, extra_s=extra_s)
+            answer = self._line.ask(command, extra_s=extra_s, octets=octets)
         except AdapterFailure as error:
             raise self.fail(str(error)) from None
         for sent_ns, packet in answer.packets:

@@ -18,7 +18,7 @@ from harness.targets.protocol import TargetError
 ANSWER_LIMIT_S = 10.0
 #: How long it may take to end when its standard input is closed.
 FAREWELL_S = 2.0
-#: The longest IP packet in hexadecimal and what stands around it.
+#: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
 MAX_LINE = 2 * 65535 + 1024
 #: More packets than this in answer to one command come from a loop, not from a TCP.
 MAX_PACKETS = 10_000
@@ -81,15 +81,18 @@ class AdapterLine:
         self._limit_s = limit_s
         self._unread = b""
 
-    def ask(self, command: str, *, extra_s: float = 0.0) -> Answer:
-        """Send a command and return its answer; `extra_s` is time that the command itself takes."""
+    def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
+        """Send a command and return its answer.
+
+        `extra_s` is time that the command itself takes, and `octets` is how much text its final line may have.
+        """
         if self._unread or self.carrier.wait(0):
             self._demand_silence()
         deadline = time.monotonic() + self._limit_s + extra_s
         self._write(command, deadline)
         packets: list[tuple[int, bytes]] = []
         while True:
-            line = self._read_line(command, deadline)
+            line = self._read_line(command, deadline, MAX_LINE + 2 * octets)
             if line.startswith("out "):
                 packets.append(_packet(line, command))
                 if len(packets) > MAX_PACKETS:
@@ -119,10 +122,10 @@ class AdapterLine:
             except BrokenPipeError:
                 raise self._ended(command) from None
 
-    def _read_line(self, command: str, deadline: float) -> str:
+    def _read_line(self, command: str, deadline: float, longest: int) -> str:
         while b"\n" not in self._unread:
-            if len(self._unread) > MAX_LINE:
-                raise AdapterFailure(f"the adapter answered {_short(command)} with a line of over {MAX_LINE} octets")
+            if len(self._unread) > longest:
+                raise AdapterFailure(f"the adapter answered {_short(command)} with a line of over {longest} octets")
             remaining = deadline - time.monotonic()
             if remaining <= 0 or not self.carrier.wait(remaining):
                 raise self._hangs(command)

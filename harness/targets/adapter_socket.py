@@ -40,7 +40,7 @@ class AdapterSocket:
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """RECEIVE."""
         _refuse_flags(flags)
-        word = self._one_word(f"recv {self._handle} {limit}", r"eof|(?:[0-9a-fA-F]{2})+")
+        word = self._one_word(f"recv {self._handle} {limit}", r"eof|(?:[0-9a-fA-F]{2})+", octets=limit)
         return b"" if word == "eof" else bytes.fromhex(word)
 
     def shutdown(self) -> None:
@@ -72,18 +72,18 @@ class AdapterSocket:
         if self._handle:
             raise OSError(errno.EISCONN, "the socket is open")
 
-    def _call(self, command: str) -> list[str]:
+    def _call(self, command: str, octets: int = 0) -> list[str]:
         if self._life != self._target.life:
             raise TargetError("this socket belongs to a connection that the stack was made to forget")
         if not self._handle and command.split()[0] not in ("listen", "connect"):
             raise OSError(errno.ENOTCONN, "the socket is not open")
-        answer = self._target.ask(command)
+        answer = self._target.ask(command, octets=octets)
         if answer.error:
             raise OSError(self._number(answer.error), " ".join(answer.words))
         return answer.words
 
-    def _one_word(self, command: str, pattern: str) -> str:
-        words = self._call(command)
+    def _one_word(self, command: str, pattern: str, octets: int = 0) -> str:
+        words = self._call(command, octets)
         if len(words) != 1 or not re.fullmatch(pattern, words[0]):
             verb = command.split()[0]
             raise self._target.fail(f"the adapter answered {verb!r} with {' '.join(['ok', *words])[:60]!r}")

@@ -169,6 +169,24 @@ def test_a_socket_of_a_forgotten_connection_does_nothing(tmp_path: Path) -> None
         target.close()
 
 
+def test_an_adapter_may_give_all_the_text_that_was_asked_for() -> None:
+    program = """if True:
+        import sys
+        for line in sys.stdin:
+            verb, *words = line.split()
+            answers = {"hello": "tcpspec-adapter 1 name=X version=1 time=virtual", "listen": "1"}
+            text = "2a" * int(words[1]) if verb == "recv" else answers.get(verb, "")
+            print("ok", text, flush=True)
+    """
+    target = AdapterTarget(Command([sys.executable, "-c", program]), name="x", limit_s=60)
+    try:
+        sock = target.socket(4)
+        sock.listen("198.51.100.1", 80, 5)
+        assert sock.recv(1_000_000) == b"*" * 1_000_000
+    finally:
+        target.close()
+
+
 def test_the_check_names_what_an_adapter_lacks(tmp_path: Path) -> None:
     (tmp_path / "marker").touch()
     lines: list[str] = []
