@@ -21,7 +21,7 @@ from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.targets.kernel import KernelTarget
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
-from harness.targets.um import build, kernels, machine
+from harness.targets.um import build, kernels, machine, simulated
 from harness.targets.um.calendar import Calendar, CalendarError, Op
 from harness.targets.um.vring import DESC_F_NEXT, Region, Vring
 from harness.wire import codec
@@ -292,6 +292,16 @@ def simulated_kernel() -> Path:
     pytest.skip("no kernel in simulated time is built here: `tcpspec build kernel 6.12`")
 
 
+def prebuilt_kernel() -> Path:
+    """Return Debian's kernel in real time; where it is missing as above."""
+    program = shutil.which("linux.uml")
+    if program is not None:
+        return Path(program)
+    if os.environ.get("TCPSPEC_KERNELS_REQUIRED"):
+        pytest.fail("the package user-mode-linux is not installed")
+    pytest.skip("the package user-mode-linux is not installed")
+
+
 @pytest.fixture
 def booted() -> Iterator[KernelTarget]:
     kernel = KernelTarget(simulated_kernel(), name="kernel:test")
@@ -367,6 +377,26 @@ def test_a_panic_is_an_error_with_the_console_and_the_next_case_has_a_fresh_kern
     assert codec.decode(answer.packet).segment.ack == 1
 
 
+@pytest.mark.parametrize("prebuilt", [False, True], ids=["simulated", "real"])
+def test_a_kernel_that_hangs_is_an_error_and_the_next_case_has_a_fresh_kernel(
+    prebuilt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = KernelTarget(prebuilt_kernel() if prebuilt else simulated_kernel(), name="kernel:test")
+    try:
+        hanging = kernel._wire.machine.pid
+        os.killpg(hanging, signal.SIGSTOP)
+        with monkeypatch.context() as hasty:
+            hasty.setattr(simulated, "HANG_LIMIT_S", 0.5)
+            with pytest.raises(TargetError, match=r"the kernel failed: (no sign of life|no answer to the ARP probe)"):
+                kernel.exchange([syn(1024)])
+        assert gone(hanging)
+        kernel.forget_connections()
+        (answer,) = [arrival for arrival in kernel.exchange([syn(1024)]) if codec.is_tcp(arrival.packet)]
+        assert codec.decode(answer.packet).segment.ack == 1
+    finally:
+        kernel.close()
+
+
 def test_settings_of_the_user_apply_inside(booted: KernelTarget) -> None:
     own = KernelTarget(simulated_kernel(), name="kernel:test", sysctls={"tcp_sack": "0"})
     try:
@@ -391,11 +421,16 @@ def test_nothing_is_left_of_a_kernel_whose_harness_was_killed() -> None:
         assert Path("/proc", str(pid)).exists()
         harness.send_signal(signal.SIGKILL)
         killed = harness.pid
-    deadline = time.monotonic() + 60
-    while processes_of(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not processes_of(pid)
+    assert gone(pid)
     assert not list(Path(tempfile.gettempdir()).glob(f"{machine.PREFIX}{killed}-*"))
+
+
+def gone(session: int) -> bool:
+    """Wait until no process of a session runs any more; those that were killed take a moment."""
+    deadline = time.monotonic() + 60
+    while processes_of(session) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not processes_of(session)
 
 
 def processes_of(session: int) -> list[int]:
@@ -432,12 +467,7 @@ def test_a_folder_that_is_too_deep_for_sockets_is_one_clear_message(
 
 
 def test_the_prebuilt_kernel_runs_in_real_time() -> None:
-    program = shutil.which("linux.uml")
-    if program is None:
-        if os.environ.get("TCPSPEC_KERNELS_REQUIRED"):
-            pytest.fail("the package user-mode-linux is not installed")
-        pytest.skip("the package user-mode-linux is not installed")
-    target = KernelTarget(Path(program), name="kernel:uml")
+    target = KernelTarget(prebuilt_kernel(), name="kernel:uml")
     try:
         assert Capability.VIRTUAL_TIME not in target.capabilities
         assert target.silence_proof.startswith(("fence (ARP)", "timed silence"))

@@ -92,12 +92,16 @@ class Machine:
         """Tell whether the process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def close(self) -> None:
-        """End the kernel with all its processes, and remove what it had."""
+    def kill(self) -> None:
+        """End the kernel with all its processes. What it wrote on its console can still be read."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    def close(self) -> None:
+        """End the kernel with all its processes, and remove what it had."""
+        self.kill()
         self._console.close()
         self.booted()
 

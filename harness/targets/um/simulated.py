@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.targets.protocol import TargetError
 from harness.targets.um.calendar import Calendar, CalendarError
 from harness.targets.um.machine import Machine
-from harness.targets.um.vhost import DeviceError, NetworkCard
+from harness.targets.um.vhost import NO_SIGN_OF_LIFE, DeviceError, NetworkCard
 
 #: How long the kernel's process may run, in seconds of the wall clock, before it counts as hanging.
 HANG_LIMIT_S = 60.0
@@ -55,7 +55,7 @@ class SimulatedKernel:
         """Let a frame arrive now; when this returns the kernel has done all that it does because of it."""
         calendar, card = self._parts()
         try:
-            card.deliver(frame, calendar.serve, calendar.fileno())
+            card.deliver(frame, calendar.serve, calendar.fileno(), HANG_LIMIT_S)
         except (DeviceError, CalendarError, OSError) as error:
             raise self._failure(error) from None
         self.settle()
@@ -143,7 +143,7 @@ class SimulatedKernel:
     def _poll(self, poll: "select.poll") -> list[tuple[int, int]]:
         events = poll.poll(HANG_LIMIT_S * 1000)
         if not events:
-            raise self._failure(TimeoutError(f"no sign of life for {HANG_LIMIT_S:g} s"))
+            raise self._failure(TimeoutError(NO_SIGN_OF_LIFE.format(HANG_LIMIT_S)))
         return events
 
     def _sent(self, frame: bytes) -> None:
@@ -157,10 +157,11 @@ class SimulatedKernel:
         return listener.accept()[0]
 
     def _failure(self, error: Exception) -> TargetError:
-        """Return the error with what the kernel last wrote on its console."""
+        """Return the error with what the kernel last wrote on its console. One that hangs ends here."""
         deadline = time.monotonic() + 1
         while self.machine.running() and time.monotonic() < deadline:
             time.sleep(0.01)
+        self.machine.kill()
         console = self.machine.console()
         return TargetError(f"the kernel failed: {error}" + (f"\n{console}" if console else ""))
 

@@ -29,6 +29,7 @@ PROTOCOL_FEATURES = 1 << 3 | 1 << 5 | 1 << 9 | 1 << 14
 NET_HEADER = bytes(12)
 RECEIVE, TRANSMIT = 0, 1
 MAX_DESCRIPTORS = 8
+NO_SIGN_OF_LIFE = "no sign of life for {:g} s"
 
 
 class Request(IntEnum):
@@ -86,10 +87,11 @@ class NetworkCard:
         if answer is not None:
             self._socket.sendall(_HEADER.pack(kind, VERSION | REPLY, len(answer)) + answer)
 
-    def deliver(self, frame: bytes, serve_clock: Callable[[], None], clock: int) -> None:
+    def deliver(self, frame: bytes, serve_clock: Callable[[], None], clock: int, limit_s: float) -> None:
         """Let a frame arrive at the guest, which must be waiting: raise its interrupt and see it acknowledged.
 
         The guest asks its calendar for the time meanwhile: `serve_clock` answers when the descriptor `clock` is ready.
+        Raises TimeoutError where nothing comes for `limit_s` seconds.
         """
         if self._calls is None or not self._rings[RECEIVE].put(self._regions, NET_HEADER + frame):
             raise DeviceError("the guest offers no buffer for a frame")
@@ -99,7 +101,10 @@ class NetworkCard:
         poll.register(calls, select.POLLIN)
         poll.register(clock, select.POLLIN)
         while True:
-            for descriptor, _event in poll.poll():
+            events = poll.poll(limit_s * 1000)
+            if not events:
+                raise TimeoutError(NO_SIGN_OF_LIFE.format(limit_s))
+            for descriptor, _event in events:
                 if descriptor == clock:
                     serve_clock()
                 elif len(self._calls.recv(_HEADER.size + 8, socket.MSG_WAITALL)) == _HEADER.size + 8:

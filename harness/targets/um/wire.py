@@ -83,6 +83,7 @@ class SimulatedWire:
         limit = self.kernel.now + ANSWER_LIMIT_NS
         while not self._agent:
             if self.kernel.due > limit:
+                self.machine.kill()
                 raise TargetError("the agent in the guest does not answer")
             self.kernel.run_next()
             self._sort()
@@ -249,6 +250,7 @@ class RealWire:
             raise self._failure(str(error)) from None
 
     def _failure(self, what: str) -> TargetError:
+        self.machine.kill()  # one that hangs would make each case that follows wait
         console = self.machine.console()
         return TargetError(f"the kernel failed: {what}" + (f"\n{console}" if console else ""))
 
