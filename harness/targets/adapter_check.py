@@ -21,6 +21,8 @@ from harness.wire import codec
 
 PORT, PEER_PORT = 80, 60000
 USAGE_ERROR = 4
+#: A stack with a clock of its own sees somewhat later that it has sent something.
+REAL_TIME_SLACK_NS = 1_000_000_000
 
 
 class Lack(Exception):
@@ -114,7 +116,8 @@ class Dialogue:
         self._state(remote, "ESTABLISHED")
         self._refused_with("EAGAIN", f"recv {handle} 100")
         prompt = self.greeting is not None and "ack" in self.greeting.settings
-        self._in(remote, ACK, b"ping", expect=ACK if prompt else None)
+        for text in (b"pi", b"ng"):
+            self._in(remote, ACK, text, expect=ACK if prompt else None)
         self._words(f"recv {handle} 100", b"ping".hex())
         answer = self._ok(f"send {handle} {b'pong'.hex()}")
         if answer.words != ["4"]:
@@ -149,7 +152,8 @@ class Dialogue:
         answer = self._ok("advance 8000", extra_s=8)
         self._sent(remote, answer, SYN)
         now = float(answer.words[0])
-        if answer.packets[0][0] != round(now * 1e6):
+        passed_ns = round(now * 1e6) - answer.packets[0][0]
+        if not 0 <= passed_ns <= (0 if self.greeting.virtual else REAL_TIME_SLACK_NS):
             raise Lack(f"a packet at {answer.packets[0][0] / 1e6:g} ms, and 'advance' goes on to {now:g} ms")
         self._ok(f"abort {self._last_handle}")
 

@@ -18,7 +18,7 @@ from harness.case.target_side import TargetSide
 from harness.case.timers import Stopwatch, TimerCase, Waits, run_together
 from harness.case.violation import Unjudgeable
 from harness.case.walks import Walk
-from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
+from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT
 from harness.targets import adapter_check, build, registry
 from harness.targets.adapter import CLAIMABLE, AdapterTarget
 from harness.targets.adapter_process import AdapterProcess, Command
@@ -27,6 +27,7 @@ from testcases.selftest import container_engine
 from testcases.selftest.processes import ends
 
 SCRIPT = Path(__file__).with_name("scripted_adapter.py")
+CLOCKED = Path(__file__).with_name("clocked_adapter.py")
 #: What an adapter may do wrong, and what the harness says about it.
 WRONG = {
     "crash": r"died of SIGSEGV at 'in 45.*standard error ends with: assertion failed: snd_nxt",
@@ -221,6 +222,22 @@ def test_an_image_with_an_adapter_takes_no_options() -> None:
     for option in ("wire=tap", "runtime=runsc"):
         with pytest.raises(UnusableTarget, match="has an adapter, and no options"):
             registry.open_target(registry.parse(f"docker:{tag},{option}"), registry.Settings())
+
+
+def test_an_adapter_with_a_clock_of_its_own_passes_the_check_and_conforms() -> None:
+    """In real time `advance` ends somewhat behind the packet that ends it."""
+    clocked = Command([sys.executable, str(CLOCKED)])
+    lines: list[str] = []
+    assert adapter_check.check(clocked, lines.append, limit_s=60), "\n".join(lines)
+    rig = Rig(AdapterTarget(clocked, name="x", timers=True, limit_s=60), guarded=False)
+
+    def repeat(side: TargetSide, _peer: PeerSide) -> Waits:
+        yield from Stopwatch(side).must_send_after(1, SYN, seq=0)
+
+    case = TimerCase(CaseRun(rig.begin(4, name="syn"), Walk(SYN_SENT)), repeat)
+    run_together(rig, [case])
+    rig.close()
+    assert case.error is None
 
 
 # --- lwIP ------------------------------------------------------------------------------------------------------------
