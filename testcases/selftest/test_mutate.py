@@ -18,7 +18,7 @@ from harness.case.selection import matches
 from harness.case.verdict import Verdict
 from harness.mutate import command, reasons
 from harness.mutate.campaign import Campaign
-from harness.mutate.script import Script, play
+from harness.mutate.script import WALL_S, Script, play
 from harness.stack import Datagram, Stack
 from harness.stack.defects import DEFECTS, Defect
 
@@ -85,10 +85,12 @@ def as_defect(stack_class: type[Stack]) -> Defect:
     return Defect("D01", stack_class.__doc__ or "", ("RFC 9293 §3.10.7.1",), "own", stack_class)
 
 
-def campaign_against(*defects: Defect, **settings: object) -> Campaign:
+def campaign_against(*defects: Defect, wall_s: float = WALL_S, **settings: object) -> Campaign:
+    """Return a campaign that was played; `wall_s` bounds the cases under a defect, and not those of the sound stack."""
     campaign = Campaign(list(scripts(*FEW)), **settings)  # type: ignore[arg-type]
     assert len(list(campaign.play_sound())) == len(campaign.scripts)
     assert campaign.unsound == []
+    campaign.wall_s = wall_s
     assert [trial.name for trial in campaign.play_defects({each.name: each for each in defects})]
     return campaign
 
