@@ -7,6 +7,7 @@ from harness.case import (
     ESTABLISHED,
     FIN,
     LISTEN,
+    RST,
     SYN,
     SYN_RECEIVED,
     Capability,
@@ -117,6 +118,7 @@ def test_window_is_not_scaled_without_agreement(target: Target, peer: Peer, late
     target.accept()
     target.send(bytes(3000))
     must_stay_within(target, peer, 1000)
+    peer.send(RST)  # text that is held back for a larger window would come later, by itself (RFC 9293 §3.8.6.2.1)
 
 
 @requires(Capability.WINDOW_SCALE)
