@@ -1,6 +1,10 @@
 """Tests that can't run say why, each reason once."""
 
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 pytest_plugins = ("pytester",)
 
@@ -26,3 +30,16 @@ def test_each_reason_is_told_once_with_its_count(pytester: pytest.Pytester) -> N
         "skipped: 3 tests: no engine: start one",
         "skipped: 1 test: no browser",
     ]
+
+
+@pytest.mark.parametrize(("required", "ended"), [("", {"passed": 1, "skipped": 4}), ("1", {"passed": 1, "failed": 4})])
+def test_where_all_must_run_a_skip_is_a_failure_with_its_reason(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, required: str, ended: dict[str, int]
+) -> None:
+    monkeypatch.setenv("TCPSPEC_ALL_MUST_RUN", required)
+    pytester.makeconftest((ROOT / "conftest.py").read_text(encoding="utf-8"))
+    pytester.makepyfile(TESTS)
+    done = pytester.runpytest_subprocess("-q")
+    done.assert_outcomes(**ended)
+    if required:
+        assert "did not run. Skipped: no browser" in done.stdout.str()
