@@ -8,12 +8,15 @@ from typing import Any
 from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
-from harness.case.violation import Finding, Inconclusive, Replay, Unjudgeable, Violation
+from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
 from harness.targets.protocol import TargetDied, TargetError
+from harness.trace.events import Kind
 
 #: A case that a timer of the target disturbs is run again this often; then it is a harness error.
 MAX_REPLAYS = 3
+#: So many lines of what a target wrote before it died are in the ladder.
+KEPT_LAST_WORDS = 20
 
 
 class Ending(StrEnum):
@@ -34,7 +37,7 @@ class Outcome:
     message: str = ""
     conversation: Conversation | None = None
     evidence: list[str] = field(default_factory=list)
-    #: The target itself ended in this case, by its own fault or because somebody killed it.
+    #: The target itself has ended, which is a finding of this case. The next one needs another.
     died: bool = False
 
     @property
@@ -104,9 +107,19 @@ def run(conversation: Conversation, route: Walk, body: Callable[[TargetSide, Pee
     return capture(conversation, both)
 
 
-def tells_of_death(error: BaseException | None) -> bool:
-    """Tell whether an error says that the target itself has ended."""
-    return isinstance(error, TargetDied) or isinstance(getattr(error, "__cause__", None), TargetDied)
+def death_in(error: BaseException | None) -> TargetDied | None:
+    """Return what an error says of the end of the target itself, None if it is about something else."""
+    return next((cause for cause in (error, getattr(error, "__cause__", None)) if isinstance(cause, TargetDied)), None)
+
+
+def died(conversation: Conversation, death: TargetDied) -> Outcome:
+    """Return the outcome of a case in which the target came to its end: a MUST is broken, whatever it is about."""
+    for line in death.last_words.splitlines()[:KEPT_LAST_WORDS]:
+        conversation.note(Kind.NOTE, line.strip())
+    due, state = "no crash", conversation.main.state
+    finding = Finding(Code.DIED, Level.MUST, due, death.cause, state, conversation.cites, conversation.step_name)
+    conversation.findings.append(finding)
+    return Outcome(Ending.VIOLATION, f"{due}, but {death}", conversation, died=True)
 
 
 def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: bool = True) -> Outcome:
@@ -119,8 +132,10 @@ def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: 
     except Inconclusive as reason:
         outcome.ending, outcome.message = Ending.INCONCLUSIVE, str(reason)
     except (Unjudgeable, TargetError) as reason:
+        death = death_in(reason)
+        if death is not None:
+            return died(conversation, death)
         outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
-        outcome.died = tells_of_death(reason)
     if evidence and outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)

@@ -50,8 +50,8 @@ _PLAIN = {
 
 def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
     """Judge a case; `deviations` are those declared for this case on this target."""
-    if outcome.ending is Ending.INCONCLUSIVE or outcome.died:
-        # A state that a target can't be brought to, and what it dies of, may be declared too; our own trouble never.
+    if outcome.ending is Ending.INCONCLUSIVE:
+        # A state that a target can't be brought to may be declared too; our own trouble never.
         seen = f"{outcome.ending}: {outcome.message}"
         if ended := [deviation for deviation in deviations if seen in deviation.observed]:
             return Judgement(Verdict.KNOWN, ended[0].reason, deviation=ended[0])

@@ -29,6 +29,7 @@ class Code(StrEnum):
     WRONG_ANSWER = "wrong-answer"  # the application was told something else
     LATE = "late"
     EARLY = "early"
+    DIED = "died"  # the target crashed or panicked
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.case.runner import CaseRun, Ending, Outcome, take_evidence, tells_of_death
+from harness.case.runner import CaseRun, Ending, Outcome, death_in, died, take_evidence
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Inconclusive, Violation
 from harness.grid import session as grid
@@ -27,6 +27,9 @@ class Held:
 def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
     """Return how a case ended; `evident` spares the evidence, which costs milliseconds, where nothing is new."""
     conversation = run.conversation if run else None
+    death = death_in(error)
+    if conversation is not None and death is not None:
+        return died(conversation, death)
     ending = Ending.COMPLETED
     if isinstance(error, Violation):
         ending = Ending.VIOLATION
@@ -36,7 +39,7 @@ def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *
         ending = Ending.NOT_APPLICABLE
     elif error is not None:
         ending = Ending.HARNESS_ERROR
-    outcome = Outcome(ending, str(error) if error else "", conversation, died=tells_of_death(error))
+    outcome = Outcome(ending, str(error) if error else "", conversation)
     if conversation is not None and not evident and (conversation.findings or ending is Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)

@@ -182,7 +182,7 @@ class CasePlugin:
         outcome = item.stash.get(OUTCOME, None)
         failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
-        failing = failing or (outcome is not None and outcome.ending is Ending.HARNESS_ERROR)
+        failing = failing or _needs_another_target(outcome)
         full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
         if full or nextitem is None or failing:
             self.flush()
@@ -211,8 +211,7 @@ class CasePlugin:
                 for report in entry.reports:
                     hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=entry.item.nodeid, location=entry.item.location)
-        outcomes = [entry.item.stash.get(OUTCOME, None) for entry in held]
-        if any(outcome is not None and outcome.ending is Ending.HARNESS_ERROR for outcome in outcomes):
+        if any(_needs_another_target(entry.item.stash.get(OUTCOME, None)) for entry in held):
             self.engine.close()  # the next case starts its target afresh
         for entry in held:
             forget_run(entry.item)
@@ -238,6 +237,10 @@ class CasePlugin:
             self.flush()
         finally:
             self.engine.close()
+
+
+def _needs_another_target(outcome: Outcome | None) -> bool:
+    return outcome is not None and (outcome.died or outcome.ending is Ending.HARNESS_ERROR)
 
 
 def _batch_limit() -> int:

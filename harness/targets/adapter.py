@@ -87,7 +87,7 @@ class AdapterTarget:
         self._launcher = launcher
         self._timers = timers
         self._limit_s = limit_s
-        self._trouble = ""
+        self._trouble: AdapterFailure | None = None
         self._line: AdapterLine | None = None
         self._arrivals: list[Arrival] = []
         #: Sockets of an earlier life of the stack have an earlier number.
@@ -156,7 +156,7 @@ class AdapterTarget:
         self.life += 1
         self._arrivals.clear()
         if self._trouble:
-            self._trouble = ""
+            self._trouble = None
             self._start()
         elif self.ask("reset").error:
             raise self.fail("the adapter refuses 'reset'")
@@ -180,13 +180,13 @@ class AdapterTarget:
 
     def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
         """Send a command (as `AdapterLine.ask`); keep the packets it brings for `waiting`. Raises AdapterFailure."""
-        if self._trouble or self._line is None:
-            raise AdapterFailure(self._trouble or "the adapter is closed")
+        if self._line is None:
+            raise self._trouble or AdapterFailure("the adapter is closed")
         before_ns = self.clock.elapsed_ns
         try:
             answer = self._line.ask(command, extra_s=extra_s, octets=octets)
         except AdapterFailure as error:
-            raise self.fail(str(error)) from None
+            raise self._give_up(error) from None
         for sent_ns, packet in answer.packets:
             if sent_ns < before_ns and self.virtual:
                 raise self.fail(f"the adapter sent a packet at {sent_ns / 1e6:g} ms, before {command.split()[0]!r}")
@@ -206,12 +206,15 @@ class AdapterTarget:
 
     def fail(self, message: str) -> AdapterFailure:
         """Give the process up, and say so to every case until the connections are forgotten."""
-        self._trouble = message
+        return self._give_up(AdapterFailure(message))
+
+    def _give_up(self, trouble: AdapterFailure) -> AdapterFailure:
+        self._trouble = trouble
         self._arrivals.clear()
         if self._line is not None:
             self._line.close(farewell_s=0)
             self._line = None
-        return AdapterFailure(message)
+        return trouble
 
     def _start(self) -> Greeting:
         try:
@@ -219,7 +222,7 @@ class AdapterTarget:
             answer = self._line.ask(f"hello {PROTOCOL} {VERSION}")
             greeting = read_greeting(answer)
         except AdapterFailure as error:
-            raise self.fail(str(error)) from None
+            raise self._give_up(error) from None
         self._greeting = greeting
         self.clock.restart()
         versions = (4, 6) if Capability.IPV6 in greeting.capabilities else (4,)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import TargetDied, TargetError
 
 #: How long an adapter may work on one command. It takes microseconds; a busy machine takes longer.
 ANSWER_LIMIT_S = 10.0
@@ -26,7 +26,11 @@ _OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
 
 
 class AdapterFailure(TargetError):
-    """The adapter crashed, hangs, or does not speak the protocol."""
+    """The adapter ended, hangs, or does not speak the protocol."""
+
+
+class AdapterDied(AdapterFailure, TargetDied):
+    """The adapter crashed, and the stack in it: a signal that a program brings upon itself ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,8 @@ class AdapterLine:
     def _ended(self, command: str) -> AdapterFailure:
         """Return what is known about the end of the adapter: its standard output is closed."""
         how = self.carrier.ending() or "closed its standard output"
-        return AdapterFailure(f"the adapter {how} at {_short(command)}{self._said()}")
+        cause, circumstances = f"the adapter {how}", f"at {_short(command)}{self._said()}"
+        return AdapterDied(cause, circumstances) if how in _CRASHES else AdapterFailure(f"{cause} {circumstances}")
 
     def _said(self) -> str:
         text = self.carrier.last_words()
@@ -186,3 +191,9 @@ def ending_by_signal(number: int) -> str:
         return f"died of {signal.Signals(number).name}"
     except ValueError:
         return f"died of signal {number}"
+
+
+#: What a program brings upon itself; other signals come from outside.
+_CRASHES = frozenset(
+    map(ending_by_signal, (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
+)

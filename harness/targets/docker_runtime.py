@@ -64,7 +64,7 @@ class StreamCalls(Operations):
         super().__init__()
         self._container = container
         self._unread = b""
-        self._over = ""
+        self._over: TargetError | None = None
 
     def call(self, name: str, *arguments: Any) -> Any:
         """Perform an operation; a socket of a kernel that is gone needs no close."""
@@ -72,7 +72,7 @@ class StreamCalls(Operations):
 
     def _exchange(self, operations: list[list[Any]]) -> list[Any]:
         if self._over:
-            raise TargetDied(self._over)
+            raise self._over
         self._write(json.dumps(operations).encode() + b"\n")
         return self._answer()
 
@@ -104,8 +104,10 @@ class StreamCalls(Operations):
         return answer
 
     def _ended(self) -> TargetError:
-        self._over = f"the container {self._container.ending()}: {self._container.last_words()}".rstrip(": ")
-        return TargetDied(self._over)
+        how, words = f"the container {self._container.ending()}", self._container.last_words()
+        # A kernel of gVisor that panics has an exit code; by a signal somebody has ended it.
+        self._over = TargetDied(how, words) if "exit code" in how else TargetError(f"{how}: {words}".rstrip(": "))
+        return self._over
 
 
 class RuntimeTarget:

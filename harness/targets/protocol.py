@@ -33,11 +33,19 @@ class Capability(StrEnum):
 
 
 class TargetError(RuntimeError):
-    """The harness's own trouble with a target: the agent is dead, frames were lost. Never a verdict."""
+    """The harness's own trouble with a target: the agent is dead, frames were lost. No verdict, but for a death."""
 
 
 class TargetDied(TargetError):
-    """The thing under test has come to its end in the middle of a case: it crashed or panicked."""
+    """The thing under test has come to its end in the middle of a case, by its own fault: it crashed or panicked.
+
+    That is a verdict. `cause` is one line, the same each time; `last_words` is what it wrote besides.
+    """
+
+    def __init__(self, cause: str, last_words: str = "") -> None:
+        super().__init__(f"{cause}\n{last_words}" if last_words else cause)
+        self.cause = cause
+        self.last_words = last_words
 
 
 class UnusableTarget(Exception):

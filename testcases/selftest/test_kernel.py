@@ -16,14 +16,19 @@ from pathlib import Path
 import pytest
 
 from harness.agent import guest
+from harness.case.rig import Rig
+from harness.case.runner import Ending, run
+from harness.case.violation import Code, Level
+from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.targets.kernel import KernelTarget
-from harness.targets.protocol import Capability, TargetError, UnusableTarget
+from harness.targets.protocol import Capability, TargetDied, TargetError, UnusableTarget
 from harness.targets.um import build, kernels, machine, simulated
 from harness.targets.um.calendar import Calendar, CalendarError, Op
 from harness.targets.um.vring import DESC_F_NEXT, Region, Vring
+from harness.trace.events import Kind
 from harness.wire import codec
 
 MESSAGE = struct.Struct("=IIQ")
@@ -354,7 +359,7 @@ def test_minutes_pass_at_once_and_repeat_to_the_microsecond() -> None:
     assert all(abs(one - other) < 1000 for one, other in zip(times, again, strict=True))
 
 
-def test_a_panic_is_an_error_with_the_console_and_the_next_case_has_a_fresh_kernel(booted: KernelTarget) -> None:
+def test_a_panic_is_a_violation_with_the_console_and_the_next_case_has_a_fresh_kernel(booted: KernelTarget) -> None:
     before_ns = booted.clock.now_ns()
     frame = b"\x02\xfe\0\0\0\1\x02\xfe\0\0\0\2" + guest.ETHERTYPE.to_bytes(2, "big")
 
@@ -362,9 +367,15 @@ def test_a_panic_is_an_error_with_the_console_and_the_next_case_has_a_fresh_kern
         booted._wire.send_frame(frame + guest.parts(5, b"no JSON")[0])
         booted._wire.agent_frame()
 
-    with pytest.raises(TargetError, match=r"(?s)the kernel failed.*Kernel panic"):
-        end_the_agent()
-    with pytest.raises(TargetError):
+    rig = Rig(booted, guarded=False)
+    outcome = run(rig.begin(4, name="panics"), Walk(CLOSED), lambda _target, _peer: end_the_agent())
+    (finding,) = outcome.findings
+    assert (outcome.ending, finding.code, finding.level) == (Ending.VIOLATION, Code.DIED, Level.MUST)
+    assert finding.observed.startswith("Kernel panic - not syncing: Attempted to kill init!")
+    assert outcome.conversation is not None
+    notes = [event.text for event in outcome.conversation.events if event.kind is Kind.NOTE]
+    assert any("Call Trace" in note for note in notes), "the console is in the ladder"
+    with pytest.raises(TargetDied):
         booted.exchange([syn(1024)])
     booted.clock.wait(1)
     booted.forget_connections()

@@ -18,11 +18,11 @@ class Told:
         self.unobserved = unobserved
 
 
-def outcome(*findings: Finding, ending: Ending | None = None, unobserved: int = 0, died: bool = False) -> Outcome:
+def outcome(*findings: Finding, ending: Ending | None = None, unobserved: int = 0) -> Outcome:
     broken = any(finding.level is Level.MUST for finding in findings)
     how = ending or (Ending.VIOLATION if broken else Ending.COMPLETED)
     told: Conversation = Told(findings, unobserved)  # type: ignore[assignment]
-    return Outcome(how, "the message", told, died=died)
+    return Outcome(how, "the message", told)
 
 
 def finding(observed: str = "", *, code: Code = Code.SILENT, level: Level = Level.MUST, state: str = "") -> Finding:
@@ -72,10 +72,12 @@ SHOULD = finding("<SEQ=1><CTL=ACK>", code=Code.EXTRA, level=Level.SHOULD)
         (outcome(ending=Ending.NOT_APPLICABLE), [declared("silent")], Verdict.NOT_APPLICABLE),
         (outcome(ending=Ending.INCONCLUSIVE), [declared("silent")], Verdict.INCONCLUSIVE),
         (outcome(ending=Ending.HARNESS_ERROR), [declared("silent")], Verdict.HARNESS_ERROR),
-        # unless it is about just that: a state that can't be reached, the end of a target
+        # unless it is about just that: a state that can't be reached
         (outcome(ending=Ending.INCONCLUSIVE), [declared("inconclusive: the message")], Verdict.KNOWN),
-        (outcome(ending=Ending.HARNESS_ERROR, died=True), [declared("harness error: the message")], Verdict.KNOWN),
-        (outcome(ending=Ending.HARNESS_ERROR, died=True), [declared("harness error: other")], Verdict.HARNESS_ERROR),
+        # or the end of a target, which is a finding
+        (outcome(finding("a panic", code=Code.DIED)), [declared("died: a panic")], Verdict.KNOWN),
+        (outcome(finding("a panic", code=Code.DIED)), [declared("died: another")], Verdict.GONE),
+        (outcome(finding("a panic", code=Code.DIED)), [], Verdict.VIOLATES),
         # but never our own trouble
         (outcome(ending=Ending.HARNESS_ERROR), [declared("harness error: the message")], Verdict.HARNESS_ERROR),
         (outcome(), [declared("harness error: the message")], Verdict.GONE),

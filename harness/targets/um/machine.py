@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,13 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harness.targets.protocol import UnusableTarget
+from harness.targets.protocol import TargetDied, TargetError, UnusableTarget
 
 PREFIX = "tcpspec-kernel-"
 #: The kernel takes no longer name for a socket (`sun_path` has 108 octets), and names of ours go behind the folder's.
 LONGEST_FOLDER = 90
 MEMORY = "64M"
 KEPT_CONSOLE_OCTETS = 6000
+_PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 _INIT = """#!{python} -IS
 import sys
@@ -87,6 +89,15 @@ class Machine:
         size = self._console.seek(0, os.SEEK_END)
         self._console.seek(max(0, size - KEPT_CONSOLE_OCTETS))
         return self._console.read().decode(errors="replace").replace("\r", "").strip()
+
+    def failure(self, what: str) -> TargetError:
+        """End the kernel, and return what came of it, with its console: a panic is its own fault."""
+        self.kill()
+        console = self.console()
+        panic = _PANIC.search(console)
+        if panic:
+            return TargetDied(panic[0], console[panic.end() :].strip())
+        return TargetError(f"the kernel failed: {what}\n{console}".strip())
 
     def running(self) -> bool:
         """Tell whether the process lives."""

@@ -161,9 +161,7 @@ class SimulatedKernel:
         deadline = time.monotonic() + 1
         while self.machine.running() and time.monotonic() < deadline:
             time.sleep(0.01)
-        self.machine.kill()
-        console = self.machine.console()
-        return TargetError(f"the kernel failed: {error}" + (f"\n{console}" if console else ""))
+        return self.machine.failure(str(error))
 
 
 def _listener(path: Path) -> socket.socket:

@@ -83,8 +83,7 @@ class SimulatedWire:
         limit = self.kernel.now + ANSWER_LIMIT_NS
         while not self._agent:
             if self.kernel.due > limit:
-                self.machine.kill()
-                raise TargetError("the agent in the guest does not answer")
+                raise self.machine.failure("the agent in the guest does not answer")
             self.kernel.run_next()
             self._sort()
         return self._agent.popleft()
@@ -217,7 +216,7 @@ class RealWire:
         deadline = time.monotonic() + ANSWER_LIMIT_S
         while not self._link.agent:
             if not self.machine.running() or time.monotonic() > deadline:
-                raise self._failure("the agent in the guest does not answer")
+                raise self.machine.failure("the agent in the guest does not answer")
             self._link.wait(0.2)
             self._early += self._checked(self._link.waiting)
         return self._link.agent.popleft()
@@ -247,12 +246,7 @@ class RealWire:
         try:
             return action()
         except LostFence as error:
-            raise self._failure(str(error)) from None
-
-    def _failure(self, what: str) -> TargetError:
-        self.machine.kill()  # one that hangs would make each case that follows wait
-        console = self.machine.console()
-        return TargetError(f"the kernel failed: {what}" + (f"\n{console}" if console else ""))
+            raise self.machine.failure(str(error)) from None
 
 
 def boot(kernel: Path, *, simulated: bool, origin_ns: int = 0) -> Wire:
