@@ -87,18 +87,17 @@ def of_run(walked: Walked, title: str, *, link: Link | None = None, standalone: 
 
 def of_difference(first: Walked, second: Walked, title: str, *, link: Link | None = None) -> str:
     """Return the diagram of what differs between two targets, called A and B."""
-    shown = []
-    for one, other in zip(first.counts, second.counts, strict=True):
-        if one.status == other.status:
-            shown.append(Shown(SAME, ""))
-        else:
-            shown.append(Shown(DIFFERS, f"A {_sign(one)} B {_sign(other)}"))
-    legend = [(DIFFERS, "A and B differ"), (SAME, "the same in both")]
+    shown = [_contrast(one.status, other.status) for one, other in zip(first.counts, second.counts, strict=True)]
+    legend = [(DIFFERS, "A and B differ"), (SAME, "the same in both"), (UNUSED, "not exercised by both")]
     return _draw(shown, title, legend, link, False)
 
 
-def _sign(count: Count) -> str:
-    return SIGNS[count.status]
+def _contrast(one: str, other: str) -> Shown:
+    """Return how an edge with these two statuses is drawn; what one run did not exercise can't differ."""
+    if UNUSED in (one, other):
+        only = [f"only {name} {SIGNS[status]}" for name, status in (("A", one), ("B", other)) if status != UNUSED]
+        return Shown(UNUSED, "".join(only))
+    return Shown(SAME, "") if one == other else Shown(DIFFERS, f"A {SIGNS[one]} B {SIGNS[other]}")
 
 
 def _draw(

@@ -183,12 +183,22 @@ def test_the_diagram_links_each_edge_and_says_what_it_is() -> None:
     assert tree.get("role") == "group"
 
 
-def test_two_targets_differ_where_one_conforms_and_the_other_was_not_there() -> None:
+def test_two_targets_differ_where_one_conforms_and_the_other_does_not() -> None:
+    one, other = diagram.Walked(), diagram.Walked()
+    fin, due = "sent <SEQ=1><ACK=1><CTL=FIN,ACK>", "state CLOSE-WAIT"
+    one.add(record(*WALK, fin, due))
+    other.add(told("violates", due, *WALK, fin))
+    text = diagram.of_difference(one, other, "A and B")
+    assert text.count('class="edge differs"') == 1 + 1  # and the legend
+    assert "A ✓ B ✗" in text
+
+
+def test_where_only_one_of_two_targets_was_they_do_not_differ() -> None:
     one, other = diagram.Walked(), diagram.Walked()
     one.add(record(*WALK))
     text = diagram.of_difference(one, other, "A and B")
-    assert text.count('class="edge differs"') == len(WALKED) + 1  # and the legend
-    assert "A ✓ B 0" in text
+    assert text.count('class="edge differs"') == 1  # the legend
+    assert text.count(">only A ✓<") == len(WALKED)
 
 
 def test_two_targets_that_show_the_same_differ_nowhere() -> None:
