@@ -336,7 +336,7 @@ def _configure(config: Config, name: str, value: str) -> None:
 
 
 def _shown(value: object) -> str:
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    return f"{value:g}" if isinstance(value, bool | float) else str(value)
 
 
 def _pair(tuple4: FourTuple) -> Pair:
