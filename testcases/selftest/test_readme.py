@@ -35,8 +35,9 @@ def test_a_command_of_the_readme_is_one(command: list[str]) -> None:
 def test_a_command_of_the_readme_selects_cases(command: list[str]) -> None:
     verb, *options = command
     if verb == "run":
-        options = [option for option in options if not option.startswith("--junitxml") and option != "-n"]
-        options = [option for option in options if option not in ("4", "my/cases/")]
+        workers = {at + offset for at, option in enumerate(options) if option == "-n" for offset in (0, 1)}
+        options = [option for at, option in enumerate(options) if at not in workers]
+        options = [option for option in options if not option.startswith("--junitxml")]
     else:
         options = ["--case", options[0]]
     if "my/cases/" in command:
