@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from harness.case import throttling
 from harness.case.expect import Expected, Silence
 from harness.case.peer_record import PeerRecord
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
@@ -32,6 +33,8 @@ _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
 #: The name of all steps of a walk.
 SET_UP = "set-up"
+#: How often a case is run again because a timer of the target has disturbed it.
+MAX_REPLAYS = 3
 #: How long a patient rig waits for an answer that is due: less than any time-out of a target.
 LATE_ANSWER_S = 0.1
 
@@ -239,9 +242,13 @@ class Conversation:
         silence_allowed = any(isinstance(answer, Silence) for answer in answers)
         segments = [answer for answer in answers if isinstance(answer, Expected)]
         if not connection.inbox and not silence_allowed and self.rig.patient:
-            self._await_late_answer(connection)
+            self.await_late_answer(connection)
         if not connection.inbox:
             if not silence_allowed:
+                if repeated := self.throttled(connection, segments, challenges_only=True):
+                    self.note(Kind.NOTE, "the target sends a challenge once in a while only")
+                    self.unobserved += 1
+                    return repeated
                 self.note(Kind.EXPECTED, due, connection)
                 self.fail(Code.SILENT, due, "", connection=connection, level=level, cites=cites)
             return None
@@ -259,7 +266,25 @@ class Conversation:
         self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
         return None
 
-    def _await_late_answer(self, connection: Connection) -> None:
+    def throttled(
+        self, connection: Connection, answers: Iterable[Expected], *, challenges_only: bool = False
+    ) -> Received | None:
+        """Return the ACK that one of the answers would have repeated so soon that the target may hold it back."""
+        interval_ns = self.rig.target.facts.throttle_s * 1e9
+        if not interval_ns:
+            return None
+        told = [event for event in self.events if event.connection == connection.index]
+        asked, spent = throttling.last_asked(told), throttling.last_spent(told)
+        since_ns = self.rig.target.clock.now_ns() - interval_ns
+        if asked is None or asked.payload or spent is None or spent.time_ns < since_ns:
+            return None
+        if challenges_only and not throttling.is_challenged(asked):
+            return None
+        received = next(each for each in connection.received if each.event is spent)
+        fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
+        return received if fits else None
+
+    def await_late_answer(self, connection: Connection) -> None:
         """Wait for a segment of this connection; what else arrives ends no wait."""
         __tracebackhide__ = True
         clock = self.rig.target.clock
@@ -301,7 +326,7 @@ class Conversation:
         __tracebackhide__ = True
         where = connection or self.main
         finding = Finding(code, level, expected, observed, where.state, cites or self.cites, self.step_name)
-        if self._timer_may_have_spoken():
+        if self._timer_may_have_spoken() and not self._is_judged_anyway(code):
             raise Replay(f"{expected}, but {observed or 'silence'}")
         if self.walking:
             raise Inconclusive(f"{expected}, but {observed or 'nothing came'} (state {where.state or 'not visible'})")
@@ -339,11 +364,17 @@ class Conversation:
             received.event.annotations.append("(repeated by a timer)")
 
     def _timer_may_have_spoken(self) -> bool:
+        if self.rig.guarded and self.rig.patient:  # a timer may have spoken between the last answer and the last look
+            self.rig.collect(self)
         return self.rig.guarded and any(
             self.is_timer_repeat(connection, received)
             for connection in self.connections
             for received in connection.received
         )
+
+    def _is_judged_anyway(self, code: Code) -> bool:
+        """Tell whether no replay would help: a case that lasts too long, and a state, which no repeat changes."""
+        return self.rig.patient and code is Code.WRONG_STATE and self.replays >= MAX_REPLAYS
 
     def _check_headers(self) -> None:
         """What holds for every segment whatever the case is about: checksum (MUST-2), reserved bits, options."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.case.conversation import Conversation
+from harness.case.conversation import MAX_REPLAYS, Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
@@ -13,8 +13,6 @@ from harness.case.walks import Walk, walk
 from harness.targets.protocol import TargetDied, TargetError
 from harness.trace.events import Kind
 
-#: A case that a timer of the target disturbs is run again this often; then it is a harness error.
-MAX_REPLAYS = 3
 #: So many lines of what a target wrote before it died are in the ladder.
 KEPT_LAST_WORDS = 20
 

@@ -80,5 +80,5 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
         finding, known = fired[0]
         return Judgement(Verdict.KNOWN, known.reason, finding, known)
     if outcome.conversation is not None and outcome.conversation.unobserved:
-        return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states could not be read")
+        return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states or answers could not be seen")
     return Judgement(Verdict.CONFORMS)

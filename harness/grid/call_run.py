@@ -115,7 +115,7 @@ class CallRun:
         if self.cell.event is Event.SEND and self.cell.place.state is SYN_SENT and answer == DONE:
             after = replace(after, queued=TEXT)
         main = self.conversation.main
-        state = main.state or next((str((row.next or self.cell.place).state) for row in self.cell.rows), "")
+        state = main.state or self._supposed(answer)
         if not self._allows(answer, reply, state):
             self._fail(answer, reply, state, received)
         try:
@@ -125,6 +125,11 @@ class CallRun:
             if not calibration.can_refute(self.conversation, State(state)):
                 return
             self._fail(answer, reply, f"not {state}", received)
+
+    def _supposed(self, answer: str) -> str:
+        """Return the state in which a target should be whose states can't be read: a refused call changes none."""
+        rows = [] if answer == REFUSED else self.cell.rows
+        return str(next((row.next or self.cell.place for row in rows), self.cell.place).state)
 
     def _allows(self, answer: str, reply: str, state: str) -> bool:
         return any(
@@ -196,7 +201,8 @@ class CallRun:
                 app.abort()
             case _:
                 self.conversation.observe(main)
-                return REFUSED if main.state == CLOSED else DONE
+                self.conversation.unobserved += main.snapshot is None
+                return REFUSED if (main.state or self.cell.place.state) == CLOSED else DONE
         return DONE
 
     def _handle(self) -> AppSocket:

@@ -9,7 +9,7 @@ from harness.case.runner import CaseRun
 from harness.case.target_side import walking
 from harness.case.user_calls import EOF
 from harness.case.violation import Inconclusive, Violation
-from harness.grid import calibration, observed
+from harness.grid import calibration, followup, observed
 from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
 from harness.grid.cells import ZERO_WINDOW, Cell
 from harness.grid.followup import ARBITRARY, Numbers, Tells
@@ -92,6 +92,8 @@ class CellRun:
         found = live_reactions(self.cell, window, filled)
         self._inject(segment, found)
         inbox = self.conversation.main.inbox
+        if not inbox and self.conversation.rig.patient and self._must_answer(found):
+            self.conversation.await_late_answer(self.conversation.main)
         received = list(inbox)
         inbox.clear()
         reply = observed.name_of(received, found, connection, segment)
@@ -112,6 +114,9 @@ class CellRun:
         # The peer writes absolute numbers into what it sends.
         self.case.peer.inject(replace(segment))
 
+    def _must_answer(self, found: Sequence[Reaction]) -> bool:
+        return all(reaction.segments for reaction in demanded(found, self.policies))
+
     def _supposed(self, fitting: Sequence[Reaction]) -> str:
         """Return the state that a target must be in by its reply, if its states can't be read."""
         chosen = demanded(fitting, self.policies) or tolerated(fitting, self.policies)
@@ -127,15 +132,16 @@ class CellRun:
             self._drain()
         try:
             numbers = numbers_after(before, received)
-            tells = calibration.prove(State(state), self.case.target, self.case.peer, numbers)
+            scene = calibration.scene(State(state), self.case.target, self.case.peer, numbers)
+            tells = followup.prove(State(state), scene)
             self.conversation.demand_quiet()
         except Violation:
             del self.conversation.findings[findings:]
             return calibration.can_refute(self.conversation, State(state))
-        due = self._tells_due(State(state))
+        due = self._tells_due(State(state)) if not scene.withheld else set()
         if due and tells not in due:
             return True
-        if tells and not any(tells) and self.conversation.main.snapshot is None:
+        if ((tells and not any(tells)) or scene.withheld) and self.conversation.main.snapshot is None:
             self.conversation.unobserved += 1
         return False
 

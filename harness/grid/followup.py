@@ -63,7 +63,8 @@ class Scene:
     """Both sides, and the numbers that the target must have if all is as it seems.
 
     `habits` are those of the target in this state, one mapping per sort of connection that may be in it. With
-    `learned` the answers that are not as the RFC says are noted there instead of judged.
+    `learned` the answers that are not as the RFC says are noted there instead of judged. `withheld` counts the answers
+    that the target may have held back, so that nothing is known of them.
     """
 
     def __init__(
@@ -80,12 +81,16 @@ class Scene:
         self._habits: Sequence[Habits] = habits or ({},)
         self._learned = learned
         self._questions = 0
+        self.withheld = 0
 
     def hear(self, *due: Expected | Silence) -> bool:
         """Demand one of these answers to what was just asked, or the target's habit; tell whether anything came."""
         __tracebackhide__ = True
         question, self._questions = self._questions, self._questions + 1
         inbox = self.target.connection.inbox
+        if not inbox and self._is_withheld(question, due):
+            self.withheld += 1
+            return False
         lawful, said = _is_lawful(due, inbox), tuple(self._said(received) for received in inbox)
         if self._learned is not None:
             if not lawful:
@@ -96,6 +101,17 @@ class Scene:
                 self._contradict(due)
         inbox.clear()
         return bool(said)
+
+    def _is_withheld(self, question: int, due: tuple[Expected | Silence, ...]) -> bool:
+        """Wait for an answer that is due on a slow target; tell whether it may be held back instead."""
+        conversation, connection = self.target.conversation, self.target.connection
+        asked_for = [each for each in due if isinstance(each, Expected)]
+        if conversation.throttled(connection, asked_for) is not None:
+            return True
+        silent = len(asked_for) < len(due) or any(each.get(question) == () for each in self._habits)
+        if conversation.rig.patient and not silent:
+            conversation.await_late_answer(connection)
+        return False
 
     def skip(self) -> bool:
         """Count a question that can't be asked now."""

@@ -37,6 +37,9 @@ AGENT = (server, rtnetlink, guest, sandboxed)
 QUIET_S = 0.01
 #: The shortest retransmission time-out of netstack (tcp.MinRTO, 200 ms), less its timer's slack.
 GUARD_S = 0.18
+#: How often a connection acknowledges unacceptable segments without text (defaultTCPInvalidRateLimit in
+#: pkg/tcpip/stack/stack_options.go, which nothing in its kernel changes).
+THROTTLE_S = 0.5
 ANSWER_LIMIT_S = 20.0
 FAREWELL_S = 0.5
 #: What gVisor says in uname(), whatever its version (pkg/sentry/syscalls/linux/linux64.go); no real kernel does.
@@ -144,8 +147,10 @@ class RuntimeTarget:
                 "time": "real",
                 "states": "TCP_INFO, of connections with a socket",
                 "silence proof": self.silence_proof,
+                "throttling": f"one ACK of unacceptable segments without text in {THROTTLE_S * 1000:g} ms",
             },
             hasty=False,
+            throttle_s=THROTTLE_S,
         )
 
     def _open(self) -> None:

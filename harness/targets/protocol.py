@@ -106,7 +106,8 @@ class AppSocket(Protocol):
 class Facts:
     """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back.
 
-    A step of one that is not `hasty` takes milliseconds, so that its timers speak in the middle of a case.
+    A step of one that is not `hasty` takes milliseconds, so that its timers speak in the middle of a case. One with a
+    `throttle_s` can't be told to acknowledge unacceptable segments without text more than once in so many seconds.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Facts:
     details: dict[str, str] = field(default_factory=dict)
     sysctls: dict[str, str] = field(default_factory=dict)
     hasty: bool = True
+    throttle_s: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.case.conversation import MAX_REPLAYS
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
-from harness.case.runner import MAX_REPLAYS, Ending, run
+from harness.case.runner import Ending, run
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
 from harness.case.walks import Walk

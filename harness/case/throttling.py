@@ -1,0 +1,36 @@
+"""Answers that a target holds back: some acknowledge unacceptable segments once in a while only.
+
+RFC 5961 §7 has it so for what SYNs and resets provoke. Where it can't be switched off (`Facts.throttle_s`), a missing
+ACK that would repeat the one before proves nothing.
+"""
+
+from collections.abc import Iterable
+
+from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.trace.events import Event, Kind
+
+
+def last_asked(events: Iterable[Event]) -> Segment | None:
+    """Return the last segment that the peer sent."""
+    return next((event.segment for event in reversed([*events]) if event.kind is Kind.SENT), None)
+
+
+def last_spent(events: Iterable[Event]) -> Event | None:
+    """Return the last ACK with which the target answered a segment without text and announced nothing new."""
+    spent = asked = announced = None
+    for event in events:
+        segment = event.segment
+        if segment is None:
+            continue
+        if event.kind is Kind.SENT:
+            asked = segment
+        elif event.kind is Kind.RECEIVED:
+            bare = segment.flags == ACK and not segment.payload and segment.ack == announced
+            spent = event if bare and asked is not None and not asked.payload else spent
+            announced = segment.ack if segment.flags & ACK else announced
+    return spent
+
+
+def is_challenged(segment: Segment) -> bool:
+    """Tell whether the answer to a segment is a challenge, of which RFC 5961 §7 speaks."""
+    return bool(segment.flags & (SYN | RST))
