@@ -27,7 +27,8 @@ _REQUIRED = ("case", "observed", "reason", "source")
 class Deviation:
     """One entry. `observed` are signatures of findings ("code: what was seen"), `state` the target's state then.
 
-    `case` is an id or a pattern with ``*``; `when` a version range over the leading numbers of the target's release.
+    `case` is an id or a pattern with ``*``; `when` a version range over the leading numbers of the target's release. In
+    a signature ``*`` stands for a number that is another one in each run, as an initial sequence number is.
     """
 
     case: str
@@ -60,7 +61,7 @@ class Deviation:
 
     def explains(self, signature: str, state: str) -> bool:
         """Tell whether what was seen is what this entry pins."""
-        return signature in self.observed and self.state in ("", state)
+        return self.state in ("", state) and any(_shows(text, signature) for text in self.observed)
 
 
 class Declared:
@@ -132,6 +133,11 @@ def _entry(entry: dict[str, Any], origin: str) -> Deviation:
         entry.get("ip", 0),
         origin,
     )
+
+
+def _shows(observed: str, signature: str) -> bool:
+    number = re.escape(observed).replace(re.escape("*"), "-?[0-9]+")
+    return observed == signature or re.fullmatch(number, signature) is not None
 
 
 def _bracket_safe(pattern: str) -> str:

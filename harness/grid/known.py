@@ -1,10 +1,11 @@
 """Known deviations of the grid: `[[grid]]` entries in the expectations files of a target.
 
-An entry selects cells and pins what all of them show instead of what the RFC asks: one reply and one next state
-("same" for the state that the cell is in). A selector names values for any of state, route, place ("fin-wait-1-close"),
-setting, flags, seq, ack, payload and tsval; what it does not name may be anything, "-" stands for "plays no part".
-Flags are exact ("FIN,ACK", "none"), or at least these ("RST,*"). `any_of` is a list of further selectors of which one
-must hold.
+An entry selects cells and pins what all of them show instead of what the RFC asks: one reply and one next state. The
+state is "same" where the cell's remains, "not same" where the target says so (or its reply does) and the follow-up
+shows that it is another one, "?" where nothing shows it. A selector names values for any of state, route, place
+("fin-wait-1-close"), setting, flags, seq, ack, payload and tsval; what it does not name may be anything, "-" stands for
+"plays no part". Flags are exact ("FIN,ACK", "none"), or at least these ("RST,*"). `any_of` is a list of further
+selectors of which one must hold.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,11 +20,11 @@ from harness import expectations
 from harness.expectations.deviations import Deviation, release_numbers
 from harness.expectations.entries import BrokenExpectations, read
 from harness.grid.cells import PLACES, SEQ_POSITIONS, TSVALS, Cell, segment_cells
-from harness.grid.observed import Observation
+from harness.grid.observed import UNKNOWN, Observation
 from harness.spec.segment import Flags, parse_flags
 from harness.spec.states import State
 
-SAME = "same"
+SAME, NOT_SAME = "same", "not same"
 LOOKS_LIKE = ("by design", "defect worth reporting")
 
 _TEXTS = ("reason", "source", "looks_like")
@@ -101,7 +102,8 @@ class GridRule:
 
     def pinned(self, cell: Cell) -> Observation:
         """Return what the cell must show."""
-        return Observation(self.reply, str(cell.state) if self.next == SAME else self.next)
+        named = {SAME: str(cell.state), NOT_SAME: f"not {cell.state}"}
+        return Observation(self.reply, named.get(self.next, self.next))
 
     def as_deviation(self, cell: Cell, signature: str) -> Deviation:
         """Return the entry as a declared deviation of one case, with the signature of its finding."""
@@ -180,8 +182,10 @@ def _rule(entry: dict[str, Any], origin: str) -> GridRule:
 def _observed(value: Any, origin: str) -> tuple[str, str]:
     if not isinstance(value, dict) or set(value) != {"reply", "next"}:
         raise BrokenExpectations(f'{origin}: \'observed\' pins both: {{ reply = "none", next = "CLOSED" }}')
-    if value["next"] not in (SAME, *State) or not isinstance(value["reply"], str):
-        raise BrokenExpectations(f"{origin}: 'next' is a state in the RFC's spelling, or {SAME!r}")
+    if value["next"] not in (SAME, NOT_SAME, UNKNOWN, *State) or not isinstance(value["reply"], str):
+        raise BrokenExpectations(
+            f"{origin}: 'next' is a state in the RFC's spelling, {SAME!r}, {NOT_SAME!r} or {UNKNOWN!r}"
+        )
     return value["reply"], value["next"]
 
 

@@ -56,6 +56,8 @@ def _name(received: Received, connection: Connection, probe: Segment) -> str:
     if flags == RST and probe.flags & ACK and answers_ack:
         return str(Reply.RST_SEG_ACK)
     seq, ack = _symbol(seen.seq, received.wire.seq, connection, probe), _ack_symbol(seen.ack, connection, probe)
+    if flags == SYN and seq != "iss":
+        seq = "new"  # the target has chosen a number anew
     if flags & RST:
         # A reset may take its numbers from the segment alone, whatever the connection's are.
         seq = "seg.ack" if answers_ack and seq not in ("0", "snd.nxt") else seq

@@ -121,6 +121,15 @@ def test_an_entry_pins_what_is_seen_and_the_state(path: Path) -> None:
     assert entry(path).explains("silent", "LISTEN")
 
 
+def test_a_star_in_what_is_seen_stands_for_a_number(path: Path) -> None:
+    found = entry(path, observed='"wrong-flags: <SEQ=*><ACK=2><CTL=SYN,ACK>"')
+    assert found.explains("wrong-flags: <SEQ=1203023><ACK=2><CTL=SYN,ACK>", "")
+    assert found.explains("wrong-flags: <SEQ=-7><ACK=2><CTL=SYN,ACK>", "")
+    assert not found.explains("wrong-flags: <SEQ=7><ACK=3><CTL=SYN,ACK>", "")
+    assert not found.explains("wrong-flags: <SEQ=1><ACK=1><SEQ=1><ACK=2><CTL=SYN,ACK>", "")
+    assert not found.explains("wrong-flags: <SEQ=><ACK=2><CTL=SYN,ACK>", "")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "complaint"),
     [

@@ -72,6 +72,14 @@ def test_a_rule_pins_reply_and_state_and_holds_for_some_releases(tmp_path: Path)
     assert known.covering([rule], cell, 6, "6.17.0") == known.covering([rule], cell, 4, "6.12.9") == []
 
 
+def test_a_state_may_be_another_one_than_it_seems_or_unknown(tmp_path: Path) -> None:
+    cell = by_id()["grid/close-wait/rst/left1/-/none"]
+    (another,) = rules_of(GOOD.replace("CLOSED", "not same"), tmp_path)
+    assert another.pinned(cell) == Observation("none", "not CLOSE-WAIT")
+    (unknown,) = rules_of(GOOD.replace("CLOSED", "?"), tmp_path)
+    assert unknown.pinned(cell) == Observation("none", "?")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
