@@ -96,6 +96,23 @@ def test_a_case_that_timers_always_disturb_is_a_harness_error_and_no_verdict(rig
     assert body.runs == MAX_REPLAYS + 1
 
 
+@pytest.mark.parametrize(("slow_runs", "ending"), [(99, Ending.COMPLETED), (0, Ending.VIOLATION)])
+def test_a_slow_target_is_not_judged_by_a_state_that_its_timers_had_time_to_change(
+    slow_runs: int, ending: Ending, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig, "patient", True)
+    slow = SlowBody(slow_runs)
+
+    def body(target: TargetSide, peer: PeerSide) -> None:
+        slow(target, peer)
+        target.must_be(State.ESTABLISHED)
+
+    outcome = run(rig.begin(4), Walk(SYN_SENT), body)
+    assert outcome.ending is ending, outcome.message
+    assert outcome.conversation is not None
+    assert outcome.conversation.unobserved == (slow_runs > 0)
+
+
 def test_without_the_guard_the_same_segment_is_a_finding(linux: LinuxTarget) -> None:
     rig = Rig(linux, guarded=False)
     outcome = run(rig.begin(4), Walk(SYN_SENT), SlowBody(slow_runs=1))
