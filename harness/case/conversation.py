@@ -402,8 +402,11 @@ def _repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
     """Tell whether a segment is one that was sent before, or some of what was, cut or joined in another way.
 
     `ends` are where the segments before it ended: what lies behind all of them is new. A bare acknowledgment repeats
-    nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1).
+    nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1). No timer sends a
+    reset again.
     """
+    if segment.flags & RST:
+        return False
     if not segment.length:
         probe = any(seqno.lt(segment.seq, end) for end in ends)
         same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)

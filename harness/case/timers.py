@@ -86,7 +86,10 @@ class Stopwatch:
     def must_become(
         self, state: State, earliest: float, latest: float, *, since_ns: int | None = None, level: Level = Level.MUST
     ) -> Waits:
-        """Demand that the connection enters `state` between these times; what is sent meanwhile stays in the inbox."""
+        """Demand that the connection enters `state` between these times; what is sent meanwhile stays in the inbox.
+
+        Where states can't be read the whole time passes.
+        """
         __tracebackhide__ = True
         origin = self._now() if since_ns is None else since_ns
         self._note(f"up to {latest:g} s pass")
@@ -98,8 +101,9 @@ class Stopwatch:
         if self._is(state) and looked_ns < origin + int(earliest * 1e9):
             due = f"state {state} between {earliest:g} s and {latest:g} s"
             self._fail(Code.EARLY, due, f"{state} before {earliest:g} s", level, ())
-        while not self._is(state) and self._target.snapshot is not None and self._now() < origin + int(latest * 1e9):
-            yield Wait(min(self._now() + pause_ns, origin + int(latest * 1e9)))
+        latest_ns = origin + int(latest * 1e9)
+        while not self._is(state) and self._now() < latest_ns:
+            yield Wait(latest_ns if self._target.snapshot is None else min(self._now() + pause_ns, latest_ns))
             self._observe()
         self._target.conversation.judge_state(self._target.connection, (state,), level)
 

@@ -17,7 +17,7 @@ from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import State
-from harness.targets.protocol import Addresses, Capability, TargetError
+from harness.targets.protocol import Addresses, Capability, Facts, TargetError
 from harness.wire import codec
 from harness.wire.link import Arrival
 
@@ -32,6 +32,7 @@ class ScriptedTarget:
     """
 
     name = "scripted"
+    facts = Facts("scripted", "scripted", "0")
     silence_proof = "scripted"
     capabilities = frozenset({Capability.VIRTUAL_TIME})
 
