@@ -284,11 +284,11 @@ class Conversation:
         fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
         return received if fits else None
 
-    def await_late_answer(self, connection: Connection) -> None:
+    def await_late_answer(self, connection: Connection, seconds: float = LATE_ANSWER_S) -> None:
         """Wait for a segment of this connection; what else arrives ends no wait."""
         __tracebackhide__ = True
         clock = self.rig.target.clock
-        deadline_ns = clock.now_ns() + int(LATE_ANSWER_S * 1e9)
+        deadline_ns = clock.now_ns() + int(seconds * 1e9)
         while not connection.inbox and (left_ns := deadline_ns - clock.now_ns()) > 0:
             clock.wait(left_ns / 1e9)
             self.step()

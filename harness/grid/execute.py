@@ -93,7 +93,7 @@ class CellRun:
         self._inject(segment, found)
         inbox = self.conversation.main.inbox
         if not inbox and self.conversation.rig.patient and self._must_answer(found):
-            self.conversation.await_late_answer(self.conversation.main)
+            self.conversation.await_late_answer(self.conversation.main, followup.LATE_ANSWER_S)
         received = list(inbox)
         inbox.clear()
         reply = observed.name_of(received, found, connection, segment)

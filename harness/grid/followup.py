@@ -34,6 +34,8 @@ from harness.spec.states import (
     State,
 )
 
+#: How long an answer that is due is waited for on a slow target: the cell must be over before its timers speak.
+LATE_ANSWER_S = 0.05
 #: The answers to what a target need not answer; empty where the state is proved without them.
 Tells = tuple[bool, ...]
 #: One segment of an answer: flags, SEQ-SND.NXT (None: SEQ=0), ACK-RCV.NXT (None: no ACK), text.
@@ -110,7 +112,7 @@ class Scene:
             return True
         silent = len(asked_for) < len(due) or any(each.get(question) == () for each in self._habits)
         if conversation.rig.patient and not silent:
-            conversation.await_late_answer(connection)
+            conversation.await_late_answer(connection, LATE_ANSWER_S)
         return False
 
     def skip(self) -> bool:

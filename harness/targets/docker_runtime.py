@@ -35,8 +35,9 @@ AGENT = (server, rtnetlink, guest, sandboxed)
 #: Silence is what lasts so long behind the fence: the kernel answers in 0.1 ms, but works on several things at once, so
 #: that the answer to a later probe may overtake it.
 QUIET_S = 0.01
-#: The shortest retransmission time-out of netstack (tcp.MinRTO, 200 ms), less its timer's slack.
-GUARD_S = 0.18
+#: The shortest retransmission time-out of netstack (tcp.MinRTO, 200 ms), less its timer's slack, and less what a busy
+#: machine may hold back the first segment, behind which the timer already runs.
+GUARD_S = 0.12
 #: How often a connection acknowledges unacceptable segments without text (defaultTCPInvalidRateLimit in
 #: pkg/tcpip/stack/stack_options.go, which nothing in its kernel changes).
 THROTTLE_S = 0.5
