@@ -43,6 +43,15 @@ examples:
   tcpspec show four-way-close
 """
 
+#: Of the verbs without an argparse of their own; `run` and `test` print pytest's.
+USAGES = {
+    "list": "tcpspec list [options of run that choose]",
+    "explain": "tcpspec explain CASE [--svg]    (tcpspec list prints the cases)",
+    "show": "tcpspec show CASE [-v] [options of run]    (default: on IPv4)",
+    "coverage": "tcpspec coverage [--all] [RESULTS…]    (default: results, if there)",
+    "doctor": tools.DOCTOR_USAGE,
+}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
@@ -62,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = parser.parse_args(arguments[:1]).verb
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
+    if verb in USAGES and {"-h", "--help"} & {*arguments[1:]}:
+        print(f"usage: {USAGES[verb]}")
+        return 0
     try:
         code = VERBS[verb](arguments[1:])
         sys.stdout.flush()
@@ -156,7 +168,7 @@ def explain(arguments: list[str]) -> int:
     names = [argument for argument in arguments if argument != "--svg"]
     drawn = len(names) < len(arguments)
     if len(names) != 1 or names[0].startswith("-"):
-        print("usage: tcpspec explain CASE [--svg]    (tcpspec list prints the cases)", file=sys.stderr)
+        print(f"usage: {USAGES['explain']}", file=sys.stderr)
         return USAGE_ERROR
     if names[0].startswith("grid/"):
         return _explain_cell(names[0])
@@ -196,7 +208,7 @@ def show(arguments: list[str]) -> int:
     """Run one case and print its ladder."""
     names = [argument for argument in arguments[:1] if not argument.startswith("-")]
     if not names:
-        print("usage: tcpspec show CASE [-v] [options of run]    (default: on IPv4)", file=sys.stderr)
+        print(f"usage: {USAGES['show']}", file=sys.stderr)
         return USAGE_ERROR
     rest = [argument for argument in arguments[1:] if argument not in ("-v", "--verbose")]
     ip = [] if any(argument.split("=")[0] == "--ip" for argument in rest) else ["--ip", "4"]
@@ -229,7 +241,7 @@ def coverage(arguments: list[str]) -> int:
     every = "--all" in arguments
     paths = [Path(argument) for argument in arguments if argument != "--all"]
     if any(str(path).startswith("-") for path in paths):
-        print("usage: tcpspec coverage [--all] [RESULTS…]    (default: results, if there)", file=sys.stderr)
+        print(f"usage: {USAGES['coverage']}", file=sys.stderr)
         return USAGE_ERROR
     if not paths and (Path(DEFAULT_RESULTS) / results.FILE_NAME).exists():
         paths = [Path(DEFAULT_RESULTS)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.looking import wide_console
 
 USAGE_ERROR = 4
+DOCTOR_USAGE = "tcpspec doctor [--clean]"
 
 
 def doctor(arguments: list[str]) -> int:
@@ -20,7 +21,7 @@ def doctor(arguments: list[str]) -> int:
     if arguments == ["--clean"]:
         return _sweep_containers()
     if arguments:
-        print("usage: tcpspec doctor [--clean]", file=sys.stderr)
+        print(f"usage: {DOCTOR_USAGE}", file=sys.stderr)
         return USAGE_ERROR
     console = Console(highlight=False, soft_wrap=True)
     styles = {Mark.OK: "green", Mark.NOTE: "yellow", Mark.BAD: "bold red"}

@@ -33,6 +33,7 @@ from harness.wire import codec
 PORT = 8000
 ROUNDS = 2000
 PYTEST_ROUNDS = 500
+USAGE = "usage: tcpspec bench [ROUNDS] | tcpspec bench stability [--runs N]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class Figure:
 def main(arguments: list[str]) -> int:
     """Measure and print; the number of rounds may be given."""
     if len(arguments) > 1 or (arguments and not arguments[0].isdigit()):
-        print("usage: tcpspec bench [ROUNDS] | tcpspec bench stability [--runs N]", file=sys.stderr)
-        return 4
+        helped = {"-h", "--help"} >= {*arguments}
+        print(USAGE, file=sys.stdout if helped else sys.stderr)
+        return 0 if helped else 4
     rounds = int(arguments[0]) if arguments else ROUNDS
     try:
         figures = [*_in_process(rounds), _through_pytest(PYTEST_ROUNDS)]

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from harness.cli import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 HINDERED = Path(__file__).with_name("hindered.py")
@@ -33,7 +36,7 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
         command = [sys.executable, str(HINDERED), hindrance, *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    assert "Traceback (most" not in done.stdout + done.stderr, done.stdout + done.stderr
     return Done(done.returncode, done.stdout + done.stderr)
 
 
@@ -133,6 +136,14 @@ def test_the_check_of_adapters_has_help(arguments: list[str], tmp_path: Path) ->
     done = tcpspec("adapter", *arguments, cwd=tmp_path)
     assert done.code == 0
     assert "docker/ADAPTER.md is the protocol" in done.output
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_every_verb_has_help(verb: str, option: str, tmp_path: Path) -> None:
+    done = tcpspec(verb, option, cwd=tmp_path)
+    assert done.code == 0
+    assert re.search(r"usage: |tcpspec run \[options", done.output), done.output
 
 
 @pytest.mark.parametrize("command", [["true"], ["exec:true"], ["true", "-h"]], ids=" ".join)
