@@ -17,7 +17,7 @@ from harness.grid import call_run, known, timer_run
 from harness.grid.accept import cites_of, core
 from harness.grid.call_run import CallRun
 from harness.grid.calls import TIMER, EventCell, call_cells, timer_cells
-from harness.grid.cells import Cell, segment_cells
+from harness.grid.cells import CLOSE, Cell, segment_cells
 from harness.grid.execute import CellRun, policies_in_force
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
@@ -128,7 +128,15 @@ class GridSession:
             return ""
         if cell.event is Event.STATUS and Capability.STATES not in target.capabilities:
             return f"the target does not claim {Capability.STATES}"
+        if cell.event is Event.USER_TIMEOUT and not _comes_to_its_end(target, cell):
+            return f"the target does not claim {Capability.GIVES_UP}"
         return inexpressible(cell)
+
+
+def _comes_to_its_end(target: Target, cell: EventCell) -> bool:
+    """Tell whether a connection gives up while somebody waits; while it has a socket, that can be asked for too."""
+    asked_for = Capability.SOCKET_OPTIONS in target.capabilities and cell.route != CLOSE
+    return asked_for or Capability.GIVES_UP in target.capabilities
 
 
 def own_rules(paths: Sequence[str]) -> tuple[GridRule, ...]:

@@ -19,6 +19,7 @@ from harness.wire.link import Arrival
 
 PROTOCOL = "tcpspec-adapter"
 VERSION = 1
+_OF_VIRTUAL_TIME = {Capability.VIRTUAL_TIME, Capability.GIVES_UP}
 #: What an adapter may claim; the other capabilities have no command in the protocol.
 CLAIMABLE = (
     Capability.STATES,
@@ -71,7 +72,7 @@ def read_greeting(answer: Answer) -> Greeting:
     if unknown:
         raise AdapterFailure(f"the adapter claims {unknown[0]!r}; capabilities are {', '.join(CLAIMABLE)}")
     settings = frozenset(word for word in pairs.pop("settings", "").split(",") if word)
-    capabilities = {Capability(word) for word in claimed} | ({Capability.VIRTUAL_TIME} if pace == "virtual" else set())
+    capabilities = {Capability(word) for word in claimed} | (_OF_VIRTUAL_TIME if pace == "virtual" else set())
     return Greeting(name, version, pace == "virtual", frozenset(capabilities), settings, pairs)
 
 

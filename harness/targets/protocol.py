@@ -29,6 +29,7 @@ class Capability(StrEnum):
     SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
     ICMP = "icmp"  # ICMP errors reach TCP
     SETTINGS = "settings"  # its settings can be changed for one case (`Adjustable`)
+    GIVES_UP = "gives-up"  # within seconds: its retries can be pinned to few, or its time is virtual
     VIRTUAL_TIME = "virtual-time"
 
 

@@ -36,6 +36,7 @@ CAPABILITIES = frozenset(
         Capability.SOCKET_OPTIONS,
         Capability.ICMP,
         Capability.SETTINGS,
+        Capability.GIVES_UP,
         Capability.VIRTUAL_TIME,
     }
 )

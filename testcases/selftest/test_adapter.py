@@ -20,7 +20,8 @@ from harness.case.violation import Unjudgeable
 from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT
 from harness.targets import adapter_check, build, registry
-from harness.targets.adapter import CLAIMABLE, AdapterTarget
+from harness.targets.adapter import CLAIMABLE, AdapterTarget, read_greeting
+from harness.targets.adapter_line import Answer
 from harness.targets.adapter_process import AdapterProcess, Command
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
 from testcases.selftest import container_engine
@@ -315,3 +316,9 @@ def test_a_run_on_lwip_is_as_expected(lwip: Path, tmp_path: Path) -> None:
     done = subprocess.run([*command, *cases], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
     assert "known deviation" in done.stdout
+
+
+@pytest.mark.parametrize(("pace", "gives_up"), [("virtual", True), ("real", False)])
+def test_nobody_waits_until_a_stack_in_real_time_gives_up(pace: str, gives_up: bool) -> None:
+    words = ["tcpspec-adapter", "1", "name=mine", "version=1", f"time={pace}", "capabilities=states"]
+    assert (Capability.GIVES_UP in read_greeting(Answer([], "", words)).capabilities) is gives_up

@@ -103,6 +103,7 @@ def test_syn_ack_backs_off(target: Target, peer: Peer) -> Waits:
 
 @timer(seconds=15)
 @cites("MUST-20", "MUST-22", "RFC 9293 §3.10.8")
+@requires(Capability.GIVES_UP)
 @in_state(SYN_RECEIVED, keep_listener=True)
 def test_passive_open_is_given_up(target: Target, peer: Peer) -> Waits:
     """A connection request whose peer stays silent is forgotten, and the listener is as before."""

@@ -118,6 +118,7 @@ def test_the_earliest_comes_again_first(target: Target, peer: Peer) -> Waits:
 
 @timer(seconds=15)
 @cites("MUST-20", "RFC 9293 §3.8.3", "RFC 9293 §3.10.8")
+@requires(Capability.GIVES_UP)
 @in_state(ESTABLISHED)
 def test_repeated_acks_are_no_progress(target: Target, peer: Peer) -> Waits:
     """A peer that repeats its last ACK, but never acknowledges the data, does not keep the connection alive by it."""
@@ -136,6 +137,7 @@ def test_repeated_acks_are_no_progress(target: Target, peer: Peer) -> Waits:
 
 @timer(seconds=15)
 @cites("MUST-20", "RFC 9293 §3.10.8")
+@requires(Capability.GIVES_UP)
 @in_state(ESTABLISHED)
 def test_data_is_given_up(target: Target, peer: Peer) -> Waits:
     """Data that is never acknowledged ends the connection; the application is told, and the port knows nothing."""
@@ -176,6 +178,7 @@ def test_ack_ends_the_retransmission_of_the_fin(target: Target, peer: Peer) -> W
 
 @timer(seconds=15)
 @cites("MUST-20", "RFC 9293 §3.10.8")
+@requires(Capability.GIVES_UP)
 @in_state(FIN_WAIT_1, closed_by=(SHUTDOWN, CLOSE))
 def test_fin_is_given_up(target: Target, peer: Peer) -> Waits:
     """A FIN that is never acknowledged ends the connection as unacknowledged data does."""
@@ -219,6 +222,7 @@ def test_last_ack_is_lost(target: Target, peer: Peer, closed_by: str) -> Waits:
 
 @timer(seconds=15)
 @cites("MUST-20", "RFC 9293 §3.10.8")
+@requires(Capability.GIVES_UP)
 @in_state(ESTABLISHED)
 @pytest.mark.parametrize("closed_by", [SHUTDOWN, CLOSE], ids=["by-shutdown", "by-close"])
 def test_last_ack_is_given_up(target: Target, peer: Peer, closed_by: str) -> Waits:
