@@ -46,6 +46,7 @@ class AttachedPod:
             beside, stream = keeper.start(image, beside=self.container["container"], attached=True)
             self._sidecar = AttachedCalls(stream, f"the sidecar {beside['container'][:12]}")
             stack.callback(self._sidecar.close)
+            stack.callback(self._destroy_what_would_stay, keeper, image)
             self._set_up(config)
             self._stack = stack.pop_all()
         self.containers = [self.container["container"], beside["container"]]
@@ -101,3 +102,12 @@ class AttachedPod:
     def close(self) -> None:
         """End the agents and their containers."""
         self._stack.close()
+
+    def _destroy_what_would_stay(self, keeper: Keeper, image: str) -> None:
+        """Should the sidecar be dead, let another destroy the sockets: orphans keep the namespace for minutes."""
+        if self._sidecar.is_alive() or not self.agent.is_alive():
+            return
+        with contextlib.suppress(UnusableTarget, TargetError):
+            made, stream = keeper.start(image, beside=self.container["container"], attached=True)
+            with contextlib.closing(AttachedCalls(stream, f"the sidecar {made['container'][:12]}")) as sidecar:
+                sidecar.call("destroy")

@@ -97,6 +97,7 @@ class DockerPod:
             self.kernel, _descriptors = self.agent.call({"op": "hello"})
             demand_ss(image, self.kernel)
             self._outside = stack.enter_context(contextlib.closing(self._join(image, wire, config)))
+            stack.callback(self._destroy_what_would_stay, image)
             self.made = self._outside.made
             _answer, (descriptor,) = self.agent.call({"op": "diag"})
             self.diag_socket = stack.enter_context(socket.socket(fileno=descriptor))
@@ -147,3 +148,12 @@ class DockerPod:
     def close(self) -> None:
         """End the pod, the agent and the container."""
         self._stack.close()
+
+    def _destroy_what_would_stay(self, image: str) -> None:
+        """Should the sidecar be dead, let another destroy the sockets: orphans keep the namespace for minutes."""
+        if isinstance(self._outside, Pod) or self._outside.is_alive() or not self.agent.is_alive():
+            return
+        with contextlib.suppress(UnusableTarget, TargetError):
+            made, control = self._keeper.start(image, beside=self.container["container"])
+            with contextlib.closing(AgentChannel(control, f"the sidecar {made['container'][:12]}")) as sidecar:
+                sidecar.destroy_sockets()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import docker
 import pytest
 
+from harness.agent import server
 from harness.case import ACK, FIN
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
@@ -197,6 +199,24 @@ def passive_close(rig: Rig, in_the_middle: Callable[[], object]) -> Outcome:
         target.must_be(CLOSE_WAIT)
 
     return run(rig.begin(4, name="a case"), Walk(ESTABLISHED), body)
+
+
+def test_no_connection_outlives_a_sidecar_that_has_died(open_target: Open, api: docker.APIClient) -> None:
+    """One that nobody owns any more, and which has something to send, would keep the namespace for minutes."""
+    target = open_target("tap")
+    _container, sidecar = target.pod.containers
+
+    def body(side: TargetSide, peer: PeerSide) -> None:
+        peer.send(ACK, window=0)
+        side.send(b"waiting")
+        api.kill(sidecar, signal.SIGKILL)
+        api.wait(sidecar, condition="removed")
+
+    run(Rig(target).begin(4, name="a case"), Walk(ESTABLISHED), body)
+    with target.pod.diag_socket.dup() as diag:
+        assert len(server._dump(diag, socket.AF_INET)) > 0
+        target.close()
+        assert server._dump(diag, socket.AF_INET) == []
 
 
 @pytest.mark.parametrize(("wire", "which"), [("veth", 0), ("tap", 0), ("tap", 1), ("attached", 0), ("attached", 1)])
