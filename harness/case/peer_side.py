@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from harness.case.conversation import Connection
+from harness.case.connection import Connection
 from harness.case.violation import Inconclusive, Replay
 from harness.observe.snapshot import FourTuple
 from harness.spec.options import mss

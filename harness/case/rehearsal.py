@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from harness.case.conversation import Connection, Conversation, Received
+from harness.case.connection import Connection, Received
+from harness.case.conversation import Conversation
 from harness.case.expect import Absolute, Expected, Silence
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig

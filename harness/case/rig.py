@@ -4,7 +4,8 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from harness.case.conversation import Connection, Conversation
+from harness.case.connection import Connection
+from harness.case.conversation import Conversation
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot

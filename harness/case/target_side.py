@@ -7,7 +7,8 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator
 
-from harness.case.conversation import Connection, Conversation
+from harness.case.connection import Connection
+from harness.case.conversation import Conversation
 from harness.case.expect import Expected, Number, Silence
 from harness.case.peer_side import PeerSide
 from harness.case.user_calls import UserCalls, data_text, error_name

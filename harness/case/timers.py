@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.case.conversation import Connection, Received
+from harness.case.connection import Connection, Received
 from harness.case.expect import Expected, Number
 from harness.case.rig import LATE_SWEEP_S, Rig
 from harness.case.runner import CaseRun, take_evidence

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from harness.case.conversation import Connection, Conversation
+from harness.case.connection import Connection
+from harness.case.conversation import Conversation
 from harness.case.violation import Code
 from harness.observe.snapshot import Snapshot
 from harness.targets.protocol import Adjustable, AppSocket

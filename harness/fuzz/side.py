@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.case.conversation import Received
+from harness.case.connection import Received
 from harness.case.rig import Rig
 from harness.case.user_calls import BACKLOG
 from harness.case.violation import Violation

@@ -11,7 +11,7 @@ in that state is measured once per target, in `harness.grid.calibration`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.case.conversation import Received
+from harness.case.connection import Received
 from harness.case.expect import Expected, Silence, segment, silence
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide

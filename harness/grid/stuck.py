@@ -7,7 +7,7 @@ states, otherwise they are lied about. What is left to find out that nothing has
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from harness.case.conversation import Connection
+from harness.case.connection import Connection
 from harness.case.rig import Rig
 from harness.case.runner import Ending, capture
 from harness.case.violation import Code

@@ -9,7 +9,8 @@ import errno
 import socket
 from dataclasses import dataclass
 
-from harness.case.conversation import Conversation, Received
+from harness.case.connection import Received
+from harness.case.conversation import Conversation
 from harness.case.expect import segment
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide, walking

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.case.conversation import Connection, Conversation, Received
+from harness.case.connection import Connection, Received
+from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.case.conversation import Connection
+from harness.case.connection import Connection
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun

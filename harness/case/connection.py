@@ -1,0 +1,106 @@
+"""One connection of a case: its 4-tuple, both initial sequence numbers, and the segments that the target has sent."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.case.peer_record import PeerRecord
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec import seqno
+from harness.spec.segment import FIN, PSH, RST, SYN, Segment
+from harness.spec.states import State
+from harness.targets.protocol import AppSocket
+from harness.trace.events import Event, Kind
+from harness.wire import codec
+
+if TYPE_CHECKING:
+    from harness.case.conversation import Conversation
+
+
+@dataclass(slots=True)
+class Received:
+    """A segment in the inbox: its event, and the segment as it was on the wire. A `stray` is on nobody's 4-tuple."""
+
+    event: Event
+    wire: Segment
+    stray: bool = False
+
+    @property
+    def segment(self) -> Segment:
+        """The segment with relative numbers."""
+        assert self.event.segment is not None
+        return self.event.segment
+
+
+class Connection:
+    """One 4-tuple within a conversation, with the two initial sequence numbers that relative numbers count from.
+
+    The target's is unknown until its SYN is seen; until then its numbers count from 0, which makes them absolute.
+    """
+
+    def __init__(self, conversation: "Conversation", index: int, tuple4: FourTuple, peer_iss: int) -> None:
+        self.conversation = conversation
+        self.index = index
+        self.tuple4 = tuple4
+        self.path = codec.Path(tuple4.peer_address, tuple4.address)
+        self.peer_iss = peer_iss
+        self.target_iss: int | None = None
+        self.peer = PeerRecord()
+        self.inbox: deque[Received] = deque()
+        self.received: list[Received] = []
+        self.snapshot: Snapshot | None = None
+        self.listener: AppSocket | None = None
+        self.app: AppSocket | None = None
+
+    def renew(self, peer_iss: int) -> None:
+        """Start a new incarnation of the connection on the same 4-tuple."""
+        self.peer_iss = peer_iss
+        self.target_iss = None
+        self.peer = PeerRecord()
+
+    @property
+    def state(self) -> str:
+        """The target's state at the last look, LISTEN where only the listener is left, "" if states can't be read."""
+        if self.snapshot is None:
+            return ""
+        return str(State.LISTEN if self.snapshot.listening else self.snapshot.state)
+
+    def to_wire(self, segment: Segment) -> Segment:
+        """Return the peer's segment with absolute numbers and the ports of this connection."""
+        segment.seq = seqno.add(segment.seq, self.peer_iss)
+        segment.ack = seqno.add(segment.ack, self.target_iss or 0)
+        segment.source_port = segment.source_port or self.tuple4.peer_port
+        segment.destination_port = segment.destination_port or self.tuple4.port
+        return segment
+
+    def take(self, packet: codec.Packet, time_ns: int, stray: bool = False) -> Received:
+        """Note a segment of the target and return it with relative numbers."""
+        wire = packet.segment
+        if wire.flags & SYN and self.target_iss is None:
+            self.target_iss = wire.seq
+        relative = wire.relative(self.target_iss or 0, self.peer_iss)
+        self.peer.saw(relative)
+        event = Event(time_ns, Kind.RECEIVED, "", relative, packet.raw, self.index, peer_state=self.peer.state)
+        received = Received(event, wire, stray)
+        self.received.append(received)
+        return received
+
+
+def repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
+    """Tell whether a segment is one that was sent before, or some of what was, cut or joined in another way.
+
+    `ends` are where the segments before it ended: what lies behind all of them is new. A bare acknowledgment repeats
+    nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1). No timer sends a
+    reset again.
+    """
+    if segment.flags & RST:
+        return False
+    if not segment.length:
+        probe = any(seqno.lt(segment.seq, end) for end in ends)
+        same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)
+        return probe and same and not earlier.length
+    offset = seqno.diff(segment.seq, earlier.seq)
+    if not 0 <= offset < earlier.length or (segment.flags ^ earlier.flags) & ~(FIN | PSH):
+        return False
+    common = zip(segment.payload, earlier.payload[offset:], strict=False)
+    return all(now == then for now, then in common) and any(seqno.leq(segment.end, end) for end in ends)
