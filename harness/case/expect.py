@@ -2,13 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from harness.case.violation import Code
 from harness.spec.segment import ACK, PSH, RST, Segment, flag_names
-
-#: Any payload will do.
-ANY_DATA: Final = None
 
 
 @dataclass(frozen=True, slots=True)

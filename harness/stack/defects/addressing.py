@@ -15,7 +15,6 @@ from harness.stack.tcb import Tcb
 
 CHECKSUM = "MUST-3"
 WHOSE = "RFC 9293 §3.4"
-INVALID = "RFC 9293 §3.9.2.3"
 
 
 @defect("D78", "The checksum is not looked at.", CHECKSUM)

@@ -16,7 +16,6 @@ UNKNOWN = "MUST-6"
 LENGTHS = "MUST-7"
 MSS = "RFC 9293 §3.7.1"
 STAMPS = "RFC 7323 §3.2"
-PAWS = "RFC 7323 §5.3"
 
 
 def kinds(field: bytes) -> list[int]:

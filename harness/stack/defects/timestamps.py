@@ -5,22 +5,10 @@ from harness.spec.options import KIND_TIMESTAMPS
 from harness.spec.segment import RST, SYN, Segment
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import defect
+from harness.stack.defects.options import STAMPS, kinds
 from harness.stack.options import Options
 
-READING = "MUST-4"
-UNKNOWN = "MUST-6"
-LENGTHS = "MUST-7"
-MSS = "RFC 9293 §3.7.1"
-STAMPS = "RFC 7323 §3.2"
 PAWS = "RFC 7323 §5.3"
-
-
-def kinds(field: bytes) -> list[int]:
-    """Return the kinds of the options in a field, the empty list for a malformed one."""
-    try:
-        return [option.kind for option in options.parse(field)]
-    except options.MalformedOptions:
-        return []
 
 
 @defect("D260", "Timestamps stand on SYNs only, though they were negotiated.", STAMPS)
