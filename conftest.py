@@ -1,6 +1,7 @@
 """The plugin comes with the package (entry point `pytest11`, `harness.plugin`); here is what this checkout adds."""
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 #: Set where everything is installed, as in this project's own CI: a test that is skipped there has failed.
 MUST_RUN = "TCPSPEC_ALL_MUST_RUN"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's job in the background; tests interrupt runs of theirs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
