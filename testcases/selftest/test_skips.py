@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 pytest_plugins = ("pytester",)
 
 TESTS = """
@@ -37,7 +35,7 @@ def test_where_all_must_run_a_skip_is_a_failure_with_its_reason(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, required: str, ended: dict[str, int]
 ) -> None:
     monkeypatch.setenv("TCPSPEC_ALL_MUST_RUN", required)
-    pytester.makeconftest((ROOT / "conftest.py").read_text(encoding="utf-8"))
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text(encoding="utf-8"))
     pytester.makepyfile(TESTS)
     done = pytester.runpytest_subprocess("-q")
     done.assert_outcomes(**ended)
