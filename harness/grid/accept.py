@@ -2,7 +2,10 @@
 
 from collections.abc import Collection, Iterable
 from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 
+from harness.cache import kept
 from harness.grid.cells import Cell, segment_cells
 from harness.grid.numbers import connection_of, nominal_window, segment_of
 from harness.spec.arrivals import allowed
@@ -37,7 +40,7 @@ def live_reactions(cell: Cell, window: int, filled: int = 0) -> tuple[Reaction, 
 
 def reactions(cell: Cell) -> tuple[Reaction, ...]:
     """Return the same for a window of usual size."""
-    return live_reactions(cell, nominal_window(cell))
+    return live_reactions(cell, nominal_window(cell), 0)
 
 
 def demanded(found: Iterable[Reaction], policies: Collection[Policy]) -> tuple[Reaction, ...]:
@@ -50,19 +53,54 @@ def tolerated(found: Iterable[Reaction], policies: Collection[Policy]) -> tuple[
     return select(found, set(policies) - {Policy.RFC6191})
 
 
-@cache
 def cites_of(cell: Cell) -> tuple[str, ...]:
     """Return what the allowed reactions of a cell cite."""
+    found = _surveyed().get(cell.id)
+    return _cited(cell) if found is None else found[0]
+
+
+def _cited(cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cite for reaction in reactions(cell) for cite in reaction.cites))
 
 
 @cache
 def core() -> frozenset[str]:
-    """Return the names of the cells that an ordinary run takes: one for each thing that the rules can tell apart.
+    """Return the names of the cells that an ordinary run takes: see `survey`."""
+    return frozenset(name for name, (_cites, taken) in _surveyed().items() if taken)
 
-    Within a place and a set of flags, cells with the same allowed reactions stand for each other, and the first of them
-    is taken (PSH makes no difference by any rule). Then one cell for each rule that has not been met in a state.
+
+@cache
+def _surveyed() -> dict[str, tuple[tuple[str, ...], bool]]:
+    """Return the cites of each cell, and whether it is in the core."""
+    package = Path(__file__).parents[1]
+    sources = sorted(path for name in ("spec", "grid") for path in (package / name).iterdir() if path.is_file())
+    found = kept("grid", sources, survey)
+    lists = [tuple(cites) for cites in found["cites"]]
+    return {
+        cell.id: (lists[at], bool(taken))
+        for cell, at, taken in zip(segment_cells(), found["cites_of"], found["core"], strict=True)
+    }
+
+
+def survey() -> dict[str, list[Any]]:
+    """Ask the rules about each cell, in the order of `segment_cells`: there are thousands, which takes half a second.
+
+    `cites` are all lists of cites, `cites_of` the place of a cell's own among them, `core` whether (1) an ordinary run
+    takes the cell: one for each thing that the rules can tell apart. Within a place and a set of flags, cells with the
+    same allowed reactions stand for each other, and the first of them is taken (PSH makes no difference by any rule).
+    Then one cell for each rule that has not been met in a state.
     """
+    lists: dict[tuple[str, ...], int] = {}
+    cites_of_each = [lists.setdefault(_cited(cell), len(lists)) for cell in segment_cells()]
+    taken = _distinguished()
+    return {
+        "cites": list(lists),
+        "cites_of": cites_of_each,
+        "core": [int(cell.id in taken) for cell in segment_cells()],
+    }
+
+
+def _distinguished() -> set[str]:
     chosen: dict[object, Cell] = {}
     for cell in segment_cells():
         outcome = frozenset((reaction.reply, reaction.next) for reaction in reactions(cell))
@@ -73,7 +111,7 @@ def core() -> frozenset[str]:
         if not _rules_met(cell) <= met:
             met |= _rules_met(cell)
             taken.append(cell)
-    return frozenset(cell.id for cell in taken)
+    return {cell.id for cell in taken}
 
 
 def _rules_met(cell: Cell) -> set[tuple[State, str]]:

@@ -34,6 +34,9 @@ from harness.spec.states import (
 PASSIVE, SIMULTANEOUS, SHUTDOWN, CLOSE = "passive", "simultaneous", "shutdown", "close"
 NONE, DATA = "none", "data"
 ZERO_WINDOW, TIMESTAMPS, LISTENING = "zero-window", "timestamps", "listening"
+STAMPED_LISTENING = f"{TIMESTAMPS}-{LISTENING}"
+#: All settings but the ordinary one.
+SETTINGS = (ZERO_WINDOW, TIMESTAMPS, STAMPED_LISTENING, LISTENING)
 
 #: The places of the grid: a state, and the route to it where that makes a difference.
 PLACES: tuple[tuple[State, str | None], ...] = (
@@ -186,7 +189,7 @@ def _zero_window_cells() -> Iterator[Cell]:
 
 
 def _time_wait_cells() -> Iterator[Cell]:
-    for setting in (TIMESTAMPS, f"{TIMESTAMPS}-{LISTENING}"):
+    for setting in (TIMESTAMPS, STAMPED_LISTENING):
         for seq, tsval in product(("left1", "exact", "inside", "far"), TSVALS):
             yield Cell(TIME_WAIT, None, SYN, seq, None, NONE, setting, tsval)
     for seq, tsval in product(("left1", "exact", "inside", "far"), ("absent", "newer")):

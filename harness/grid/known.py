@@ -19,7 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from harness import expectations
 from harness.expectations.deviations import Deviation, release_numbers
 from harness.expectations.entries import BrokenExpectations, read
-from harness.grid.cells import PLACES, SEQ_POSITIONS, TSVALS, Cell, segment_cells
+from harness.grid.cells import PLACES, SEQ_POSITIONS, SETTINGS, TSVALS, Cell, segment_cells
 from harness.grid.observed import UNKNOWN, Observation
 from harness.spec.segment import Flags, parse_flags
 from harness.spec.states import State
@@ -35,7 +35,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "state": tuple(State),
     "place": tuple("-".join(filter(None, (state.lower(), route))) for state, route in PLACES),
     "route": ("-", *dict.fromkeys(route for _state, route in PLACES if route)),
-    "setting": ("-", *dict.fromkeys(cell.setting for cell in segment_cells() if cell.setting)),
+    "setting": ("-", *SETTINGS),
     "flags": (),
     "seq": ("-", *SEQ_POSITIONS),
     "ack": ("-", *_ACKS),

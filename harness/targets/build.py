@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cache import folder as cache_folder
 from harness.targets import crate
 from harness.targets.protocol import UnusableTarget
 
@@ -91,12 +92,6 @@ def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None
         raise UnusableTarget(f"{compiler} did not build {source} within {BUILD_LIMIT_S} s") from None
     except OSError as error:
         raise UnusableTarget(f"{program.parent} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
-
-
-def cache_folder() -> Path:
-    """Return where built drivers are kept: below XDG_CACHE_HOME, else below ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "tcpspec"
 
 
 USAGE = (

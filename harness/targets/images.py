@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cache import folder as cache_folder
 from harness.targets import build as drivers
 from harness.targets.engine import connect, translated
 from harness.targets.protocol import UnusableTarget
@@ -249,7 +250,7 @@ def _digest(name: str) -> str:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """One build at a time: the workers of a run all ask for the same image."""
-    folder = drivers.cache_folder()
+    folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "images.lock").open("w")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from harness.cache import folder as cache_folder
 from harness.stack.defects import DEFECTS, UnknownDefect, defective
 from harness.targets import build
 from harness.targets.adapter import AdapterTarget
@@ -110,7 +111,7 @@ def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Targ
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    kernel = kernels.resolve(spec.ident, build.cache_folder() / "kernels")
+    kernel = kernels.resolve(spec.ident, cache_folder() / "kernels")
     return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls)
 
 

@@ -1,15 +1,20 @@
 """Segments to IP packets and back, fast.
 
 Scapy takes about a millisecond to build one packet and the target microseconds to answer it. So Scapy crafts one packet
-per *shape* (addresses and length of the options field), and the hot path patches numbers, lengths and checksums into
-a copy of it. Received packets are read with `struct`. A selftest holds both directions against Scapy, octet by octet.
+per *shape* (IP version and length of the options field), and the hot path patches addresses, numbers, lengths and
+checksums into a copy of it. Received packets are read with `struct`. A selftest holds both directions against Scapy,
+octet by octet.
 """
 
 import ipaddress
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
+from pathlib import Path as FilePath
+from typing import cast
 
+from harness.cache import kept
 from harness.spec.segment import Segment
 
 IPPROTO_TCP = 6
@@ -30,7 +35,7 @@ class Path:
     @property
     def version(self) -> int:
         """4 or 6."""
-        return ipaddress.ip_address(self.source).version
+        return 6 if ":" in self.source else 4
 
     def reversed(self) -> "Path":
         """Return the path of the answers."""
@@ -77,17 +82,39 @@ def _pseudo_header(source: bytes, destination: bytes) -> int:
     return ones_complement_sum(source + destination + bytes((0, IPPROTO_TCP)))
 
 
-@lru_cache(maxsize=256)
-def _crafted(path: Path, option_octets: int, ttl: int, traffic_class: int) -> bytes:
-    """Return the headers of a packet of this shape, as Scapy crafts them; the options field is zeros."""
+def craft_shapes() -> dict[str, str]:
+    """Return the headers of each shape as Scapy crafts them, in hexadecimal: addresses and options field are zeros."""
     from scapy.layers.inet import IP, TCP
     from scapy.layers.inet6 import IPv6
     from scapy.packet import Raw
 
-    tcp = TCP(dataofs=5 + option_octets // 4) / Raw(bytes(option_octets))
+    shapes = {}
+    for octets in range(0, 41, 4):
+        tcp = TCP(dataofs=5 + octets // 4) / Raw(bytes(octets))
+        shapes[f"4/{octets}"] = bytes(IP(src="0.0.0.0", dst="0.0.0.0", flags="DF", id=0) / tcp).hex()
+        shapes[f"6/{octets}"] = bytes(IPv6(src="::", dst="::") / tcp).hex()
+    return shapes
+
+
+@cache
+def _shapes() -> dict[str, str]:
+    """Return what `craft_shapes` does; importing Scapy takes longer than most runs of one case."""
+    return cast("dict[str, str]", kept("shapes", (FilePath(__file__), version("scapy")), craft_shapes))
+
+
+@lru_cache(maxsize=256)
+def _crafted(path: Path, option_octets: int, ttl: int, traffic_class: int) -> bytes:
+    """Return the headers of a packet along a path; its options field is zeros."""
+    frame = bytearray.fromhex(_shapes()[f"{path.version}/{option_octets}"])
+    source, destination = (ipaddress.ip_address(text).packed for text in (path.source, path.destination))
     if path.version == 4:
-        return bytes(IP(src=path.source, dst=path.destination, ttl=ttl, tos=traffic_class, flags="DF", id=0) / tcp)
-    return bytes(IPv6(src=path.source, dst=path.destination, hlim=ttl, tc=traffic_class) / tcp)
+        frame[1], frame[8] = traffic_class, ttl
+        frame[12:20] = source + destination
+    else:
+        frame[:2] = (0x6000 | traffic_class << 4).to_bytes(2, "big")
+        frame[7] = ttl
+        frame[8:40] = source + destination
+    return bytes(frame)
 
 
 def padded(options: bytes) -> bytes:

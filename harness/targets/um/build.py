@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.targets.build import cache_folder, driver_folder
+from harness.cache import folder as cache_folder
+from harness.targets.build import driver_folder
 from harness.targets.protocol import UnusableTarget
 from harness.targets.um.kernels import PROGRAM, TREE, Built
 
