@@ -11,6 +11,14 @@ A connection is built in layers, each a module that can be read by itself and kn
     arrivals        SEGMENT ARRIVES, in the order of RFC 9293 §3.10.7
     calls           the user calls of RFC 9293 §3.10.1 to §3.10.6
 
+and so is a socket:
+
+    plain_socket    the calls of POSIX, none of which blocks
+    polled_socket   what poll(2) tells of it: conditions (level) and what has newly come about (edge)
+    sockets         calls that wait (`Socket.start`), close with linger time among them
+
+`Stack.receive` is IP's part: packets with options, padding, fragments and extension headers (`ip`, `fragments`).
+
 `harness.spec` has another reading of the same RFC, as a table. The two never look at each other.
 """
 

@@ -28,7 +28,7 @@ class Calls(Arrivals):
         """SEND (§3.10.2): queue as much of `data` as there is room for, return how much."""
         if self.fin_queued or self.state not in (SYN_SENT, SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT):
             raise BrokenPipeError(errno.EPIPE, "connection closing")
-        room = (self.settings.send_buffer or self.config.send_buffer) - len(self.send_buffer)
+        room = self.send_room
         if data and room <= 0:
             raise BlockingIOError(errno.EAGAIN, "insufficient resources")
         taken = data[: max(0, room)]

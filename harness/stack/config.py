@@ -48,6 +48,9 @@ class Config:
     challenge_period_s: float = 5.0
     # The same unacceptable segment again within this time is not answered again (RFC 5961 §7 again; 0: always).
     invalid_interval_s: float = 0.0
+    # Where numbers begin, for tests of their wraps. None: as RFC 6528 and RFC 7323 §7.1 want it.
+    iss: int | None = None  # of the first connection between two endpoints; a later one begins above what it used
+    timestamp_offset: int | None = None  # what is added to the clock, milliseconds since 0 of `now`
     # RFC 6335 §6.
     ephemeral_ports: tuple[int, int] = (49152, 65535)
 

@@ -27,7 +27,10 @@ class Pair(NamedTuple):
 
 @dataclass(slots=True)
 class Datagram:
-    """A segment on its way, with what IP needs to know or tells about it. `intact` says that its checksum is right."""
+    """A segment on its way, with what IP needs to know or tells about it. `intact` says that its checksum is right.
+
+    `padding` is what stood behind the IP datagram in its frame: no part of the segment (RFC 894).
+    """
 
     source: str
     destination: str
@@ -35,6 +38,8 @@ class Datagram:
     ttl: int = 64
     traffic_class: int = 0
     intact: bool = True
+    flow_label: int = 0
+    padding: bytes = b""
 
     @property
     def pair(self) -> Pair:

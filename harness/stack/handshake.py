@@ -6,7 +6,6 @@ from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import SYN_RECEIVED, SYN_SENT
 from harness.stack.congestion import Congestion
-from harness.stack.isn import keyed_offset
 from harness.stack.options import Options
 from harness.stack.reception import Reception
 from harness.stack.timers import Timer
@@ -37,7 +36,7 @@ class Handshake(Reception):
         self.iss = self.host.choose_iss(self.pair)
         self.snd_una = self.snd_nxt = self.iss
         self.snd_first = self.cursor = self.small_end = seqno.add(self.iss, 1)
-        self.ts_offset = keyed_offset(self.pair, b"timestamps")
+        self.ts_offset = self.host.choose_timestamp_offset(self.pair)
         size = self.settings.receive_buffer or self.config.receive_buffer
         self.rcv_shift = next(shift for shift in range(15) if size >> shift <= 0xFFFF)
 

@@ -1,12 +1,15 @@
 """The passive side of an application's socket: SEGMENT ARRIVES in LISTEN, the backlog, the queue of new connections."""
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
 
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED
 from harness.stack import options
 from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram
+from harness.stack.readiness import Ready
 from harness.stack.settings import SocketSettings
 from harness.stack.tcb import Host, Tcb
 
@@ -23,6 +26,8 @@ class Listener:
         #: Connections on their way to ESTABLISHED, and those that wait to be accepted.
         self.opening: list[Connection] = []
         self.ready: deque[Connection] = deque()
+        #: Called when a connection can be accepted.
+        self.on_ready: Callable[[Ready], None] = lambda events: None
 
     def arrive(self, datagram: Datagram, replaced: Connection | None = None) -> Connection | None:
         """Process a segment that no connection claims (§3.10.7.2); return the connection that it opened.
@@ -51,6 +56,7 @@ class Listener:
     def open(self, datagram: Datagram, replaced: Connection | None) -> Connection:
         """Make a connection in SYN-RECEIVED."""
         connection = self.connection_class(self.host, datagram.pair, self)
+        connection.settings = replace(self.settings)  # inherited, and from now on its own
         connection.replaced = replaced
         self.opening.append(connection)
         connection.open_passive(datagram.segment, options.read(datagram.segment.options))
@@ -78,6 +84,7 @@ class Listener:
         """Put an established connection into the queue."""
         self.ready += [mine for mine in self.opening if mine is connection]
         self.ended(connection, 0)
+        self.on_ready(Ready.IN)
 
     def ended(self, connection: Tcb, code: int) -> None:
         """A connection has left SYN-RECEIVED. One that ends in the queue stays there, for the application to find."""
@@ -85,6 +92,9 @@ class Listener:
 
     def soft_error(self, connection: Tcb, code: int) -> None:
         """Nobody to tell."""
+
+    def notify(self, connection: Tcb, events: Ready) -> None:
+        """Nobody to tell: who accepts the connection looks at it then."""
 
 
 def reset_for(datagram: Datagram) -> Datagram:

@@ -16,6 +16,7 @@ from harness.spec.states import (
     TIME_WAIT,
 )
 from harness.stack.config import nanoseconds
+from harness.stack.readiness import Ready
 from harness.stack.retransmission import Retransmission
 from harness.stack.timers import Timer
 
@@ -41,11 +42,13 @@ class Reception(Retransmission):
 
     def acknowledge(self, ack: int) -> None:
         """SND.UNA < SEG.ACK =< SND.NXT: advance SND.UNA and take what is acknowledged from the retransmission queue."""
-        octets = seqno.diff(ack, self.snd_una)
+        octets, was_full = seqno.diff(ack, self.snd_una), self.send_room <= 0
         self.measure(ack)
         self.snd_una = ack
         taken = min(max(0, seqno.diff(ack, self.snd_first)), len(self.send_buffer))
         del self.send_buffer[:taken]
+        if was_full and taken:
+            self.notify(Ready.OUT)
         self.snd_first = seqno.add(self.snd_first, taken)
         if seqno.lt(self.cursor, ack):
             self.cursor = ack
@@ -145,6 +148,7 @@ class Reception(Retransmission):
             self.rcv_nxt = seqno.add(self.rcv_nxt, len(text))
             if text:
                 self.owe_ack(0, at_once=False)
+                self.notify(Ready.IN)
         if self.reassembly.fin == self.rcv_nxt and not self.fin_received:
             self.take_fin()
 
@@ -172,6 +176,7 @@ class Reception(Retransmission):
                 self.enter(CLOSING)
         elif self.state is FIN_WAIT_2:
             self.enter_time_wait()
+        self.notify(Ready.IN | Ready.RDHUP | (Ready.HUP if self.fin_queued else Ready.NONE))
 
     def enter_time_wait(self) -> None:
         """Enter TIME-WAIT, turn off the other timers and wait for 2 MSL (MUST-13)."""
@@ -192,6 +197,7 @@ class Reception(Retransmission):
             self.enter_time_wait()
         elif self.state is LAST_ACK:
             self.delete()
+        self.notify(Ready.NONE)
 
     def bound_fin_wait_2(self) -> None:
         """Without application nobody waits for the peer's FIN for ever."""

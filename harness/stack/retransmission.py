@@ -9,6 +9,7 @@ from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2
 from harness.stack.config import nanoseconds
 from harness.stack.datagram import Pair
 from harness.stack.output import SENDING, Output
+from harness.stack.readiness import Ready
 from harness.stack.tcb import Host, Owner
 from harness.stack.timers import Timer
 
@@ -28,6 +29,7 @@ class Retransmission(Output):
             Timer.KEEP_ALIVE: self.keep_alive_timeout,
             Timer.FIN_WAIT_2: self.fin_wait_2_timeout,
             Timer.TIME_WAIT: self.time_wait_timeout,
+            Timer.LINGER: self.linger_timeout,
         }
 
     def wake(self) -> None:
@@ -112,6 +114,10 @@ class Retransmission(Output):
     def time_wait_timeout(self) -> None:
         """End TIME-WAIT (§3.10.8)."""
         self.delete()
+
+    def linger_timeout(self) -> None:
+        """The application waits no longer for what it has sent; it goes on leaving."""
+        self.notify(Ready.NONE)
 
     # --- keep-alive (§3.8.4) -----------------------------------------------------------------------------------------
 

@@ -1,162 +1,125 @@
-"""What an application holds: a socket with the calls and the errors that programs know from POSIX."""
+"""What an application holds: a socket with calls that return at once, and with calls that wait.
+
+A call that waits is begun with `start_…` and returns a `Pending`; the stack takes it up again whenever something has
+come about on the socket (`Stack.serve`), so that `done` is right as soon as `Stack.arrive` or `advance` has returned.
+"""
 
 import errno
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
+from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from harness.stack.config import nanoseconds
 from harness.stack.connection import Connection
 from harness.stack.datagram import Endpoint
-from harness.stack.listener import Listener
+from harness.stack.pending import Pending
+from harness.stack.polled_socket import PolledSocket
+from harness.stack.readiness import Ready
 from harness.stack.settings import SocketSettings
-from harness.stack.tcb import Tcb
+from harness.stack.timers import Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.stack.stack import Stack
 
+_T = TypeVar("_T")
 
-class Socket:
-    """One end of a connection, or a listener, or neither yet. Calls never block; refusals are OSErrors."""
+
+class Socket(PolledSocket):
+    """One end of a connection, or a listener, or neither yet. Refusals are OSErrors."""
 
     def __init__(self, stack: "Stack", settings: SocketSettings | None = None) -> None:
-        self._stack = stack
-        self.settings = settings or SocketSettings()
-        self._listener: Listener | None = None
-        self._local: Endpoint | None = None
-        self.connection: Connection | None = None
-        self._error = 0
+        super().__init__(stack, settings)
+        self._calls: list[Pending[object]] = []
 
-    # --- OPEN --------------------------------------------------------------------------------------------------------
+    def start_connect(self, remote: Endpoint, local: Endpoint | None = None) -> Pending[None]:
+        """Begin a connect(); it returns when the handshake is done, or raises why that can't be."""
+        self.connect(remote, local)
+        return self.wait(self._opened)
 
-    def listen(self, local: Endpoint, backlog: int = 128) -> None:
-        """Passive OPEN on an address of the stack, or on all of them (``0.0.0.0``, ``::``)."""
-        self._must_be_fresh()
-        self._listener = self._stack.listen(local, self.settings, backlog)
-        self._local = local
+    def start_accept(self) -> "Pending[Socket]":
+        """Begin an accept()."""
+        return self.wait(self.accept)
 
-    def connect(self, remote: Endpoint, local: Endpoint | None = None) -> None:
-        """Active OPEN: the handshake is under way when it returns. A listener turns active by it (§3.10.1)."""
-        if self._listener is not None:
-            local = self._local
-            self._unlisten()
-        self._must_be_fresh()
-        self.connection = self._stack.connect(remote, local, self)
-        self.connection.open_active()
+    def start_recv(self, limit: int) -> Pending[bytes]:
+        """Begin a recv(); it returns what comes first: text, the end of the stream, an error."""
+        return self.wait(lambda: self.recv(limit))
 
-    def accept(self) -> "Socket":
-        """Return a socket for the next connection that is established; BlockingIOError if there is none."""
-        if self._listener is None:
-            raise OSError(errno.EINVAL, "not a listening socket")
-        connection = self._listener.accept()
-        if connection is None:
-            raise BlockingIOError(errno.EAGAIN, "no connection waits")
-        accepted = self._stack.socket(connection.settings)
-        accepted.connection = connection
-        connection.owner = accepted
-        if connection.state is CLOSED:
-            accepted._error = errno.ECONNRESET
-        return accepted
+    def start_send(self, data: bytes) -> Pending[int]:
+        """Begin a send(); it returns when all is queued, or how much was if the connection ends before."""
+        left = bytearray(data)
 
-    def _must_be_fresh(self) -> None:
-        if self._listener is not None:
-            raise OSError(errno.EINVAL, "the socket listens")
-        if self.connection is not None:
-            raise OSError(errno.EISCONN, "connection already exists")
+        def attempt() -> int:
+            try:
+                while True:
+                    del left[: self.send(bytes(left))]
+                    if not left:
+                        return len(data)
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                if len(left) == len(data):
+                    raise
+                self._error = 0 if error.errno == errno.EPIPE else error.errno or 0  # for the next call
+                return len(data) - len(left)
 
-    # --- SEND, RECEIVE -----------------------------------------------------------------------------------------------
+        return self.wait(attempt)
 
-    def send(self, data: bytes, *, urgent: bool = False) -> int:
-        """Return how many octets were taken.
+    def start_close(self, linger_s: float) -> Pending[bool]:
+        """Begin a close() with linger time: it tells whether the peer has acknowledged everything, the FIN too.
 
-        Before the connection is open that is none: a call that never blocks leaves the queue of §3.10.2 to its caller.
+        When the time is over it returns all the same, and the connection goes on without application.
         """
-        self._raise_pending()
+        connection = self.connection
+        self.close()
+        if connection is None:
+            return Pending(lambda: True)
+        if connection.state is not CLOSED:
+            connection.owner = self
+            connection.start(Timer.LINGER, nanoseconds(linger_s))
+        return self.wait(lambda: self._left(connection))
+
+    def wait(self, attempt: "Callable[[], _T]") -> Pending[_T]:
+        """Begin a call that waits on this socket: `attempt` raises BlockingIOError as long as it would."""
+        call = Pending(attempt)
+        if not call.done:
+            self._calls.append(call)
+        return call
+
+    def resume(self) -> None:
+        """Take up the calls that wait here, in the order in which they began."""
+        for call in list(self._calls):
+            call.resume()
+        self._calls = [call for call in self._calls if not call.done]
+
+    def note(self, events: Ready) -> None:
+        """Something has come about: see whether calls can go on."""
+        super().note(events)
+        if self._calls:
+            self._stack.awaken(self)
+
+    def close(self) -> None:
+        """CLOSE: the application is done with the socket; a call that waits there finds none any more."""
+        super().close()
+        self.note(Ready.NONE)
+
+    def abort(self) -> None:
+        """ABORT."""
+        super().abort()
+        self.note(Ready.NONE)
+
+    def _opened(self) -> None:
         connection = self._connected()
         if connection.state in (SYN_SENT, SYN_RECEIVED):
             raise BlockingIOError(errno.EAGAIN, "the connection is not open yet")
-        return connection.send(data, urgent=urgent)
-
-    def recv(self, limit: int, *, peek: bool = False) -> bytes:
-        """Return what has come; the empty string at the end of the stream; BlockingIOError if there is nothing."""
-        if self._listener is not None:
-            raise BlockingIOError(errno.EAGAIN, "the connection is not open yet")
-        connection = self._connected()
-        if not connection.receive_buffer:
-            self._raise_pending()
-            if connection.state is CLOSED:
-                return b""
-        return connection.receive(limit, peek=peek)
-
-    def _connected(self) -> Connection:
-        if self.connection is None:
-            raise OSError(errno.ENOTCONN, "connection does not exist")
-        return self.connection
-
-    def _raise_pending(self) -> None:
-        if code := self.pending_error():
-            raise OSError(code, errno.errorcode[code])
-
-    # --- CLOSE, ABORT, STATUS ----------------------------------------------------------------------------------------
-
-    def shutdown(self) -> None:
-        """Close the sending direction; ENOTCONN where there is no connection."""
-        connection = self._connected()
+        self._raise_pending()
         if connection.state is CLOSED:
-            raise OSError(errno.ENOTCONN, "connection does not exist")
-        connection.shutdown()
+            raise BrokenPipeError(errno.EPIPE, "connection closing")
 
-    def close(self) -> None:
-        """CLOSE: the application is done with the socket."""
-        self._unlisten()
-        if self.connection is not None:
-            connection, self.connection = self.connection, None
-            if connection.state is not CLOSED:
-                connection.close()
-
-    def _unlisten(self) -> None:
-        if self._listener is not None and self._local is not None:
-            self._stack.unlisten(self._local, self._listener)
-            self._listener = None
-
-    def abort(self) -> None:
-        """ABORT: end the connection with a reset."""
-        if self.connection is not None:
-            connection, self.connection = self.connection, None
-            if connection.state is not CLOSED:
-                connection.abort()
-        else:
-            self.close()
-
-    def status(self) -> State:
-        """STATUS (RFC 9293 §3.10.6)."""
-        if self._listener is not None:
-            return LISTEN
-        return self.connection.state if self.connection is not None else CLOSED
-
-    def pending_error(self) -> int:
-        """Return and clear the error that came by itself, an errno; 0 for none."""
-        code, self._error = self._error, 0
-        return code
-
-    def setting(self, name: str) -> float:
-        """Return a setting in force: the socket's own or the stack's default."""
-        own = getattr(self.settings, name)
-        return float(getattr(self._stack.config, name) if own is None else own)
-
-    def settings_changed(self) -> None:
-        """Apply settings that were changed while the connection was open."""
-        if self.connection is not None and self.connection.state is not CLOSED:
-            self.connection.settings_changed()
-
-    # --- what the connection tells -----------------------------------------------------------------------------------
-
-    def opened(self, connection: Tcb) -> None:
-        """The handshake is done."""
-
-    def ended(self, connection: Tcb, code: int) -> None:
-        """The connection is gone: the next call says why."""
-        self._error = code or self._error
-
-    def soft_error(self, connection: Tcb, code: int) -> None:
-        """Report trouble at once to an application that has asked for it."""
-        if self.settings.report_errors:
-            self._error = code
+    def _left(self, connection: Connection) -> bool:
+        ended = connection.state in (CLOSED, FIN_WAIT_2, TIME_WAIT)
+        if not ended and connection.timers.runs(Timer.LINGER):
+            raise BlockingIOError(errno.EAGAIN, "the peer has not acknowledged everything yet")
+        connection.timers.stop(Timer.LINGER)
+        connection.owner = None
+        return connection.fin_acknowledged

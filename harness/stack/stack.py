@@ -14,11 +14,12 @@ from harness.stack import options
 from harness.stack.config import Config, nanoseconds
 from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram, Endpoint, Pair
-from harness.stack.isn import initial_sequence_number
+from harness.stack.ip import IpInput
+from harness.stack.isn import initial_sequence_number, keyed_offset
 from harness.stack.listener import Listener, reset_for
 from harness.stack.settings import SocketSettings
 from harness.stack.sockets import Socket
-from harness.stack.tcb import Tcb
+from harness.stack.tcb import Owner, Tcb
 
 #: "All addresses", for a listener.
 UNSPECIFIED = {4: "0.0.0.0", 6: "::"}
@@ -36,6 +37,7 @@ class Stack:
     connection_class: type[Connection] = Connection
     listener_class: type[Listener] = Listener
     socket_class: type[Socket] = Socket
+    ip_class: type[IpInput] = IpInput
 
     def __init__(
         self,
@@ -58,6 +60,9 @@ class Stack:
         #: SND.NXT of connections that are gone, by pair, the latest last.
         self._used: dict[Pair, int] = {}
         self._sent: list[Datagram] = []
+        self._ip = self.ip_class()
+        #: Sockets on which something has come about, for the calls that wait there.
+        self._awake: deque[Socket] = deque()
         self._alarms: list[tuple[int, int, Tcb]] = []
         self._serial = 0
         self._next_port = self.config.ephemeral_ports[0]
@@ -70,10 +75,21 @@ class Stack:
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
+    def receive(self, packet: bytes) -> bytes | None:
+        """Take an IP packet as it came; return it plain (`harness.stack.ip`), None as long as there is nothing to read.
+
+        Whoever has packets calls this first, decodes what it returns, and lets that `arrive`.
+        """
+        return self._ip.receive(packet, self.now)
+
     def arrive(self, datagram: Datagram) -> None:
         """Process a segment; what it causes is there to be polled at once."""
-        if not self.is_intact(datagram) or not self.is_for_us(datagram):
-            return
+        if self.is_intact(datagram) and self.is_for_us(datagram):
+            self.deliver(datagram)
+            self.serve()
+
+    def deliver(self, datagram: Datagram) -> None:
+        """Give a segment to the connection that it is for."""
         connection = self.connection_for(datagram.pair)
         if connection is None:
             self.arrive_unclaimed(datagram)
@@ -105,9 +121,11 @@ class Stack:
         connection = self.connection_for(pair)
         if connection is not None:
             connection.icmp_error(seq, code, hard=hard)
+            self.serve()
 
     def poll(self) -> list[Datagram]:
         """Return what was sent since the last time."""
+        self.serve()
         sent, self._sent = self._sent, []
         return sent
 
@@ -119,6 +137,17 @@ class Stack:
         self.listeners.clear()
         self._alarms.clear()
         self._sent.clear()
+        self._awake.clear()
+        self._ip.clear()
+
+    def awaken(self, socket: Socket) -> None:
+        """Something has come about on a socket: the calls that wait there are tried again by `serve`."""
+        self._awake.append(socket)
+
+    def serve(self) -> None:
+        """Let the calls go on that wait on sockets where something has come about (`Socket.start`)."""
+        while self._awake:
+            self._awake.popleft().resume()
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -128,6 +157,7 @@ class Stack:
             self.now = max(self.now, deadline)
             _deadline, _serial, connection = heapq.heappop(self._alarms)
             connection.wake()
+            self.serve()
         self.now = max(self.now, now)
 
     def next_timer(self) -> int | None:
@@ -164,7 +194,7 @@ class Stack:
         everywhere = Endpoint(UNSPECIFIED[local.version], local.port)
         return self.listeners.get(local) or self.listeners.get(everywhere)
 
-    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Socket) -> Connection:
+    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Owner) -> Connection:
         """Make the connection of an active OPEN, still CLOSED; a local address or port of 0 is chosen (MUST-45)."""
         if not self.is_unicast(remote.address):
             raise OSError(errno.ENETUNREACH, f"{remote.address} is a broadcast or multicast address")  # MUST-46
@@ -225,8 +255,15 @@ class Stack:
 
     def choose_iss(self, pair: Pair) -> int:
         """Return an initial sequence number (RFC 6528), above all that the connection before has used (MAY-2 (1))."""
-        iss, used = initial_sequence_number(pair, self.now, self._key), self.last_number(pair)
+        iss, used = self.config.iss, self.last_number(pair)
+        if iss is None:
+            iss = initial_sequence_number(pair, self.now, self._key)
         return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
+
+    def choose_timestamp_offset(self, pair: Pair) -> int:
+        """Return what is added to the clock: another number for each pair of endpoints (RFC 7323 §7.1)."""
+        chosen = self.config.timestamp_offset
+        return keyed_offset(pair, b"timestamps") if chosen is None else chosen
 
     def last_number(self, pair: Pair) -> int | None:
         """Return the last number that a connection between these endpoints has used, as far as that is known."""

@@ -8,6 +8,7 @@ from harness.stack.config import Config, nanoseconds
 from harness.stack.congestion import Congestion
 from harness.stack.datagram import Datagram, Pair
 from harness.stack.options import DEFAULT_MSS, TIMESTAMPS_LENGTH
+from harness.stack.readiness import Ready
 from harness.stack.reassembly import Reassembly
 from harness.stack.rtt import RttEstimator
 from harness.stack.settings import SocketSettings
@@ -27,6 +28,9 @@ class Owner(Protocol):
 
     def soft_error(self, connection: "Tcb", code: int) -> None:
         """ICMP reported trouble that need not last."""
+
+    def notify(self, connection: "Tcb", events: Ready) -> None:
+        """Something has come about that the application may be waiting for; NONE for what poll(2) does not tell."""
 
 
 class Host(Protocol):
@@ -52,6 +56,9 @@ class Host(Protocol):
 
     def choose_iss(self, pair: Pair) -> int:
         """Return an initial sequence number."""
+
+    def choose_timestamp_offset(self, pair: Pair) -> int:
+        """Return what a connection adds to the clock of its timestamps."""
 
 
 class Tcb:
@@ -154,6 +161,11 @@ class Tcb:
         return self.fin_queued and seqno.lt(self.snd_end, self.snd_una)
 
     @property
+    def send_room(self) -> int:
+        """How much more the application may send at once."""
+        return (self.settings.send_buffer or self.config.send_buffer) - len(self.send_buffer)
+
+    @property
     def unsent(self) -> bool:
         """Tell whether anything waits to be sent: data, or the FIN."""
         return seqno.lt(self.cursor, seqno.add(self.snd_end, self.fin_queued))
@@ -189,6 +201,11 @@ class Tcb:
             self.receive_buffer.clear()
         if self.owner is not None:
             self.owner.ended(self, error)
+
+    def notify(self, events: Ready) -> None:
+        """Tell the application, if there is one, what has newly come about."""
+        if self.owner is not None:
+            self.owner.notify(self, events)
 
     def vanish(self) -> None:
         """Be CLOSED without a word to anyone."""

@@ -13,6 +13,7 @@ class Timer(StrEnum):
     KEEP_ALIVE = "keep-alive"  # §3.8.4
     FIN_WAIT_2 = "fin-wait-2"
     TIME_WAIT = "time-wait"  # §3.6.1
+    LINGER = "linger"  # how long an application waits in its close()
 
 
 class Timers:

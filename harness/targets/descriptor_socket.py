@@ -1,9 +1,11 @@
 """An application socket of the target's namespace that is worked by the harness itself."""
 
 import contextlib
+import select
 import socket
 import struct
 
+WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 LINGER_RESET = struct.pack("ii", 1, 0)
 
 
@@ -55,6 +57,17 @@ class DescriptorSocket:
     def pending_error(self) -> int:
         """Return and clear SO_ERROR."""
         return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def local(self) -> tuple[str, int]:
+        """Return the own address and port."""
+        address, port = self._sock.getsockname()[:2]
+        return str(address), int(port)
+
+    def poll(self) -> int:
+        """Return what holds now, in the bits of poll(2)."""
+        poll = select.poll()
+        poll.register(self._sock, WATCHED)
+        return sum(events for _descriptor, events in poll.poll(0))
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set a socket option."""

@@ -103,6 +103,17 @@ class AppSocket(Protocol):
         """Return a socket option: an integer, or `size` octets."""
 
 
+@runtime_checkable
+class WatchedSocket(AppSocket, Protocol):
+    """What sockets of some targets offer besides."""
+
+    def local(self) -> tuple[str, int]:
+        """Return the own address and port, the one that was chosen where 0 was asked for."""
+
+    def poll(self) -> int:
+        """Return what holds now, in the bits of poll(2): `select.POLLIN`, POLLOUT, POLLERR, POLLHUP, POLLRDHUP."""
+
+
 @dataclass(slots=True)
 class Facts:
     """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back.

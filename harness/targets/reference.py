@@ -12,6 +12,7 @@ from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import CLOSED
 from harness.stack import Config, Datagram, Endpoint, Pair, Socket, Stack
 from harness.stack.config import NS
+from harness.stack.pending import Pending
 from harness.targets import quoted
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
@@ -49,6 +50,9 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "net.ipv4.tcp_sack": ("sack", lambda text: text != "0"),
     "net.ipv4.tcp_rfc1337": ("keep_time_wait", lambda text: text != "0"),
     "net.ipv4.tcp_fin_timeout": ("fin_wait_2_timeout_s", float),
+    # Where this target's own numbers begin, "" for at random: to have them wrap soon.
+    "reference.iss": ("iss", lambda text: int(text) & 0xFFFFFFFF if text else None),
+    "reference.timestamp_offset": ("timestamp_offset", lambda text: int(text) & 0xFFFFFFFF if text else None),
 }
 
 
@@ -89,6 +93,10 @@ class VirtualClock:
 class ReferenceTarget:
     """The reference stack as a target; another `stack_class` is a stack with a difference, which `details` may tell.
 
+    `beginning_ns` is the time at which its virtual time begins. The settings ``reference.iss`` and
+    ``reference.timestamp_offset`` choose where the numbers of its connections begin; its timestamps count milliseconds
+    of `clock`, with that offset. Packets may have any form that IP knows: `harness.wire.forms` makes them.
+
     Raises UnusableTarget for a setting that it does not have.
     """
 
@@ -102,6 +110,7 @@ class ReferenceTarget:
         settings: Mapping[str, str] | None = None,
         stack_class: type[Stack] = Stack,
         details: Mapping[str, str] | None = None,
+        beginning_ns: int = BEGINNING_NS,
     ) -> None:
         self.name = name
         self.capabilities = CAPABILITIES
@@ -113,7 +122,7 @@ class ReferenceTarget:
             config=config,
             key=KEY,
             broadcasts=BROADCASTS,
-            now=BEGINNING_NS,
+            now=beginning_ns,
         )
         self._sent: list[Arrival] = []
         self._ip_id = 0
@@ -198,7 +207,10 @@ class ReferenceTarget:
             self.stack.advance(until if timer is None else min(timer, until))
             self._collect()
 
-    def _arrive(self, packet: bytes) -> None:
+    def _arrive(self, raw: bytes) -> None:
+        packet = self.stack.receive(raw)
+        if packet is None:
+            return
         if not codec.is_tcp(packet):
             self._icmp(packet)
             return
@@ -206,7 +218,17 @@ class ReferenceTarget:
             decoded = codec.decode(packet)
         except codec.MalformedPacket:
             return
-        self.stack.arrive(Datagram(decoded.source, decoded.destination, decoded.segment, intact=decoded.checksums_ok))
+        datagram = Datagram(
+            decoded.source,
+            decoded.destination,
+            decoded.segment,
+            decoded.ttl,
+            decoded.traffic_class,
+            decoded.checksums_ok,
+            _flow_label(packet),
+            packet[len(decoded.raw) :],
+        )
+        self.stack.arrive(datagram)
 
     def _icmp(self, packet: bytes) -> None:
         error = quoted.read(packet)
@@ -251,9 +273,9 @@ class ReferenceSocket:
         """RECEIVE. Urgent data stays in the stream (RFC 9293 §3.8.5)."""
         return self._socket.recv(limit, peek=bool(flags & socket.MSG_PEEK))
 
-    def shutdown(self) -> None:
-        """Close the sending direction."""
-        self._socket.shutdown()
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction, or what `how` says (SHUT_RD, SHUT_RDWR)."""
+        self._socket.shutdown(how)
 
     def close(self) -> None:
         """CLOSE."""
@@ -266,6 +288,34 @@ class ReferenceSocket:
     def pending_error(self) -> int:
         """Return and clear the pending error."""
         return self._socket.pending_error()
+
+    def local(self) -> tuple[str, int]:
+        """Return the own address and port, the one that was chosen where 0 was asked for."""
+        return self._socket.local() or ("", 0)
+
+    def poll(self) -> int:
+        """Return what holds, in the bits of poll(2): `select.POLLIN`, POLLOUT, POLLERR, POLLHUP, POLLRDHUP."""
+        return int(self._socket.poll())
+
+    def edges(self) -> int:
+        """Return what holds and has newly come about since the last call, as EPOLLET tells it."""
+        return int(self._socket.edges())
+
+    def start(self, call: str, *arguments: Any) -> Pending[Any]:
+        """Begin a call that waits: ``connect`` (local, remote), ``accept``, ``recv``, ``send``, ``close`` (seconds).
+
+        `Pending.done` tells whether it has returned, `Pending.result` what; it is up to date after each exchange.
+        """
+        if call == "connect":
+            local, remote = arguments
+            return self._socket.start_connect(Endpoint(*remote), Endpoint(*local))
+        begin: dict[str, Callable[..., Pending[Any]]] = {
+            "accept": lambda: self._socket.wait(self.accept),
+            "recv": self._socket.start_recv,
+            "send": self._socket.start_send,
+            "close": self._socket.start_close,
+        }
+        return begin[call](*arguments)
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set an option; ENOPROTOOPT for one that the stack does not have."""
@@ -337,7 +387,11 @@ def _configure(config: Config, name: str, value: str) -> None:
 
 
 def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, bool | float) else str(value)
+    return "" if value is None else f"{value:g}" if isinstance(value, bool | float) else str(value)
+
+
+def _flow_label(packet: bytes) -> int:
+    return int.from_bytes(packet[1:4], "big") & 0xFFFFF if packet[0] >> 4 == 6 else 0
 
 
 def _pair(tuple4: FourTuple) -> Pair:

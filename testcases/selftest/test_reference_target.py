@@ -1,11 +1,13 @@
 """Target ``reference``: virtual time, what reaches the stack and what does not, settings."""
 
+import select
+
 import pytest
 
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT
-from harness.targets.protocol import Adjustable, Capability, UnusableTarget
+from harness.targets.protocol import Adjustable, Capability, UnusableTarget, WatchedSocket
 from harness.targets.reference import ReferenceTarget
 from harness.targets.registry import Settings, open_target, parse
 from harness.wire import codec
@@ -92,3 +94,30 @@ def test_the_registry_opens_it_for_timer_cases_too() -> None:
         addresses = target.addresses(4)
         assert target.snapshot(FourTuple(addresses.target[0], 80, addresses.peer[0], 40_000)).state is SYN_RECEIVED
         target.close()
+
+
+def test_its_sockets_can_be_polled_and_its_calls_wait() -> None:
+    target = ReferenceTarget()
+    ours = target.addresses(4).target[0]
+    listener = target.socket(4)
+    assert isinstance(listener, WatchedSocket)
+    listener.listen(ours, 80, 10)
+    accepting = listener.start("accept")
+    (syn_ack,) = target.exchange([syn(target)])
+    assert not accepting.done
+    numbers = codec.decode(syn_ack.packet).segment
+    path = codec.Path(target.addresses(4).peer[0], ours)
+    ack = Segment(ACK, 6, numbers.seq + 1, source_port=40_000, destination_port=80)
+    target.exchange([codec.encode(path, ack)])
+    assert accepting.result().poll() == select.POLLOUT
+    assert (accepting.result().local(), accepting.result().edges()) == ((ours, 80), 0)
+    assert listener.poll() == 0
+
+
+def test_its_numbers_begin_where_a_setting_says() -> None:
+    target = ReferenceTarget(settings={"reference.iss": "4294967290"}, beginning_ns=2**31 * 1_000_000)
+    target.socket(4).connect((target.addresses(4).target[0], 1024), (target.addresses(4).peer[0], 80))
+    assert codec.decode(target.waiting()[0].packet).segment.seq == 4294967290
+    assert target.clock.now_ns() == 2**31 * 1_000_000
+    with target.setting("reference.iss", ""):
+        assert target.stack.config.iss is None

@@ -9,9 +9,8 @@ from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram, Endpoint, Pair
 from harness.stack.defects.defect import defect
 from harness.stack.listener import Listener
-from harness.stack.sockets import Socket
 from harness.stack.stack import Stack
-from harness.stack.tcb import Tcb
+from harness.stack.tcb import Owner, Tcb
 
 CHECKSUM = "MUST-3"
 WHOSE = "RFC 9293 §3.4"
@@ -90,7 +89,7 @@ class AnyDestination(Stack):
 
 @defect("D315", "An active OPEN to a multicast address is not refused.", "MUST-46")
 class OpensToEveryone(Stack):
-    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Socket) -> Connection:
+    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Owner) -> Connection:
         self.opening = True
         try:
             return super().connect(remote, local, owner)
@@ -207,7 +206,7 @@ class TrafficClassFixed(Connection):
 
 @defect("D327", "An active OPEN may take the pair of a connection that exists.", "RFC 9293 §3.10.1")
 class PairTakenTwice(Stack):
-    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Socket) -> Connection:
+    def connect(self, remote: Endpoint, local: Endpoint | None, owner: Owner) -> Connection:
         if local is not None:
             self.connections.pop(Pair(local, remote), None)
         return super().connect(remote, local, owner)
