@@ -3,8 +3,9 @@
 A segment is ``FLAGS@SEQ[,ACK][/OCTETS][%WINDOW][~OPTIONS]``. Its numbers are positions, not numbers, so that the same
 step means the same to two targets with different windows:
 
-    SEQ      n RCV.NXT, e the right edge RCV.NXT+RCV.WND, i the peer's ISS; each with an offset, as in ``e-1``
-    ACK      n SND.NXT, u SND.UNA, i the target's ISS, likewise
+    SEQ      n RCV.NXT, e the right edge RCV.NXT+RCV.WND, i the peer's ISS; each with an offset, as in ``e-1``;
+             p the peer's own SND.NXT, where the peer's stream goes on even if the target has acknowledged less
+    ACK      n SND.NXT, u SND.UNA, i the target's ISS, likewise; r what the peer has received in order
     OPTIONS  joined by dots: s SACK-permitted, w3 a window scale of 3, t+1 a TSval one above the largest so far
 
 Flags are the initials of SYN, FIN, RST, ACK and PSH, ``-`` for none. Calls are the application's: ``send:100`` SENDs
@@ -36,11 +37,11 @@ LARGEST_PAYLOAD = 1400
 
 _LETTERS = {"S": SYN, "F": FIN, "R": RST, "A": ACK, "P": PSH}
 _SEGMENT = re.compile(
-    r"(?P<flags>[SFRAP]+|-)@(?P<seq>[nei][+-]?\d*)(?:,(?P<ack>[nui][+-]?\d*))?"
+    r"(?P<flags>[SFRAP]+|-)@(?P<seq>[neip][+-]?\d*)(?:,(?P<ack>[nuir][+-]?\d*))?"
     r"(?:/(?P<octets>\d+))?(?:%(?P<window>\d+))?(?:~(?P<options>[a-z0-9.+-]+))?"
 )
 _OPTION = re.compile(r"s|w\d{1,3}|t[+-]?\d+")
-_POSITION = re.compile(r"([nuei])([+-]\d+)?")
+_POSITION = re.compile(r"([nueipr])([+-]\d+)?")
 
 
 class BadSequence(ValueError):

@@ -13,7 +13,7 @@ other states share. `allowed` walks a segment through it and returns *every* rea
 The rules are values. Any tuple of them can be run, also one with a rule replaced: see `harness.spec.mutations`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from harness.spec import seqno
@@ -47,8 +47,37 @@ def allowed(connection: Connection, segment: Segment, rules: tuple[Rule, ...] = 
 
     Numbers are absolute. `harness.spec.reaction.select` narrows the result to given policies.
     """
-    start = _Track(connection, segment, connection, segment)
-    return _merge([track.reaction() for track in _walk(start, rules, 0)])
+    return _merge([track.reaction() for track in _tracks(connection, segment, rules)])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One way through the rules, with all that it leaves behind: the reaction and the connection as it is then.
+
+    `hears_ack`: the segment's acknowledgment and window count (they passed the fifth check, or left SYN-SENT).
+    """
+
+    reaction: Reaction
+    connection: Connection
+    hears_ack: bool
+
+
+def outcomes(connection: Connection, segment: Segment, policies: Collection[Policy]) -> tuple[Outcome, ...]:
+    """Return every way to treat `segment` that breaks no MUST under these policies, for whoever judges what follows.
+
+    RFC 6191 is a recommendation, so what a target does that leaves it aside is among them.
+    """
+    found = [
+        Outcome(track.reaction(), track.connection, track.hears_ack)
+        for track in _tracks(connection, segment, RULES)
+        if set(policies).issuperset(track.policies)
+    ]
+    strict = [each for each in found if Policy.RFC1337 in each.reaction.policies]
+    return tuple(dict.fromkeys(strict or found))
+
+
+def _tracks(connection: Connection, segment: Segment, rules: tuple[Rule, ...]) -> Iterator["_Track"]:
+    yield from _walk(_Track(connection, segment, connection, segment), rules, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +98,12 @@ class _Track:
     ambiguities: tuple[str, ...] = ()
     deferrable: bool = False
     restarts_time_wait: bool = False
+    refused: bool = False
+
+    @property
+    def hears_ack(self) -> bool:
+        """Tell whether the acknowledgment counts: nothing has dropped the segment before its ACK was looked at."""
+        return bool(self.arrived.flags & ACK) and not self.refused
 
     def follow(self, rule: Rule, branch: Branch) -> "_Track":
         """Return the track after one branch of a rule."""
@@ -86,6 +121,7 @@ class _Track:
             ambiguities=self.ambiguities + rule.ambiguities,
             deferrable=(self.deferrable or branch.deferrable) and branch.effect is not Effect.TAKE_FIN,
             restarts_time_wait=self.restarts_time_wait or branch.restarts_time_wait,
+            refused=self.refused or (branch.then is Then.STOP and rule.step <= Step.FIFTH and not branch.hears_ack),
         )
         return replace(moved, sent=moved.outgoing(), reply=Reply.NONE) if branch.at_once else moved
 

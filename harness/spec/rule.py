@@ -62,6 +62,8 @@ class Branch:
     at_once: bool = False
     deferrable: bool = False
     restarts_time_wait: bool = False
+    #: The segment goes no further, but its acknowledgment has been taken in.
+    hears_ack: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +88,5 @@ class Rule:
 #: Shorthands for the tables: carry on, and the two things that nearly all branches do.
 GO_ON = Branch(then=Then.GO_ON)
 IGNORE = Branch()
+HEAR_ACK = Branch(hears_ack=True)
 SEND_ACK = Branch(reply=Reply.ACK)

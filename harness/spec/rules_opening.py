@@ -125,7 +125,7 @@ SYN_SENT_RULES = (
         Step.FOURTH,
         _IN_SYN_SENT,
         SYN_ON & ACK_ON & HAS_TEXT,
-        (Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE, level=Level.MAY), GO_ON),
+        (Branch(Reply.ACK, ESTABLISHED, effect=Effect.SYNCHRONIZE, level=Level.MAY, hears_ack=True), GO_ON),
         ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.10.7.3 first"),
         "A peer need not take the text on a SYN: what stays unacknowledged is sent again.",
         ("syn-sent-text",),

@@ -27,7 +27,7 @@ from harness.spec.conditions import (
 )
 from harness.spec.policy import Policy
 from harness.spec.reaction import Level, Reply, Signal
-from harness.spec.rule import GO_ON, IGNORE, SEND_ACK, Branch, Effect, Rule, Step, Then
+from harness.spec.rule import GO_ON, HEAR_ACK, IGNORE, SEND_ACK, Branch, Effect, Rule, Step, Then
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -153,7 +153,7 @@ FIFTH_RULES = (
         Step.FIFTH,
         frozenset({CLOSING}),
         FIN_ON,
-        (IGNORE, Branch(then=Then.SIXTH, level=Level.MAY)),
+        (HEAR_ACK, Branch(then=Then.SIXTH, level=Level.MAY)),
         (_FIFTH, _EIGHTH),
         "A second FIN without the acknowledgment of ours is ignored here, but the eighth check speaks of it.",
         ("closing-ignores",),
@@ -163,7 +163,7 @@ FIFTH_RULES = (
         Step.FIFTH,
         frozenset({CLOSING}),
         ALWAYS,
-        (IGNORE,),
+        (HEAR_ACK,),
         (_FIFTH,),
         "In CLOSING nothing counts but the acknowledgment of our FIN.",
         ("closing-ignores",),
@@ -173,7 +173,7 @@ FIFTH_RULES = (
         Step.FIFTH,
         frozenset({LAST_ACK}),
         ACKS_OUR_FIN,
-        (Branch(next=CLOSED),),
+        (Branch(next=CLOSED, hears_ack=True),),
         (_FIFTH, "RFC 9293 §3.6"),
         "The last acknowledgment is in and the connection is gone.",
     ),

@@ -1,0 +1,1 @@
+"""Generated conversations, judged by the rules alone (`harness.spec.history`): see `harness/explore/EXPLORE.md`."""

@@ -1,0 +1,180 @@
+"""What comes behind every conversation: everything is carried to an orderly end, and all serves again.
+
+1. Each connection that is still there is accepted, read, closed by both sides, and whatever is missing is repeated,
+   until both streams are complete and both FINs acknowledged.
+2. Each listener takes a new connection.
+3. After 2 MSL the same pair works again, passively where somebody listens and actively elsewhere, then silence: what is
+   left of the old connection would show now. In real time this takes too long, and is left out.
+"""
+
+from harness.case.timers import Waits
+from harness.case.violation import Code
+from harness.explore.link import Link
+from harness.explore.plan import moves
+from harness.explore.talk import AWAIT_S, Talk
+from harness.fuzz.steps import Position, Probe
+from harness.spec.history.world import World
+from harness.spec.segment import ACK, FIN, SYN
+from harness.spec.states import CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from harness.trace.events import Kind
+
+#: More rounds than that take no connection to its end.
+ROUNDS = 24
+#: At most so many octets are repeated in one segment.
+CHUNK = 1400
+#: RECEIVE takes so much at once.
+READ = 1 << 20
+#: The longest silence behind it all, in seconds: keep-alives apart, no timer is longer (RFC 9293 §3.8.3: R2).
+STILL_S = 700.0
+_ACCEPTABLE_END = "the connection closed in order by both sides, with all that was sent"
+_END_CITES = ("RFC 9293 §3.6", "RFC 9293 §3.8.1", "RFC 9293 §3.10.4")
+
+
+def epilogue(talk: Talk, *, patient: bool) -> Waits:
+    """Play it all; `patient` in virtual time, where 2 MSL cost nothing."""
+    talk.conversation.step_name = "epilogue"
+    old = list(talk.links.values())
+    for link in old:
+        yield from carry(talk, link)
+    for port in list(talk.listeners):
+        yield from _another(talk, port)
+    if not patient:
+        return
+    yield from talk.let_pass(talk.traits.two_msl_s[1] + 1)
+    for link in old:
+        if link.history.every(lambda world: world.over):
+            yield from again(talk, link)
+    yield from talk.let_pass(STILL_S)
+
+
+def carry(talk: Talk, link: Link) -> Waits:
+    """Bring one connection to its orderly end; a violation if it does not come to it."""
+    link.losing = 0
+    for round_ in range(ROUNDS):
+        if _is_at_its_end(link):
+            break
+        _serve(talk, link)
+        if _is_at_its_end(link):
+            break
+        heard = len(link.connection.received)
+        _answer(talk, link)
+        if _is_at_its_end(link):
+            break
+        if round_ and len(link.connection.received) == heard:
+            yield from talk.let_pass(AWAIT_S, link)
+    _demand_end(talk, link)
+    if link.app is not None:
+        _read_all(talk, link)
+        talk.call(link, "close")
+
+
+def _is_at_its_end(link: Link) -> bool:
+    return link.history.lost or link.history.every(_ended)
+
+
+def _ended(world: World) -> bool:
+    return world.over or (world.state is TIME_WAIT and not world.available)
+
+
+def _serve(talk: Talk, link: Link) -> None:
+    """Do as an application does that wants to be done: accept, read, close."""
+    port = link.connection.tuple4.port
+    if not link.accepted and port in talk.listeners:
+        for _each in range(len(talk.links) + 1):
+            if talk.call(link, "accept").error:
+                break
+    if link.app is None:
+        return
+    _read_all(talk, link)
+    # A handshake under way is left to come to its end first: CLOSE in SYN-SENT would just delete it.
+    open_ = link.history.some(lambda world: not world.closing and world.state in (ESTABLISHED, CLOSE_WAIT))
+    if link.app is not None and open_:
+        talk.call(link, "shutdown")
+
+
+def _read_all(talk: Talk, link: Link) -> None:
+    for _each in range(1000):
+        answer = talk.call(link, "recv", READ)
+        if answer.error or not answer.data:
+            return
+
+
+def _answer(talk: Talk, link: Link) -> None:
+    """Do as the peer's TCP does: acknowledge what came, repeat what is not acknowledged, then the FIN."""
+    view = link.view
+    states = link.history.states
+    if states <= {SYN_SENT, LISTEN}:
+        _send(talk, link, SYN | ACK, view.iss, 0)
+        return
+    start = max(view.rcv_nxt, view.iss + 1)
+    if states <= {SYN_RECEIVED} and not view.got:
+        _send(talk, link, SYN, view.iss, 0, ack=False)
+        return
+    if view.peer_fin is not None and start <= view.peer_fin:
+        octets = min(view.peer_fin - start, CHUNK)
+        fin = FIN if start + octets == view.peer_fin else 0
+        _send(talk, link, ACK | fin, start, octets)
+    elif view.sent_end > start and view.peer_fin is None:
+        _send(talk, link, ACK, start, min(view.sent_end - start, CHUNK))
+    elif view.peer_fin is None:
+        _send(talk, link, FIN | ACK, view.sent_end, 0)
+    else:
+        _send(talk, link, ACK, view.sent_end, 0)
+
+
+def _send(talk: Talk, link: Link, flags: int, seq: int, octets: int, *, ack: bool = True) -> None:
+    view = link.view
+    options = ("t+1",) if view.stamping else ()
+    position = Position("i", seq - view.iss)
+    probe = Probe(type(ACK)(flags), position, Position("r") if ack else None, octets, options=options)
+    talk.inject(link, view.segment(probe))
+
+
+def _demand_end(talk: Talk, link: Link) -> None:
+    if link.history.lost:
+        return
+    if not link.history.every(_ended):
+        worlds = link.history.worlds
+        seen = f"it is in {' or '.join(sorted(link.history.states))}"
+        if any(not world.over and world.connection.reader_gone for world in worlds) or link.app is not None:
+            talk.refuse(link, Code.WRONG_STATE, _ACCEPTABLE_END, seen, _END_CITES)
+        return
+
+
+def _another(talk: Talk, port: int) -> Waits:
+    """Demand that a listener takes a new connection, and serves it."""
+    number = max(talk.links) + 1
+    first = next(link for link in talk.links.values() if link.connection.tuple4.port == port)
+    like = ("same-port",) if first is talk.links[min(talk.links)] else ()
+    if not like:
+        return
+    link = talk.link(number, like)
+    yield from serve_once(talk, link)
+
+
+def serve_once(talk: Talk, link: Link) -> Waits:
+    """Demand that the link's listener takes a connection: handshake, text both ways, close."""
+    for move in moves("S@i A@p,r A@p,r/4"):
+        yield from talk.make(link, move)
+    answer = talk.call(link, "accept")
+    while not answer.error and not link.accepted:
+        answer = talk.call(link, "accept")  # others, ended ones among them, may stand before it
+    if answer.error:
+        talk.refuse(
+            link, Code.WRONG_ANSWER, "the new connection to be accepted", answer.error, ("RFC 9293 §3.9.1.1", "MUST-42")
+        )
+    for move in moves("recv:100 send:4 A@p,r"):
+        yield from talk.make(link, move)
+    yield from carry(talk, link)
+
+
+def again(talk: Talk, link: Link) -> Waits:
+    """Demand that the same pair works again, with nothing left of the connection before."""
+    link.renew()
+    talk.conversation.note(Kind.NOTE, "the same pair again", link.connection)
+    if link.connection.tuple4.port in talk.listeners:
+        yield from serve_once(talk, link)
+        return
+    for move in moves("connect SA@i,r A@p,r/4 recv:100 send:4 A@p,r"):
+        yield from talk.make(link, move)
+    yield from carry(talk, link)

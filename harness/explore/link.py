@@ -1,0 +1,171 @@
+"""One connection of a conversation in play: what the peer knows of it, its streams, and the judge of its history."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.case.connection import Connection, Received
+from harness.fuzz.steps import Position, Probe
+from harness.fuzz.view import View
+from harness.spec.history.history import History, Sent
+from harness.spec.history.world import text
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.states import State
+from harness.targets.protocol import AppSocket
+
+#: Streams of different connections differ by this in each octet.
+SALT = 17
+#: A peer that begins anew takes a number so far above all that it has used.
+NEXT_ISS = 100_003
+
+
+@dataclass(slots=True)
+class PeerView(View):
+    """The view of a peer that may miss segments: besides what the target has shown, the peer's own two ends.
+
+    `sent_end` is the peer's SND.NXT; `got` its RCV.NXT, behind the last octet of the target that came in order.
+    """
+
+    iss: int = 0
+    sent_end: int = 0
+    got: int = 0
+    fin_got: bool = False
+    peer_fin: int | None = None
+    salt: int = 0
+    #: The numbers of FINs that the peer has sent above a gap: one counts when the target acknowledges it.
+    early_fins: set[int] = field(default_factory=set)
+    #: Pieces of the target's stream above a gap.
+    pieces: list[tuple[int, int, bool]] = field(default_factory=list)
+
+    def sequence(self, position: Position) -> int:
+        """Return a sequence number of the peer."""
+        own = {"p": self.sent_end, "i": self.iss}.get(position.base)
+        return View.sequence(self, position) if own is None else own + position.offset
+
+    def acknowledgment(self, position: Position) -> int:
+        """Return a number of the target that the peer acknowledges."""
+        return self.got + position.offset if position.base == "r" else View.acknowledgment(self, position)
+
+    def segment(self, probe: Probe) -> Segment:
+        """Return the segment that a step stands for, with octets of the peer's stream."""
+        made = View.segment(self, probe)
+        if probe.octets:
+            made.payload = text(made.seq + bool(made.flags & SYN), probe.octets, self.salt)
+        return made
+
+    def sent(self, segment: Segment) -> None:
+        """Take note of a segment of the peer."""
+        View.sent(self, segment)
+        if segment.flags & RST or not segment.length:
+            return
+        if segment.flags & SYN and segment.seq >= self.sent_end:
+            self.sent_end, self.peer_fin = segment.seq + segment.length, None
+        elif segment.flags & ACK and not segment.flags & SYN and segment.seq <= self.sent_end:
+            self.sent_end = max(self.sent_end, segment.seq + segment.length)
+        if segment.flags & FIN and segment.seq + segment.length == self.sent_end:
+            self.peer_fin = self.sent_end - 1
+        elif segment.flags & FIN:
+            self.early_fins.add(segment.seq + segment.length - 1)
+
+    def saw(self, segments: Iterable[Segment]) -> None:
+        """Take note of the target's segments; what it acknowledges above a gap that was filled is the peer's stream."""
+        View.saw(self, segments)
+        if self.synchronized and self.rcv_nxt > self.sent_end > self.iss:
+            self.sent_end = self.rcv_nxt
+            if self.rcv_nxt - 1 in self.early_fins:
+                self.peer_fin = self.rcv_nxt - 1
+
+    def receive(self, segment: Segment) -> None:
+        """Take a segment of the target into the stream."""
+        if segment.flags & RST:
+            return
+        if segment.flags & SYN:
+            self.got, self.fin_got, self.pieces = max(1, segment.seq + 1), False, []
+            return
+        if segment.length:
+            self.pieces.append((segment.seq, segment.seq + segment.length, bool(segment.flags & FIN)))
+        moved = True
+        while moved:
+            moved = False
+            for start, end, fin in self.pieces:
+                if start <= self.got < end:
+                    self.got, moved = end, True
+                    self.fin_got = self.fin_got or fin
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One connection: the wire's side, the peer's view, the application's socket, and the judge."""
+
+    number: int
+    connection: Connection
+    history: History
+    view: PeerView
+    salt: int
+    form: str = ""
+    app: AppSocket | None = None
+    accepted: bool = False
+    #: What was read to find out whose connection it is that `accept()` gave.
+    early: bytes = b""
+    #: SENDs have taken so much of this incarnation's stream; what RECEIVE has given.
+    written: int = 0
+    read: int = 0
+    losing: int = 0
+    #: The peer's last segment.
+    last_probe: Segment | None = None
+    established_at: int = 0
+    #: TSvals of the target by time, the last one.
+    last_stamp: tuple[int, int] | None = None
+    syn_options: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The port pair as a key."""
+        return str(self.connection.tuple4)
+
+    @property
+    def state(self) -> State | None:
+        """The state that the target shows, None where it shows none."""
+        snapshot = self.connection.snapshot
+        if snapshot is None:
+            return None
+        return State.CLOSED if snapshot.listening else snapshot.state
+
+    def take(self) -> list[Received]:
+        """Return what has come on this connection, numbers relative to the incarnation; lost ones are marked."""
+        connection = self.connection
+        received = list(connection.inbox)
+        connection.inbox.clear()
+        for each in received:
+            if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
+                connection.target_iss = each.wire.seq
+            each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
+        return received
+
+    def see(self, received: Sequence[Received]) -> None:
+        """Let the peer see what was not lost on the way."""
+        for each in received:
+            if self.losing:
+                self.losing -= 1
+                each.event.annotations.append("(lost)")
+                continue
+            self.view.saw([each.segment])
+            self.view.receive(each.segment)
+
+    def renew(self) -> None:
+        """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
+        iss = self.view.sent_end + NEXT_ISS
+        self.view = PeerView(
+            salt=self.salt, listening=self.view.listening, iss=iss, sent_end=iss, state=self.view.state
+        )
+        self.accepted, self.written, self.read, self.early = False, 0, 0, b""
+        self.last_probe = self.last_stamp = self.syn_options = None
+
+
+def sent_by(received: Sequence[Received]) -> list[Sent]:
+    """Return what the judge wants to know of segments."""
+    return [Sent(replace_numbers(each.segment), each.wire.seq, each.event.time_ns) for each in received]
+
+
+def replace_numbers(segment: Segment) -> Segment:
+    """Return the segment with numbers modulo 2**32, as the rules count."""
+    return replace(segment, seq=segment.seq & 0xFFFFFFFF, ack=segment.ack & 0xFFFFFFFF)

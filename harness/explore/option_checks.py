@@ -1,0 +1,92 @@
+"""What the options of the target's segments must be, over a whole connection (RFC 7323, RFC 2018, RFC 9293 §3.7.1)."""
+
+from dataclasses import dataclass
+
+from harness.case.connection import Received
+from harness.case.violation import Code
+from harness.explore.link import Link
+from harness.spec import options, seqno
+from harness.spec.options import KIND_MSS, KIND_SACK, KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE
+from harness.spec.segment import RST, SYN, Segment
+
+#: After so many nanoseconds a timestamp clock has moved: it ticks once a second at least (RFC 7323 §5.4).
+TICKED_NS = 2_500_000_000
+#: The options that bind both sides, and so must be in each copy of a SYN (RFC 7323 §2.2, §3.2; RFC 2018 §2).
+_BINDING = (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED, KIND_TIMESTAMPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A rule about options that a segment breaks."""
+
+    due: str
+    seen: str
+    cites: tuple[str, ...]
+    code: Code = Code.WRONG_OPTIONS
+
+
+def problem(link: Link, received: Received) -> Problem | None:
+    """Return what is wrong with the options of a segment; takes note of it for those that follow."""
+    segment, now = received.wire, received.event.time_ns
+    if segment.flags & RST:
+        return None
+    try:
+        found = options.parse(segment.options)
+    except options.MalformedOptions:
+        return None  # the conversation itself refuses it
+    if segment.flags & SYN:
+        link.last_stamp = None
+        return _repeated_syn(link, segment, {each.kind: each.data for each in found})
+    for option in found:
+        if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
+            return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
+        if option.kind == KIND_SACK and (wrong := _sack(option.data)):
+            return wrong
+    return _stamp(link, segment, now)
+
+
+def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Problem | None:
+    """A SYN that is sent again says what it said before."""
+    binding = tuple((kind, found[kind] if kind != KIND_TIMESTAMPS else b"") for kind in _BINDING if kind in found)
+    key = repr((segment.flags & 0x10, segment.seq, binding)).encode()
+    before, link.syn_options = link.syn_options, key
+    if before is None or before == key:
+        return None
+    same_syn = before.split(b", ")[:2] == key.split(b", ")[:2]
+    if not same_syn:
+        return None
+    return Problem("the same options as before", f"options {sorted(found)}", ("RFC 9293 §3.8.1", "RFC 7323 §2.2"))
+
+
+def _sack(data: bytes) -> Problem | None:
+    edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data), 4)]
+    for left, right in zip(edges[::2], edges[1::2], strict=False):
+        if not seqno.lt(left, right):
+            return Problem("SACK blocks with their left edge below the right", f"{left}-{right}", ("RFC 2018 §3",))
+    return None
+
+
+def _stamp(link: Link, segment: Segment, now: int) -> Problem | None:
+    stamping = link.view.stamping
+    found = options.timestamps_of(segment.options)
+    if found is None:
+        if stamping and link.history.every(lambda world: world.stamping and not world.over):
+            return Problem("timestamps, as agreed", "none", ("RFC 7323 §3.2",))
+        return None
+    if not stamping and link.history.every(lambda world: not world.stamping and not world.over and not world.opening):
+        return Problem("no timestamps, as none were agreed on", "timestamps", ("RFC 7323 §3.2",))
+    value, echo = found
+    before, link.last_stamp = link.last_stamp, (now, value)
+    if before is not None:
+        if seqno.lt(value, before[1]):
+            return Problem(f"a TSval of {before[1]} at least", str(value), ("RFC 7323 §4.1",))
+        if value == before[1] and now - before[0] > TICKED_NS:
+            return Problem("a TSval of now", f"{value}, as {(now - before[0]) / 1e9:.1f} s ago", ("RFC 7323 §4.1",))
+        if value == before[1]:
+            link.last_stamp = before
+    worlds = [world for world in link.history.worlds if world.stamping and not world.over]
+    if worlds and not any(
+        seqno.leq(world.oldest_recent, echo) and seqno.leq(echo, world.newest_recent) for world in worlds
+    ):
+        return Problem(f"a TSecr of {worlds[0].newest_recent}", str(echo), ("RFC 7323 §4.3",))
+    return None

@@ -1,0 +1,104 @@
+"""A plan: the moves of a conversation over several connections, and the compact text that stands for them.
+
+    listen S@i A@p,r accept 2:S@i 2:A@p,r lose:1 send:100 recover FA@p,r close
+
+A word is a step of `harness.fuzz.steps` (a call, or a segment of the peer by positions), or one of the words below. It
+is about the first connection unless a number says otherwise (``2:``). A connection begins with the first word about it;
+what it is like stands in braces behind that number: ``2{same-port,iss=-3,form=padded}:S@i``.
+
+    lose:K     the next K segments of the target on this connection are lost: the peer does not see them
+    recover    the peer does as a TCP does whose segments are lost: repeats, waits for repetitions, acknowledges
+    await      time passes until the target sends something, 130 seconds at most
+    wait:MS    so many milliseconds pass
+    again      the peer sends its last segment again, as it was
+    fresh      the same two ports from now on, with a new initial sequence number of the peer
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.fuzz.steps import BadSequence, Call, Probe, parse
+
+#: Words with a number: the least and the greatest.
+COUNTED = {"lose": (1, 1000), "wait": (1, 10_000_000)}
+BARE = ("recover", "await", "again", "fresh")
+_LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
+#: What a connection may be like, besides the default.
+TRAITS = ("same-port", "listen-any", "address", "iss", "form", "peer-port")
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """A word that is neither a call nor a segment."""
+
+    name: str
+    amount: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.amount}" if self.name in COUNTED else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One word: about which connection, what, and (in a connection's first word) what that is like."""
+
+    step: Call | Probe | Special
+    link: int = 1
+    like: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        like = f"{{{','.join(self.like)}}}" if self.like else ""
+        return f"{self.link}{like}:{self.step}" if self.link != 1 or like else str(self.step)
+
+
+Plan = tuple[Move, ...]
+
+
+def text_of(plan: Iterable[Move]) -> str:
+    """Return the text of a plan."""
+    return " ".join(map(str, plan))
+
+
+def moves(text: str) -> Plan:
+    """Read a plan; raises BadSequence with the word that is none."""
+    if not text.split():
+        raise BadSequence("a plan has one word at least, such as: listen S@i A@p,r")
+    return tuple(_words(text))
+
+
+def _words(text: str) -> Iterator[Move]:
+    known: set[int] = set()
+    for word in text.split():
+        match = _LINK.fullmatch(word)
+        assert match is not None
+        prefix, like, rest = match.groups()
+        if prefix is not None and "@" not in rest and not rest[0].isalpha():
+            raise BadSequence(f"{word!r} is no word of a plan")
+        if prefix is None and re.fullmatch(r"\d+", word.partition(":")[0]):
+            raise BadSequence(f"{word!r} is no word of a plan")
+        link = int(prefix or 1)
+        if link < 1:
+            raise BadSequence(f"{word!r}: connections are counted from 1")
+        traits = tuple(each for each in (like or "").split(",") if each)
+        if traits and link in known:
+            raise BadSequence(f"{word!r}: what a connection is like stands with its first word")
+        for trait in traits:
+            if trait.partition("=")[0] not in TRAITS:
+                raise BadSequence(f"{word!r}: {trait!r} is none of {', '.join(TRAITS)}")
+        known.add(link)
+        yield Move(_step(rest, word), link, traits)
+
+
+def _step(rest: str, word: str) -> Call | Probe | Special:
+    name, colon, amount = rest.partition(":")
+    if name in BARE:
+        if colon:
+            raise BadSequence(f"{word!r}: {name} takes no number")
+        return Special(name)
+    if name in COUNTED:
+        least, most = COUNTED[name]
+        if not amount.isdecimal() or not least <= int(amount) <= most:
+            raise BadSequence(f"{word!r}: {name} takes a number from {least} to {most}: {name}:{least}")
+        return Special(name, int(amount))
+    return parse(rest)[0]

@@ -1,0 +1,401 @@
+"""Plays a plan on a rig and lets the judge follow: every call, segment and stretch of time, on every connection.
+
+A talk is a generator that yields its waits, as timer cases are, so that many can wait side by side in real time; in
+virtual time `play` lets the time pass at once. A Fall of a history becomes a finding of the conversation.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from harness.case.connection import Received
+from harness.case.conversation import Conversation
+from harness.case.rig import FIRST_PEER_PORT, Rig
+from harness.case.timers import Wait, Waits
+from harness.case.user_calls import BACKLOG
+from harness.case.violation import Code, Level, Violation
+from harness.explore import forms, option_checks
+from harness.explore.link import SALT, Link, PeerView, replace_numbers, sent_by
+from harness.explore.plan import Move, Plan, Special
+from harness.fuzz.steps import Call, Probe
+from harness.spec.history.calls import Answer
+from harness.spec.history.fall import Fall
+from harness.spec.history.history import History, Sent
+from harness.spec.history.world import Traits, text
+from harness.spec.policy import Policy
+from harness.spec.segment import SYN, Segment
+from harness.targets.protocol import AppSocket
+from harness.trace.events import Kind, Mark
+from harness.wire import codec
+
+#: How long `await` waits for the target to speak, in seconds: longer than the longest RTO (RFC 6298 §2.4).
+AWAIT_S = 130.0
+#: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
+EARLY = 1 << 16
+
+
+class Talk:
+    """One conversation in play."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        version: int,
+        plan: Plan,
+        *,
+        name: str,
+        policies: frozenset[Policy],
+        traits: Traits,
+        salt: int = 0,
+    ) -> None:
+        self.rig = rig
+        self.version = version
+        self.plan = plan
+        self.policies = policies
+        self.traits = traits
+        self.conversation: Conversation = rig.begin(version, name=name)
+        self.links: dict[int, Link] = {}
+        self.listeners: dict[int, AppSocket] = {}
+        #: How many segments the target has sent in each move, by link: what `loss` can lose.
+        self.replies: list[tuple[int, int]] = []
+        self._salt = salt
+
+    # --- the plan ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Waits:
+        """Play all moves."""
+        for at, move in enumerate(self.plan):
+            self.conversation.step_name = f"move {at + 1}"
+            link = self.link(move.link, move.like)
+            before = len(link.connection.received)
+            yield from self.make(link, move)
+            self.replies.append((at, len(link.connection.received) - before))
+
+    def make(self, link: Link, move: Move) -> Waits:
+        """Make one move."""
+        step = move.step
+        if isinstance(step, Probe):
+            self.inject(link, link.view.segment(step))
+        elif isinstance(step, Call):
+            self.call(link, step.name, step.octets or 0)
+        else:
+            yield from self._special(link, step)
+
+    def _special(self, link: Link, step: Special) -> Waits:
+        if step.name == "lose":
+            link.losing = step.amount
+        elif step.name == "wait":
+            yield from self.let_pass(step.amount / 1000)
+        elif step.name == "await":
+            yield from self.let_pass(AWAIT_S, link)
+        elif step.name == "again":
+            if link.last_probe is not None:
+                self.inject(link, link.last_probe)
+        elif step.name == "fresh":
+            link.renew()
+        else:
+            yield from self.recover(link)
+
+    def link(self, number: int, like: Sequence[str] = ()) -> Link:
+        """Return a connection by its number; it begins with the first word about it."""
+        if number not in self.links:
+            self.links[number] = self._begin(number, dict(_pair(trait) for trait in like))
+        return self.links[number]
+
+    def _begin(self, number: int, like: dict[str, str]) -> Link:
+        conversation, first = self.conversation, self.links.get(1)
+        iss = int(like["iss"]) & 0xFFFFFFFF if "iss" in like else None
+        if not self.links:
+            connection = conversation.main
+            if iss is not None:
+                connection.peer_iss = iss
+            if "address" in like:
+                connection = conversation.connect_peer(target_address=self._second_address(), iss=iss)
+        else:
+            shares = first is not None and "same-port" in like
+            port = first.connection.tuple4.port if first is not None and shares else None
+            # The rig's own peer ports go down from the first one, so those above are free.
+            peer_port = FIRST_PEER_PORT + number if shares else None
+            address = self._second_address() if "address" in like else None
+            connection = conversation.connect_peer(port=port, peer_port=peer_port, target_address=address, iss=iss)
+        salt = (self._salt + number * SALT) % 251
+        history = History(
+            policies=self.policies, traits=self.traits, own_salt=salt, peer_salt=salt + 5, now=self._now()
+        )
+        port_open = connection.tuple4.port in self.listeners
+        if port_open:
+            history.listens(True)
+        view = PeerView(salt=salt + 5, listening=port_open)
+        return Link(number, connection, history, view, salt + 5, like.get("form", ""))
+
+    def _second_address(self) -> str | None:
+        addresses = self.rig.target.addresses(self.version).target
+        return addresses[1] if len(addresses) > 1 else None
+
+    # --- what the peer does ------------------------------------------------------------------------------------------
+
+    def inject(self, link: Link, segment: Segment) -> None:
+        """Send a segment of the peer, and judge all that comes of it."""
+        link.last_probe = replace(segment)
+        link.view.sent(segment)
+        packet = codec.encode(link.connection.path, link.connection.to_wire(replace(segment)))
+        event = self.conversation.note(Kind.SENT, "", link.connection, packet)
+        event.segment = segment
+        packets = forms.shaped(packet, link.form)
+        event.annotations += [f"({link.form})"] if link.form else []
+        arrived = replace_numbers(segment)
+        now = self._now()
+        self._settle(link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state))
+
+    def repeatable(self, link: Link) -> Segment | None:
+        """Return what the peer would send again: all of its stream that is not acknowledged, its SYN before."""
+        view = link.view
+        start = view.rcv_nxt if view.synchronized else view.iss
+        if view.sent_end <= start:
+            return None
+        return link.last_probe
+
+    # --- what the application does -----------------------------------------------------------------------------------
+
+    def call(self, link: Link, name: str, octets: int = 0) -> Answer:
+        """Make a call at the target and judge its answer."""
+        event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
+        now = self._now()
+        answer = self._called(link, name, octets)
+        if answer is None:
+            event.annotations.append("= not possible here")
+            return Answer("EBADF")
+        if str(answer) != "ok":
+            event.annotations.append(f"= {answer}")
+        if name in ("listen", "unlisten", "accept"):
+            self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state))
+        else:
+            self._settle(link, now, (), lambda sent: link.history.calls(name, octets, answer, now, sent, link.state))
+        return answer
+
+    def _called(self, link: Link, name: str, octets: int) -> Answer | None:
+        try:
+            return self._perform(link, name, octets)
+        except OSError as error:
+            return Answer(errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0)))
+
+    def _perform(self, link: Link, name: str, octets: int) -> Answer | None:
+        tuple4, port = link.connection.tuple4, link.connection.tuple4.port
+        if name == "listen":
+            return self._listen(link, octets or BACKLOG) if port not in self.listeners else None
+        if name == "unlisten":
+            return self._unlisten(port) if port in self.listeners else None
+        if name == "accept":
+            return self._accept(port) if port in self.listeners else None
+        if name == "connect":
+            if link.app is not None or port in self.listeners:
+                return None
+            sock = self.rig.target.socket(tuple4.version)
+            sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
+            link.app, link.accepted, link.written, link.read = sock, True, 0, 0
+            return Answer()
+        app = link.app
+        if app is None:
+            return None
+        if name == "send":
+            taken = app.send(text(1 + link.written, octets, link.salt - 5))
+            link.written += taken
+            return Answer(taken=taken)
+        if name == "recv":
+            data, link.early = link.early[:octets], link.early[octets:]
+            data = data or app.recv(octets)
+            link.read += len(data)
+            return Answer(data=data)
+        if name == "shutdown":
+            app.shutdown()
+            return Answer()
+        link.app, link.view.reader_gone = None, True
+        (app.close if name == "close" else app.abort)()
+        return Answer()
+
+    def _listen(self, link: Link, backlog: int) -> Answer:
+        tuple4 = link.connection.tuple4
+        sock = self.rig.target.socket(tuple4.version)
+        sock.listen(tuple4.address, tuple4.port, backlog)
+        self.listeners[tuple4.port] = sock
+        self._listening(tuple4.port, True)
+        return Answer()
+
+    def _unlisten(self, port: int) -> Answer:
+        self.listeners.pop(port).close()
+        self._listening(port, False)
+        return Answer()
+
+    def _listening(self, port: int, listening: bool) -> None:
+        for link in self.links.values():
+            if link.connection.tuple4.port == port:
+                link.history.listens(listening)
+                link.view.listening = listening
+
+    def _accept(self, port: int) -> Answer | None:
+        waiting = self.queue(port)
+        try:
+            sock = self.listeners[port].accept()
+        except BlockingIOError:
+            ready = [link for link in waiting if link.history.every(lambda world: world.queued and not world.over)]
+            if ready:
+                cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
+                self.refuse(ready[0], Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
+            return Answer("EAGAIN")
+        link = self._identify(waiting, sock)
+        if link is None:
+            sock.abort()
+            cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.5")
+            self.refuse(self.links[min(self.links)], Code.WRONG_ANSWER, "no connection", "a connection", cites)
+            return Answer()
+        link.app, link.accepted, link.written, link.read = sock, True, 0, 0
+        link.history.accepted()
+        return Answer()
+
+    def queue(self, port: int) -> list[Link]:
+        """Return the connections of a port that nobody has accepted and that may be waiting, in their order."""
+        found = [
+            link
+            for link in self.links.values()
+            if link.connection.tuple4.port == port
+            and not link.accepted
+            and link.history.some(lambda world: world.queued)
+        ]
+        return sorted(found, key=lambda link: link.established_at)
+
+    def _identify(self, waiting: list[Link], sock: AppSocket) -> Link | None:
+        """Return whose connection was accepted: the first in order that lives, unless only ended ones are left."""
+        alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
+        ended = [link for link in waiting if link not in alive]
+        if not (alive and ended):
+            found = alive or ended
+            return found[0] if found else None
+        try:
+            alive[0].early = sock.recv(EARLY)
+        except BlockingIOError:
+            return alive[0]
+        except OSError:
+            return ended[0]
+        if not alive[0].early and alive[0].history.every(lambda world: not world.fin_in):
+            return ended[0]
+        mine = text(alive[0].view.iss + 1, len(alive[0].early), alive[0].salt)
+        if alive[0].early != mine:
+            ended[0].early, alive[0].early = alive[0].early, b""
+            return ended[0]
+        return alive[0]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def let_pass(self, seconds: float, until_heard: Link | None = None) -> Waits:
+        """Let time pass; with `until_heard` only until the target sends something on that connection."""
+        self.conversation.note(Kind.WAIT, f"up to {seconds:g} s pass" if until_heard else f"{seconds:g} s pass")
+        deadline = self._now() + int(seconds * 1e9)
+        while (now := self._now()) < deadline:
+            heard = len(until_heard.connection.received) if until_heard else 0
+            yield Wait(deadline, until_heard.connection if until_heard else None)
+            self._pass()
+            if until_heard and len(until_heard.connection.received) > heard:
+                return
+            if self._now() == now:
+                return  # a clock that stands still
+
+    def _pass(self) -> None:
+        link = self.links[min(self.links)]
+        self._settle(link, None, (), lambda sent: link.history.passes(self._now(), sent, link.state))
+
+    def recover(self, link: Link, rounds: int = 12) -> Waits:
+        """Do as a TCP does whose segments were lost, until nothing is missing at the peer."""
+        link.losing = 0
+        for _round in range(rounds):
+            missing_there = link.view.rcv_nxt < link.view.sent_end if link.view.synchronized else link.view.sent_end
+            if missing_there and link.last_probe is not None and link.last_probe.length:
+                self.inject(link, link.last_probe)
+            if not self.missing_here(link):
+                return
+            yield from self.let_pass(AWAIT_S, link)
+
+    def missing_here(self, link: Link) -> bool:
+        """Tell whether the target has sent something on this connection that the peer has not got."""
+        return link.history.every(lambda world: not world.over and world.connection.snd_nxt > max(link.view.got, 0))
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def _settle(
+        self, about: Link, now: int | None, packets: Iterable[bytes], judge: Callable[[list[Sent]], None]
+    ) -> None:
+        try:
+            self.conversation.step(packets)
+        finally:
+            seen = {link: link.take() for link in self.links.values()}
+        for link, received in seen.items():
+            self._check_options(link, received)
+            time = self._now() if now is None else now
+            try:
+                if link is about:
+                    judge(sent_by(received))
+                elif received or now is None or link.history.now < time:
+                    link.history.passes(time if not received else self._now(), sent_by(received), link.state)
+            except Fall as fall:
+                self._fallen(link, received, fall)
+            link.see(received)
+            self._look(link)
+
+    def _look(self, link: Link) -> None:
+        states = link.history.states
+        state = link.state or (next(iter(states)) if len(states) == 1 else None)
+        link.view.looks(state)
+        if not link.established_at and link.history.some(lambda world: world.queued):
+            link.established_at = len(self.conversation.events)
+
+    def _check_options(self, link: Link, received: Sequence[Received]) -> None:
+        for each in received:
+            problem = option_checks.problem(link, each)
+            if problem is not None:
+                each.event.mark = Mark.UNEXPECTED
+                self.refuse(link, problem.code, problem.due, problem.seen, problem.cites)
+
+    def _fallen(self, link: Link, received: Sequence[Received], fall: Fall) -> None:
+        for each in received:
+            if each.segment.notation() == fall.seen or not fall.seen:
+                each.event.mark = Mark.UNEXPECTED
+                break
+        if not fall.seen or fall.code not in ("wrong-state", "wrong-answer"):
+            self.conversation.note(Kind.EXPECTED, fall.due, link.connection)
+        link.history.lost = True
+        level = Level.MUST if fall.must else Level.SHOULD
+        cites = (*fall.cites, *((f"rule {fall.rule}",) if fall.rule else ()))
+        self.refuse(link, Code(str(fall.code)), fall.due, fall.seen, cites, level)
+
+    def refuse(
+        self, link: Link, code: Code, due: str, seen: str, cites: tuple[str, ...], level: Level = Level.MUST
+    ) -> None:
+        """Note a finding; at level MUST it ends the talk (Violation)."""
+        self.conversation.fail(code, due, seen, connection=link.connection, level=level, cites=cites)
+
+    def _now(self) -> int:
+        return self.rig.target.clock.now_ns()
+
+
+def play(talk: Talk, waits: Waits) -> Violation | None:
+    """Let a talk go on to its end in its target's own time, alone; return the violation that ended it."""
+    clock = talk.rig.target.clock
+    try:
+        for wait in waits:
+            while (left := wait.until_ns - clock.now_ns()) > 0:
+                before = clock.now_ns()
+                clock.wait(left / 1e9)
+                talk.rig.collect(talk.conversation)
+                if any(link.connection.inbox for link in talk.links.values()) or clock.now_ns() == before:
+                    break
+    except Violation as violation:
+        return violation
+    return None
+
+
+def _pair(trait: str) -> tuple[str, str]:
+    name, _equals, value = trait.partition("=")
+    return name, value
+
+
+__all__ = ["SYN", "Talk", "play"]

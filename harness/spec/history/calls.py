@@ -1,0 +1,227 @@
+"""The application's calls (RFC 9293 §3.10.1 to §3.10.6): the worlds that a call and its answer lead to.
+
+An answer is what an application of sockets sees: octets taken or given, or the name of an errno. Which errno stands for
+which of the RFC's errors is the interface's choice; that a refusal is one, and that it comes when due, is not.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from harness.spec import seqno
+from harness.spec.connection import Connection, Origin
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.react import Step
+from harness.spec.history.world import Fate, World, text
+from harness.spec.reaction import Outgoing
+from harness.spec.segment import ACK, RST, SYN
+from harness.spec.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+)
+
+_OPEN = frozenset({SYN_SENT, SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT})
+_ENDED = frozenset({Fate.RESET, Fate.REFUSED, Fate.TIMED_OUT})
+AGAIN = "EAGAIN"
+#: Errors that say that there is no connection (any more), or none to send on.
+NO_CONNECTION = frozenset({"ENOTCONN", "EPIPE", "EINVAL", "EBADF", "ESHUTDOWN", "ECONNABORTED"})
+ENDINGS = {
+    Fate.RESET: frozenset({"ECONNRESET", "EPIPE"}),
+    Fate.REFUSED: frozenset({"ECONNREFUSED", "ECONNRESET", "EPIPE"}),
+    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPIPE"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call gave: an errno's name, or the octets that SEND took or RECEIVE gave (b"": the end of the stream)."""
+
+    error: str = ""
+    taken: int = 0
+    data: bytes | None = None
+
+    def __str__(self) -> str:
+        if self.error:
+            return self.error
+        if self.data is not None:
+            return f"{len(self.data)} octets" if self.data else "the end of the stream"
+        return f"{self.taken} octets taken" if self.taken else "ok"
+
+
+def call(world: World, name: str, octets: int, answer: Answer, now: int, salt: int = 0) -> Iterator[Step]:
+    """Yield the steps in which the call `name` of `octets` gives this answer; raises Fall if there is none.
+
+    `salt` belongs to the stream that RECEIVE reads.
+    """
+    if name == "recv":
+        yield from _receive(world, octets, answer, salt)
+    else:
+        yield from _CALLS[name](world, octets, answer, now)
+
+
+def _fall(due: str, answer: Answer, *cites: str) -> Fall:
+    return Fall(Broken.WRONG_ANSWER, due, str(answer), cites)
+
+
+def _connect(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    if world.state is not CLOSED:
+        if answer.error:
+            yield Step(world)
+            return
+        if world.state is TIME_WAIT:
+            yield _syn(world, now)  # the port serves again: nothing forbids it to whoever keeps its numbers apart
+            return
+        raise _fall("a refusal: the connection exists", answer, "RFC 9293 §3.10.1")
+    if answer.error:
+        raise _fall("a connection request", answer, "RFC 9293 §3.10.1")
+    yield _syn(world, now)
+
+
+def _syn(world: World, now: int) -> Step:
+    connection = Connection(
+        SYN_SENT, Origin.ACTIVE, snd_nxt=1, snd_wnd=0, max_snd_wnd=0, listener_open=world.connection.listener_open
+    )
+    fresh = World(connection, accepted=True, waiting_since=now)
+    return Step(fresh, (Outgoing(SYN, 0, None),))
+
+
+def _send(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    if world.fate in ENDINGS:
+        if answer.error not in ENDINGS[world.fate] | NO_CONNECTION:
+            raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.2", "MUST-12")
+        yield Step(replace(world, told=True))
+        return
+    if world.closing or world.state not in _OPEN:
+        if not answer.error:
+            raise _fall("an error: the connection is closing", answer, "RFC 9293 §3.10.2")
+        yield Step(world)
+        return
+    if answer.error:
+        full = answer.error == AGAIN and (world.unacknowledged or world.unsent or world.opening)
+        early = answer.error in (AGAIN, "ENOTCONN") and world.opening
+        if not full and not early:
+            raise _fall("the octets to be taken", answer, "RFC 9293 §3.10.2")
+        yield Step(world)
+        return
+    if not 0 < answer.taken <= octets:
+        raise _fall(f"1 to {octets} octets taken", answer, "RFC 9293 §3.10.2")
+    idle = not world.unacknowledged and not world.unsent
+    since = now if idle else world.waiting_since
+    yield Step(replace(world, written=world.written + answer.taken, waiting_since=since))
+
+
+def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step]:
+    if answer.error:
+        yield _refused_receive(world, answer)
+        return
+    data = answer.data or b""
+    if data:
+        if len(data) > min(octets, world.available):
+            raise _fall(f"{min(octets, world.available)} octets at most", answer, "RFC 9293 §3.10.3")
+        first = seqno.add(world.irs, 1 + world.read)
+        if data != text(first, len(data), salt):
+            raise Fall(Broken.WRONG_DATA, "what the peer has sent, in order", repr(data[:16]), ("RFC 9293 §3.8",))
+        yield Step(replace(world, read=world.read + len(data)))
+        return
+    at_end = world.fin_in and not world.available and world.fate in (Fate.ALIVE, Fate.ORDERLY)
+    after_error = world.told and world.fate in _ENDED
+    flushed = world.fin_in and world.fate is Fate.ORDERLY
+    if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN)):
+        due = "the rest of the text" if world.available else "no end of the stream"
+        raise _fall(due, answer, "RFC 9293 §3.10.3", *(("MUST-12",) if world.fate in _ENDED else ()))
+    yield Step(world)
+
+
+def _refused_receive(world: World, answer: Answer) -> Step:
+    if world.fate in ENDINGS:
+        if answer.error == AGAIN or (answer.error not in ENDINGS[world.fate] | NO_CONNECTION):
+            raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.3", "MUST-12")
+        return Step(replace(world, told=True, read=world.read + max(0, world.available)))
+    if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.ORDERLY):
+        return Step(world)
+    if answer.error not in {AGAIN, "ENOTCONN"}:
+        raise _fall("no error: the connection lives", answer, "RFC 9293 §3.10.3")
+    if world.available > 0 and not world.opening:
+        raise _fall(f"{world.available} octets", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 seventh")
+    if world.fin_in and not world.opening:
+        raise _fall("the end of the stream", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 eighth")
+    return Step(world)
+
+
+def _shutdown(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    if answer.error:
+        if world.state in (ESTABLISHED, CLOSE_WAIT) and not world.closing:
+            raise _fall("the sending side to be closed", answer, "RFC 9293 §3.10.4")
+        yield Step(world)
+        return
+    yield from _close_sending(world, now)
+
+
+def _close_sending(world: World, now: int) -> Iterator[Step]:
+    """CLOSE as the RFC has it: SEND no more; RECEIVE goes on."""
+    connection = world.connection
+    if world.closing or world.state in (CLOSED, FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, TIME_WAIT):
+        yield Step(world)
+        return
+    if world.state is SYN_SENT:
+        yield Step(world.ended(Fate.ABORTED))
+        yield Step(replace(world, closing=True))  # sockets that know shutdown() may remember it
+        return
+    since = world.waiting_since if world.unacknowledged or world.unsent else now
+    closing = replace(world, closing=True, waiting_since=since)
+    if world.state is ESTABLISHED:
+        yield Step(closing.with_connection(state=FIN_WAIT_1))
+    elif world.state is SYN_RECEIVED:
+        yield Step(closing)
+        yield Step(closing.with_connection(state=FIN_WAIT_1))
+    else:
+        yield Step(replace(closing, connection=connection))  # CLOSE-WAIT until the FIN is really sent
+
+
+def _close(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    """`close()` of a socket: nobody reads any more. With unread text it may reset instead (RFC 1122 §4.2.2.13)."""
+    gone = replace(world.with_connection(reader_gone=True), told=True)
+    if world.state is SYN_SENT:
+        yield Step(gone.ended(Fate.ABORTED))
+        return
+    if world.state is not CLOSED and (world.available > 0 or world.held):
+        yield _aborted(gone)
+    if world.state is FIN_WAIT_2:
+        gone = replace(gone, fin_wait_2_since=now)
+    yield from _close_sending(gone, now)
+
+
+def _abort(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Step]:
+    gone = replace(world.with_connection(reader_gone=True), told=True)
+    if world.state in (CLOSED, SYN_SENT):
+        yield Step(gone.ended(Fate.ABORTED) if world.state is SYN_SENT else gone)
+        return
+    yield _aborted(gone)
+    if world.state in (CLOSING, LAST_ACK, TIME_WAIT):
+        yield Step(gone.ended(Fate.ABORTED))  # §3.10.5: these respond "ok" and delete the TCB, without a reset
+        if world.state is TIME_WAIT:
+            yield Step(gone)
+
+
+def _aborted(world: World) -> Step:
+    connection = world.connection
+    reset = Outgoing(RST, connection.snd_nxt, connection.rcv_nxt)
+    return Step(world.ended(Fate.ABORTED), (reset,))
+
+
+_CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
+    "connect": _connect,
+    "send": _send,
+    "shutdown": _shutdown,
+    "close": _close,
+    "abort": _abort,
+}
+
+__all__ = ["ACK", "Answer", "call"]

@@ -1,0 +1,74 @@
+"""Time passes (RFC 9293 §3.10.8): the worlds that it leads to, and what must have happened by now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.world import Fate, Traits, World
+from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something that must come by a time, in words, with the sentence that asks for it."""
+
+    by: int
+    what: str
+    cites: tuple[str, ...]
+
+
+def age(world: World, now: int, traits: Traits) -> Iterator[World]:
+    """Yield the worlds that this one may have become by `now`; raises Fall if none: something that was due is missing.
+
+    A timer is a window of time. Nothing that the rules do not name moves one.
+    """
+    found = list(_by_itself(world, now, traits))
+    due = due_by(world, traits)
+    if due is None or now <= due.by:
+        found.append(world)
+    if not found:
+        assert due is not None
+        raise Fall(Broken.SILENT, due.what, "", due.cites, "time")
+    yield from found
+
+
+def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
+    """Yield what a timer may have made of it."""
+    if world.state is TIME_WAIT and now - world.time_wait_since >= traits.two_msl_s[0] * _SECOND:
+        yield world.ended(Fate.ORDERLY)
+    lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone
+    if lonely and now - world.fin_wait_2_since >= traits.fin_wait_2_s * _SECOND:
+        yield world.ended(Fate.ORDERLY)
+    enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
+    if (world.opening or world.unacknowledged or world.unsent) and world.tries >= enough:
+        yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
+
+
+def due_by(world: World, traits: Traits) -> Due | None:
+    """Return what must happen next, and by when."""
+    if world.ack_by is not None:
+        return Due(world.ack_by, "the acknowledgment that was delayed", ("RFC 9293 §3.8.6.3", "MUST-58"))
+    if world.state is CLOSED:
+        return None
+    if world.state is TIME_WAIT:
+        by = world.time_wait_since + round(traits.two_msl_s[1] * _SECOND)
+        return Due(by, "the end of TIME-WAIT", ("RFC 9293 §3.10.8", "MUST-13"))
+    wait = round(traits.repeat_s * _SECOND)
+    if world.opening:
+        return Due(world.waiting_since + wait, "the SYN again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
+    if world.unsent and not world.connection.snd_wnd and not world.unacknowledged:
+        return Due(world.waiting_since + wait, "a probe of the closed window", ("RFC 9293 §3.8.6.1", "MUST-36"))
+    if world.unacknowledged:
+        return Due(world.waiting_since + wait, "what is unacknowledged, again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
+    if world.unsent:
+        return Due(world.waiting_since + wait, "what the application has sent", ("RFC 9293 §3.10.2",))
+    return None
+
+
+def delayed(world: World, now: int, traits: Traits) -> World:
+    """Return the world with an acknowledgment under way that may be delayed; one that is already is due no later."""
+    if world.ack_by is not None:
+        return world
+    return replace(world, ack_by=now + round(traits.ack_delay_s * _SECOND))

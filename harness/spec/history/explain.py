@@ -1,0 +1,235 @@
+"""What the target sends: the segments that a world allows, and what each of them leaves to be done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.spec import options, seqno
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.world import Fate, World, text
+from harness.spec.reaction import Outgoing
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
+from harness.spec.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECEIVED,
+    SYN_SENT,
+    SYNCHRONIZED,
+    TIME_WAIT,
+)
+
+#: States in which text or a FIN may be under way.
+SENDING = frozenset({ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, CLOSING, LAST_ACK})
+#: A window probe may carry so much beyond the window (§3.8.6.1).
+PROBE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A world on its way through the target's segments: what is still owed, and what acknowledgments may come."""
+
+    world: World
+    owed: tuple[Outgoing, ...] = ()
+    deferrable: bool = False
+    low_ack: int = 0
+    cites: tuple[str, ...] = ()
+    rule: str = ""
+
+
+def explain(at: Open, sent: Segment, raw_seq: int, now: int, salt: int = 0) -> Open:
+    """Return what is left when the target has sent this segment; raises Fall. `raw_seq` is its number on the wire."""
+    if sent.flags & RST:
+        return _reset(at, sent, raw_seq)
+    if sent.flags & SYN:
+        return _syn(at, sent, now)
+    if at.world.state not in SYNCHRONIZED:
+        return _acknowledgment(at, sent)
+    if sent.payload or sent.flags & FIN:
+        return _stream(at, sent, now, salt)
+    return _acknowledgment(at, sent)
+
+
+def unmet(at: Open) -> Outgoing | None:
+    """Return what was owed at once and has not come."""
+    return at.owed[0] if at.owed and not at.deferrable else None
+
+
+def _fall(at: Open, code: Broken, sent: Segment, due: str = "", *cites: str, rule: str = "") -> Fall:
+    due = due or " and ".join(map(str, at.owed)) or "nothing"
+    return Fall(code, due, sent.notation(), cites or at.cites or ("RFC 9293 §3.10.7",), rule or at.rule)
+
+
+def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
+    for index, due in enumerate(at.owed):
+        if due.flags & RST and _same(due, sent, raw_seq):
+            return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
+    if at.world.fate is Fate.TIMED_OUT:
+        return at  # who gives up may say so
+    raise _fall(at, Broken.RESET if not any(due.flags & RST for due in at.owed) else Broken.WRONG_SEQ, sent)
+
+
+def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
+    if (sent.flags ^ due.flags) & ~(PSH | (ACK if due.flags == RST and due.ack is not None else 0)) or sent.payload:
+        return False
+    absolute = due.flags & RST and due.flags & ACK  # the zero of <SEQ=0><CTL=RST,ACK> is one on the wire
+    if due.seq is not None and due.seq != (raw_seq if absolute else seqno.add(sent.seq, 0)):
+        return False
+    return not due.flags & ACK or due.ack is None or due.ack == seqno.add(sent.ack, 0)
+
+
+def _syn(at: Open, sent: Segment, now: int) -> Open:
+    world = at.world
+    flags = sent.flags & ~(PSH | 0xC0)
+    expected = {SYN_SENT: SYN, SYN_RECEIVED: SYN | ACK}.get(world.state)
+    if flags != expected or sent.seq != 0:
+        raise _fall(at, Broken.EXTRA if expected is None else Broken.WRONG_FLAGS, sent)
+    if flags & ACK and seqno.add(sent.ack, 0) != world.connection.rcv_nxt:
+        raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={world.connection.rcv_nxt}>", "RFC 9293 §3.10.7.2 third")
+    owed = [due for due in at.owed if not due.flags & SYN]
+    world = _shown(world, sent)
+    first = len(owed) < len(at.owed)
+    world = replace(world, waiting_since=now, tries=0 if first else world.tries + 1)
+    return replace(at, world=world, owed=tuple(owed))
+
+
+def _shown(world: World, syn: Segment) -> World:
+    """Take in what the target's own SYN offers."""
+    try:
+        shift, stamps = options.window_scale_of(syn.options), options.timestamps_of(syn.options) is not None
+    except options.MalformedOptions:
+        shift, stamps = None, False
+    if world.state is SYN_SENT:
+        connection = replace(world.connection, rcv_wnd=syn.window)
+        return replace(world, connection=connection, own_shift=shift, own_stamps=stamps)
+    edge = seqno.add(world.connection.rcv_nxt, syn.window)
+    if seqno.lt(edge, world.shown_edge) and world.shown_edge:
+        edge = world.shown_edge
+    connection = replace(world.connection, rcv_wnd=seqno.diff(edge, world.connection.rcv_nxt))
+    return replace(world, connection=connection, own_shift=shift, own_stamps=stamps, shown_edge=edge)
+
+
+def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
+    """Text or FIN: new, or again."""
+    world, connection = at.world, at.world.connection
+    if world.state not in SENDING:
+        return _probe_or_fall(at, sent)
+    seq, fin = seqno.add(sent.seq, 0), bool(sent.flags & FIN)
+    end_of_data = seqno.add(seq, len(sent.payload))
+    end = seqno.add(end_of_data, fin)
+    if not sent.flags & ACK:
+        raise _fall(at, Broken.WRONG_FLAGS, sent, "an acknowledgment in every segment", "RFC 9293 §3.10.7.4 fifth")
+    if seqno.lt(connection.snd_nxt, seq) or seqno.lt(seq, 1):
+        raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}> at most", "RFC 9293 §3.4")
+    if seqno.lt(world.end_of_text, end_of_data):
+        if len(sent.payload) <= PROBE and seqno.lt(seq, connection.snd_nxt):
+            return _probe_or_fall(at, sent)
+        raise _fall(at, Broken.WRONG_DATA, sent, f"text up to {world.end_of_text - 1} only", "RFC 9293 §3.10.2")
+    if fin and (not world.closing or end_of_data != world.end_of_text):
+        raise _fall(at, Broken.WRONG_FLAGS, sent, "no FIN before the end of the stream", "RFC 9293 §3.10.4")
+    if sent.payload != text(seq, len(sent.payload), salt):
+        keep_alive = len(sent.payload) <= PROBE and seqno.leq(end, connection.snd_una)
+        if not keep_alive:
+            raise _fall(at, Broken.WRONG_DATA, sent, "what the application has sent", "RFC 9293 §3.8.1")
+    if seqno.leq(end, connection.snd_una) and not len(sent.payload) <= PROBE:
+        raise _fall(at, Broken.EXTRA, sent, f"nothing below {connection.snd_una}", "RFC 9293 §3.10.7.4 fifth")
+    limit = seqno.add(world.send_edge, PROBE)
+    if seqno.lt(limit, end):
+        raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")
+    return _sent_on(at, sent, end, now)
+
+
+def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
+    world, connection = at.world, at.world.connection
+    at = _carries_ack(at, sent)
+    new = seqno.lt(connection.snd_nxt, end)
+    state = connection.state
+    fin_sent = connection.fin_sent or bool(sent.flags & FIN)
+    if fin_sent and state is CLOSE_WAIT:
+        state = LAST_ACK
+    idle = not world.unacknowledged
+    moved = replace(connection, snd_nxt=end if new else connection.snd_nxt, fin_sent=fin_sent, state=state)
+    return replace(
+        at,
+        world=replace(
+            at.world,
+            connection=replace(moved, rcv_wnd=at.world.connection.rcv_wnd),
+            waiting_since=now if not new or idle else world.waiting_since,
+            tries=world.tries if new else world.tries + 1,
+        ),
+    )
+
+
+def _probe_or_fall(at: Open, sent: Segment) -> Open:
+    """A keep-alive: an octet that was acknowledged already (§3.8.4)."""
+    connection = at.world.connection
+    seq = seqno.add(sent.seq, 0)
+    old = seq == seqno.add(connection.snd_nxt, -1) and not sent.flags & FIN and len(sent.payload) <= PROBE
+    if old and at.world.state in SENDING | {FIN_WAIT_2}:
+        return _carries_ack(at, sent)
+    raise _fall(at, Broken.EXTRA, sent)
+
+
+def _acknowledgment(at: Open, sent: Segment) -> Open:
+    """A segment that is an ACK and no more."""
+    world, connection = at.world, at.world.connection
+    for index, due in enumerate(at.owed):
+        if due.flags == ACK and _same(due, sent, 0):
+            left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
+            return _carries_ack(left, sent)
+    if world.state not in SYNCHRONIZED:
+        raise _fall(at, _kind(at, sent), sent)
+    seq, ack = seqno.add(sent.seq, 0), seqno.add(sent.ack, 0)
+    if sent.flags & ~PSH != ACK:
+        raise _fall(at, Broken.WRONG_FLAGS, sent)
+    between = seqno.lt(at.low_ack, ack) and seqno.lt(ack, connection.rcv_nxt)
+    if at.owed and between:
+        return at  # one acknowledgment for each part of what has come
+    if ack != connection.rcv_nxt:
+        raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", *at.cites, rule=at.rule)
+    if seqno.lt(seq, connection.snd_una) and seq != seqno.add(connection.snd_nxt, -1):
+        raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
+    if seqno.lt(connection.snd_nxt, seq):
+        raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
+    if seq == seqno.add(connection.snd_nxt, -1) and world.state in SENDING | {FIN_WAIT_2}:
+        return _carries_ack(at, sent)  # a keep-alive or a probe without an octet
+    if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
+        return _carries_ack(at, sent)
+    if at.owed:
+        raise _fall(at, Broken.WRONG_SEQ, sent)
+    raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)
+
+
+def _kind(at: Open, sent: Segment) -> Broken:
+    if not at.owed:
+        return Broken.EXTRA
+    return Broken.WRONG_FLAGS if (sent.flags ^ at.owed[0].flags) & ~PSH else Broken.WRONG_ACK
+
+
+def _edge(world: World, sent: Segment) -> int:
+    return seqno.add(sent.ack, sent.window << world.rcv_shift)
+
+
+def _carries_ack(at: Open, sent: Segment) -> Open:
+    """Take in the acknowledgment and the window that every segment carries."""
+    world, connection = at.world, at.world.connection
+    ack = seqno.add(sent.ack, 0)
+    if ack != connection.rcv_nxt:
+        raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", "RFC 9293 §3.4", *at.cites)
+    edge = _edge(world, sent)
+    if seqno.lt(edge, world.shown_edge):
+        edge = world.shown_edge
+    owed = tuple(due for due in at.owed if due.flags != ACK or not (sent.payload or sent.flags & FIN))
+    connection = replace(connection, rcv_wnd=max(0, seqno.diff(edge, connection.rcv_nxt)))
+    return replace(at, owed=owed, world=replace(world, shown_edge=edge, connection=connection, ack_by=None))
+
+
+def named(owed: Sequence[Outgoing]) -> str:
+    """Return what is owed in words."""
+    return " and ".join(f"<CTL={flag_names(due.flags)}>" if due.seq is None else str(due) for due in owed)
+
+
+__all__ = ["CLOSED", "TIME_WAIT", "Open", "explain", "named", "unmet"]

@@ -1,0 +1,208 @@
+"""The set of worlds that explain everything seen so far on one connection.
+
+The recorder tells what happened in its order: `arrives` or `calls`, with all that the target did because of it;
+`sends` what came by itself; `shows` a state; `passes` that nothing else came until a time. Each narrows the set, and
+raises the Fall of the world that went furthest when none is left. A set that grows beyond `LIMIT` is given up: `lost`
+is then true, nothing more is judged, and whoever asks must count that.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from harness.spec.connection import Connection
+from harness.spec.history.calls import Answer, call
+from harness.spec.history.clock import age, delayed
+from harness.spec.history.explain import Open, explain, named, unmet
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.react import Step, arrive
+from harness.spec.history.world import Fate, Traits, World
+from harness.spec.policy import DEFAULT, Policy
+from harness.spec.reaction import Outgoing
+from harness.spec.segment import Segment
+from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYNCHRONIZED, State
+
+#: More worlds than that are not followed.
+LIMIT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A segment of the target: relative numbers, its number on the wire, and when it was captured."""
+
+    segment: Segment
+    raw_seq: int
+    time: int
+
+
+class History:
+    """One connection, from outside. `own_salt` and `peer_salt` tell the two streams from others."""
+
+    def __init__(
+        self,
+        *,
+        policies: Collection[Policy] = DEFAULT,
+        traits: Traits | None = None,
+        own_salt: int = 0,
+        peer_salt: int = 0,
+        now: int = 0,
+    ) -> None:
+        self.policies = frozenset(policies)
+        self.traits = traits or Traits()
+        self.worlds: list[World] = [World(Connection(CLOSED), fate=Fate.ORDERLY, told=True, accepted=True)]
+        self.now = now
+        self.lost = False
+        self._own_salt, self._peer_salt = own_salt, peer_salt
+
+    # --- what happened -----------------------------------------------------------------------------------------------
+
+    def arrives(self, segment: Segment, now: int, sent: Sequence[Sent], state: State | None) -> None:
+        """A segment of the peer has arrived; the target has sent this because of it, and is in this state."""
+
+        def steps(world: World) -> Iterable[Step]:
+            return arrive(world, segment, now, self.policies)
+
+        self._settle(steps, now, sent, state)
+
+    def calls(
+        self, name: str, octets: int, answer: Answer, now: int, sent: Sequence[Sent], state: State | None
+    ) -> None:
+        """The application has made a call and got this answer."""
+
+        def steps(world: World) -> Iterable[Step]:
+            return call(world, name, octets, answer, now, self._peer_salt)
+
+        self._settle(steps, now, sent, state)
+
+    def passes(self, now: int, sent: Sequence[Sent], state: State | None) -> None:
+        """Time has passed, and this has come by itself."""
+        self._settle(lambda world: (Step(world),), now, sent, state)
+
+    def listens(self, listening: bool) -> None:
+        """A listener for the connection's local end has come or gone. What had not been accepted goes with it."""
+        found: list[World] = []
+        for world in self.worlds:
+            changed = world.with_connection(listener_open=listening)
+            found.append(changed)
+            if not listening and not world.accepted and world.state is not CLOSED:
+                # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
+                found.append(changed.ended(Fate.ABORTED))
+        self.worlds = list(dict.fromkeys(found))
+
+    def accepted(self) -> None:
+        """The application has got this connection from its listener."""
+        self.worlds = [replace(world, accepted=True) for world in self.worlds]
+
+    # --- what may be -------------------------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> frozenset[State]:
+        """The states that are possible."""
+        return frozenset(world.state for world in self.worlds)
+
+    def every(self, holds: Callable[[World], bool]) -> bool:
+        """Tell whether something holds in all worlds."""
+        return all(map(holds, self.worlds))
+
+    def some(self, holds: Callable[[World], bool]) -> bool:
+        """Tell whether something holds in one world at least."""
+        return any(map(holds, self.worlds))
+
+    # --- narrowing ---------------------------------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        steps: Callable[[World], Iterable[Step]],
+        now: int,
+        sent: Sequence[Sent],
+        state: State | None,
+    ) -> None:
+        if self.lost:
+            return
+        self.now = max(self.now, now)
+        found: dict[World, None] = {}
+        falls: list[tuple[int, Fall]] = []
+        by_itself = [each for each in sent if each.time < now]
+        caused = [each for each in sent if each.time >= now]
+        for world in self._aged(by_itself, now, falls):
+            try:
+                following = list(steps(world))
+            except Fall as fall:
+                falls.append((len(by_itself), fall))
+                continue
+            for step in following:
+                try:
+                    for ended in self._explained(step, caused, now):
+                        found[self._in_state(ended, state)] = None
+                except _Fallen as fallen:
+                    falls.append((len(by_itself) + fallen.explained, fallen.fall))
+                except Fall as fall:
+                    falls.append((len(sent) + 1, fall))
+        if not found:
+            raise max(falls, key=lambda each: (each[0], each[1].must))[1]
+        self.worlds = list(found)
+        if len(found) > LIMIT:
+            self.lost = True
+
+    def _aged(self, sent: Sequence[Sent], now: int, falls: list[tuple[int, Fall]]) -> Iterator[World]:
+        """Yield the worlds at `now`, through what the target has sent by itself until then."""
+        worlds = list(self.worlds)
+        for index, each in enumerate((*sent, None)):
+            time = each.time if each is not None else now
+            following: dict[World, None] = {}
+            for world in worlds:
+                try:
+                    for aged in age(world, time, self.traits):
+                        if each is None:
+                            following[aged] = None
+                        else:
+                            opened = explain(Open(aged), each.segment, each.raw_seq, time, self._own_salt)
+                            following[opened.world] = None
+                except Fall as fall:
+                    falls.append((index, fall))
+            worlds = list(following)
+        yield from worlds
+
+    def _explained(self, step: Step, sent: Sequence[Sent], now: int) -> Iterator[World]:
+        reaction = step.reaction
+        at = Open(
+            step.world,
+            step.owed,
+            step.deferrable,
+            step.low_ack,
+            reaction.cites if reaction else (),
+            reaction.rule if reaction else "",
+        )
+        for index, each in enumerate(sent):
+            try:
+                at = explain(at, each.segment, each.raw_seq, each.time, self._own_salt)
+            except Fall as fall:
+                raise _Fallen(index, fall) from None
+        missing = unmet(at)
+        if missing is not None:
+            if reaction is not None and reaction.level.name != "MUST":
+                yield at.world
+                return
+            cites = reaction.cites if reaction else ("RFC 9293 §3.10",)
+            raise _Fallen(len(sent), Fall(Broken.SILENT, named(at.owed), "", cites, at.rule))
+        yield delayed(at.world, now, self.traits) if at.owed else at.world
+
+    def _in_state(self, world: World, state: State | None) -> World:
+        """Return the world if a snapshot agrees with it; raises Fall."""
+        if state is None or state is world.state:
+            return world
+        if world.state is CLOSED and state is LISTEN:
+            return world
+        must = not (state in SYNCHRONIZED and world.state is SYN_RECEIVED and world.closing)
+        raise Fall(Broken.WRONG_STATE, f"state {world.state}", str(state), ("RFC 9293 §3.3.2",), "state", must)
+
+
+class _Fallen(Exception):
+    """A world that fell over the target's segments, and how many it had explained before."""
+
+    def __init__(self, explained: int, fall: Fall) -> None:
+        super().__init__(str(fall))
+        self.explained = explained
+        self.fall = fall
+
+
+__all__ = ["Answer", "History", "Outgoing", "Sent"]

@@ -1,0 +1,254 @@
+"""A segment arrives: the worlds that §3.10.7 leads to from one, and what the target owes in each of them."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from harness.spec import options, seqno
+from harness.spec.arrivals import Outcome, outcomes
+from harness.spec.connection import Connection, Origin
+from harness.spec.history.world import Fate, Held, World
+from harness.spec.policy import Policy
+from harness.spec.reaction import Outgoing, Reaction, Signal
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.states import (
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+)
+
+#: Somewhere outside every window.
+FAR = 1 << 30
+_RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
+_GONE = frozenset({CLOSED, LISTEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an event leads to: a world, what the target must send, and the reaction that says so (None: a call's)."""
+
+    world: World
+    owed: tuple[Outgoing, ...] = ()
+    reaction: Reaction | None = None
+    #: What is owed may wait, as an acknowledgment may (§3.8.6.3).
+    deferrable: bool = False
+    #: RCV.NXT before: acknowledgments of what lies between may come on the way.
+    low_ack: int = 0
+
+
+def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> list[Step]:
+    """Return the steps that are allowed when `segment` arrives; numbers are relative, modulo 2**32."""
+    steps: list[Step] = []
+    for seen, silent in _stamped(world, segment):
+        if silent:
+            steps.append(Step(world))
+            continue
+        record = _record(world, segment)
+        for outcome in outcomes(record, seen, policies):
+            step = _apply(world, segment, outcome, now)
+            steps += _with_held(step, now, policies)
+            if step.world.fate is Fate.FORGOTTEN and world.before is not None:
+                steps.append(replace(step, world=world.before))  # MAY-2 (2)
+    return list(dict.fromkeys(steps))
+
+
+def _record(world: World, segment: Segment) -> Connection:
+    """Return what the rules look at; a connection that is gone leaves its listener, if there is one."""
+    connection = world.connection
+    if connection.state is CLOSED and connection.listener_open:
+        return Connection(LISTEN, listener_open=True, rcv_wnd=connection.rcv_wnd)
+    if connection.state is SYN_SENT:
+        return replace(connection, rcv_nxt=segment.seq)  # its numbers begin with this segment, if it has a SYN
+    return connection
+
+
+def _stamped(world: World, segment: Segment) -> Iterator[tuple[Segment, bool]]:
+    """Yield the segment as timestamps let the rules see it, and whether it is dropped in silence (RFC 7323 §5.3)."""
+    exempt = not world.stamping or segment.flags & RST or world.state in _GONE or world.opening
+    if exempt or (world.state is TIME_WAIT and segment.flags & SYN):
+        yield segment, False
+        return
+    stamp = _tsval(segment)
+    if stamp is None:
+        yield segment, False
+        yield segment, True  # RFC 7323 §3.2: a segment without may be dropped
+        return
+    if seqno.lt(stamp, world.newest_recent):
+        yield replace(segment, seq=seqno.add(world.connection.rcv_nxt, -FAR), payload=segment.payload), False
+    if seqno.leq(world.oldest_recent, stamp):
+        yield segment, False
+
+
+def _tsval(segment: Segment) -> int | None:
+    try:
+        found = options.timestamps_of(segment.options)
+    except options.MalformedOptions:
+        return None
+    return found[0] if found else None
+
+
+def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
+    """Return the world behind one outcome of the rules."""
+    reaction, after = outcome.reaction, outcome.connection
+    was = world.state
+    if reaction.next is SYN_RECEIVED and was not in (SYN_SENT, SYN_RECEIVED):
+        return Step(_begun(world, segment, now), reaction.segments, reaction)
+    low_ack = world.connection.rcv_nxt
+    new = replace(world, connection=replace(world.connection, state=reaction.next, rcv_nxt=after.rcv_nxt))
+    if was is CLOSED:
+        return Step(world, reaction.segments, reaction)
+    if was is SYN_SENT and reaction.next is not SYN_SENT:
+        new = _offered(new, segment)
+        low_ack = after.rcv_nxt
+        if reaction.next is SYN_RECEIVED:
+            new = replace(new, waiting_since=now, tries=0)
+    elif was is SYN_SENT:
+        new = new.with_connection(rcv_nxt=world.connection.rcv_nxt)
+    new = _window_left(new, world)
+    if outcome.hears_ack and reaction.next is not CLOSED:
+        new = _acknowledged(new, segment, now, opening=was is SYN_SENT)
+    if seqno.lt(world.connection.rcv_nxt, after.rcv_nxt) and Signal.CLOSING in reaction.signals:
+        new = replace(new, fin_in=True)
+    if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
+        new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
+    new = _timestamp_taken(new, segment, world)
+    new = _moved(new, was, reaction, now)
+    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack)
+
+
+def _begun(world: World, syn: Segment, now: int) -> World:
+    """Return the world in which a SYN has begun a connection anew: numbers of the target count from its next SYN."""
+    connection = Connection(
+        SYN_RECEIVED,
+        Origin.PASSIVE,
+        snd_nxt=1,
+        snd_wnd=syn.window,
+        max_snd_wnd=syn.window,
+        rcv_nxt=seqno.add(syn.seq, 1),
+        listener_open=world.connection.listener_open,
+    )
+    before = world if world.state is TIME_WAIT else None
+    fresh = World(connection, waiting_since=now, before=before)
+    return _offered(fresh, syn)
+
+
+def _offered(world: World, syn: Segment) -> World:
+    """Take in what the peer's SYN says."""
+    try:
+        shift, stamps = options.window_scale_of(syn.options), options.timestamps_of(syn.options)
+    except options.MalformedOptions:
+        shift, stamps = None, None
+    return replace(
+        world,
+        irs=syn.seq,
+        peer_shift=shift,
+        peer_stamps=stamps is not None,
+        oldest_recent=stamps[0] if stamps else 0,
+        newest_recent=stamps[0] if stamps else 0,
+        send_edge=1 + syn.window,
+        window_seq=syn.seq,
+        window_ack=syn.ack if syn.flags & ACK else 0,
+        connection=replace(world.connection, snd_wnd=syn.window, max_snd_wnd=syn.window),
+    )
+
+
+def _window_left(new: World, old: World) -> World:
+    """Keep the right edge where it was shown to be."""
+    if old.state in _GONE | {SYN_SENT}:
+        return new
+    return new.with_connection(rcv_wnd=max(0, seqno.diff(new.shown_edge, new.connection.rcv_nxt)))
+
+
+def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) -> World:
+    """Take in acknowledgment and window (§3.10.7.4 fifth, ESTABLISHED STATE)."""
+    connection = world.connection
+    progress = seqno.lt(connection.snd_una, segment.ack) and seqno.leq(segment.ack, connection.snd_nxt)
+    una = segment.ack if progress else connection.snd_una
+    offered = segment.window << (0 if segment.flags & SYN else world.snd_shift)
+    believed = seqno.leq(connection.snd_una, segment.ack) and seqno.leq(segment.ack, connection.snd_nxt)
+    newer = seqno.lt(world.window_seq, segment.seq) or (
+        world.window_seq == segment.seq and seqno.leq(world.window_ack, segment.ack)
+    )
+    wnd = offered if believed and (newer or opening) else connection.snd_wnd
+    edge = seqno.add(segment.ack, offered)
+    opened = wnd and not connection.snd_wnd
+    return replace(
+        world,
+        connection=replace(connection, snd_una=una, snd_wnd=wnd, max_snd_wnd=max(connection.max_snd_wnd, wnd)),
+        send_edge=edge if believed and seqno.lt(world.send_edge, edge) else world.send_edge,
+        window_seq=segment.seq if believed and newer else world.window_seq,
+        window_ack=segment.ack if believed and newer else world.window_ack,
+        waiting_since=now if progress or opened else world.waiting_since,
+        tries=0 if progress or opened else world.tries,
+    )
+
+
+def _timestamp_taken(world: World, segment: Segment, before: World) -> World:
+    stamp = _tsval(segment) if before.stamping and not segment.flags & RST else None
+    if stamp is None or seqno.lt(stamp, before.oldest_recent):
+        return world
+    newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
+    at_edge = seqno.leq(segment.seq, before.connection.rcv_nxt) and before.ack_by is None
+    reaches = seqno.leq(before.connection.rcv_nxt, segment.end)
+    oldest = newest if at_edge and reaches else before.oldest_recent
+    return replace(world, newest_recent=newest, oldest_recent=oldest)
+
+
+def _moved(world: World, was: object, reaction: Reaction, now: int) -> World:
+    """Take note of what a change of state brings with it: how it ended, and since when the state's timer runs."""
+    if reaction.next in _GONE and was not in _GONE:
+        return world.ended(_fate(world, was, reaction))
+    if reaction.restarts_time_wait or (reaction.next is TIME_WAIT and was is not TIME_WAIT):
+        return replace(world, time_wait_since=now)
+    if reaction.next is FIN_WAIT_2 and was is not FIN_WAIT_2:
+        return replace(world, fin_wait_2_since=now)
+    return world
+
+
+def _fate(world: World, was: object, reaction: Reaction) -> Fate:
+    if Signal.REFUSED in reaction.signals:
+        return Fate.REFUSED
+    if Signal.RESET in reaction.signals:
+        return Fate.REFUSED if was is SYN_SENT else Fate.RESET
+    if was is SYN_RECEIVED:
+        return Fate.FORGOTTEN
+    if was in (LAST_ACK, CLOSING, TIME_WAIT):
+        return Fate.ORDERLY
+    return Fate.ABORTED  # no reader: a reset of the target's own
+
+
+def _with_held(step: Step, now: int, policies: Collection[Policy]) -> Iterator[Step]:
+    """Yield the step, and those in which text that was held above the gap now follows (SHLD-31)."""
+    yield step
+    world = step.world
+    if not world.held or world.state not in _RECEIVING:
+        return
+    rcv_nxt = world.connection.rcv_nxt
+    for piece in world.held:
+        if seqno.lt(rcv_nxt, piece.start) or seqno.leq(piece.end + piece.fin, rcv_nxt):
+            continue
+        rest = tuple(each for each in world.held if each != piece)
+        follow = _piece(piece, world)
+        for outcome in outcomes(world.connection, follow, policies):
+            if outcome.connection.rcv_nxt == rcv_nxt:
+                continue
+            more = _apply(replace(world, held=rest), follow, outcome, now)
+            moved = replace(more.world, send_edge=world.send_edge)
+            yield from _with_held(replace(more, world=moved, low_ack=step.low_ack), now, policies)
+
+
+def _piece(piece: Held, world: World) -> Segment:
+    """Return held text as a segment that acknowledges nothing new."""
+    return Segment(
+        ACK | (FIN if piece.fin else 0),
+        piece.start,
+        world.connection.snd_una,
+        world.connection.snd_wnd >> world.snd_shift,
+        bytes(max(0, piece.end - piece.start)),
+    )

@@ -1,0 +1,197 @@
+"""A world: one connection as it may be, with both streams, what the application was told, and what time may do to it.
+
+Sequence numbers are relative, both ISNs are 0, so the first octet of each stream has number 1. Times are nanoseconds.
+Worlds are values: an event makes new ones. `harness.spec.connection.Connection` is the part that the rules look at.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from harness.spec import seqno
+from harness.spec.connection import Connection
+from harness.spec.segment import FIN, Segment
+from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT, State
+
+#: What a stream is made of: octet number n of the stream with salt s is (n + s) mod 251, so that nothing is taken for
+#: its neighbour, nor one stream for another.
+_PATTERN = bytes(range(251)) * 12
+
+
+def text(first: int, octets: int, salt: int = 0) -> bytes:
+    """Return so many octets of a stream from number `first` on."""
+    start = (first + salt) % 251
+    if start + octets <= len(_PATTERN):
+        return _PATTERN[start : start + octets]
+    return bytes((start + at) % 251 for at in range(octets))
+
+
+#: The largest shift that means anything (RFC 7323 §2.3).
+LARGEST_SHIFT = 14
+
+
+class Fate(StrEnum):
+    """How a connection came to its end, as far as it has."""
+
+    ALIVE = ""
+    ORDERLY = "closed in order"
+    RESET = "connection reset"
+    REFUSED = "connection refused"
+    ABORTED = "aborted"
+    TIMED_OUT = "connection aborted due to user timeout"
+    FORGOTTEN = "returned to LISTEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Text or a FIN above a gap that a receiver should hold (SHLD-31): its first number, the number behind it."""
+
+    start: int
+    end: int
+    fin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One state of affairs that explains everything seen so far."""
+
+    connection: Connection
+    fate: Fate = Fate.ALIVE
+    #: The application has heard of the end, or has let go of the connection.
+    told: bool = False
+    # --- what the application sends: octets that SEND has taken, and whether a FIN stands behind them
+    written: int = 0
+    closing: bool = False
+    #: SND.WL1 and SND.WL2: the segment that the window was taken from.
+    window_seq: int = 0
+    window_ack: int = 0
+    #: The right edge of the widest window that the peer has offered in anything that may have counted.
+    send_edge: int = 0
+    # --- what the application receives
+    irs: int = 0
+    read: int = 0
+    fin_in: bool = False
+    held: tuple[Held, ...] = ()
+    #: The right edge that the target has shown; it may have opened its window further without saying so.
+    shown_edge: int = 0
+    # --- time
+    #: Since when what is outstanding has waited: since it was sent last, or since the peer's last sign of progress.
+    waiting_since: int = 0
+    #: How often it was sent again since then.
+    tries: int = 0
+    time_wait_since: int = 0
+    fin_wait_2_since: int = 0
+    #: A delayed acknowledgment is due by then.
+    ack_by: int | None = None
+    # --- what each side has offered in its SYN: a shift of windows, None without; timestamps
+    peer_shift: int | None = None
+    own_shift: int | None = None
+    peer_stamps: bool = False
+    own_stamps: bool = False
+    #: TS.Recent lies between these two (RFC 7323 §4.3).
+    oldest_recent: int = 0
+    newest_recent: int = 0
+    #: Whether anybody has accepted it (True for an active OPEN).
+    accepted: bool = False
+    #: The connection in TIME-WAIT that this one took the place of, and falls back to (MAY-2).
+    before: "World | None" = None
+
+    @property
+    def state(self) -> State:
+        """The RFC's state."""
+        return self.connection.state
+
+    @property
+    def end_of_text(self) -> int:
+        """The number behind the application's last octet; that of the FIN, if there is one."""
+        return 1 + self.written
+
+    @property
+    def available(self) -> int:
+        """How many octets RECEIVE could give now."""
+        return seqno.diff(self.connection.rcv_nxt, self.irs) - 1 - self.fin_in - self.read
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Tell whether anything sent awaits its acknowledgment."""
+        return seqno.lt(self.connection.snd_una, self.connection.snd_nxt)
+
+    @property
+    def unsent(self) -> bool:
+        """Tell whether text or a FIN waits to be sent."""
+        return seqno.lt(self.connection.snd_nxt, self.end_of_text + (self.closing and not self.connection.fin_sent))
+
+    @property
+    def stamping(self) -> bool:
+        """Tell whether both sides use timestamps (RFC 7323 §3.2)."""
+        return self.peer_stamps and self.own_stamps
+
+    @property
+    def snd_shift(self) -> int:
+        """The shift of the peer's windows; 0 unless both sides have offered one (RFC 7323 §2.2)."""
+        return min(self.peer_shift or 0, LARGEST_SHIFT) if self.own_shift is not None else 0
+
+    @property
+    def rcv_shift(self) -> int:
+        """The shift of the target's windows."""
+        return min(self.own_shift or 0, LARGEST_SHIFT) if self.peer_shift is not None else 0
+
+    @property
+    def over(self) -> bool:
+        """Tell whether there is no connection (any more)."""
+        return self.state is CLOSED
+
+    @property
+    def queued(self) -> bool:
+        """Tell whether `accept()` may give it: established once, and not accepted yet."""
+        return not self.accepted and not self.opening and self.fate is not Fate.FORGOTTEN
+
+    @property
+    def opening(self) -> bool:
+        """Tell whether the handshake is under way."""
+        return self.state in (SYN_SENT, SYN_RECEIVED)
+
+    def with_connection(self, **changes: Any) -> "World":
+        """Return the world with other variables of the connection."""
+        return replace(self, connection=replace(self.connection, **changes))
+
+    def ended(self, fate: Fate) -> "World":
+        """Return the world with the connection gone."""
+        return replace(
+            self,
+            connection=replace(self.connection, state=CLOSED),
+            fate=fate,
+            held=(),
+            ack_by=None,
+            told=self.told or self.connection.reader_gone,
+        )
+
+    def holds(self, segment: Segment) -> "World":
+        """Return the world with a segment above a gap held, as much of it as lies in the window."""
+        connection = self.connection
+        edge = connection.rcv_nxt + connection.rcv_wnd
+        start = max(0, seqno.diff(segment.seq, connection.rcv_nxt)) + connection.rcv_nxt
+        end = connection.rcv_nxt + seqno.diff(seqno.add(segment.seq, len(segment.payload)), connection.rcv_nxt)
+        fin = bool(segment.flags & FIN) and end < edge
+        piece = Held(start, min(end, edge), fin)
+        if piece in self.held or (piece.end <= piece.start and not fin):
+            return self
+        return replace(self, held=(*self.held, piece))
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the RFCs leave to a stack, in seconds, as far as it is known; the defaults allow what they allow."""
+
+    #: 2 MSL, as an interval (§3.6.1; MSL is "arbitrarily" two minutes, and shorter in the field).
+    two_msl_s: tuple[float, float] = (2.0, 270.0)
+    #: The longest that anything outstanding may wait to be sent again; RFC 6298 §2.4 bounds the RTO from below only.
+    repeat_s: float = 130.0
+    #: ACKs are delayed by less than that (MUST-58), and a tick of a stack's clock.
+    ack_delay_s: float = 0.55
+    #: After how many repetitions a SYN,ACK, or anything else, may be given up (§3.8.3: R1 is at least 3).
+    tries_syn_received: int = 1
+    tries: int = 2
+    #: A connection without application may leave FIN-WAIT-2 by itself, not before this time.
+    fin_wait_2_s: float = 2.0
+    tags: frozenset[str] = field(default_factory=frozenset)
