@@ -124,9 +124,8 @@ def _answer(talk: Talk, link: Link) -> None:
 
 def _send(talk: Talk, link: Link, flags: int, seq: int, octets: int, *, ack: bool = True) -> None:
     view = link.view
-    options = ("t+1",) if view.stamping else ()
     position = Position("i", seq - view.iss)
-    probe = Probe(type(ACK)(flags), position, Position("r") if ack else None, octets, options=options)
+    probe = Probe(type(ACK)(flags), position, Position("r") if ack else None, octets)
     talk.inject(link, view.segment(probe))
 
 

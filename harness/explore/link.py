@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.case.connection import Connection, Received
-from harness.fuzz.steps import Position, Probe
+from harness.fuzz.steps import USUAL_WINDOW, Position, Probe
 from harness.fuzz.view import View
 from harness.spec.history.history import History, Sent
 from harness.spec.history.world import text
@@ -31,6 +31,9 @@ class PeerView(View):
     fin_got: bool = False
     peer_fin: int | None = None
     salt: int = 0
+    #: What the peer offers in its SYNs (tokens of `harness.fuzz.steps`), and the window of its segments.
+    offer: tuple[str, ...] = ()
+    usual_window: int = USUAL_WINDOW
     #: The numbers of FINs that the peer has sent above a gap: one counts when the target acknowledges it.
     early_fins: set[int] = field(default_factory=set)
     #: Pieces of the target's stream above a gap.
@@ -47,6 +50,11 @@ class PeerView(View):
 
     def segment(self, probe: Probe) -> Segment:
         """Return the segment that a step stands for, with octets of the peer's stream."""
+        if not probe.options and not probe.flags & RST:
+            tokens = self.offer if probe.flags & SYN else ("t+1",) if self.stamping else ()
+            probe = replace(probe, options=tokens)
+        if probe.window == USUAL_WINDOW:
+            probe = replace(probe, window=self.usual_window)
         made = View.segment(self, probe)
         if probe.octets:
             made.payload = text(made.seq + bool(made.flags & SYN), probe.octets, self.salt)

@@ -4,7 +4,15 @@
 
 A word is a step of `harness.fuzz.steps` (a call, or a segment of the peer by positions), or one of the words below. It
 is about the first connection unless a number says otherwise (``2:``). A connection begins with the first word about it;
-what it is like stands in braces behind that number: ``2{same-port,iss=-3,form=padded}:S@i``.
+what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=padded}:S@i``:
+
+    same-port  on the port of the first connection, from another port of the peer
+    address    on the target's second address
+    iss=N      the peer's initial sequence number on the wire, modulo 2**32
+    form=F     the form of the peer's packets: one of `harness.explore.forms`
+    offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps; with t every
+               segment has a timestamp
+    window=N   the window field of the peer's segments that name none
 
     lose:K     the next K segments of the target on this connection are lost: the peer does not see them
     recover    the peer does as a TCP does whose segments are lost: repeats, waits for repetitions, acknowledges
@@ -25,7 +33,7 @@ COUNTED = {"lose": (1, 1000), "wait": (1, 10_000_000)}
 BARE = ("recover", "await", "again", "fresh")
 _LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
-TRAITS = ("same-port", "listen-any", "address", "iss", "form", "peer-port")
+TRAITS = ("same-port", "address", "iss", "form", "offer", "window")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ class Talk:
         self.listeners: dict[int, AppSocket] = {}
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
+        #: How many events belong to the plan; the rest is the epilogue's.
+        self.planned = 0
         self._salt = salt
 
     # --- the plan ----------------------------------------------------------------------------------------------------
@@ -71,6 +73,7 @@ class Talk:
             before = len(link.connection.received)
             yield from self.make(link, move)
             self.replies.append((at, len(link.connection.received) - before))
+            self.planned = len(self.conversation.events)
 
     def make(self, link: Link, move: Move) -> Waits:
         """Make one move."""
@@ -127,6 +130,9 @@ class Talk:
         if port_open:
             history.listens(True)
         view = PeerView(salt=salt + 5, listening=port_open)
+        if "offer" in like:
+            view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
+        view.usual_window = int(like.get("window", view.usual_window))
         return Link(number, connection, history, view, salt + 5, like.get("form", ""))
 
     def _second_address(self) -> str | None:

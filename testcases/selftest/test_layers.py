@@ -27,7 +27,8 @@ LAYERS: dict[str, set[str]] = {
     "case": {"cache", "spec", "trace", "wire", "targets", "observe", "expectations"},
     "grid": _BELOW_MUTATE,
     "fuzz": _BELOW_MUTATE | {"grid"},
-    "mutate": _BELOW_MUTATE | {"grid"},
+    "explore": _BELOW_MUTATE | {"grid", "fuzz"},
+    "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore"},
     "bench": _BELOW_MUTATE,
 }
 #: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.

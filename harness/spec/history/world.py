@@ -174,9 +174,9 @@ class World:
         end = connection.rcv_nxt + seqno.diff(seqno.add(segment.seq, len(segment.payload)), connection.rcv_nxt)
         fin = bool(segment.flags & FIN) and end < edge
         piece = Held(start, min(end, edge), fin)
-        if piece in self.held or (piece.end <= piece.start and not fin):
-            return self
-        return replace(self, held=(*self.held, piece))
+        # A receiver may hold the text and let go of the FIN.
+        pieces = {piece, replace(piece, fin=False)} if piece.end > piece.start else {piece} if fin else set()
+        return replace(self, held=tuple(dict.fromkeys((*self.held, *sorted(pieces, key=str)))))
 
 
 @dataclass(frozen=True, slots=True)

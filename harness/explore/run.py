@@ -1,0 +1,105 @@
+"""One generated conversation on one rig: the plan, then the epilogue; where it has a twin, both, and their times."""
+
+from dataclasses import dataclass
+
+from harness.case.conversation import Conversation
+from harness.case.rig import Rig
+from harness.case.timers import Waits
+from harness.case.violation import Code, Level, Unjudgeable, Violation
+from harness.explore import twins
+from harness.explore.epilogue import epilogue
+from harness.explore.plan import Plan, text_of
+from harness.explore.talk import Talk, play
+from harness.grid.execute import policies_in_force
+from harness.spec.history.world import Traits
+from harness.targets.protocol import Capability, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """A conversation that a generator has made. `name` is stable: kind, what it is made of, and a number.
+
+    `twin` is the same conversation without what must change nothing: the target's timers go as in it.
+    `slow`: minutes pass in it, so that it is for virtual time only. `needs` are capabilities.
+    """
+
+    kind: str
+    name: str
+    plan: Plan
+    twin: Plan | None = None
+    slow: bool = False
+    needs: frozenset[Capability] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """The name under which it is reported."""
+        return f"explore/{self.kind}/{self.name}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it. `lost`: there were too many histories to follow, so that nothing more was judged."""
+
+    generated: Generated
+    talk: Talk
+    violation: Violation | None = None
+
+    @property
+    def conversation(self) -> Conversation:
+        """Its events and findings."""
+        return self.talk.conversation
+
+    @property
+    def lost(self) -> bool:
+        """Tell whether one of the histories was given up."""
+        return not self.conversation.findings and any(link.history.lost for link in self.talk.links.values())
+
+
+def in_virtual_time(target: Target) -> bool:
+    """Tell whether minutes cost nothing."""
+    return Capability.VIRTUAL_TIME in target.capabilities
+
+
+def traits_of(target: Target) -> Traits:
+    """Return what is known of a target's own choices, where the RFCs leave one."""
+    return Traits()
+
+
+def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
+    """Play a conversation to its end in the target's time; raises Unjudgeable."""
+    talk = _talk(rig, generated.plan, version, generated.id)
+    outcome = Outcome(generated, talk, play(talk, whole(talk)))
+    if generated.twin is not None and outcome.violation is None:
+        twin = _talk(rig, generated.twin, version, f"{generated.id} (twin)")
+        if play(twin, whole(twin)) is None:
+            outcome.violation = _judge_twin(talk, twin)
+    return outcome
+
+
+def whole(talk: Talk) -> Waits:
+    """Return the plan and the epilogue of a talk."""
+    yield from talk.run()
+    yield from epilogue(talk, patient=in_virtual_time(talk.rig.target))
+    talk.conversation.finished = True
+    talk.conversation.told = len(talk.conversation.events)
+
+
+def _talk(rig: Rig, plan: Plan, version: int, name: str) -> Talk:
+    target = rig.target
+    return Talk(rig, version, plan, name=name, policies=policies_in_force(target), traits=traits_of(target))
+
+
+def _judge_twin(talk: Talk, twin: Talk) -> Violation | None:
+    problem = twins.difference(talk, twin)
+    if problem is None:
+        return None
+    due, seen = problem
+    conversation = talk.conversation
+    try:
+        conversation.fail(Code.LATE, due, seen, level=Level.MUST, cites=twins.CITES)
+    except Violation as violation:
+        return violation
+    return None
+
+
+__all__ = ["Generated", "Outcome", "Unjudgeable", "play_generated", "text_of", "traits_of"]
