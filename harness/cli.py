@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import __version__, looking, tools
-from harness.case.selection import Selection
-from harness.mutate.script import Script
 from harness.tools import USAGE_ERROR
+
+if TYPE_CHECKING:
+    from harness.mutate.script import Script
 
 NOTHING_RAN = 5
 DEFAULT_RESULTS = "results"
@@ -198,6 +200,8 @@ def _explain_cell(cell_id: str) -> int:
 
 
 def _no_such_case(pattern: str) -> int:
+    from harness.case.selection import Selection
+
     _code, everything = _collect(["--ip", "4"])
     problem = Selection((pattern,)).unknown(case for case, _item in everything.items)
     print(problem or f"the options leave out all cases of {pattern!r}", file=sys.stderr)
@@ -222,9 +226,10 @@ def show(arguments: list[str]) -> int:
 
 def mutate(arguments: list[str]) -> int:
     """Run the cases on stacks with one known defect each."""
+    from harness.case.selection import Selection
     from harness.mutate import command
 
-    def collect(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, list[Script]]:
+    def collect(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, "list[Script]"]:
         code, collector = _collect([*options, *(f"--case={pattern}" for pattern in patterns)])
         taken = [case for case, _item in collector.items]
         lost = [pattern for pattern in patterns if Selection((pattern,)).unknown(taken)]

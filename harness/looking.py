@@ -4,27 +4,21 @@ import inspect
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
+if TYPE_CHECKING:
+    from rich.console import Console
 
-from harness.case.record import short_origin
-from harness.case.rehearsal import rehearse
-from harness.case.selection import Case
-from harness.expectations.deviations import all_bundled
-from harness.mutate.script import Script
-from harness.spec import requirements
-from harness.trace import ladder
-from harness.trace.events import Event
+    from harness.case.selection import Case
+    from harness.mutate.script import Script
+    from harness.trace.events import Event
 
 
 @dataclass(eq=False)
 class Collector:
     """Keeps the collected cases, without running them, and what went wrong."""
 
-    items: list[tuple[Case, Any]] = field(default_factory=list)
+    items: "list[tuple[Case, Any]]" = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def pytest_collection_finish(self, session: Any) -> None:
@@ -38,8 +32,9 @@ class Collector:
         if report.failed:
             self.problems.append(str(report.longrepr))
 
-    def scripts(self) -> list[Script]:
+    def scripts(self) -> "list[Script]":
         """Return the cases as something that can be played without pytest."""
+        from harness.mutate.script import Script
         from harness.plugin.items import CellItem, timer_body
 
         scripts = []
@@ -65,7 +60,7 @@ class Shower:
     texts: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def pytest_tcpspec_verdict(self, case: Case, outcome: Any, judgement: Any, record: Any, story: str) -> None:
+    def pytest_tcpspec_verdict(self, case: "Case", outcome: Any, judgement: Any, record: Any, story: str) -> None:
         """Write down what happened."""
         from harness.case.record import text_ladder
         from harness.wire.describe import describe
@@ -96,13 +91,19 @@ class Shower:
             self.problems.append(str(report.longrepr))
 
 
-def wide_console() -> Console:
+def wide_console() -> "Console":
     """Return a console as wide as the terminal, and wide enough for tables where the output goes into a file."""
+    from rich.console import Console
+
     return Console(highlight=False, width=max(shutil.get_terminal_size((140, 24)).columns, 80))
 
 
-def print_tree(cases: Sequence[Case]) -> None:
+def print_tree(cases: "Sequence[Case]") -> None:
     """Print the cases by topic, with their sections; the grid's cells are counted by state."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
     rows: dict[str, list[Case]] = {}
     for case in cases:
         rows.setdefault(_listed(case), []).append(case)
@@ -122,15 +123,18 @@ def print_tree(cases: Sequence[Case]) -> None:
     Console(highlight=False, soft_wrap=True).print(tree)
 
 
-def _listed(case: Case) -> str:
+def _listed(case: "Case") -> str:
     """Return the name under which `list` counts a case: without its row, and the grid's cells by their state."""
     if case.group == "grid":
         return "/".join(case.case_id.split("/")[:2])
     return case.case_id.partition("[")[0]
 
 
-def print_explanation(items: Sequence[tuple[Case, Any]]) -> None:
+def print_explanation(items: "Sequence[tuple[Case, Any]]") -> None:
     """Print what cases are about, and the exchange as it should be; of several rows the first has the rule."""
+    from harness.case.record import short_origin
+    from harness.expectations.deviations import all_bundled
+
     declared = all_bundled()
     explained = ""
     for case, item in items:
@@ -148,14 +152,16 @@ def print_explanation(items: Sequence[tuple[Case, Any]]) -> None:
         print(f"\n  run it: {case.reproduce()}")
 
 
-def _print_rule(case: Case, item: Any) -> None:
+def _print_rule(case: "Case", item: Any) -> None:
+    from harness.spec import requirements
+
     print(f"  {inspect.getdoc(item.obj) or ''}")
     for citation in case.meta.citations():
         text = f": {requirements.by_id(citation.requirement).text}" if citation.requirement else ""
         print(f"  {citation}{text}")
 
 
-def drawn_explanation(case: Case, item: Any) -> str:
+def drawn_explanation(case: "Case", item: Any) -> str:
     """Return the exchange as it should be, as an SVG file; the steps have no times."""
     from harness.report import ladder_svg, rungs
 
@@ -165,12 +171,16 @@ def drawn_explanation(case: Case, item: Any) -> str:
     return ladder_svg.draw(timeless, title=f"{case.case_id}: {case.summary}", standalone=True)
 
 
-def _rehearsed(case: Case, item: Any) -> tuple[list[Event], str]:
+def _rehearsed(case: "Case", item: Any) -> "tuple[list[Event], str]":
+    from harness.case.rehearsal import rehearse
+
     parameters = {name: value for name, value in item.callspec.params.items() if name != "conversation"}
     return rehearse(case.binding.route, lambda target, peer: item.obj(target=target, peer=peer, **parameters))
 
 
-def _print_rehearsal(case: Case, item: Any) -> None:
+def _print_rehearsal(case: "Case", item: Any) -> None:
+    from harness.trace import ladder
+
     events, problem = _rehearsed(case, item)
     print("\n" + ladder.render(events, peer_states=True))
     if problem:

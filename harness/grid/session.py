@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from harness.case.marks import CaseMeta
@@ -43,7 +44,10 @@ class CellGroup:
 
     def cells(self, level: str, patterns: Sequence[str]) -> tuple[AnyCell, ...]:
         """Return the cells of a run; patterns that speak of the grid choose among all of its cells."""
-        if any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns):
+        about = [pattern for pattern in patterns if pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern)]
+        if about and _every_id().issuperset(about):
+            return tuple(cell for cell in self.every() if cell.id in about)
+        if about:
             return self.every()
         if level == FULL:
             return self.every()
@@ -63,6 +67,11 @@ def _is_core_event(cell: AnyCell) -> bool:
 SEGMENTS = CellGroup(segment_cells, lambda cell: cell.id in core())
 CALLS = CellGroup(call_cells, _is_core_event)
 TIMERS = CellGroup(timer_cells, _is_core_event)
+
+
+@cache
+def _every_id() -> frozenset[str]:
+    return frozenset(cell.id for group in (SEGMENTS, CALLS, TIMERS) for cell in group.every())
 
 
 def case_of(cell: AnyCell, spec: TargetSpec, version: int, origin: str) -> Case:

@@ -2,14 +2,15 @@
 
 import gc
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from harness.case.marks import CaseMeta, meta_of
 from harness.case.selection import Binding, Case, idle_deviations, in_order
-from harness.expectations import deviations
 from harness.grid import session as grid
-from harness.plugin.items import CellItem, case_of, demand_unique, is_whole, stashed
+from harness.plugin.items import CellItem, case_of, demand_unique, is_bundled, is_whole, stashed
+from harness.plugin.narrowing import files_of
 from harness.plugin.session import CasePlugin
 
 OUTSIDE_THE_CORE = "cells outside the core of the grid (--grid full)"
@@ -26,6 +27,15 @@ class Collection:
         self.left_out: Counter[str] = Counter()
         self.unmatched = ""
         self._choosing = False
+        #: The only files of the package that can hold what is asked for, None for all; whether the user's own
+        #: expectations are about cases that exist is told by all cases.
+        self._files = None if self.options.extra else files_of(self.options.selection.cases)
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out the modules of the package that hold nothing of what was named."""
+        if self._files is None or collection_path.suffix != ".py" or not is_bundled(collection_path):
+            return None
+        return True if collection_path.name.startswith("test_") and collection_path not in self._files else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -96,7 +106,8 @@ class Collection:
         gc.freeze()
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
-        declared = (*self.options.extra, *deviations.all_bundled())
+        """Demand of the user's own entries that each is about a case; a selftest does of those that come with us."""
+        declared = self.options.extra
         if self.options.grid == grid.OFF:
             declared = tuple(entry for entry in declared if not entry.case.startswith(grid.PREFIX))
         for entry in idle_deviations(declared, found):

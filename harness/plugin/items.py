@@ -128,8 +128,18 @@ def is_whole(session: pytest.Session) -> bool:
 
 def path_outside(item: pytest.Item) -> tuple[str, ...]:
     """Return the file of a case that does not come with the tool: the command that runs it must name it."""
-    path = item.path.resolve()
-    return () if any(path.is_relative_to(folder) for folder in _package_folders()) else (str(path),)
+    return () if is_bundled(item.path) else (str(_resolved(item.path)),)
+
+
+@cache
+def is_bundled(path: Path) -> bool:
+    """Tell whether a file is one of the package's."""
+    return any(_resolved(path).is_relative_to(folder) for folder in _package_folders())
+
+
+@cache
+def _resolved(path: Path) -> Path:
+    return path.resolve()
 
 
 @cache

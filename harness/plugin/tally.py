@@ -126,7 +126,8 @@ class Tally:
 
     def _print_left_out(self, terminalreporter: Any) -> None:
         shown = Counter(self.left_out)
-        if shown and NOT_NAMED not in shown:  # who names cases knows that the others are left out
+        named = NOT_NAMED in shown or self.options.selection.cases
+        if shown and not named:  # who names cases knows that the others are left out
             reasons = ", ".join(f"{count} {reason}" for reason, count in shown.most_common())
             terminalreporter.write_line(f"not chosen: {reasons}")
 

@@ -2,22 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from harness.cache import folder as cache_folder
-from harness.stack.defects import DEFECTS, UnknownDefect, defective
-from harness.targets import build
-from harness.targets.adapter import AdapterTarget
-from harness.targets.adapter_container import Image, adapter_version
-from harness.targets.adapter_line import Launcher
-from harness.targets.adapter_process import Command, command_line
-from harness.targets.docker_pod import VETH
-from harness.targets.docker_runtime import RuntimeTarget
-from harness.targets.docker_target import WIRES, DockerTarget, image_of
-from harness.targets.kernel import KernelTarget
-from harness.targets.linux import LinuxTarget
 from harness.targets.protocol import Target, UnusableTarget
-from harness.targets.reference import ReferenceTarget
-from harness.targets.um import kernels
+
+if TYPE_CHECKING:
+    from harness.targets.adapter_line import Launcher
+
+# Each kind's modules are imported when such a target is started: a run needs few of them.
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +62,21 @@ def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -
 
 
 def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets.linux import LinuxTarget
+
     return LinuxTarget(name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer)
 
 
 def _open_exec(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets.adapter_process import Command, command_line
+
     return _open_adapter(Command(command_line(spec.ident)), spec, settings, timers)
 
 
-def _open_adapter(launcher: Launcher, spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+def _open_adapter(launcher: "Launcher", spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     """Start a stack behind an adapter, which has nothing of what `--set` sets."""
+    from harness.targets.adapter import AdapterTarget
+
     if settings.sysctls:
         hint = "settings of its own are options of the adapter: --target 'exec:./my-stack --option'"
         raise UnusableTarget("--set: a stack behind an adapter has no sysctls", hint)
@@ -86,6 +84,11 @@ def _open_adapter(launcher: Launcher, spec: TargetSpec, settings: Settings, time
 
 
 def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets.adapter_container import Image, adapter_version
+    from harness.targets.docker_pod import VETH
+    from harness.targets.docker_runtime import RuntimeTarget
+    from harness.targets.docker_target import WIRES, DockerTarget, image_of
+
     if not spec.ident:
         raise UnusableTarget("docker: needs an image", "--target docker:linux, or docker:IMAGE")
     wire, runtime = spec.options.get("wire", ""), spec.options.get("runtime")
@@ -107,15 +110,25 @@ def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 
 
 def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets import build
+    from harness.targets.adapter_process import Command
+
     return _open_adapter(Command([str(build.build(spec.kind))]), spec, settings, timers)
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.cache import folder as cache_folder
+    from harness.targets.kernel import KernelTarget
+    from harness.targets.um import kernels
+
     kernel = kernels.resolve(spec.ident, cache_folder() / "kernels")
     return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls)
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.stack.defects import DEFECTS, UnknownDefect, defective
+    from harness.targets.reference import ReferenceTarget
+
     name = spec.options.get("defect")
     if name is None:
         return ReferenceTarget(name=spec.text, timers=timers, settings=settings.sysctls)
