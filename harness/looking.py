@@ -2,6 +2,7 @@
 
 import inspect
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from harness.case.selection import Case
     from harness.mutate.script import Script
     from harness.trace.events import Event
+
+#: The columns of a line in a file: more than any text has.
+FILE_WIDTH = 1 << 16
 
 
 @dataclass(eq=False)
@@ -92,10 +96,11 @@ class Shower:
 
 
 def wide_console() -> "Console":
-    """Return a console as wide as the terminal, and wide enough for tables where the output goes into a file."""
+    """Return a console as wide as the terminal; where the output goes into a file, nothing is cut or wrapped."""
     from rich.console import Console
 
-    return Console(highlight=False, width=max(shutil.get_terminal_size((140, 24)).columns, 80))
+    width = max(shutil.get_terminal_size().columns, 80) if sys.stdout.isatty() else FILE_WIDTH
+    return Console(highlight=False, width=width)
 
 
 def print_tree(cases: "Sequence[Case]") -> None:

@@ -8,12 +8,23 @@ from harness.targets.registry import Settings, TargetSpec, open_target
 
 
 class Engine:
-    """Starts targets on demand and ends them all. `extra` are the user's own expectations, for every target."""
+    """Starts targets on demand and ends them all.
 
-    def __init__(self, specs: list[TargetSpec], settings: Settings, extra: tuple[Deviation, ...] = ()) -> None:
+    `extra` are the user's own expectations, for every target; `bundled`: whether those that come with the tool count.
+    """
+
+    def __init__(
+        self,
+        specs: list[TargetSpec],
+        settings: Settings,
+        extra: tuple[Deviation, ...] = (),
+        *,
+        bundled: bool = True,
+    ) -> None:
         self.specs = specs
         self._settings = settings
         self._extra = extra
+        self._bundled = bundled
         self._rigs: dict[tuple[str, bool], Rig] = {}
         self._declared: dict[str, Declared] = {}
 
@@ -40,7 +51,8 @@ class Engine:
         """Return what the tool declares about a case on this implementation, and what the user does."""
         name = target.facts.implementation
         if name not in self._declared:
-            self._declared[name] = Declared((*deviations.bundled(name), *self._extra))
+            known = deviations.bundled(name) if self._bundled else ()
+            self._declared[name] = Declared((*known, *self._extra))
         return self._declared[name].about(case_id, ip, target.facts.version)
 
     def close(self) -> None:

@@ -108,6 +108,7 @@ class GridSession:
     """What a run knows of the grid: the declared deviations of each implementation, and the user's own."""
 
     extra: tuple[GridRule, ...] = ()
+    bundled: bool = True
     _declared: dict[tuple[str, Cell, int], list[Deviation]] = field(default_factory=dict)
 
     def declared(self, target: Target, cell: AnyCell, version: int) -> list[Deviation]:
@@ -120,7 +121,7 @@ class GridSession:
         return self._declared[key]
 
     def _read(self, target: Target, cell: Cell, version: int) -> list[Deviation]:
-        rules = (*known.bundled(target.facts.implementation), *self.extra)
+        rules = (*(known.bundled(target.facts.implementation) if self.bundled else ()), *self.extra)
         policies = policies_in_force(target)
         return [
             rule.as_deviation(cell, signature(cell, rule.pinned(cell), policies))

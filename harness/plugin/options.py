@@ -34,7 +34,9 @@ def declare(parser: pytest.Parser) -> None:
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
+    add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
     add("--results", metavar="DIR", help="write results.jsonl and captures into this folder")
+    add("--failures", choices=("kinds", "all"), default="kinds", help=_FAILURES_HELP)
     add("--pcap", choices=("off", "on", "retain-on-failure"), default="retain-on-failure", help=_PCAP_HELP)
     add("--observer", choices=("sockdiag", "ss"), default="sockdiag", help="who reads the states at each step")
     add("--set", action="append", default=[], metavar="SYSCTL=VALUE", dest="tcpspec_set", help="override a pin")
@@ -42,6 +44,7 @@ def declare(parser: pytest.Parser) -> None:
 
 
 _TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
+_FAILURES_HELP = "print the ladder of the first of each kind, of 20 kinds at most (default), or all ladders"
 _PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
 
 
@@ -59,6 +62,8 @@ class Options:
     grid_rules: tuple[GridRule, ...]
     results: Path | None
     pcap: str
+    every_failure: bool = False
+    bundled: bool = True
 
     @property
     def again(self) -> list[str]:
@@ -67,6 +72,7 @@ class Options:
         options += ["--observer=ss"] if self.settings.observer == "ss" else []
         options += ["--level=should"] if self.level is Level.SHOULD else []
         options += ["--grid=full"] if self.grid == "full" else []
+        options += [] if self.bundled else ["--no-expectations"]
         return options + [f"--expectations={name}" for name in self.expectations]
 
     @classmethod
@@ -101,6 +107,8 @@ class Options:
                 grid_rules=grid.own_rules(get("expectations")),
                 results=Path(get("results")).resolve() if get("results") else None,
                 pcap=get("pcap"),
+                every_failure=get("failures") == "all",
+                bundled=not get("no_expectations"),
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
             raise pytest.UsageError(str(error)) from None

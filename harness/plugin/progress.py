@@ -138,6 +138,6 @@ class Meanwhile:
 def pytest_configure(config: pytest.Config) -> None:
     """Show progress, unless somebody wants to see every case, or what cases print."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    quiet = config.option.verbose < 0 and config.getoption("capture") != "no"
+    quiet = config.option.verbose <= 0 and config.getoption("capture") != "no"
     if reporter is not None and quiet and not hasattr(config, "workerinput") and not config.option.collectonly:
         config.pluginmanager.register(Meanwhile(config, reporter), "tcpspec-progress")

@@ -55,8 +55,9 @@ class CasePlugin:
         self.config = config
         self.options = Options.of(config)
         self.is_worker = hasattr(config, "workerinput")
-        self.engine = Engine(self.options.specs, self.options.settings, self.options.extra)
-        self.grid = grid.GridSession(self.options.grid_rules)
+        bundled = self.options.bundled
+        self.engine = Engine(self.options.specs, self.options.settings, self.options.extra, bundled=bundled)
+        self.grid = grid.GridSession(self.options.grid_rules, bundled)
         self.settler = Settler(config, self.options, self.engine, self.grid)
         self.held: list[Held] = []
         self.timers_done = False

@@ -16,6 +16,7 @@ from harness.grid.session import GridSession
 from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, path_outside
 from harness.plugin.options import Options
 from harness.plugin.reports import Held, deciding_report, write_verdict
+from harness.report import story
 from harness.report.runs import Case as Recorded
 from harness.targets.protocol import Target
 from harness.trace.capture import write_capture
@@ -46,13 +47,13 @@ class Settler:
         )
         expected = judgement.as_expected(self.options.level)
         self._capture(record, outcome, expected, target.facts.as_dict())
-        story = "" if expected else self._story(record, judgement, outcome, target)
+        told = "" if expected else self._story(record, target)
         self.config.hook.pytest_tcpspec_verdict(
-            case=case, outcome=outcome, judgement=judgement, record=record, story=story
+            case=case, outcome=outcome, judgement=judgement, record=record, story=told
         )
         report = deciding_report(held.reports, judgement, surprise=SURPRISE in item.stash)
         if SURPRISE not in item.stash:  # a bug in the case itself keeps pytest's own traceback
-            write_verdict(report, judgement, story, expected)
+            write_verdict(report, judgement, told, expected)
         self._announce(record, case, target)
         # As text: xdist carries plain built-in types only.
         report.tcpspec = json.dumps(record)  # type: ignore[attr-defined]
@@ -70,9 +71,10 @@ class Settler:
         found = self.engine.declared(target, case.case_id, ip)
         return found + (self.grid.declared(target, item.cell, ip) if isinstance(item, CellItem) else [])
 
-    def _story(self, record: dict[str, Any], judgement: Judgement, outcome: Outcome, target: Target) -> str:
-        facts = f"{record['target']} {target.facts.version}"
-        return case_records.explain_failure(record, judgement, outcome, facts, self.options.results or Path())
+    def _story(self, record: dict[str, Any], target: Target) -> str:
+        return story.tell(
+            Recorded(record, self.options.results or Path()), f"{record['target']} {target.facts.version}"
+        )
 
     def _announce(self, record: dict[str, Any], case: Case, target: Target) -> None:
         """Let the first record of a target carry its facts."""

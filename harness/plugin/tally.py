@@ -12,7 +12,7 @@ import pytest
 from harness.case.selection import NOT_NAMED
 from harness.plugin.collection import Collection
 from harness.plugin.options import Options
-from harness.report import github
+from harness.report import failures, github, kinds, story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
 from harness.trace.results import ResultsWriter, inert
@@ -42,6 +42,7 @@ class Tally:
         self.collection = collection
         self.matrix = Matrix()
         self.unexpected: list[Case] = []
+        self._told: set[kinds.Difference] = set()
         self.writer: ResultsWriter | None = None
         self._left_out: dict[str, int] | None = None
         self._judged = 0
@@ -58,6 +59,7 @@ class Tally:
         except OSError as error:
             raise pytest.UsageError(f"--results {self.options.results}: can't be written: {error.strerror}") from None
 
+    @pytest.hookimpl(tryfirst=True)  # what the report says is settled before JUnit's XML takes it
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the verdict and write its line."""
         text = getattr(report, "tcpspec", None)
@@ -74,8 +76,22 @@ class Tally:
         case = Case(record, self.options.results or Path())
         if not case.as_expected(str(self.options.level)):
             self.unexpected.append(case)
+            self._shorten(report, case)
         if self.writer is not None:
             self.writer.case(record)
+
+    def _shorten(self, report: pytest.TestReport, case: Case) -> None:
+        """Leave the whole story to the first case of each kind, and the printing of all to the summary."""
+        report._pdbshown = True  # type: ignore[attr-defined]  # pytest looks up the teardown of each in all reports
+        kind = kinds.difference_of(case)
+        fresh = kind not in self._told and len(self._told) < failures.SHOWN
+        if fresh or self.options.every_failure:
+            self._told.add(kind)
+        elif isinstance(report.longrepr, str):
+            report.longrepr = story.brief(case, self._facts().get(case.target, case.target))
+
+    def _facts(self) -> dict[str, str]:
+        return {name: f"{name} {facts['version']}" for name, facts in self.matrix.facts.items()}
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """Remember which items came to their end: a crashed worker takes held-back reports with it."""
@@ -113,16 +129,31 @@ class Tally:
         if self.collection.unmatched:
             terminalreporter.write_line(self.collection.unmatched, red=True)
         if self._judged:
-            width = terminalreporter._tw.fullwidth
-            text = self.matrix.render(width=width, colour=terminalreporter._tw.hasmarkup)
-            terminalreporter.write_line("")
-            for line in text.splitlines():
-                terminalreporter.write_line(line)
+            self._print_verdicts(terminalreporter)
             self._print_left_out(terminalreporter)
             self._tell_github(terminalreporter)
         _print_skipped(terminalreporter)
         if self.writer is not None and self._judged:
             terminalreporter.write_line(f"results: {self.writer.path}")
+
+    def _print_verdicts(self, terminalreporter: Any) -> None:
+        """Print ladders first and the lists last: what is on the screen at the end is the whole in short."""
+        width = terminalreporter._tw.fullwidth if terminalreporter.isatty else failures.WIDE
+        every, detailed = self.options.every_failure, self._wants_details()
+        found = kinds.grouped(self.unexpected)
+        lines = [""]
+        if self.config.option.tbstyle not in ("no", "line"):
+            lines += failures.ladders(found, self._facts(), width=width, every=every)
+        colour = terminalreporter._tw.hasmarkup
+        lines += self.matrix.render(width=width, colour=colour, detailed=detailed).splitlines()
+        lines += failures.listing(found, width=width, every=every or detailed)
+        for line in lines:
+            terminalreporter.write_line(line)
+
+    def _wants_details(self) -> bool:
+        """Tell whether somebody asked for more with -v: `tcpspec run` begins with -q, pytest does not."""
+        quiet = self.config.pluginmanager.has_plugin("harness.plugin.progress")
+        return bool(self.config.option.verbose >= (0 if quiet else 1))
 
     def _print_left_out(self, terminalreporter: Any) -> None:
         shown = Counter(self.left_out)

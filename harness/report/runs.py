@@ -107,7 +107,10 @@ class Case:
 
     @property
     def finding(self) -> Mapping[str, Any] | None:
-        """The finding that decides: the first MUST, else the first."""
+        """The finding that decides: the one that the record names, else the first MUST, else the first."""
+        decides = self.record.get("decides", -1)
+        if 0 <= decides < len(self.findings):
+            return dict(self.findings[decides])
         return next((found for found in self.findings if found["level"] == "MUST"), next(iter(self.findings), None))
 
     @property

@@ -1,6 +1,7 @@
 """Ladders as text: the target on the left, the peer on the right, one line per event, as RFC 9293's figures do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from harness.trace.events import Event, Kind, Mark
 
@@ -17,27 +18,34 @@ def render(
     events always look the same.
     """
     origin = start_ns if start_ns is not None else (events[0].time_ns if events else 0)
+    return render_record([event.as_dict(origin) for event in events], peer_states=peer_states, times=times)
+
+
+def render_record(events: Sequence[Mapping[str, Any]], *, peer_states: bool = False, times: bool = True) -> str:
+    """Return the ladder of events as a line of the results has them (`Event.as_dict`)."""
     lines = [f"{'':11}{'target':<{LEFT}}{'':{MIDDLE + 6}}peer"]
     shown = ""
     for event in events:
         right = ""
-        if peer_states and event.peer_state and event.peer_state != shown:
-            right = shown = event.peer_state
-        lines += _lines(event, origin if times else None, right)
+        state = event.get("peer_state", "")
+        if peer_states and state and state != shown:
+            right = shown = state
+        lines += _lines(event, right, times=times)
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _lines(event: Event, origin: int | None, right: str) -> Iterator[str]:
-    time = "" if origin is None else f"{(event.time_ns - origin) / 1e6:.3f}"
-    margin = f"{'✗' if event.mark else ' ':<2}{time:>8} "
-    which = f" #{event.connection + 1}" if event.connection else ""
-    text = event.notation() + which
+def _lines(event: Mapping[str, Any], right: str, *, times: bool) -> Iterator[str]:
+    time = f"{event['ms']:.3f}" if times else ""
+    mark = event.get("mark", "")
+    margin = f"{'✗' if mark else ' ':<2}{time:>8} "
+    which = f" #{event['connection'] + 1}" if event.get("connection") else ""
+    text = event["text"] + which
     tail = f"  {right}" if right else ""
-    if event.mark is Mark.UNEXPECTED:
+    if mark == Mark.UNEXPECTED:
         tail += "  (unexpected)"
-    elif event.mark is Mark.LATE:
+    elif mark == Mark.LATE:
         tail += "  (late)"
-    match event.kind:
+    match event["kind"]:
         case Kind.RECEIVED:
             yield f"{margin}{'':{LEFT}}── {text:<{MIDDLE}} ─▶{tail}"
         case Kind.SENT:

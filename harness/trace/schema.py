@@ -167,6 +167,7 @@ LINES: Mapping[str, Shape] = {
             "figure": WHOLE,
             "reason": TEXT,
             "findings": Check("a list of findings", of=FINDING, many=True),
+            "decides": WHOLE,
             "ladder": Check("a list of events", of=EVENT, many=True),
             "trace": TEXTS,
             "set_up": WHOLE,
