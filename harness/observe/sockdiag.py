@@ -1,6 +1,6 @@
 """Exact snapshots by netlink sock_diag: one small message asks for one 4-tuple and takes microseconds.
 
-The layouts are those of linux/inet_diag.h. (pyroute2 can dump the table, but not ask for one connection.)
+The layouts are those of linux/inet_diag.h.
 """
 
 import errno

@@ -23,12 +23,11 @@ import sys
 from typing import Any
 
 from harness.agent import server
+from harness.agent.rtnetlink import RouteSocket
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 0x0003
-IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
-NUD_PERMANENT = 0x80
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 TARGET_DEVICE, PEER_DEVICE = "t0", "p0"
 
@@ -160,40 +159,22 @@ def _pin(request: dict[str, Any]) -> list[str]:
 
 def _join(request: dict[str, Any], peer_namespace: int, target_namespace: int) -> tuple[int, bytes]:
     """Make the veth pair, addresses, routes and neighbours; return the target device's index and the peer's MAC."""
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
     try:
-        with IPRoute() as target:
-            target.link("add", ifname=TARGET_DEVICE, kind="veth", peer={"ifname": PEER_DEVICE})
-            peer_index = target.link_lookup(ifname=PEER_DEVICE)[0]
-            target.link("set", index=peer_index, net_ns_fd=peer_namespace)
+        with RouteSocket() as target:
+            target.add_veth(TARGET_DEVICE, PEER_DEVICE, peer_namespace)
             _set_namespace(peer_namespace)
-            with IPRoute() as peer:
-                peer_index = peer.link_lookup(ifname=PEER_DEVICE)[0]
-                peer.link("set", index=peer_index, state="up")
+            with RouteSocket() as peer:
+                peer.up(socket.if_nametoindex(PEER_DEVICE))
             peer_mac = _hardware_address(PEER_DEVICE)
             _set_namespace(target_namespace)
-            index = int(target.link_lookup(ifname=TARGET_DEVICE)[0])
-            target.link("set", index=target.link_lookup(ifname="lo")[0], state="up")
-            target.link("set", index=index, state="up")
+            index = socket.if_nametoindex(TARGET_DEVICE)
+            target.up(socket.if_nametoindex("lo"))
+            target.up(index)
             for network in request["networks"]:
-                _configure(target, index, network, peer_mac)
+                target.join(index, network, peer_mac)
             return index, peer_mac
-    except NetlinkError as error:
-        raise SetupError("veth link", OSError(error.code, str(error))) from None
-
-
-def _configure(target: Any, index: int, network: dict[str, Any], peer_mac: bytes) -> None:
-    # Without nodad an IPv6 address can't be bound for a second; without noprefixroute the kernel's own route to the
-    # prefix would win over ours and its metrics (quickack, rto_min) would be lost, silently.
-    for address in network["targets"]:
-        flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if network["version"] == 6 else 0)
-        target.addr("add", index=index, address=address, prefixlen=network["prefixlen"], flags=flags)
-    target.route("add", dst=network["prefix"], oif=index, metrics=network["metrics"])
-    mac = ":".join(f"{octet:02x}" for octet in peer_mac)
-    for peer in network["peers"]:
-        target.neigh("replace", dst=peer, lladdr=mac, ifindex=index, state=NUD_PERMANENT)
+    except OSError as error:
+        raise SetupError("veth link", error) from None
 
 
 def _hardware_address(device: str) -> bytes:
@@ -214,11 +195,8 @@ def _tx_checksum_off(device: str) -> None:
 
 
 def _delete_link() -> None:
-    from pyroute2 import IPRoute
-
-    with contextlib.suppress(Exception), IPRoute() as target:
-        for index in target.link_lookup(ifname=TARGET_DEVICE):
-            target.link("del", index=index)
+    with contextlib.suppress(OSError), RouteSocket() as target:
+        target.delete(socket.if_nametoindex(TARGET_DEVICE))
 
 
 if __name__ == "__main__":
