@@ -9,7 +9,7 @@ from harness.case.conversation import Conversation
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.targets.protocol import Target, TargetError
+from harness.targets.protocol import Target, TargetError, TargetGone
 from harness.trace.events import Mark
 from harness.wire import codec
 
@@ -39,6 +39,8 @@ class Rig:
         self._connections: dict[FourTuple, Connection] = {}
         self._cross_checked: set[tuple[str, bool, int]] = set()
         self._batch: list[Conversation] = []
+        #: What was said of the target when it came to its end in the last sweep, where no case was under way.
+        self.fallen: TargetGone | None = None
 
     def begin(self, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> Conversation:
         """Start a conversation; it stays in the current batch until the next sweep."""
@@ -92,15 +94,20 @@ class Rig:
     def sweep(self) -> list[Conversation]:
         """End the batch: wait for late segments, attribute them, forget all connections; return its conversations.
 
-        A late segment that no timer explains becomes a finding of its case.
+        A late segment that no timer explains becomes a finding of its case. If the target comes to its end meanwhile,
+        `fallen` says so.
         """
         batch, self._batch = self._batch, []
+        self.fallen = None
         if not batch:
             return batch
         deadline = self.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
-        while (left := deadline - self.target.clock.now_ns()) > 0:
-            self.target.clock.wait(left / 1e9)
-            self.collect(batch[-1])
+        try:
+            while (left := deadline - self.target.clock.now_ns()) > 0:
+                self.target.clock.wait(left / 1e9)
+                self.collect(batch[-1])
+        except TargetGone as end:
+            self.fallen = end
         for conversation in batch:
             self._judge_late(conversation)
         self._forget(batch)

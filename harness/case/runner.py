@@ -10,7 +10,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
-from harness.targets.protocol import TargetDied, TargetError
+from harness.targets.protocol import TargetDied, TargetError, TargetGone, TargetHung
 from harness.trace.events import Kind
 
 #: So many lines of what a target wrote before it died are in the ladder.
@@ -45,11 +45,17 @@ class Outcome:
 
 
 class CaseRun:
-    """One case on its way: `prepare` walks to the state, `perform` runs the body. Both replay where a timer spoke."""
+    """One case on its way: `prepare` walks to the state, `perform` runs the body.
+
+    Both replay where a timer spoke. Where the target did not answer they replay once, on a fresh one, which tells a
+    target that hangs from a machine that is slow; `alone` is whether that may be done without asking other cases.
+    """
 
     def __init__(self, conversation: Conversation, route: Walk) -> None:
         self.conversation = conversation
         self.route = route
+        self.alone = True
+        self._hung = False
         self.target = TargetSide(conversation.main)
         self.peer = PeerSide(conversation.main)
 
@@ -59,7 +65,10 @@ class CaseRun:
             try:
                 walk(self.target, self.peer, self.route)
             except Replay as reason:
-                self._restart(reason)
+                self._replay(reason)
+            except (Unjudgeable, TargetError) as trouble:
+                if not self._may_try_again(trouble):
+                    raise
             else:
                 return
 
@@ -71,19 +80,36 @@ class CaseRun:
                 body()
                 self.conversation.finish()
             except Replay as reason:
-                self._restart(reason)
+                self._replay(reason)
+                self.prepare()
+            except (Unjudgeable, TargetError) as trouble:
+                if not self._may_try_again(trouble):
+                    raise
                 self.prepare()
             else:
                 return
 
-    def _restart(self, reason: Replay) -> None:
-        conversation = self.conversation
-        conversation.replays += 1
-        if conversation.replays > MAX_REPLAYS:
+    def restart(self) -> None:
+        """Begin the case anew, on fresh ports."""
+        self.conversation.restart()
+        self.target.rebind(self.conversation.main)
+        self.peer.rebind(self.conversation.main)
+
+    def _replay(self, reason: Replay) -> None:
+        self.conversation.replays += 1
+        if self.conversation.replays > MAX_REPLAYS:
             raise Unjudgeable(f"a timer of the target disturbed all of {MAX_REPLAYS + 1} runs, the last: {reason}")
-        conversation.restart()
-        self.target.rebind(conversation.main)
-        self.peer.rebind(conversation.main)
+        self.restart()
+
+    def _may_try_again(self, trouble: Exception) -> bool:
+        """Begin anew on a fresh target if the other one did not answer for the first time."""
+        if not self.alone or self._hung or not isinstance(death_in(trouble), TargetHung):
+            return False
+        self._hung = True
+        self.conversation.rig.target.forget_connections()
+        self.conversation.replays += 1
+        self.restart()
+        return True
 
 
 def take_evidence(conversation: Conversation) -> list[str]:
@@ -110,12 +136,18 @@ def death_in(error: BaseException | None) -> TargetDied | None:
     return next((cause for cause in (error, getattr(error, "__cause__", None)) if isinstance(cause, TargetDied)), None)
 
 
+def gone_in(error: BaseException | None) -> TargetGone | None:
+    """Return what an error says of a target that is out of order for all cases, None if it is about something else."""
+    return next((cause for cause in (error, getattr(error, "__cause__", None)) if isinstance(cause, TargetGone)), None)
+
+
 def died(conversation: Conversation, death: TargetDied) -> Outcome:
     """Return the outcome of a case in which the target came to its end: a MUST is broken, whatever it is about."""
     for line in death.last_words.splitlines()[:KEPT_LAST_WORDS]:
         conversation.note(Kind.NOTE, line.strip())
-    due, state = "no crash", conversation.main.state
-    finding = Finding(Code.DIED, Level.MUST, due, death.cause, state, conversation.cites, conversation.step_name)
+    code, due = (Code.HUNG, "an answer") if isinstance(death, TargetHung) else (Code.DIED, "no crash")
+    state = conversation.main.state
+    finding = Finding(code, Level.MUST, due, death.cause, state, conversation.cites, conversation.step_name)
     conversation.findings.append(finding)
     return Outcome(Ending.VIOLATION, f"{due}, but {death}", conversation, died=True)
 

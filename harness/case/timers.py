@@ -1,25 +1,19 @@
-"""Timer cases: generators that yield their waits, all started together by one scheduler in one process.
+"""Timer cases: generators that yield their waits, and the verbs that judge what a target does by itself.
 
-The wall time of all of them is the longest single wait and a little, not the sum. Intervals are judged by capture
-times, never by the time of reading: a scheduler that is late reads later, and judges the same.
+Intervals are judged by capture times, never by the time of reading: a scheduler that is late reads later, and judges
+the same. That is `timer_batch`.
 """
 
-import contextlib
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 from harness.case.connection import Connection, Received
 from harness.case.expect import Expected, Number
-from harness.case.rig import LATE_SWEEP_S, Rig
-from harness.case.runner import CaseRun, take_evidence
 from harness.case.target_side import TargetSide
-from harness.case.violation import Code, Level, Unjudgeable
+from harness.case.violation import Code, Level
 from harness.spec.segment import Segment
 from harness.spec.states import State
-from harness.targets.protocol import Capability, TargetError
+from harness.targets.protocol import Capability
 from harness.trace.events import Kind, Mark
 
 #: Kernel timer wheels are coarse: an interval T is judged in [T, T + T/8] and a little for jiffies and a busy machine.
@@ -32,8 +26,6 @@ LOOK_BEFORE_S = 0.1
 #: What a finding may say about an interval, in seconds. A signature must be the same in every run, so an interval is
 #: rounded down to one of these: all that a timer of T seconds may show, [T, T + T/8], has the same name.
 ROUND_FIGURES = (0.02, 0.04, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 60, 90, 120, 180)
-#: How far the machine's clock may be set while timers are being measured.
-CLOCK_STEP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,125 +256,3 @@ def rounded(seconds: float) -> str:
     """Return an interval as a signature that a deviation can pin: the same text in every run."""
     below = [figure for figure in ROUND_FIGURES if figure <= seconds * 1.03]
     return f"about {below[-1]:g} s" if below else f"less than {ROUND_FIGURES[0]:g} s"
-
-
-@dataclass(slots=True, eq=False)
-class TimerCase:
-    """One timer case: how to start its generator, and the exception it ended with, if any."""
-
-    run: CaseRun
-    body: Callable[[TargetSide, Any], Generator[Wait, None, Any]]
-    prepared: bool = False
-    error: BaseException | None = None
-    ended: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class _Sleeper:
-    case: TimerCase
-    generator: Generator[Wait, None, Any]
-    wait: Wait
-
-    def is_due(self, now_ns: int) -> bool:
-        awake = self.wait.connection is not None and bool(self.wait.connection.inbox)
-        return awake or now_ns >= self.wait.until_ns
-
-
-def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
-    """Run all cases at once; each `TimerCase.error` tells how it ended.
-
-    What goes wrong in a case ends that case only. What goes wrong with the target itself ends all that are still under
-    way: none of them may count as done.
-    """
-    offset_ns = _clock_offset_ns(rig)
-    try:
-        _Schedule(rig, cases).run()
-    except Exception as error:
-        for case in cases:
-            if not case.ended:
-                case.error, case.ended = error, True
-    moved_s = (_clock_offset_ns(rig) - offset_ns) / 1e9
-    if abs(moved_s) > CLOCK_STEP_S:
-        for case in cases:
-            case.error = Unjudgeable(f"the machine's clock was set by {moved_s:+.3f} s while timers were measured")
-
-
-class _Schedule:
-    """Resumes each case when its time or its segment comes; starts the others meanwhile."""
-
-    def __init__(self, rig: Rig, cases: Sequence[TimerCase]) -> None:
-        self._rig = rig
-        self._fresh = deque(cases)
-        self._sleepers: list[_Sleeper] = []
-        #: A segment on nobody's 4-tuple is taken to be the doing of the case that was resumed last.
-        self._last = cases[0] if cases else None
-
-    def run(self) -> None:
-        """Return when every case has ended."""
-        clock = self._rig.target.clock
-        while self._fresh or self._sleepers:
-            now_ns = clock.now_ns()
-            due = [sleeper for sleeper in self._sleepers if sleeper.is_due(now_ns)]
-            if due:
-                self._sleepers = [sleeper for sleeper in self._sleepers if sleeper not in due]
-                for sleeper in due:
-                    self._resume(sleeper.case, sleeper.generator)
-            elif self._fresh:
-                self._start(self._fresh.popleft())
-            else:
-                earliest_ns = min(sleeper.wait.until_ns for sleeper in self._sleepers)
-                clock.wait((earliest_ns - now_ns) / 1e9)
-            if self._last is not None:
-                self._rig.collect(self._last.run.conversation)
-
-    def _start(self, case: TimerCase) -> None:
-        self._last = case
-        try:
-            case.run.prepare()
-            case.prepared = True
-            generator = case.body(case.run.target, case.run.peer)
-            if not isinstance(generator, Generator):
-                raise TypeError("a timer case is a generator: it yields its waits")
-        except Exception as error:
-            self._end(case, error)
-        else:
-            self._resume(case, generator)
-
-    def _resume(self, case: TimerCase, generator: Generator[Wait, None, Any]) -> None:
-        self._last = case
-        try:
-            wait = next(generator)
-            if not isinstance(wait, Wait):
-                generator.close()
-                raise TypeError(f"a timer case yields waits, not {wait!r}: `yield from` the methods of its Stopwatch")
-            self._sleepers.append(_Sleeper(case, generator, wait))
-        except StopIteration:
-            try:
-                case.run.conversation.finish()
-            except Exception as error:
-                self._end(case, error)
-            else:
-                self._end(case, None)
-        except Exception as error:
-            self._end(case, error)
-
-    def _end(self, case: TimerCase, error: Exception | None) -> None:
-        """Note how the case ended. Its connections live on until the sweep, but they are no longer its business.
-
-        After a good end it still answers for what a late sweep would find.
-        """
-        case.error, case.ended = error, True
-        conversation = case.run.conversation
-        if error is not None or conversation.findings:
-            # Now, not when the group is done: in minutes the state will be another.
-            with contextlib.suppress(TargetError):
-                conversation.evidence = take_evidence(conversation)
-        still_s = LATE_SWEEP_S if error is None else 0
-        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(still_s * 1e9)
-
-
-def _clock_offset_ns(rig: Rig) -> int:
-    """Return how far the target's clock is from one that nobody sets; constant in virtual time."""
-    if Capability.VIRTUAL_TIME in rig.target.capabilities:
-        return 0
-    return rig.target.clock.now_ns() - time.monotonic_ns()

@@ -30,6 +30,7 @@ class Code(StrEnum):
     LATE = "late"
     EARLY = "early"
     DIED = "died"  # the target crashed or panicked
+    HUNG = "hung"  # the target does not answer any more, twice
 
 
 @dataclass(slots=True)

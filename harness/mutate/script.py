@@ -15,7 +15,7 @@ from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.selection import Case
 from harness.case.target_side import TargetSide
-from harness.case.timers import TimerCase, run_together
+from harness.case.timer_batch import TimerCase, run_together
 from harness.case.verdict import Judgement, Verdict, judge
 from harness.case.violation import Level
 from harness.expectations import deviations

@@ -12,7 +12,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.runner import CaseRun, Outcome
 from harness.case.selection import Binding, Case, case_id
 from harness.case.target_side import TargetSide
-from harness.case.timers import TimerCase
+from harness.case.timer_batch import TimerCase
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.targets import registry

@@ -17,9 +17,10 @@ from harness.case.peer_side import PeerSide
 from harness.case.runner import CaseRun, Ending, Outcome
 from harness.case.selection import Case
 from harness.case.target_side import TargetSide
-from harness.case.timers import TimerCase, run_together
+from harness.case.timer_batch import TimerCase, run_together
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.grid import session as grid
+from harness.plugin.culprit import blame, sweep_survivors
 from harness.plugin.items import (
     CASE,
     CELL_RUN,
@@ -198,6 +199,10 @@ class CasePlugin:
         for rig in self.engine.running():
             try:
                 rig.sweep()
+                if rig.fallen is not None:
+                    blame(rig, held, self.grid)
+                else:
+                    sweep_survivors(rig, held, self.grid)
             except Unjudgeable as error:
                 trouble = str(error)
         for entry in held:
@@ -212,7 +217,7 @@ class CasePlugin:
                 for report in entry.reports:
                     hook.pytest_runtest_logreport(report=report)
             hook.pytest_runtest_logfinish(nodeid=entry.item.nodeid, location=entry.item.location)
-        if any(_needs_another_target(entry.item.stash.get(OUTCOME, None)) for entry in held):
+        if any(_broke_down(entry.item.stash.get(OUTCOME, None)) for entry in held):
             self.engine.close()  # the next case starts its target afresh
         for entry in held:
             forget_run(entry.item)
@@ -242,6 +247,11 @@ class CasePlugin:
 
 def _needs_another_target(outcome: Outcome | None) -> bool:
     return outcome is not None and (outcome.died or outcome.ending is Ending.HARNESS_ERROR)
+
+
+def _broke_down(outcome: Outcome | None) -> bool:
+    """Tell whether the target can't be trusted any more; one that has died by its own fault was begun anew."""
+    return outcome is not None and outcome.ending is Ending.HARNESS_ERROR
 
 
 def _batch_limit() -> int:

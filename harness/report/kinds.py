@@ -17,7 +17,7 @@ from harness.report.runs import Case
 PATTERNS = 6
 #: What everything else follows from comes first: a crash, then what the target does, then what hinders a judgement.
 _VERDICTS = ("violates", "deviates", "gone deviation", "inconclusive", "harness error")
-_DIED = "died"
+_ENDS = ("died", "hung")
 #: What is another one in a segment whose control bits are as they were due.
 _ANOTHER = {
     "wrong-seq": "another sequence number",
@@ -110,7 +110,7 @@ def grouped(cases: Iterable[Case]) -> list[Kind]:
 def _order(kind: Kind) -> tuple[bool, int, tuple[bool, int, str, int], int]:
     verdict = kind.difference.verdict
     rank = _VERDICTS.index(verdict) if verdict in _VERDICTS else len(_VERDICTS)
-    return kind.difference.code != _DIED, rank, _telling(kind.first), -len(kind.cases)
+    return kind.difference.code not in _ENDS, rank, _telling(kind.first), -len(kind.cases)
 
 
 def _telling(case: Case) -> tuple[bool, int, str, int]:

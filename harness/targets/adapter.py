@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
-from harness.targets.adapter_line import ANSWER_LIMIT_S, AdapterFailure, AdapterLine, Answer, Launcher, time_ns
+from harness.targets.adapter_line import (
+    ANSWER_LIMIT_S,
+    AdapterFailure,
+    AdapterLine,
+    Answer,
+    Launcher,
+    Patience,
+    time_ns,
+)
 from harness.targets.adapter_socket import AdapterSocket
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
@@ -34,6 +42,8 @@ CLAIMABLE = (
 )
 #: What it may let the harness switch.
 SWITCHES = ("ack", "throttle")
+#: The longest limit for an answer that an adapter may ask for.
+LONGEST_LIMIT_S = 600.0
 _PREFIX_BITS = {4: 24, 6: 64}
 #: A stack's name is also the folder of its known deviations.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
@@ -50,6 +60,8 @@ class Greeting:
     virtual: bool
     capabilities: frozenset[Capability]
     settings: frozenset[str] = frozenset()
+    #: How long an answer may take, in seconds; 0 for the protocol's limit.
+    limit_s: float = 0.0
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,7 +85,16 @@ def read_greeting(answer: Answer) -> Greeting:
         raise AdapterFailure(f"the adapter claims {unknown[0]!r}; capabilities are {', '.join(CLAIMABLE)}")
     settings = frozenset(word for word in pairs.pop("settings", "").split(",") if word)
     capabilities = {Capability(word) for word in claimed} | (_OF_VIRTUAL_TIME if pace == "virtual" else set())
-    return Greeting(name, version, pace == "virtual", frozenset(capabilities), settings, pairs)
+    limit_s = _limit(pairs.pop("limit")) if "limit" in pairs else 0.0
+    return Greeting(name, version, pace == "virtual", frozenset(capabilities), settings, limit_s, pairs)
+
+
+def _limit(text: str) -> float:
+    """Read how many seconds an answer may take; raises AdapterFailure."""
+    if not text.isdecimal() or not ANSWER_LIMIT_S <= int(text) <= LONGEST_LIMIT_S:
+        bounds = f"whole seconds from {ANSWER_LIMIT_S:g} to {LONGEST_LIMIT_S:g}"
+        raise AdapterFailure(f"the adapter's answer to 'hello' has limit={text}; it takes {bounds}")
+    return float(text)
 
 
 class AdapterTarget:
@@ -87,7 +108,7 @@ class AdapterTarget:
         self.name = name
         self._launcher = launcher
         self._timers = timers
-        self._limit_s = limit_s
+        self._patience = Patience(limit_s)
         self._trouble: AdapterFailure | None = None
         self._line: AdapterLine | None = None
         self._arrivals: list[Arrival] = []
@@ -219,12 +240,13 @@ class AdapterTarget:
 
     def _start(self) -> Greeting:
         try:
-            self._line = AdapterLine(self._launcher.start(), self._limit_s)
+            self._line = AdapterLine(self._launcher.start(), self._patience)
             answer = self._line.ask(f"hello {PROTOCOL} {VERSION}")
             greeting = read_greeting(answer)
         except AdapterFailure as error:
             raise self._give_up(error) from None
         self._greeting = greeting
+        self._patience.limit_s = max(self._patience.limit_s, greeting.limit_s)
         self.clock.restart()
         versions = (4, 6) if Capability.IPV6 in greeting.capabilities else (4,)
         commands = [f"address {text}/{_PREFIX_BITS[v]}" for v in versions for text in ADDRESSES[v].target]
@@ -274,7 +296,10 @@ class AdapterClock:
         return self.origin_ns + self.elapsed_ns
 
     def wait(self, seconds: float) -> None:
-        """Let at most `seconds` pass; return at the instant of a packet. A failed stack has nothing to say."""
+        """Let at most `seconds` pass; return at the instant of a packet. A failed stack has nothing to say.
+
+        Raises AdapterFailure if that is what makes it fail.
+        """
         milliseconds = max(1, -int(-seconds * 1000 // 1))
         if self._target.failed:
             if self._target.virtual:
@@ -282,11 +307,7 @@ class AdapterClock:
             else:
                 time.sleep(seconds)
             return
-        try:
-            self.elapsed_ns = self._target.advance(milliseconds)
-        except AdapterFailure:
-            # The step that follows says so; here it would end all cases that wait, whoever is to blame.
-            return
+        self.elapsed_ns = self._target.advance(milliseconds)
 
 
 def _frame(destination_mac: bytes | None) -> str:

@@ -13,7 +13,7 @@ from harness.spec.options import mss
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets.adapter import CLAIMABLE, PROTOCOL, SWITCHES, VERSION, Greeting, read_greeting
 from harness.targets.adapter_container import Image
-from harness.targets.adapter_line import AdapterFailure, AdapterLine, Answer, Launcher
+from harness.targets.adapter_line import AdapterFailure, AdapterLine, Answer, Launcher, Patience
 from harness.targets.adapter_process import Command, command_line
 from harness.targets.pod import ADDRESSES
 from harness.targets.protocol import Capability, UnusableTarget
@@ -251,7 +251,7 @@ class Dialogue:
 def check(launcher: Launcher, report: Callable[[str], None], limit_s: float = 10.0) -> bool:
     """Check the adapter that `launcher` starts; report line by line; tell whether it can be used."""
     try:
-        line = AdapterLine(launcher.start(), limit_s)
+        line = AdapterLine(launcher.start(), Patience(limit_s))
     except AdapterFailure as error:
         report(f"bad  {error}")
         return False

@@ -12,10 +12,10 @@ import time
 from typing import Any
 
 from harness.targets.adapter_line import FAREWELL_S, AdapterFailure
-from harness.targets.adapter_process import LAST_WORDS
 from harness.targets.docker_pod import Keeper
 from harness.targets.engine import connect, translated
 from harness.targets.images import IMAGES
+from harness.targets.last_words import LAST_WORDS, telling
 from harness.targets.protocol import TargetError, UnusableTarget
 
 #: An image with this label speaks the adapter protocol of the version that is the label's value.
@@ -145,7 +145,7 @@ class AdapterContainer:
         """Return the end of what it wrote to its standard error."""
         with contextlib.suppress(BlockingIOError):
             self.read()
-        return self._errors.decode(errors="replace").strip()
+        return telling(self._errors.decode(errors="replace"))
 
     def close(self, farewell_s: float = FAREWELL_S) -> bool:
         """End the container and see it removed; return whether it went by itself within `farewell_s`."""

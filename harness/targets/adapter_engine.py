@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from harness.targets import engine
-from harness.targets.adapter_line import ending_by_signal
+from harness.targets.adapter_line import SIGNALLED, ending_with_code
 from harness.targets.docker_container import UNPRIVILEGED
 from harness.targets.docker_sweep import OWNER_LABEL, owner
 from harness.targets.engine import translated
@@ -20,8 +20,6 @@ MEMORY_LIMIT = "512m"
 PROCESS_LIMIT = 64
 #: From the end of a container's streams to its exit code.
 EXIT_LIMIT_S = 10.0
-#: Exit codes above this are signals, as shells and engines report them.
-SIGNALLED = 128
 SIGKILL = 9
 
 
@@ -105,4 +103,4 @@ def ending(exited: "Future[int]") -> str:
         return "ended"
     if code == SIGNALLED + SIGKILL:
         return f"was killed (by SIGKILL; also what happens where {MEMORY_LIMIT} of memory are not enough)"
-    return ending_by_signal(code - SIGNALLED) if code > SIGNALLED else f"ended with exit code {code}"
+    return ending_with_code(code)

@@ -9,13 +9,18 @@ import contextlib
 import re
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.targets.protocol import TargetDied, TargetError
+from harness.targets.protocol import TargetDied, TargetGone, TargetHung
 
 #: How long an adapter may work on one command. It takes microseconds; a busy machine takes longer.
 ANSWER_LIMIT_S = 10.0
+#: So many hangs at one command, each tried twice, and the next ones are not waited for so long.
+PATIENCE = 6
+#: How long then: so many times the longest that an answer has taken, and at least so many seconds.
+USUAL_TIMES, SHORTEST_LIMIT_S = 100, 0.25
 #: How long it may take to end when its standard input is closed.
 FAREWELL_S = 2.0
 #: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
@@ -25,12 +30,46 @@ MAX_PACKETS = 10_000
 _OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
 
 
-class AdapterFailure(TargetError):
-    """The adapter ended, hangs, or does not speak the protocol."""
+class AdapterFailure(TargetGone):
+    """The adapter was ended, or does not speak the protocol."""
 
 
 class AdapterDied(AdapterFailure, TargetDied):
-    """The adapter crashed, and the stack in it: a signal that a program brings upon itself ended it."""
+    """The adapter has ended in the middle of a command, and the stack in it: it crashed, panicked, or gave up."""
+
+
+class AdapterHung(AdapterFailure, TargetHung):
+    """The adapter does not answer, and the stack in it may loop; `verb` is what it was asked."""
+
+    def __init__(self, verb: str, circumstances: str) -> None:
+        TargetHung.__init__(self, f"no answer to {verb!r} in time", circumstances)
+        self.verb = verb
+
+
+class Patience:
+    """How long an adapter's answers are waited for: `limit_s`, and much less behind a command at which it has hung.
+
+    It outlives the process: the next one is of the same program.
+    """
+
+    def __init__(self, limit_s: float = ANSWER_LIMIT_S) -> None:
+        self.limit_s = limit_s
+        self._hangs: Counter[str] = Counter()
+        self._longest_s = 0.0
+
+    def limit(self, verb: str) -> float:
+        """Return how long the answer to a command may take, in seconds."""
+        if self._hangs[verb] < PATIENCE:
+            return self.limit_s
+        return min(self.limit_s, max(SHORTEST_LIMIT_S, USUAL_TIMES * self._longest_s))
+
+    def answered(self, seconds: float) -> None:
+        """Take note of how long an answer took."""
+        self._longest_s = max(self._longest_s, seconds)
+
+    def hung(self, verb: str) -> None:
+        """Take note of a command that was not answered."""
+        self._hangs[verb] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +119,9 @@ class Launcher(Protocol):
 class AdapterLine:
     """The conversation with one running adapter, of which `carrier` is the streams."""
 
-    def __init__(self, carrier: Carrier, limit_s: float = ANSWER_LIMIT_S) -> None:
+    def __init__(self, carrier: Carrier, patience: Patience) -> None:
         self.carrier = carrier
-        self._limit_s = limit_s
+        self._patience = patience
         self._unread = b""
 
     def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
@@ -92,7 +131,8 @@ class AdapterLine:
         """
         if self._unread or self.carrier.wait(0):
             self._demand_silence()
-        deadline = time.monotonic() + self._limit_s + extra_s
+        begin = time.monotonic()
+        deadline = begin + self._patience.limit(_verb(command)) + extra_s
         self._write(command, deadline)
         packets: list[tuple[int, bytes]] = []
         while True:
@@ -103,6 +143,8 @@ class AdapterLine:
                     raise AdapterFailure(f"the adapter sent {MAX_PACKETS} packets in answer to {_short(command)}")
                 continue
             kind, *words = line.split(" ")
+            if kind in ("ok", "err") and _verb(command) != "hello":
+                self._patience.answered(time.monotonic() - begin - extra_s)
             if kind == "ok":
                 return Answer(packets, "", words)
             if kind == "err" and words:
@@ -155,13 +197,16 @@ class AdapterLine:
             raise AdapterFailure(f"the adapter went on behind its final line, with {text}")
 
     def _hangs(self, command: str) -> AdapterFailure:
-        return AdapterFailure(f"the adapter did not answer {_short(command)} within {self._limit_s:g} s{self._said()}")
+        verb = _verb(command)
+        limit_s = self._patience.limit(verb)
+        self._patience.hung(verb)
+        return AdapterHung(verb, f"the adapter did not answer {_short(command)} within {limit_s:g} s{self._said()}")
 
     def _ended(self, command: str) -> AdapterFailure:
         """Return what is known about the end of the adapter: its standard output is closed."""
         how = self.carrier.ending() or "closed its standard output"
         cause, circumstances = f"the adapter {how}", f"at {_short(command)}{self._said()}"
-        return AdapterDied(cause, circumstances) if how in _CRASHES else AdapterFailure(f"{cause} {circumstances}")
+        return AdapterDied(cause, circumstances) if is_death(how) else AdapterFailure(f"{cause} {circumstances}")
 
     def _said(self) -> str:
         text = self.carrier.last_words()
@@ -185,6 +230,10 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 70 else f"{text[:60]}… ({len(text)} characters)")
 
 
+def _verb(command: str) -> str:
+    return command.partition(" ")[0]
+
+
 def ending_by_signal(number: int) -> str:
     """Return the words for a process that a signal ended."""
     try:
@@ -193,7 +242,26 @@ def ending_by_signal(number: int) -> str:
         return f"died of signal {number}"
 
 
+def ending_with_code(code: int) -> str:
+    """Return the words for a process that ended with an exit code; a shell's above 128 stand for signals."""
+    signalled = SIGNALLED < code <= SIGNALLED + signal.NSIG
+    return ending_by_signal(code - SIGNALLED) if signalled else f"ended with exit code {code}"
+
+
+def is_death(how: str) -> bool:
+    """Tell whether such an end is the program's own doing, and not that of somebody else.
+
+    An adapter ends when its standard input does. Before that it ends by a crash or a panic: of Go with exit code 2, of
+    Rust with 101, of an assertion by SIGABRT or a code that its author has chosen.
+    """
+    code = how.removeprefix("ended with exit code ")
+    return how in _CRASHES or (code.isdigit() and int(code) not in _NEVER_RUN)
+
+
+#: Exit codes above this are signals, as shells and engines report them.
+SIGNALLED = 128
+#: Exit codes of a shell that can't start the program.
+_NEVER_RUN = frozenset({126, 127})
 #: What a program brings upon itself; other signals come from outside.
-_CRASHES = frozenset(
-    map(ending_by_signal, (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
-)
+_OWN_SIGNALS = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+_CRASHES = frozenset(ending_by_signal(signal.Signals[name]) for name in _OWN_SIGNALS)

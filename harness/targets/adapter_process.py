@@ -10,11 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.targets.adapter_line import FAREWELL_S, AdapterFailure, ending_by_signal
+from harness.targets.adapter_line import FAREWELL_S, AdapterFailure, ending_by_signal, ending_with_code
+from harness.targets.last_words import LAST_WORDS, telling
 from harness.targets.protocol import UnusableTarget
-
-#: So much of what it writes to its standard error is shown.
-LAST_WORDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +95,13 @@ class AdapterProcess:
             code = self._process.wait(FAREWELL_S)
         except subprocess.TimeoutExpired:
             return ""
-        return ending_by_signal(-code) if code < 0 else f"ended with exit code {code}"
+        return ending_by_signal(-code) if code < 0 else ending_with_code(code)
 
     def last_words(self) -> str:
         """Return the end of what it wrote to its standard error."""
         size = self._words_on_stderr.seek(0, os.SEEK_END)
         self._words_on_stderr.seek(max(0, size - LAST_WORDS))
-        return self._words_on_stderr.read().decode(errors="replace").strip()
+        return telling(self._words_on_stderr.read().decode(errors="replace"))
 
     def close(self, farewell_s: float = FAREWELL_S) -> bool:
         """End the process and all that it started; return whether it went by itself within `farewell_s`."""

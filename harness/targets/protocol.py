@@ -37,7 +37,11 @@ class TargetError(RuntimeError):
     """The harness's own trouble with a target: the agent is dead, frames were lost. No verdict, but for a death."""
 
 
-class TargetDied(TargetError):
+class TargetGone(TargetError):
+    """The target is out of order, for every case, until its connections are forgotten."""
+
+
+class TargetDied(TargetGone):
     """The thing under test has come to its end in the middle of a case, by its own fault: it crashed or panicked.
 
     That is a verdict. `cause` is one line, the same each time; `last_words` is what it wrote besides.
@@ -47,6 +51,10 @@ class TargetDied(TargetError):
         super().__init__(f"{cause}\n{last_words}" if last_words else cause)
         self.cause = cause
         self.last_words = last_words
+
+
+class TargetHung(TargetDied):
+    """The thing under test did not answer in time. That is a verdict where a second try ends the same way."""
 
 
 class UnusableTarget(Exception):

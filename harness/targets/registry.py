@@ -76,11 +76,14 @@ def _open_exec(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 def _open_adapter(launcher: "Launcher", spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     """Start a stack behind an adapter, which has nothing of what `--set` sets."""
     from harness.targets.adapter import AdapterTarget
+    from harness.targets.adapter_line import ANSWER_LIMIT_S
 
     if settings.sysctls:
         hint = "settings of its own are options of the adapter: --target 'exec:./my-stack --option'"
         raise UnusableTarget("--set: a stack behind an adapter has no sysctls", hint)
-    return AdapterTarget(launcher, name=spec.text, timers=timers)
+    return AdapterTarget(
+        launcher, name=spec.text, timers=timers, limit_s=ANSWER_LIMIT_S * max(1.0, settings.time_scale)
+    )
 
 
 def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:

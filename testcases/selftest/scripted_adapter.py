@@ -5,7 +5,6 @@ It speaks the whole protocol of docker/ADAPTER.md, for a stack that takes every 
 
 import ctypes
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -23,10 +22,6 @@ def misbehave(mode: str) -> None:
         ctypes.string_at(0)  # a real fault: the first process of a container ignores signals of its own
     elif mode == "exit":
         sys.exit(3)
-    elif mode == "hang":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        while True:
-            time.sleep(60)
     elif mode == "mute":
         os.close(1)
         time.sleep(60)

@@ -15,7 +15,8 @@ from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Ending, run
 from harness.case.target_side import TargetSide
-from harness.case.timers import Stopwatch, TimerCase, Waits, run_together
+from harness.case.timer_batch import TimerCase, run_together
+from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Unjudgeable
 from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT
@@ -32,8 +33,7 @@ CLOCKED = Path(__file__).with_name("clocked_adapter.py")
 #: What an adapter may do wrong, and what the harness says about it.
 WRONG = {
     "crash": r"died of SIGSEGV\sat 'in 45.*standard error ends with: assertion failed: snd_nxt",
-    "exit": r"ended with exit code 3 at 'in 45",
-    "hang": r"did not answer 'in 45.* within 3 s",
+    "exit": r"ended with exit code 3\sat 'in 45",
     "mute": r"closed its standard output at 'in 45",
     "garbage": r"answered 'in 45.* with 'hello world': not an out, ok or err line",
     "empty": r"with nothing: not an out, ok or err line",
@@ -48,7 +48,7 @@ WRONG = {
 
 def _scripted(mode: str, folder: Path) -> AdapterTarget:
     arguments = [sys.executable, str(SCRIPT), mode, str(folder / "marker")]
-    return AdapterTarget(Command(arguments), name="exec:scripted", limit_s=3 if mode == "hang" else 60)
+    return AdapterTarget(Command(arguments), name="exec:scripted", limit_s=60)
 
 
 def _pid(target: AdapterTarget) -> int:
@@ -78,7 +78,7 @@ def test_what_an_adapter_does_wrong_is_one_clear_verdict_of_one_case(mode: str, 
     try:
         pid = _pid(target)
         outcome = run(rig.begin(4, name="first"), Walk(CLOSED), _open_silently)
-        assert outcome.ending is (Ending.VIOLATION if mode == "crash" else Ending.HARNESS_ERROR)
+        assert outcome.ending is (Ending.VIOLATION if mode in ("crash", "exit") else Ending.HARNESS_ERROR)
         assert re.search(WRONG[mode], outcome.message, re.DOTALL), outcome.message
         assert not _is_alive(pid), "the old process is gone at once"
         rig.sweep()
@@ -86,24 +86,6 @@ def test_what_an_adapter_does_wrong_is_one_clear_verdict_of_one_case(mode: str, 
         assert (after.ending, after.findings) == (Ending.COMPLETED, []), after.message
     finally:
         rig.close()
-
-
-def test_no_case_takes_the_silence_of_a_fresh_process_for_its_own(tmp_path: Path) -> None:
-    target = _scripted("crash", tmp_path)
-    rig = Rig(target, guarded=False)
-
-    def crash(side: TargetSide, peer: PeerSide) -> Waits:
-        yield from Stopwatch(side).sleep(1)
-        peer.send(SYN)
-
-    def wait(side: TargetSide, _peer: PeerSide) -> Waits:
-        yield from Stopwatch(side).must_stay_silent(5)
-
-    cases = [TimerCase(CaseRun(rig.begin(4), Walk(CLOSED)), body) for body in (crash, wait)]
-    run_together(rig, cases)
-    assert [type(case.error) for case in cases] == [Unjudgeable, Unjudgeable]
-    assert all("SIGSEGV" in str(case.error) for case in cases)
-    rig.close()
 
 
 GREETINGS = {
@@ -131,7 +113,7 @@ def test_a_wrong_greeting_is_a_usage_error(greeting: str) -> None:
         ("exec:", "needs the command"),
         ("exec:'open", "is no command line"),
         ("exec:/nowhere/adapter", "can't be started: No such file"),
-        ("exec:true", "ended with exit code 0 at 'hello"),
+        ("exec:true", "ended with exit code 0\nat 'hello"),
     ],
 )
 def test_a_command_that_is_no_adapter_is_a_usage_error(command: str, message: str) -> None:

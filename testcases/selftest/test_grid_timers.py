@@ -8,7 +8,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
-from harness.case.timers import TimerCase, run_together
+from harness.case.timer_batch import TimerCase, run_together
 from harness.case.violation import Violation
 from harness.grid import docs, export
 from harness.grid.calls import EventCell, timer_cells

@@ -11,7 +11,8 @@ from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import TargetSide
-from harness.case.timers import COARSENESS, ROUND_FIGURES, SLACK_S, Stopwatch, TimerCase, Wait, rounded, run_together
+from harness.case.timer_batch import TimerCase, run_together
+from harness.case.timers import COARSENESS, ROUND_FIGURES, SLACK_S, Stopwatch, Wait, rounded
 from harness.case.violation import Code, Unjudgeable, Violation
 from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple, Snapshot

@@ -1,0 +1,200 @@
+"""Runs timer cases: all started together by one scheduler in one process, which resumes each when its time comes.
+
+The wall time of all of them is the longest single wait and a little, not the sum. They share one target. Where that
+comes to its end, what was under way is begun anew, apart where time costs nothing and by halves where it does, so that
+who brings it down has that verdict, and the others have theirs.
+"""
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.case.rig import LATE_SWEEP_S, Rig
+from harness.case.runner import CaseRun, gone_in, take_evidence
+from harness.case.target_side import TargetSide
+from harness.case.timers import Wait
+from harness.case.violation import Unjudgeable
+from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung
+from harness.trace.events import Kind
+
+#: How far the machine's clock may be set while timers are being measured.
+CLOCK_STEP_S = 0.05
+
+
+@dataclass(slots=True, eq=False)
+class TimerCase:
+    """One timer case: how to start its generator, and the exception it ended with, if any."""
+
+    run: CaseRun
+    body: Callable[[TargetSide, Any], Generator[Wait, None, Any]]
+    prepared: bool = False
+    error: BaseException | None = None
+    ended: bool = False
+    #: Whether the target has not answered it once already.
+    hung: bool = False
+
+    def restart(self) -> None:
+        """Make it as if it had not begun."""
+        self.run.restart()
+        self.prepared = False
+
+
+@dataclass(slots=True, eq=False)
+class _Sleeper:
+    case: TimerCase
+    generator: Generator[Wait, None, Any]
+    wait: Wait
+
+    def is_due(self, now_ns: int) -> bool:
+        awake = self.wait.connection is not None and bool(self.wait.connection.inbox)
+        return awake or now_ns >= self.wait.until_ns
+
+
+def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
+    """Run all cases at once; each `TimerCase.error` tells how it ended.
+
+    What goes wrong in a case ends that case only. None of those that were under way when the target came to its end
+    counts as done.
+    """
+    offset_ns = _clock_offset_ns(rig)
+    try:
+        _settle(rig, cases)
+    except Exception as error:
+        for case in cases:
+            if not case.ended:
+                case.error, case.ended = error, True
+    moved_s = (_clock_offset_ns(rig) - offset_ns) / 1e9
+    if abs(moved_s) > CLOCK_STEP_S:
+        for case in cases:
+            case.error = Unjudgeable(f"the machine's clock was set by {moved_s:+.3f} s while timers were measured")
+
+
+def _settle(rig: Rig, cases: Sequence[TimerCase]) -> None:
+    """Run a group, and where it brings the target down the parts of it, until every case has ended."""
+    schedule = _Schedule(rig, cases)
+    end = schedule.run()
+    if end is None:
+        return
+    suspect, hung = schedule.last, isinstance(gone_in(end), TargetHung)
+    rig.target.forget_connections()
+    left = [case for case in cases if not case.ended]
+    if len(cases) == 1 and (cases[0].hung or not hung):
+        cases[0].error, cases[0].ended = end, True
+        return
+    for case in left:
+        case.hung = case.hung or (hung and case is suspect)
+        case.restart()
+    for part in _parts(left, suspect, free=Capability.VIRTUAL_TIME in rig.target.capabilities):
+        _settle(rig, part)
+    if suspect is not None and not hung and not any(gone_in(case.error) for case in cases):
+        # Nobody brings it down alone, but it did go down: that is not to be lost.
+        note = f"beside {len(cases) - 1} other cases, and not alone"
+        suspect.run.conversation.note(Kind.NOTE, note)
+        suspect.error = end
+
+
+def _parts(cases: Sequence[TimerCase], suspect: TimerCase | None, *, free: bool) -> Iterator[Sequence[TimerCase]]:
+    """Yield the groups in which cases are tried again: the suspect alone, and the rest apart where time is free."""
+    if suspect in cases:
+        assert suspect is not None
+        yield [suspect]
+    rest = [case for case in cases if case is not suspect]
+    if free:
+        yield from ([case] for case in rest)
+        return
+    middle = (len(rest) + 1) // 2
+    yield from (part for part in (rest[:middle], rest[middle:]) if part)
+
+
+class _Schedule:
+    """Resumes each case when its time or its segment comes; starts the others meanwhile."""
+
+    def __init__(self, rig: Rig, cases: Sequence[TimerCase]) -> None:
+        self._rig = rig
+        self._fresh = deque(cases)
+        self._sleepers: list[_Sleeper] = []
+        #: A segment on nobody's 4-tuple is taken to be the doing of the case that was resumed last.
+        self.last = cases[0] if cases else None
+
+    def run(self) -> Exception | None:
+        """Return when every case has ended, or what was raised when the target came to its end."""
+        clock = self._rig.target.clock
+        try:
+            while self._fresh or self._sleepers:
+                now_ns = clock.now_ns()
+                due = [sleeper for sleeper in self._sleepers if sleeper.is_due(now_ns)]
+                if due:
+                    self._sleepers = [sleeper for sleeper in self._sleepers if sleeper not in due]
+                    for sleeper in due:
+                        self._resume(sleeper.case, sleeper.generator)
+                elif self._fresh:
+                    self._start(self._fresh.popleft())
+                else:
+                    earliest_ns = min(sleeper.wait.until_ns for sleeper in self._sleepers)
+                    clock.wait((earliest_ns - now_ns) / 1e9)
+                if self.last is not None:
+                    self._rig.collect(self.last.run.conversation)
+        except (Unjudgeable, TargetGone) as error:
+            if gone_in(error) is None:
+                raise
+            return error
+        return None
+
+    def _start(self, case: TimerCase) -> None:
+        self.last = case
+        try:
+            case.run.alone = False
+            case.run.prepare()
+            case.prepared = True
+            generator = case.body(case.run.target, case.run.peer)
+            if not isinstance(generator, Generator):
+                raise TypeError("a timer case is a generator: it yields its waits")
+        except Exception as error:
+            self._end(case, error)
+        else:
+            self._resume(case, generator)
+
+    def _resume(self, case: TimerCase, generator: Generator[Wait, None, Any]) -> None:
+        self.last = case
+        try:
+            wait = next(generator)
+            if not isinstance(wait, Wait):
+                generator.close()
+                raise TypeError(f"a timer case yields waits, not {wait!r}: `yield from` the methods of its Stopwatch")
+            self._sleepers.append(_Sleeper(case, generator, wait))
+        except StopIteration:
+            try:
+                case.run.conversation.finish()
+            except Exception as error:
+                self._end(case, error)
+            else:
+                self._end(case, None)
+        except Exception as error:
+            self._end(case, error)
+
+    def _end(self, case: TimerCase, error: Exception | None) -> None:
+        """Note how the case ended. Its connections live on until the sweep, but they are no longer its business.
+
+        After a good end it still answers for what a late sweep would find. An error that is about the target, which is
+        there for all, is raised on.
+        """
+        if error is not None and gone_in(error) is not None:
+            raise error
+        case.error, case.ended = error, True
+        conversation = case.run.conversation
+        if error is not None or conversation.findings:
+            # Now, not when the group is done: in minutes the state will be another.
+            with contextlib.suppress(TargetError):
+                conversation.evidence = take_evidence(conversation)
+        still_s = LATE_SWEEP_S if error is None else 0
+        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(still_s * 1e9)
+
+
+def _clock_offset_ns(rig: Rig) -> int:
+    """Return how far the target's clock is from one that nobody sets; constant in virtual time."""
+    if Capability.VIRTUAL_TIME in rig.target.capabilities:
+        return 0
+    return rig.target.clock.now_ns() - time.monotonic_ns()

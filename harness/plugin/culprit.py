@@ -1,0 +1,111 @@
+"""What a target's end leaves open for the other cases of its batch, which are run once more.
+
+If it ends in the late sweep (by a delayed ACK, a timer of an early connection), who brought it down is found by halves,
+each with a sweep of its own. If a case ends it, those before it have not been swept yet.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import pytest
+
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.runner import Ending, Outcome, capture, died, gone_in, run
+from harness.case.target_side import TargetSide
+from harness.case.violation import Code, Unjudgeable
+from harness.grid.session import GridSession
+from harness.plugin.items import CASE, OUTCOME, CellItem
+from harness.plugin.reports import Held
+from harness.targets.protocol import TargetDied, TargetHung
+from harness.trace.events import Kind
+
+#: What a case may ask for and still be run outside of pytest.
+_OWN_FIXTURES = {"conversation", "target", "peer"}
+
+
+def blame(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
+    """Give the case that brought `rig`'s target down in its last sweep that verdict; if none does alone, the last."""
+    end = rig.fallen
+    suspects = [each.item for each in held if _is_on(each.item, rig) and not each.timers and _can_run(each.item)]
+    found = [*_culprits(rig, suspects, grid)]
+    for item, outcome in found:
+        item.stash[OUTCOME] = outcome
+    if found or not isinstance(end, TargetDied) or isinstance(end, TargetHung):
+        return
+    # Nobody does it alone, but it was done: that is not to be lost.
+    for each in reversed(held):
+        before = each.item.stash.get(OUTCOME, None)
+        if before is not None and before.conversation is not None and before.conversation.rig is rig:
+            before.conversation.note(Kind.NOTE, "behind the case, while others of its batch were waiting too")
+            each.item.stash[OUTCOME] = died(before.conversation, end)
+            return
+
+
+def sweep_survivors(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
+    """Run those cases again, with a sweep, that were waiting for theirs when a later one ended `rig`'s target."""
+    deaths = [at for at, each in enumerate(held) if _is_on(each.item, rig) and each.item.stash[OUTCOME].died]
+    before = held[: deaths[-1]] if deaths else []
+    survivors = [each.item for each in before if _is_on(each.item, rig) and not each.timers and _can_run(each.item)]
+    survivors = [item for item in survivors if item.stash[OUTCOME].ending is Ending.COMPLETED]
+    if not survivors:
+        return
+    outcomes = [(item, _again(rig, item, grid)) for item in survivors]
+    rig.sweep()
+    if rig.fallen is not None:
+        blame(rig, [each for each in before if each.item in survivors], grid)
+        return
+    for item, outcome in outcomes:
+        if any(finding.code is Code.LATE for finding in outcome.findings):
+            item.stash[OUTCOME] = outcome
+
+
+def _culprits(rig: Rig, suspects: Sequence[pytest.Item], grid: GridSession) -> Iterator[tuple[pytest.Item, Outcome]]:
+    outcomes = [(item, _again(rig, item, grid)) for item in suspects]
+    try:
+        rig.sweep()
+    except Unjudgeable:
+        return
+    if rig.fallen is None:
+        return
+    if len(suspects) > 1:
+        middle = len(suspects) // 2
+        yield from _culprits(rig, suspects[:middle], grid)
+        yield from _culprits(rig, suspects[middle:], grid)
+    for item, outcome in outcomes[:1] if len(suspects) == 1 else ():
+        death = gone_in(rig.fallen)
+        if isinstance(death, TargetDied) and outcome.conversation is not None:
+            yield item, died(outcome.conversation, death)
+
+
+def _again(rig: Rig, item: pytest.Item, grid: GridSession) -> Outcome:
+    case = item.stash[CASE]
+    if isinstance(item, CellItem):
+        cell_run = grid.start(rig, item.cell, case.binding.version)
+
+        def both() -> None:
+            cell_run.prepare()
+            cell_run.perform()
+
+        return capture(cell_run.conversation, both, evidence=False)
+    conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
+    function = cast("pytest.Function", item)
+    names = function._fixtureinfo.argnames
+
+    def body(target: TargetSide, peer: PeerSide) -> None:
+        given = {**function.callspec.params, "conversation": conversation, "target": target, "peer": peer}
+        function.obj(**{name: given[name] for name in names})
+
+    return run(conversation, case.binding.route, body)
+
+
+def _is_on(item: pytest.Item, rig: Rig) -> bool:
+    outcome = item.stash.get(OUTCOME, None)
+    return outcome is not None and outcome.conversation is not None and outcome.conversation.rig is rig
+
+
+def _can_run(item: pytest.Item) -> bool:
+    if isinstance(item, CellItem):
+        return True
+    function = cast("pytest.Function", item)
+    return set(function._fixtureinfo.argnames) <= _OWN_FIXTURES | set(function.callspec.params)
