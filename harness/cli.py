@@ -31,6 +31,7 @@ _VERBS = """verbs:
   coverage   print requirement, cases and verdict, and why the others have no case
   grid       export the grid of states and segments, or its documentation
   mutate     run the cases on stacks with one known defect each: does the suite notice?
+  variants   run the cases on stacks that are correct, but different: none may fail
   fuzz       play the same random sequences on two targets, and explain or report every difference
   doctor     check this machine, with hints (--clean: remove containers that a crash has left)
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
@@ -226,16 +227,26 @@ def show(arguments: list[str]) -> int:
 
 def mutate(arguments: list[str]) -> int:
     """Run the cases on stacks with one known defect each."""
-    from harness.case.selection import Selection
     from harness.mutate import command
 
-    def collect(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, "list[Script]"]:
-        code, collector = _collect([*options, *(f"--case={pattern}" for pattern in patterns)])
-        taken = [case for case, _item in collector.items]
-        lost = [pattern for pattern in patterns if Selection((pattern,)).unknown(taken)]
-        return (_no_such_case(lost[0]) if lost and not code else code), collector.scripts()
+    return command.main(arguments, _scripts)
 
-    return command.main(arguments, collect)
+
+def variants(arguments: list[str]) -> int:
+    """Run the cases on stacks that are correct, but different."""
+    from harness.mutate import variants_command
+
+    return variants_command.main(arguments, _scripts)
+
+
+def _scripts(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, "list[Script]"]:
+    """Collect cases that can be played in this process; an exit code that is not 0 has said why."""
+    from harness.case.selection import Selection
+
+    code, collector = _collect([*options, *(f"--case={pattern}" for pattern in patterns)])
+    taken = [case for case, _item in collector.items]
+    lost = [pattern for pattern in patterns if Selection((pattern,)).unknown(taken)]
+    return (_no_such_case(lost[0]) if lost and not code else code), collector.scripts()
 
 
 def coverage(arguments: list[str]) -> int:
@@ -307,6 +318,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "show": show,
     "explain": explain,
     "mutate": mutate,
+    "variants": variants,
     "doctor": tools.doctor,
     "report": tools.report,
     "docs": docs,

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--markdown", type=Path, metavar="FILE", help="write the page about the defects")
     add(
         "-n",
-        type=_positive,
+        type=positive,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
         help="processes (default: one per core)",
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes: 1 or more")
     return int(text)
@@ -117,12 +117,12 @@ def _run(
     whole: bool,
 ) -> tuple[int, dict[str, str] | None]:
     """Play everything and print it; return the exit code, and of a whole run the cases that kill nothing."""
-    for _script in _watched(campaign.play_sound(), "the sound stack", len(campaign.scripts)):
+    for _script in watched(campaign.play_sound(), "the sound stack", len(campaign.scripts)):
         pass
     if campaign.unsound:
         table.print_unsound(console, campaign)
         return NOT_AS_EXPECTED, None
-    for trial in _watched(campaign.play_defects(defects), "defects", len(defects)):
+    for trial in watched(campaign.play_defects(defects), "defects", len(defects)):
         table.print_trial(console, defects[trial.name], trial, full=campaign.full)
     table.print_summary(console, campaign)
     idle: dict[str, str] | None = None
@@ -140,7 +140,7 @@ def _run(
     return (NOT_AS_EXPECTED if campaign.survivors or problems else OK), idle
 
 
-def _watched(steps: Iterable[_T], title: str, total: int) -> Iterator[_T]:
+def watched(steps: Iterable[_T], title: str, total: int) -> Iterator[_T]:
     """Pass the steps on, with a bar on the terminal while it lasts."""
     bar = Console(stderr=True)
     yield from track(steps, title, total, console=bar, transient=True, disable=not bar.is_terminal)

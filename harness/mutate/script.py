@@ -22,6 +22,7 @@ from harness.expectations import deviations
 from harness.expectations.deviations import Deviation
 from harness.grid.session import AnyCell, GridSession
 from harness.stack import Stack
+from harness.stack.variants import Variant
 from harness.targets.reference import BEGINNING_NS, ReferenceTarget
 
 #: What a case may take on the clock on the wall; the slowest takes a tenth of a second.
@@ -68,10 +69,15 @@ class TooLong(BaseException):
     """A case does not come to its end; no `except Exception` on the way may take it for something else."""
 
 
-def play(script: Script, stack_class: type[Stack] = Stack, *, wall_s: float = WALL_S) -> Shown:
-    """Run a case on a fresh stack and judge it; whatever is no verdict about the stack is a harness error."""
+def play(
+    script: Script, stack_class: type[Stack] = Stack, *, variant: Variant | None = None, wall_s: float = WALL_S
+) -> Shown:
+    """Run a case on a fresh stack and judge it; whatever is no verdict about the stack is a harness error.
+
+    The stack is that of a `variant`, or another `stack_class`.
+    """
     timed = script.case.meta.timer_s is not None
-    target = ReferenceTarget(timers=timed, stack_class=stack_class)
+    target = ReferenceTarget(timers=timed, stack_class=stack_class) if variant is None else _varied(variant, timed)
     if reason := _not_applicable(script, target):
         return Shown(Verdict.NOT_APPLICABLE, text=reason)
     rig = Rig(target, guarded=False)
@@ -89,6 +95,10 @@ def play(script: Script, stack_class: type[Stack] = Stack, *, wall_s: float = WA
 
 
 TOO_LONG = "it did not end within"
+
+
+def _varied(variant: Variant, timed: bool) -> ReferenceTarget:
+    return ReferenceTarget(timers=timed, stack_class=variant.stack_class, config=variant.config, lacks=variant.lacks)
 
 
 def _not_applicable(script: Script, target: ReferenceTarget) -> str:

@@ -22,7 +22,7 @@ from harness.targets.adapter_line import (
 )
 from harness.targets.adapter_socket import AdapterSocket
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
+from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
 from harness.wire.link import Arrival
 
 PROTOCOL = "tcpspec-adapter"
@@ -33,6 +33,9 @@ CLAIMABLE = (
     Capability.STATES,
     Capability.IPV6,
     Capability.RFC5961,
+    Capability.RFC5961_RST,
+    Capability.RFC5961_SYN,
+    Capability.RFC5961_ACK,
     Capability.TIMESTAMPS,
     Capability.WINDOW_SCALE,
     Capability.SACK,
@@ -86,7 +89,7 @@ def read_greeting(answer: Answer) -> Greeting:
     settings = frozenset(word for word in pairs.pop("settings", "").split(",") if word)
     capabilities = {Capability(word) for word in claimed} | (_OF_VIRTUAL_TIME if pace == "virtual" else set())
     limit_s = _limit(pairs.pop("limit")) if "limit" in pairs else 0.0
-    return Greeting(name, version, pace == "virtual", frozenset(capabilities), settings, limit_s, pairs)
+    return Greeting(name, version, pace == "virtual", in_parts(capabilities), settings, limit_s, pairs)
 
 
 def _limit(text: str) -> float:

@@ -27,7 +27,16 @@ from harness.targets.engine import connect, translated
 from harness.targets.linux import RealClock, pod_config
 from harness.targets.operations import Operations
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetDied, TargetError, UnusableTarget
+from harness.targets.protocol import (
+    Addresses,
+    AppSocket,
+    Capability,
+    Facts,
+    TargetDied,
+    TargetError,
+    UnusableTarget,
+    in_parts,
+)
 from harness.targets.um.guest_socket import GuestSocket
 from harness.wire.link import Arrival, LostFence
 
@@ -46,7 +55,7 @@ FAREWELL_S = 0.5
 #: What gVisor says in uname(), whatever its version (pkg/sentry/syscalls/linux/linux64.go); no real kernel does.
 GVISOR_BUILD = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 #: What it is known to have; the rest is not applicable. States: of connections with a socket.
-CAPABILITIES = frozenset(
+CAPABILITIES = in_parts(
     {
         Capability.STATES,
         Capability.IPV6,

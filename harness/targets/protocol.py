@@ -19,7 +19,10 @@ class Capability(StrEnum):
 
     STATES = "states"  # its connection states can be read
     IPV6 = "ipv6"
-    RFC5961 = "rfc5961"  # challenge ACKs instead of RFC 793's resets
+    RFC5961 = "rfc5961"  # challenge ACKs instead of RFC 793's resets: all three parts
+    RFC5961_RST = "rfc5961-rst"  # RFC 5961 §3.2: a reset in the window but not at RCV.NXT is challenged
+    RFC5961_SYN = "rfc5961-syn"  # RFC 5961 §4.2: a SYN on a synchronized connection is challenged
+    RFC5961_ACK = "rfc5961-ack"  # RFC 5961 §5.2: an ACK more than a window old condemns the whole segment
     TIMESTAMPS = "timestamps"  # RFC 7323 §3
     WINDOW_SCALE = "window-scale"  # RFC 7323 §2
     SACK = "sack"  # RFC 2018
@@ -31,6 +34,17 @@ class Capability(StrEnum):
     SETTINGS = "settings"  # its settings can be changed for one case (`Adjustable`)
     GIVES_UP = "gives-up"  # within seconds: its retries can be pinned to few, or its time is virtual
     VIRTUAL_TIME = "virtual-time"
+
+
+_RFC5961_PARTS = frozenset({Capability.RFC5961_RST, Capability.RFC5961_SYN, Capability.RFC5961_ACK})
+
+
+def in_parts(claimed: Iterable[Capability]) -> frozenset[Capability]:
+    """Return capabilities with the parts of those that have some; who claims all parts claims the whole."""
+    chosen = set(claimed)
+    if Capability.RFC5961 in chosen or chosen >= _RFC5961_PARTS:
+        chosen |= {Capability.RFC5961, *_RFC5961_PARTS}
+    return frozenset(chosen)
 
 
 class TargetError(RuntimeError):

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.stack.config import NS
 from harness.stack.pending import Pending
 from harness.targets import quoted
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget
+from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
 from harness.wire import codec
 from harness.wire.link import Arrival
 
@@ -25,7 +25,7 @@ KEY = b"tcpspec reference"
 BEGINNING_NS = 1_000 * NS
 #: The directed broadcast addresses of the networks that the addresses belong to.
 BROADCASTS = ("198.51.100.0", "198.51.100.255")
-CAPABILITIES = frozenset(
+CAPABILITIES = in_parts(
     {
         Capability.STATES,
         Capability.IPV6,
@@ -96,7 +96,7 @@ class ReferenceTarget:
     `beginning_ns` is the time at which its virtual time begins. The settings ``reference.iss`` and
     ``reference.timestamp_offset`` choose where the numbers of its connections begin; its timestamps count milliseconds
     of `clock`, with that offset. Packets may have any form that IP knows: `harness.wire.forms` makes them.
-
+    `config` are fields of the stack's `Config` with other values, `lacks` what such a stack does not claim.
     Raises UnusableTarget for a setting that it does not have.
     """
 
@@ -109,17 +109,19 @@ class ReferenceTarget:
         timers: bool = False,
         settings: Mapping[str, str] | None = None,
         stack_class: type[Stack] = Stack,
+        config: Mapping[str, object] | None = None,
+        lacks: Collection[str] = (),
         details: Mapping[str, str] | None = None,
         beginning_ns: int = BEGINNING_NS,
     ) -> None:
         self.name = name
-        self.capabilities = CAPABILITIES
-        config = timers_config() if timers else quick_config()
+        self.capabilities = CAPABILITIES - set(lacks)
+        chosen = replace(timers_config() if timers else quick_config(), **(config or {}))  # type: ignore[arg-type]
         for setting, value in (settings or {}).items():
-            _configure(config, setting, value)
+            _configure(chosen, setting, value)
         self.stack = stack_class(
             [address for version in (4, 6) for address in ADDRESSES[version].target],
-            config=config,
+            config=chosen,
             key=KEY,
             broadcasts=BROADCASTS,
             now=beginning_ns,
@@ -132,7 +134,7 @@ class ReferenceTarget:
             implementation="reference",
             version=__version__,
             details={"silence proof": self.silence_proof, "time": "virtual", **(details or {})},
-            sysctls={full: _shown(getattr(config, field)) for full, (field, _read) in SETTINGS.items()},
+            sysctls={full: _shown(getattr(chosen, field)) for full, (field, _read) in SETTINGS.items()},
         )
 
     def addresses(self, version: int) -> Addresses:

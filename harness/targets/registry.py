@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.targets.protocol import Target, UnusableTarget
@@ -129,24 +130,33 @@ def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    """Start the reference stack, or one with a defect or a variant of it."""
     from harness.stack.defects import DEFECTS, UnknownDefect, defective
+    from harness.stack.variants import UnknownVariant, varied
     from harness.targets.reference import ReferenceTarget
 
-    name = spec.options.get("defect")
-    if name is None:
-        return ReferenceTarget(name=spec.text, timers=timers, settings=settings.sysctls)
+    if len(spec.options) > 1:
+        raise UnusableTarget(f"target {spec.text!r}: a defect or a variant, not both")
+    open_it = partial(ReferenceTarget, name=spec.text, timers=timers, settings=settings.sysctls)
     try:
-        defect = defective(name)
+        if name := spec.options.get("defect"):
+            defect = defective(name)
+            return open_it(stack_class=defect.stack_class, details={"defect": f"{defect.name}: {defect.title}"})
+        if name := spec.options.get("variant"):
+            variant = varied(name)
+            return open_it(
+                stack_class=variant.stack_class,
+                config=variant.config,
+                lacks=variant.lacks,
+                details={"variant": f"{variant.name}: {variant.title}"},
+            )
     except UnknownDefect as error:
         near = ", ".join(error.near) or f"{min(DEFECTS)} to {max(DEFECTS)}"
         raise UnusableTarget(f"target {spec.text!r}: {error}", f"nearest: {near}") from None
-    return ReferenceTarget(
-        name=spec.text,
-        timers=timers,
-        settings=settings.sysctls,
-        stack_class=defect.stack_class,
-        details={"defect": f"{defect.name}: {defect.title}"},
-    )
+    except UnknownVariant as error:
+        hint = f"nearest: {', '.join(error.near)}" if error.near else "tcpspec variants --list prints them"
+        raise UnusableTarget(f"target {spec.text!r}: {error}", hint) from None
+    return open_it()
 
 
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
@@ -160,6 +170,6 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
 }
 _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} | {
     "docker": frozenset({"runtime", "wire"}),
-    "reference": frozenset({"defect"}),
+    "reference": frozenset({"defect", "variant"}),
 }
 _WITH_IDENT = frozenset({"docker", "kernel"})

@@ -68,7 +68,7 @@ def test_reset_out_of_the_window_is_dropped(target: Target, peer: Peer, seq: int
 
 
 @pytest.mark.parametrize("seq", [2, 30_000], ids=["next", "deep"])
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @cites("RFC9293-3.10.7.4-rst", "RFC 9293 §3.10.7.4 second", "RFC5961-3.2-challenge")
 @in_state(SYN_RECEIVED, keep_listener=True)
 def test_reset_in_the_window_is_challenged(target: Target, peer: Peer, seq: int) -> None:

@@ -94,7 +94,7 @@ def test_ack_beyond_data_in_flight(target: Target, peer: Peer) -> None:
 @pytest.mark.parametrize("below", [1, 5000, 2**31 - WINDOW - 100_000], ids=["next", "far", "half-way"])
 @SHAPES
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_ACK)
 def test_too_old_ack(target: Target, peer: Peer, below: int, flags: int, data: bytes) -> None:
     """An ACK more than the largest window below SND.UNA is answered with an ACK; the segment is dropped as a whole."""
     una = _established_with_history(target, peer)
@@ -116,7 +116,7 @@ def test_old_but_acceptable_ack(target: Target, peer: Peer, below: int) -> None:
 
 
 @cites("RFC5961-5.2-range", "RFC 5961 §5.2")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_ACK)
 def test_largest_window_ever_counts(target: Target, peer: Peer) -> None:
     """The range is that of the largest window the peer ever offered, not of its present one."""
     una = _established_with_history(target, peer)
@@ -128,7 +128,7 @@ def test_largest_window_ever_counts(target: Target, peer: Peer) -> None:
 
 @pytest.mark.parametrize("below", [0, 1], ids=["lower-edge", "beyond"])
 @cites("RFC5961-5.2-scaled", "RFC 5961 §5.2")
-@requires(Capability.RFC5961, Capability.WINDOW_SCALE)
+@requires(Capability.RFC5961_ACK, Capability.WINDOW_SCALE)
 def test_largest_window_is_scaled(target: Target, peer: Peer, below: int) -> None:
     """The largest window is reckoned in octets: the field of the header shifted by the negotiated scale."""
     una = _established_with_history(target, peer, window=2000, shift=4)

@@ -66,7 +66,7 @@ def _drops(target: Target, peer: Peer, place: str) -> None:
 
 @INSIDE
 @INSIDE_RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(*SYNCHRONIZED)
 def test_reset_inside_the_window(target: Target, peer: Peer, place: str) -> None:
     """A reset in the window but not at its edge is challenged; the one made from the challenge ends the connection."""
@@ -76,7 +76,7 @@ def test_reset_inside_the_window(target: Target, peer: Peer, place: str) -> None
 
 @INSIDE
 @INSIDE_RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(FIN_WAIT_2, TIME_WAIT, closed_by=CLOSE)
 def test_reset_inside_the_window_after_close(target: Target, peer: Peer, place: str) -> None:
     """The same where no application is left."""
@@ -86,7 +86,7 @@ def test_reset_inside_the_window_after_close(target: Target, peer: Peer, place: 
 
 @INSIDE
 @INSIDE_RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(SYN_RECEIVED, opened=(PASSIVE, SIMULTANEOUS))
 def test_reset_inside_the_window_of_the_handshake(target: Target, peer: Peer, place: str) -> None:
     """In SYN-RECEIVED, too, only the exact number counts: the handshake can still be completed after a challenge."""
@@ -100,7 +100,6 @@ def test_reset_inside_the_window_of_the_handshake(target: Target, peer: Peer, pl
 
 @OUTSIDE
 @OUTSIDE_RULE
-@requires(Capability.RFC5961)
 @in_state(*SYNCHRONIZED)
 def test_reset_outside_the_window(target: Target, peer: Peer, place: str) -> None:
     """A reset outside the window is dropped in silence."""
@@ -109,7 +108,6 @@ def test_reset_outside_the_window(target: Target, peer: Peer, place: str) -> Non
 
 @OUTSIDE
 @OUTSIDE_RULE
-@requires(Capability.RFC5961)
 @in_state(FIN_WAIT_2, TIME_WAIT, closed_by=CLOSE)
 def test_reset_outside_the_window_after_close(target: Target, peer: Peer, place: str) -> None:
     """The same where no application is left."""
@@ -119,7 +117,6 @@ def test_reset_outside_the_window_after_close(target: Target, peer: Peer, place:
 @OUTSIDE
 @cites("RFC 9293 §3.5.3")
 @OUTSIDE_RULE
-@requires(Capability.RFC5961)
 @in_state(SYN_RECEIVED, opened=(PASSIVE, SIMULTANEOUS))
 def test_reset_outside_the_window_of_the_handshake(target: Target, peer: Peer, place: str) -> None:
     """In SYN-RECEIVED a reset outside the window is dropped in silence, and the handshake can still be completed."""
@@ -131,7 +128,7 @@ def test_reset_outside_the_window_of_the_handshake(target: Target, peer: Peer, p
 
 @pytest.mark.parametrize("place", ["before", "next", "last", "beyond"])
 @cites("RFC9293-3.10.7.4-rst", "RFC 5961 §3.2")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(ESTABLISHED)
 def test_connection_survives_blind_resets(target: Target, peer: Peer, place: str) -> None:
     """After a blind reset data flows as before, with the numbers as before, in both directions."""
@@ -143,7 +140,7 @@ def test_connection_survives_blind_resets(target: Target, peer: Peer, place: str
 
 
 @cites("RFC 5961 §3.2", "RFC9293-3.10.7.4-rst")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(ESTABLISHED)
 def test_every_blind_reset_is_challenged(target: Target, peer: Peer) -> None:
     """Each of several resets in the window draws a challenge of its own, all with the same numbers."""
@@ -154,7 +151,7 @@ def test_every_blind_reset_is_challenged(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC 5961 §3.2", "RFC9293-3.10.7.4-rst")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(ESTABLISHED)
 def test_challenge_has_the_numbers_of_now(target: Target, peer: Peer) -> None:
     """A challenge acknowledges what has come in order, and its own number lies behind all that has been sent."""
@@ -167,7 +164,7 @@ def test_challenge_has_the_numbers_of_now(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-8-race", "RFC 5961 §8", "RFC5961-3.2-outside", "RFC5961-3.2-exact")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(ESTABLISHED)
 def test_reset_overtakes_data(target: Target, peer: Peer) -> None:
     """A reset that overtakes data is challenged; the answer is overtaken in turn and dropped; the next one works."""
@@ -187,7 +184,7 @@ def test_reset_overtakes_data(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC9293-3.10.7.4-rst", "RFC5961-3.2-challenge")
-@requires(Capability.RFC5961, Capability.SACK)
+@requires(Capability.RFC5961_RST, Capability.SACK)
 @in_state(ESTABLISHED, options=mss(1460) + SACK_PERMITTED)
 def test_reset_behind_data_above_a_gap(target: Target, peer: Peer) -> None:
     """While a segment is missing, a reset behind what came after it is not at the next expected number: a challenge."""

@@ -56,7 +56,7 @@ def _is_challenged(target: Target, peer: Peer, place: str) -> None:
 
 @PLACES
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK)
 def test_syn_is_challenged(target: Target, peer: Peer, place: str) -> None:
     """A SYN draws an ACK with the present numbers, in the window as well as outside, and changes no state."""
@@ -65,7 +65,7 @@ def test_syn_is_challenged(target: Target, peer: Peer, place: str) -> None:
 
 @PLACES
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(FIN_WAIT_2, closed_by=CLOSE)
 def test_syn_after_close(target: Target, peer: Peer, place: str) -> None:
     """The same in a FIN-WAIT-2 without application."""
@@ -74,7 +74,7 @@ def test_syn_after_close(target: Target, peer: Peer, place: str) -> None:
 
 @PLACES
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(SYN_RECEIVED, opened=SIMULTANEOUS)
 def test_syn_in_active_syn_received(target: Target, peer: Peer, place: str) -> None:
     """The SYN-RECEIVED of an active opener treats a SYN like the synchronized states."""
@@ -89,7 +89,7 @@ def test_syn_in_active_syn_received(target: Target, peer: Peer, place: str) -> N
 
 @pytest.mark.parametrize("place", ["old", "before", "exact"])
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(TIME_WAIT)
 def test_old_syn_in_time_wait(target: Target, peer: Peer, place: str) -> None:
     """In TIME-WAIT a SYN that can't be a new connection's is challenged as in the other states, or dropped as old."""
@@ -108,7 +108,7 @@ def test_old_syn_in_time_wait(target: Target, peer: Peer, place: str) -> None:
 )
 @pytest.mark.parametrize("place", ["before", "exact", "inside", "beyond"])
 @RULE
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(ESTABLISHED)
 def test_syn_with_more(target: Target, peer: Peer, place: str, flags: int, data: bytes) -> None:
     """Nothing of a segment with SYN is processed further: no ACK field, no text, no FIN."""
@@ -120,7 +120,7 @@ def test_syn_with_more(target: Target, peer: Peer, place: str, flags: int, data:
 
 
 @cites("RFC5961-4.2-challenge", "RFC 9293 §3.10.7.4 fifth")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(FIN_WAIT_1)
 def test_ack_beside_a_syn_does_not_count(target: Target, peer: Peer) -> None:
     """An acknowledgment of our FIN on a segment with SYN leaves FIN-WAIT-1 as it is; the next proper one counts."""
@@ -132,7 +132,7 @@ def test_ack_beside_a_syn_does_not_count(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-4.2-recovery", "RFC 9293 §3.5.1", "RFC5961-3.2-exact")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT, CLOSING, LAST_ACK)
 def test_restarted_peer_confirms(target: Target, peer: Peer) -> None:
     """The reset that a restarted peer makes from the challenge ends the old connection in every state."""
@@ -145,7 +145,7 @@ def test_restarted_peer_confirms(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-4.2-dead-end", "RFC5961-4.2-challenge")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(ESTABLISHED)
 def test_dead_end(target: Target, peer: Peer) -> None:
     """A restarted peer that calls one below the next expected number gets the same challenge each time, no handshake.
@@ -160,7 +160,7 @@ def test_dead_end(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-4.2-challenge", "RFC 9293 §3.10.7.4 fourth")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(ESTABLISHED)
 def test_syn_resets_nothing_for_the_application(target: Target, peer: Peer) -> None:
     """After a SYN in the window the application neither hears of a reset nor of an end, and goes on sending."""

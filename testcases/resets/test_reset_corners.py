@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from harness.case import ACK, CLOSED, ESTABLISHED, RST, SYN, Capability, Peer, Target, cites, in_state, requires
+from harness.case import ACK, CLOSED, ESTABLISHED, RST, SYN, Peer, Target, cites, in_state
 from testcases.resets.proof import prove_alive
 
 
@@ -32,7 +32,6 @@ def test_reset_at_a_closed_window(target: Target, peer: Peer, data: bytes) -> No
 
 @pytest.mark.parametrize("offset", [-1, 1], ids=["below", "above"])
 @cites("MUST-66", "RFC5961-3.2-outside", "RFC 9293 §3.10.7.4 first")
-@requires(Capability.RFC5961)
 @in_state(ESTABLISHED)
 def test_reset_beside_a_closed_window(target: Target, peer: Peer, offset: int) -> None:
     """With a closed window every number but the next expected one is outside: such a reset is dropped in silence."""

@@ -71,7 +71,7 @@ def test_old_timestamp_on_a_reset(target: Target, peer: Peer, value: int | None)
 
 @pytest.mark.parametrize("place", ["inside", "below"])
 @cites("RFC7323-5.2-rst-received", "RFC7323-4.3-recent")
-@requires(Capability.TIMESTAMPS, Capability.RFC5961)
+@requires(Capability.TIMESTAMPS, Capability.RFC5961_RST)
 def test_reset_does_not_move_the_clock(target: Target, peer: Peer, place: str) -> None:
     """The timestamp of a reset that does not count is neither echoed nor held against later segments."""
     echo = _establish(target, peer)
@@ -128,7 +128,7 @@ def test_reset_of_an_abort_carries_timestamps(target: Target, peer: Peer) -> Non
 
 
 @cites("RFC7323-3.2-always", "RFC5961-3.2-challenge")
-@requires(Capability.TIMESTAMPS, Capability.RFC5961)
+@requires(Capability.TIMESTAMPS, Capability.RFC5961_RST, Capability.RFC5961_SYN)
 def test_challenge_carries_timestamps(target: Target, peer: Peer) -> None:
     """A challenge ACK carries timestamps as every segment does that is no reset."""
     echo = _establish(target, peer)

@@ -107,6 +107,7 @@ def test_capabilities_choose_the_policies() -> None:
     assert policies_of({Capability.RFC5961}) == DEFAULT
     assert Policy.RFC793_RST in policies_of(set())
     assert Policy.RFC5961_RST not in policies_of(set())
+    assert {Policy.RFC5961_RST, Policy.RFC793_SYN, Policy.RFC793_ACK} <= policies_of({Capability.RFC5961_RST})
     assert {Policy.MAY_2, Policy.RFC6191} <= policies_of({Capability.TIME_WAIT_REUSE})
     assert Policy.RFC1337 in policies_of(set(), rfc1337=True)
 

@@ -58,7 +58,7 @@ def test_late_crossing_syn(target: Target, peer: Peer) -> None:
     target.must_be(ESTABLISHED)
 
 
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @pytest.mark.parametrize("seq", [100, 1 << 30, -1000], ids=["in-the-window", "above", "below"])
 @cites("RFC 9293 §3.10.7.4 fourth", "RFC 9293 §3.10.7.4 first", "MUST-11")
 @in_state(SYN_RECEIVED, opened=SIMULTANEOUS)

@@ -165,7 +165,7 @@ def test_rst_at_rcv_nxt(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-3.2-challenge", "RFC 9293 §3.10.7.4 second")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_RST)
 @in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
 def test_rst_elsewhere_in_the_window(target: Target, peer: Peer) -> None:
     """A reset in the window but not at RCV.NXT draws a challenge ACK and does not end TIME-WAIT."""

@@ -148,7 +148,7 @@ def test_syn_at_rcv_nxt(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC5961-4.2-challenge", "RFC 9293 §3.10.7.4 fourth")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))
 def test_syn_that_nobody_awaits(target: Target, peer: Peer) -> None:
     """Without a listener there is nothing to open: a new SYN draws a challenge ACK, and TIME-WAIT goes on."""
@@ -158,7 +158,7 @@ def test_syn_that_nobody_awaits(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC 9293 §3.10.7.4 first", "RFC5961-4.2-challenge")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(TIME_WAIT, keep_listener=True)
 def test_syn_ack_does_not_reopen(target: Target, peer: Peer) -> None:
     """A SYN,ACK is no request: even with a new number it only draws an ACK."""
@@ -183,7 +183,7 @@ def test_open_after_a_reset(target: Target, peer: Peer) -> None:
 
 
 @cites("RFC 9293 §3.10.7.4 fourth", "RFC5961-4.2-challenge")
-@requires(Capability.RFC5961)
+@requires(Capability.RFC5961_SYN)
 @in_state(FIN_WAIT_2, keep_listener=True, closed_by=(SHUTDOWN, CLOSE))
 def test_no_reopening_before_time_wait(target: Target, peer: Peer) -> None:
     """In FIN-WAIT-2 the peer has not closed: a new SYN is challenged, not taken for a new connection."""
