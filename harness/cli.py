@@ -135,7 +135,9 @@ def run(arguments: list[str]) -> int:
         return _help_run()
     named = any(argument.split("=")[0] == "--results" for argument in arguments)
     results = [] if named else [f"--results={DEFAULT_RESULTS}"]
-    return _pytest([*QUIET, *results, *arguments])
+    from harness.plugin import again
+
+    return again.run(_pytest, [*QUIET, *results, *arguments])
 
 
 def _help_run() -> int:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.case import throttling
+from harness.case import aside, throttling
 from harness.case.connection import Connection, Received, repeats
 from harness.case.expect import Expected, Silence
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
@@ -156,8 +156,10 @@ class Conversation:
         """Fail if any connection holds a segment that nothing explained."""
         __tracebackhide__ = True
         for connection in self.connections:
-            if connection.inbox:
+            while connection.inbox:
                 received = connection.inbox.popleft()
+                if aside.take(received, self.rig.aside):
+                    continue
                 received.event.mark = Mark.UNEXPECTED
                 self.fail(Code.EXTRA, "nothing", _seen(Code.EXTRA, received), connection=connection)
 
@@ -185,6 +187,8 @@ class Conversation:
         codes = [answer.mismatch(received.segment, received.wire) for answer in segments]
         if None in codes:
             return received
+        if aside.take(received, self.rig.aside):
+            return self.judge_next(connection, answers, level)
         received.event.mark = Mark.UNEXPECTED
         self.note(Kind.EXPECTED, due, connection)
         code = codes[0] if codes and codes[0] else Code.EXTRA

@@ -40,6 +40,7 @@ class Engine:
                 guarded=not (timers or slow or own_time),
                 patient=(slow or not target.facts.hasty) and not timers,
                 time_scale=self._settings.time_scale,
+                aside=self._settings.aside,
             )
         return self._rigs[key]
 

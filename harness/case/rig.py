@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from harness.case import aside
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.violation import Code, Finding, Level, Unjudgeable
@@ -29,11 +30,21 @@ class Rig:
     observer so slow that every replay would be disturbed too: what a timer explains is taken out of the inbox instead.
     """
 
-    def __init__(self, target: Target, *, guarded: bool = True, patient: bool = False, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        guarded: bool = True,
+        patient: bool = False,
+        time_scale: float = 1.0,
+        aside: frozenset[str] = frozenset(),
+    ) -> None:
         self.target = target
         self.guarded = guarded
         self.patient = patient
         self.time_scale = time_scale
+        #: Names of segments that no case fails by (see `harness.case.aside`).
+        self.aside = aside
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}
@@ -158,6 +169,8 @@ class Rig:
             for received in connection.inbox:
                 # A case that ended early has its finding; what it did not come to ask about is no second one.
                 if not conversation.finished or conversation.is_timer_repeat(connection, received):
+                    continue
+                if aside.take(received, self.aside):
                     continue
                 received.event.mark = Mark.LATE
                 text = received.segment.notation()

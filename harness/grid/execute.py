@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from harness.case import aside
 from harness.case.connection import Received
 from harness.case.conversation import Conversation
 from harness.case.rig import Rig
@@ -95,7 +96,7 @@ class CellRun:
         inbox = self.conversation.main.inbox
         if not inbox and self.conversation.rig.patient and self._must_answer(found):
             self.conversation.await_late_answer(self.conversation.main, followup.LATE_ANSWER_S)
-        received = list(inbox)
+        received = self._looked_past(list(inbox), found)
         inbox.clear()
         reply = observed.name_of(received, found, connection, segment)
         fitting = [reaction for reaction in found if observed.fits(reaction, received)]
@@ -110,6 +111,13 @@ class CellRun:
             self.conversation.fail(
                 finding.code, finding.expected, finding.observed, level=finding.level, cites=finding.cites
             )
+
+    def _looked_past(self, received: list[Received], found: Sequence[Reaction]) -> list[Received]:
+        """Return what came without what the run sets aside, if that is why it is not allowed."""
+        names = self.conversation.rig.aside
+        if not names:
+            return received
+        return aside.without(received, names, lambda left: any(observed.fits(reaction, left) for reaction in found))
 
     def _inject(self, segment: Segment, found: Sequence[Reaction]) -> None:
         # The peer writes absolute numbers into what it sends.

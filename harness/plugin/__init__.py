@@ -3,15 +3,17 @@
 import pytest
 
 from harness import hooks
-from harness.plugin import options
+from harness.plugin import habits, options
+from harness.plugin.choosing import Choosing
 from harness.plugin.collection import Collection
 from harness.plugin.session import CasePlugin
 from harness.plugin.tally import Tally, Worker
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options of the harness."""
     options.declare(parser)
+    habits.declare(parser, cached=not pluginmanager.is_blocked("cacheprovider"))
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -24,5 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     session = CasePlugin(config)
     collection = Collection(session)
     tally = Worker(collection, config) if session.is_worker else Tally(config, session.options, collection)
-    for name, part in (("session", session), ("collection", collection), ("tally", tally)):
+    choosing = Choosing(config, collection)
+    parts = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
+    for name, part in parts.items():
         config.pluginmanager.register(part, f"tcpspec-{name}")

@@ -89,12 +89,20 @@ class Collection:
         self.left_out.update(reason for at, reason in zip(order, reasons, strict=True) if reason and cases[at])
         dropped = [items[at] for at, reason in zip(order, reasons, strict=True) if reason]
         items[:] = [items[at] for at, reason in zip(order, reasons, strict=True) if not reason]
+        self._let_go(dropped)
+        if items and any(stashed(item) for item in items) and not self.config.option.collectonly:
+            self.plugin.preflight()
+
+    def leave_out(self, dropped: list[pytest.Item], reason: str) -> None:
+        """Count cases that another plugin of ours does not choose."""
+        self.left_out[reason] += sum(stashed(item) is not None for item in dropped)
+        self._let_go(dropped)
+
+    def _let_go(self, dropped: list[pytest.Item]) -> None:
         if dropped:
             self._choosing = True
             self.config.hook.pytest_deselected(items=dropped)
             self._choosing = False
-        if items and any(stashed(item) for item in items) and not self.config.option.collectonly:
-            self.plugin.preflight()
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count what pytest's own options leave out."""

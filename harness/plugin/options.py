@@ -72,6 +72,7 @@ class Options:
         options += ["--observer=ss"] if self.settings.observer == "ss" else []
         options += ["--level=should"] if self.level is Level.SHOULD else []
         options += ["--grid=full"] if self.grid == "full" else []
+        options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
         options += [] if self.bundled else ["--no-expectations"]
         return options + [f"--expectations={name}" for name in self.expectations]
 
@@ -92,7 +93,9 @@ class Options:
         try:
             return cls(
                 specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
-                settings=registry.Settings(sysctls, get("observer"), get("time_scale")),
+                settings=registry.Settings(
+                    sysctls, get("observer"), get("time_scale"), frozenset(get("set_aside", default=()))
+                ),
                 selection=Selection(
                     tuple(get("case")),
                     tuple(citations.parse_selector(text) for text in get("rfc")),

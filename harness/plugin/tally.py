@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.case.selection import NOT_NAMED
+from harness.plugin.choosing import NOT_REACHED
 from harness.plugin.collection import Collection
 from harness.plugin.options import Options
 from harness.report import failures, github, kinds, story
@@ -120,7 +121,10 @@ class Tally:
     @property
     def left_out(self) -> dict[str, int]:
         """How many cases the command line did not choose, by reason."""
-        return dict(self.collection.left_out) if self._left_out is None else self._left_out
+        counts = dict(self.collection.left_out) if self._left_out is None else dict(self._left_out)
+        if self.config.getoption("tcpspec_for") and (missing := len(self._finished) - self._judged) > 0:
+            counts[NOT_REACHED] = missing
+        return counts
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the matrix per target, and why nothing ran where nothing did; tell GitHub where this runs there."""

@@ -15,6 +15,7 @@ from harness.trace.results import Results
 _WORST_FIRST = (
     "harness error",
     "inconclusive",
+    "unstable",
     "violates",
     "gone deviation",
     "known deviation",

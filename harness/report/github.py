@@ -3,33 +3,28 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.report import markdown
+from harness.report import kinds, markdown
 from harness.report.matrix import VERDICTS, Matrix
 from harness.report.runs import Case
+from harness.trace import ladder
 
-#: Cases that an annotation or a section of the summary names; it says how many more there are.
-NAMED = 10
-
-
-def by_rule(cases: Sequence[Case]) -> dict[str, list[Case]]:
-    """Return requirement (or section, where none is cited) -> cases; each case stands at the first that it cites."""
-    groups: dict[str, list[Case]] = {}
-    for case in cases:
-        groups.setdefault(next(iter((*case.requirements, *case.sections)), "no rule"), []).append(case)
-    return groups
+#: Kinds whose ladder stands in the summary; it says how many more there are.
+TOLD = 20
 
 
 def annotations(cases: Sequence[Case], root: Path, workspace: Path) -> Iterator[str]:
-    """Yield one ``::error`` per rule, at the source of its first case if that lies in the workspace.
+    """Yield one ``::error`` per kind, at the source of its first case if that lies in the workspace.
 
     GitHub shows ten of a step, so what belongs together is one. `root` is where the paths of the cases begin.
     """
-    for rule, group in by_rule(cases).items():
-        properties = {**_place(group[0], root, workspace), "title": f"{rule}: {_count(group)} not as expected"}
+    for kind in kinds.grouped(cases):
+        title = f"{kind.rules[0]}: {kind.difference}, {_count(kind.cases)}"
+        properties = {**_place(kind.first, root, workspace), "title": title}
         named = ",".join(f"{name}={_escaped(value, ':', ',')}" for name, value in properties.items())
-        lines = [f"{case.key.id} on {case.target}, IPv{case.key.ip}: {case.verdict}: {case.reason}" for case in group]
-        more = [f"and {len(lines) - NAMED} more"] if len(lines) > NAMED else []
-        yield f"::error {named}::{_escaped(chr(10).join([*lines[:NAMED], *more, f'again: {group[0].reproduce}']))}"
+        case = kind.first
+        lines = [f"{case.key.id} on {case.target}, IPv{case.key.ip}: {case.verdict}: {case.reason}"]
+        lines += [kind.others()] if len(kind.cases) > 1 else []
+        yield f"::error {named}::{_escaped(chr(10).join([*lines, f'again: {case.reproduce}']))}"
 
 
 def _count(cases: Sequence[Case]) -> str:
@@ -52,16 +47,31 @@ def _escaped(text: str, *more: str) -> str:
 
 
 def summary(matrix: Matrix, unexpected: Sequence[Case]) -> str:
-    """Return the matrix of each target, and what is not as expected by rule, as Markdown."""
+    """Return the matrix of each target, and the kinds of what is not as expected, as Markdown."""
     lines: list[str] = []
     for target in matrix.targets:
         lines += [f"## {markdown.code(matrix.title(target))}", "", *_table(matrix, target), ""]
-    if unexpected:
-        lines += [f"### Not as expected: {_count(unexpected)}", ""]
-    for rule, group in by_rule(unexpected).items():
-        lines += [f"* **{rule}**", *(f"  * {_sentence(case)}" for case in group[:NAMED])]
-        lines += [f"  * and {len(group) - NAMED} more"] if len(group) > NAMED else []
+    found = kinds.grouped(unexpected)
+    if found:
+        lines += [
+            f"### Not as expected: {_count(unexpected)} of {len(found)} {'kind' if len(found) == 1 else 'kinds'}",
+            "",
+        ]
+    for kind in found[:TOLD]:
+        lines += _told(kind)
+    if len(found) > TOLD:
+        lines += [f"* and {len(found) - TOLD} more kinds, {sum(len(kind.cases) for kind in found[TOLD:])} cases"]
     return "\n".join([*lines, "", ""])
+
+
+def _told(kind: kinds.Kind) -> Iterator[str]:
+    """Yield a kind as an item of a list: the rule, how many, the first with its ladder, the others."""
+    yield f"* **{kind.rules[0]}** {markdown.code(str(kind.difference))}: {_count(kind.cases)}"
+    yield f"  * {_sentence(kind.first)}"
+    yield from [f"  * {markdown.code(kind.others())}"] if len(kind.cases) > 1 else []
+    if kind.first.ladder:
+        # Four blanks more than the item: a code block, in which nothing is rendered.
+        yield from ("", *(f"      {line}" for line in ladder.render_record(kind.first.ladder).splitlines()), "")
 
 
 def _table(matrix: Matrix, target: str) -> Iterator[str]:

@@ -30,6 +30,7 @@ LETTERS = {
     "gone deviation": "g",
     "unobserved": "u",
     "not applicable": "n",
+    "unstable": "s",
     "inconclusive": "i",
     "harness error": "h",
 }
@@ -44,6 +45,7 @@ SIGNS = {
     "g": ("≠", "gone deviation"),
     "u": ("?", "unobserved"),
     "n": ("–", "not applicable"),
+    "s": ("⇄", "unstable"),
     "i": ("?", "inconclusive"),
     "h": ("!", "harness error"),
     ABSENT: ("", "not run"),

@@ -11,7 +11,7 @@ from harness.report.runs import Column, Key
 
 GRID = "grid"
 #: From worst to best: what a field shows that stands for several cases.
-WORST = "hvigkdu.nc"
+WORST = "hvsigkdu.nc"
 _KINDS = ("state × segment", "state × call", "state × timer")
 _BITS = ("SYN", "ACK", "FIN", "RST", "PSH", "URG")
 

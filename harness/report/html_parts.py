@@ -104,7 +104,7 @@ def covered(columns: Sequence[Column], cases: Mapping[str, Case]) -> list[Covere
 
 
 def _worst(counts: Counter[str] | None) -> tuple[str, str, int] | None:
-    letter = next((letter for letter in "hvigkducn" if counts and counts[letter]), None)
+    letter = next((letter for letter in "hvsigkducn" if counts and counts[letter]), None)
     if letter is None or counts is None:
         return None
     return letter, VERDICT_SIGNS[letter][0], counts[letter]

@@ -16,7 +16,7 @@ from harness.report.runs import Case
 #: Patterns that are named of a kind's cases; of further ones it says how many there are.
 PATTERNS = 6
 #: What everything else follows from comes first: a crash, then what the target does, then what hinders a judgement.
-_VERDICTS = ("violates", "deviates", "gone deviation", "inconclusive", "harness error")
+_VERDICTS = ("violates", "deviates", "gone deviation", "unstable", "inconclusive", "harness error")
 _ENDS = ("died", "hung")
 #: What is another one in a segment whose control bits are as they were due.
 _ANOTHER = {

@@ -18,6 +18,7 @@ VERDICTS = (
     ("gone deviation", "gone", "bold red"),
     ("unobserved", "unobserved", "magenta"),
     ("not applicable", "n/a", "dim"),
+    ("unstable", "unstable", "bold red"),
     ("inconclusive", "inconclusive", "bold red"),
     ("harness error", "error", "bold red"),
 )

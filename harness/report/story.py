@@ -33,7 +33,7 @@ def _references(case: Case) -> Iterator[str]:
 
 def _headline(case: Case, facts: str) -> Iterator[str]:
     finding = case.finding
-    if finding is None or case.verdict in ("gone deviation", "inconclusive", "harness error"):
+    if finding is None or case.verdict in ("gone deviation", "unstable", "inconclusive", "harness error"):
         yield f"  {case.verdict}: {case.reason}"
         yield f"  {', '.join(case.record['cites'])} · {facts}"
         if case.declared:

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What applies to every target of a run. `sysctls` are the user's overrides, by name."""
+    """What applies to every target of a run. `sysctls` are the user's overrides, by name.
+
+    `aside` names the segments that no case shall fail by.
+    """
 
     sysctls: Mapping[str, str] = field(default_factory=dict)
     observer: str = "sockdiag"
     time_scale: float = 1.0
+    aside: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ VERDICTS = (
     "known deviation",
     "gone deviation",
     "violates",
+    "unstable",
     "inconclusive",
     "harness error",
 )
 #: Not as expected at any level; at level SHOULD also "deviates".
-UNEXPECTED = frozenset({"violates", "gone deviation", "inconclusive", "harness error"})
+UNEXPECTED = frozenset({"violates", "gone deviation", "unstable", "inconclusive", "harness error"})
 
 
 def _text(value: Any) -> bool:

@@ -59,7 +59,7 @@ function alike(number) {
     const key = JSON.stringify([outcome.letter, shapeOf(outcome.column, outcome.version, number), rest]);
     groups.set(key, [...(groups.get(key) ?? []), outcome]);
   }
-  return [...groups.values()].sort(([one], [other]) => "vhigdkunc".indexOf(one.letter) - "vhigdkunc".indexOf(other.letter));
+  return [...groups.values()].sort(([one], [other]) => "vshigdkunc".indexOf(one.letter) - "vhigdkunc".indexOf(other.letter));
 }
 
 function outcomeElement(number, group) {

@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const ABSENT = ".";
 const VERSIONS = ["4", "6"];
-const UNEXPECTED = new Set("vgih");
+const UNEXPECTED = new Set("vgihs");
 
 let parsed = null;
 

@@ -3,7 +3,7 @@
 const MOST_CELLS = 100; // so many cells of the grid are listed at once
 const MOST_OPEN = 300; // with at most so many matches all groups open
 
-const BAD_LETTERS = "hvigkdu"; // what does not simply conform, the worst first
+const BAD_LETTERS = "hvsigkdu"; // what does not simply conform, the worst first
 
 const chosen = { words: "", unexpected: false, differences: false, edge: null, requirement: null, field: null };
 let index = null;
@@ -115,7 +115,7 @@ function fieldOf(column, number) {
   const seen = VERSIONS.map((version) => [column[version].v[number], version]).filter(([letter]) => letter !== ABSENT);
   const same = new Set(seen.map(([letter]) => letter)).size < 2;
   const parts = same ? seen.slice(0, 1).map(([letter]) => [letter, ""]) : seen;
-  const worst = [..."hvigkdu.nc"].find((letter) => parts.some(([seenLetter]) => seenLetter === letter)) ?? "z";
+  const worst = [..."hvsigkdu.nc"].find((letter) => parts.some(([seenLetter]) => seenLetter === letter)) ?? "z";
   const expected = parts.every(([letter]) => isExpected(column, letter));
   const sign = parts.map(([letter, version]) => data().signs[letter][0] + version).join(" ");
   const told = parts.map(([letter, version]) => data().signs[letter][1] + (version && ` on IPv${version}`)).join(", ");

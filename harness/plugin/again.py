@@ -1,0 +1,146 @@
+"""What `tcpspec run` does behind a run that failed: what failed runs again, and so does what one segment hides.
+
+Each is a run of its own, with its own results beside the first: nothing that was found is ever taken back by it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness.plugin.tally import Tally
+from harness.report import causes
+from harness.report.kinds import counted
+from harness.report.runs import Case
+from harness.trace.results import FILE_NAME
+
+FAILED = 1
+UNSTABLE = "unstable"
+#: Options of pytest that name a file which the first run has written.
+_FILES = ("--junitxml", "--junit-xml")
+
+Start = Callable[..., int]
+
+
+@dataclass(eq=False)
+class Ending:
+    """Notes what a session has come to."""
+
+    tally: Tally | None = None
+    reruns: int = 0
+    looks: bool = True
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Keep the tally."""
+        self.tally = config.pluginmanager.get_plugin("tcpspec-tally")
+        self.reruns = config.getoption("reruns", default=0)
+        self.looks = not config.getoption("no_second_look", default=False)
+
+
+def run(start: Start, arguments: Sequence[str]) -> int:
+    """Run the cases; `start` runs pytest on arguments and plugins. Return the exit code of the first run."""
+    end = Ending()
+    code = start(arguments, end)
+    tally = end.tally
+    if code != FAILED or tally is None or tally.options.results is None:
+        return code
+    results = tally.options.results
+    if end.reruns:
+        changed = _run_again(start, arguments, tally, results, end.reruns)
+        _note_unstable(results / FILE_NAME, changed)
+        _tell_unstable(tally, changed, end.reruns)
+    cause = causes.common(tally.unexpected) if end.looks and not tally.options.settings.aside else None
+    if cause is not None:
+        _look_behind(start, arguments, cause, results)
+    return code
+
+
+def _override(arguments: Sequence[str], results: Path, among: Path) -> list[str]:
+    """Return the arguments of a run of what failed: the last of an option counts."""
+    kept: list[str] = []
+    skip = False
+    for text in arguments:
+        if not skip and text.partition("=")[0] not in _FILES:
+            kept.append(text)
+        skip = text in _FILES
+    beside = [f"--results={results}", f"--among={among}", "--shard=1/1", "--reruns=0", "--no-second-look"]
+    return [*kept, *beside]
+
+
+# --- reruns ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Changed:
+    """A case that has come to other verdicts: all of them, in their order."""
+
+    case: Case
+    verdicts: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> str:
+        """What the results say of it."""
+        return ", then ".join(self.verdicts)
+
+
+def _run_again(start: Start, arguments: Sequence[str], tally: Tally, results: Path, times: int) -> list[Changed]:
+    found = {(case.key, case.target): Changed(case, [case.verdict]) for case in tally.unexpected}
+    for number in range(1, times + 1):
+        end = Ending()
+        print(f"\nagain, {number} of {times}: the {len(found)} cases that are not as expected")
+        start([*_override(arguments, results / f"rerun-{number}", results), "--tb=no"], end)
+        if end.tally is None:
+            break
+        verdicts = {(case.key, case.target): case.verdict for case in end.tally.unexpected}
+        for key, changed in found.items():
+            changed.verdicts.append(verdicts.get(key, "as expected"))
+    return [changed for changed in found.values() if len(set(changed.verdicts)) > 1]
+
+
+def _note_unstable(path: Path, changed: Sequence[Changed]) -> None:
+    """Write into the results which verdicts did not last."""
+    unstable = {(entry.case.key.id, entry.case.target, entry.case.key.ip): entry for entry in changed}
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(_noted(lines, unstable)), encoding="utf-8")
+
+
+def _noted(lines: Sequence[str], unstable: dict[tuple[str, str, int], Changed]) -> Iterator[str]:
+    for line in lines:
+        data = json.loads(line)
+        entry = unstable.get((data.get("id"), data.get("target"), data.get("ip")))
+        if entry is not None:
+            data |= {"verdict": UNSTABLE, "reason": entry.reason}
+            line = json.dumps(data, separators=(",", ":")) + "\n"
+        yield line
+
+
+def _tell_unstable(tally: Tally, changed: Sequence[Changed], times: int) -> None:
+    same = len(tally.unexpected) - len(changed)
+    print(
+        f"{same} of {len(tally.unexpected)} cases came to the same verdict {times + 1} times; {len(changed)} unstable"
+    )
+    for entry in changed:
+        print(f"  unstable: {entry.case.key} on {entry.case.target}: {entry.reason}")
+
+
+# --- one segment that hides others -----------------------------------------------------------------------------------
+
+
+def _look_behind(start: Start, arguments: Sequence[str], cause: causes.Cause, results: Path) -> None:
+    folder = results / "set-aside"
+    print(f"\ncommon cause: {cause}. They are judged again with it set aside:")
+    end = Ending()
+    start([*_override(arguments, folder, results), f"--set-aside={cause.segment}"], end)
+    if end.tally is None:
+        return
+    known = {(case.key, case.target) for case in cause.cases}
+    left = [case for case in end.tally.unexpected if (case.key, case.target) in known]
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in counted(left).items())
+    behind = f"{len(left)} are not as expected all the same: {counts}" if left else "nothing else is behind it"
+    print(
+        f"common cause: {cause}; judged again with it set aside, {len(known) - len(left)} have no other fault; {behind}"
+    )
+    sys.stdout.flush()
