@@ -4,7 +4,21 @@ import itertools
 
 import pytest
 
-from harness.case import ACK, ESTABLISHED, FIN, LISTEN, RST, SYN, Peer, Target, cites, in_state, segment, silence
+from harness.case import (
+    ACK,
+    ESTABLISHED,
+    FIN,
+    LISTEN,
+    RST,
+    SYN,
+    SYN_SENT,
+    Peer,
+    Target,
+    cites,
+    in_state,
+    segment,
+    silence,
+)
 from harness.spec.options import KIND_MSS, KIND_SACK, KIND_TIMESTAMPS, KIND_WINDOW_SCALE, NOP
 
 UNKNOWN = 253
@@ -50,6 +64,25 @@ def test_illegal_length_in_a_syn(target: Target, peer: Peer, options: bytes) -> 
     peer.send(SYN, options=options)
     target.must_answer(*SURVIVED)
     _demand_service(target)
+
+
+@cites("MUST-7")
+@in_state(SYN_SENT)
+@illegal
+def test_illegal_length_in_a_syn_ack(target: Target, peer: Peer, options: bytes) -> None:
+    """A SYN,ACK with an illegal option length is answered, reset or dropped, and the next one is taken."""
+    peer.send(SYN | ACK, options=options)
+    answer = target.must_answer(
+        segment(ACK, seq=1, ack=1, cites=RULE),
+        segment(RST, seq=1, cites=RULE),
+        segment(RST | ACK, seq=1, cites=RULE),
+        silence(cites=RULE),
+    )
+    if answer is None:
+        peer.send(SYN | ACK, seq=0)
+        target.must_send(ACK, seq=1, ack=1)
+    if answer is None or not answer.flags & RST:
+        target.must_be(ESTABLISHED)
 
 
 @cites("MUST-7")
