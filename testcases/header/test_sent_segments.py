@@ -11,10 +11,10 @@ from harness.case import (
     ACK,
     CLOSE_WAIT,
     CLOSED,
-    CLOSING,
     ESTABLISHED,
     FIN,
     FIN_WAIT_1,
+    FIN_WAIT_2,
     LAST_ACK,
     LISTEN,
     PSH,
@@ -53,9 +53,10 @@ def _demand_header(target: Target, peer: Peer) -> None:
 
 
 @cites(*HEADER)
-@in_state(SYN_SENT)
 def test_syn(target: Target, peer: Peer) -> None:
     """The SYN of an active open has the connection's name and an MSS option."""
+    target.connect()
+    target.must_send(SYN, seq=0)
     _demand_header(target, peer)
 
 
@@ -91,17 +92,34 @@ def test_data(target: Target, peer: Peer, size: int) -> None:
 
 
 @cites(*HEADER)
-@in_state(FIN_WAIT_1, LAST_ACK, opened=("passive", "active"), closed_by=("shutdown", "close"))
-def test_fin(target: Target, peer: Peer) -> None:
+@in_state(ESTABLISHED, CLOSE_WAIT, opened=("passive", "active"))
+@pytest.mark.parametrize("call", ["shutdown", "close"])
+def test_fin(target: Target, peer: Peer, call: str) -> None:
     """The FIN has the connection's name and acknowledges as all segments behind the handshake do."""
+    if call == "shutdown":
+        target.shutdown()
+    else:
+        target.close()
+    target.must_send(FIN | ACK, seq=1, ack=peer.snd_nxt)
     _demand_header(target, peer)
     target.must_show("flags", peer.last.flags, FIN | ACK)
 
 
 @cites(*HEADER)
-@in_state(CLOSE_WAIT, CLOSING, TIME_WAIT, closed_by=("shutdown", "close"))
+@in_state(ESTABLISHED, FIN_WAIT_2, closed_by=("shutdown", "close"))
 def test_ack_of_a_fin(target: Target, peer: Peer) -> None:
     """The ACK of a FIN, from a full connection or from TIME-WAIT, has the connection's name and no MSS option."""
+    peer.send(FIN | ACK)
+    target.must_send(ACK, seq=peer.rcv_nxt, ack=2)
+    _demand_header(target, peer)
+
+
+@cites(*HEADER)
+@in_state(FIN_WAIT_1, closed_by=("shutdown", "close"))
+def test_ack_of_a_crossing_fin(target: Target, peer: Peer) -> None:
+    """The ACK of a FIN that crossed the target's own has the connection's name and no MSS option."""
+    peer.send(FIN | ACK, ack=1)
+    target.must_send(ACK, seq=2, ack=2)
     _demand_header(target, peer)
 
 

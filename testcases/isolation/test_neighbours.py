@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.case import ACK, CLOSE_WAIT, CLOSED, ESTABLISHED, FIN, LISTEN, RST, TIME_WAIT, Peer, Target, cites, segment
+from harness.case.target_side import walking
 from testcases.isolation.connections import DIFFERENCES, demand_alive, fresh_port, neighbour, open_passively
 
 CROWD = 64
@@ -57,8 +58,9 @@ def test_neighbour(target: Target, peer: Peer, difference: str, event: Callable[
     """What happens on one connection happens on that one alone, though all but one part of their names agree."""
     if difference == "ports-swapped":
         target, peer = target.beside(peer_port=fresh_port(target))
-    target.listen(any_address=True)
-    open_passively(target, peer)
+    with walking(target.conversation):
+        target.listen(any_address=True)
+        open_passively(target, peer)
     other, other_peer = neighbour(target, difference)
     if difference in ("port", "ports-swapped"):
         other.listen(any_address=True)

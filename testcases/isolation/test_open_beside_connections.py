@@ -23,6 +23,7 @@ from harness.case import (
     cites,
     in_state,
 )
+from harness.case.target_side import walking
 from harness.case.user_calls import ANY_ERROR
 from testcases.isolation.connections import demand_alive, open_passively
 
@@ -124,14 +125,15 @@ def test_listener_closes_beside_connections(target: Target, peer: Peer) -> None:
 @pytest.mark.parametrize("opened", ["passive", "active"])
 def test_open_twice(target: Target, peer: Peer, opened: str) -> None:
     """An active open of a connection that exists is an error, and the connection goes on."""
-    if opened == "passive":
-        target.listen()
-        open_passively(target, peer)
-    else:
-        target.connect()
-        target.must_send(SYN, seq=0)
-        peer.send(SYN | ACK, seq=0, ack=1)
-        target.must_send(ACK, seq=1, ack=1)
+    with walking(target.conversation):
+        if opened == "passive":
+            target.listen()
+            open_passively(target, peer)
+        else:
+            target.connect()
+            target.must_send(SYN, seq=0)
+            peer.send(SYN | ACK, seq=0, ack=1)
+            target.must_send(ACK, seq=1, ack=1)
     app = target.connection.app
     target.connect(refused=ANY_ERROR)
     target.connection.app = app
