@@ -36,6 +36,7 @@ _VERBS = """verbs:
   doctor     check this machine, with hints (--clean: remove containers that a crash has left)
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   adapter    adapter check COMMAND: test the adapter of a stack, step by step
+  declare    draft an expectations file from a run, or bring one up to date
   build      build a driver or an image that comes with the tool: tcpspec build linux
   test       run the project's own tests (in a checkout)
 
@@ -332,5 +333,6 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "bench": tools.bench,
     "adapter": tools.adapter,
     "build": tools.build,
+    "declare": tools.declare,
     "test": test,
 }

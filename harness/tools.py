@@ -125,6 +125,13 @@ def adapter(arguments: list[str]) -> int:
     return adapter_check.main(arguments)
 
 
+def declare(arguments: list[str]) -> int:
+    """Draft an expectations file."""
+    from harness.declare import command
+
+    return command.main(arguments)
+
+
 def build(arguments: list[str]) -> int:
     """Build the drivers and images that come with the tool."""
     from harness.targets import build as drivers

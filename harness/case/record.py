@@ -41,6 +41,8 @@ def case_record(case: Case, judgement: Judgement, outcome: Outcome, reproduce: s
             record["decides"] = outcome.findings.index(judgement.finding)
     if judgement.deviation is not None:
         record["source"] = judgement.deviation.source
+        if judgement.deviation.issue:
+            record["issue"] = judgement.deviation.issue
         record["declared"] = short_origin(judgement.deviation.origin)
     record["reproduce"] = reproduce
     if conversation is None:

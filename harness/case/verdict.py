@@ -77,7 +77,11 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
         verdict = Verdict.VIOLATES if worst.level is Level.MUST else Verdict.DEVIATES
         return Judgement(verdict, f"{worst.expected}, but {worst.observed or 'nothing came'}", worst)
     if fired:
-        finding, known = fired[0]
+        finding, known = next((pair for pair in fired if pair[1].over), fired[0])
+        if known.over:
+            return Judgement(
+                Verdict.GONE, f"declared until {known.until}, and it is still so: {known.reason}", finding, known
+            )
         return Judgement(Verdict.KNOWN, known.reason, finding, known)
     if outcome.conversation is not None and outcome.conversation.unobserved:
         return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states or answers could not be seen")

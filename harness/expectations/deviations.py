@@ -7,8 +7,9 @@ covered by it.
 
 import fnmatch
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ from packaging.version import Version
 
 from harness.expectations.entries import BrokenExpectations, read
 
-_KEYS = {"case", "when", "ip", "observed", "state", "reason", "source"}
-_TEXTS = ("case", "when", "state", "reason", "source")
+_KEYS = {"case", "when", "ip", "observed", "state", "reason", "source", "issue", "until"}
+_TEXTS = ("case", "when", "state", "reason", "source", "issue")
 _REQUIRED = ("case", "observed", "reason", "source")
+#: A version, but no day as it is written in some places: 31.12.2027.
+_VERSION = re.compile(r"(?!\d+\.\d+\.20\d\d$)\d+(\.\d+)*")
+#: What a draft says where a person has to write.
+DRAFT = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,9 @@ class Deviation:
     """One entry. `observed` are signatures of findings ("code: what was seen"), `state` the target's state then.
 
     `case` is an id or a pattern with ``*``; `when` a version range over the leading numbers of the target's release. In
-    a signature ``*`` stands for a number that is another one in each run, as an initial sequence number is.
+    a signature ``*`` stands for a number that is another one in each run, as an initial sequence number is. `issue` is
+    a link to where it is tracked, `until` the last version or day (ISO 8601) that it may be seen. An entry of a file
+    may name several cases: it is one `Deviation` each.
     """
 
     case: str
@@ -39,6 +46,10 @@ class Deviation:
     state: str = ""
     ip: int = 0
     origin: str = ""
+    issue: str = ""
+    until: str = ""
+    #: Whether the target is past `until`: what is still seen then is a gone deviation.
+    over: bool = False
 
     @property
     def is_pattern(self) -> bool:
@@ -78,7 +89,23 @@ class Declared:
         """Return the entries that cover a case on this IP version and this release of the target, in their order."""
         named = [*self._by_name.get(case_id, ()), *self._patterns]
         found = [(at, entry) for at, entry in named if entry.covers(case_id, ip, version)]
-        return [entry for _at, entry in sorted(found, key=lambda numbered: numbered[0])]
+        entries = [entry for _at, entry in sorted(found, key=lambda numbered: numbered[0])]
+        return [replace(entry, over=True) if is_over(entry.until, version) else entry for entry in entries]
+
+
+def is_over(until: str, version: str) -> bool:
+    """Tell whether a release of a target, or today, is past what an entry says with `until`."""
+    if not until:
+        return False
+    day = _day(until)
+    return datetime.now(UTC).date() > day if day else release_numbers(version) > release_numbers(until)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=64)
@@ -88,9 +115,19 @@ def release_numbers(version: str) -> Version:
     return Version(match.group() if match else "0")
 
 
-def load(path: Path) -> tuple[Deviation, ...]:
-    """Read a file of deviations; raises BrokenExpectations."""
-    return tuple(_entry(entry, f"{path}:{line}") for entry, line in read(path, "deviation", beside=frozenset({"grid"})))
+def load(path: Path, *, drafts: bool = False) -> tuple[Deviation, ...]:
+    """Read a file of deviations; raises BrokenExpectations. Only with `drafts` a reason or source may still be "?"."""
+    return tuple(
+        _entry(each, f"{path}:{line}", drafts=drafts)
+        for entry, line in read(path, "deviation", beside=frozenset({"grid"}))
+        for each in _one_by_one(entry)
+    )
+
+
+def _one_by_one(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entry once for each case that it names."""
+    cases = entry.get("case")
+    return [{**entry, "case": case} for case in cases] if isinstance(cases, list) and cases else [entry]
 
 
 def bundled(implementation: str) -> tuple[Deviation, ...]:
@@ -105,7 +142,24 @@ def all_bundled() -> tuple[Deviation, ...]:
     return tuple(entry for name in folders for entry in bundled(name))
 
 
-def _entry(entry: dict[str, Any], origin: str) -> Deviation:
+def demand_no_draft(entry: Mapping[str, Any], origin: str) -> None:
+    """Raise BrokenExpectations where a person has not yet written what only a person knows."""
+    for key in ("reason", "source", "looks_like"):
+        if entry.get(key) == DRAFT:
+            raise BrokenExpectations(
+                f"{origin}: {key!r} is still {DRAFT!r}: say what it is, or pass --drafts to try it"
+            )
+
+
+def until_of(entry: Mapping[str, Any], origin: str) -> str:
+    """Return a version or a day as text; raises BrokenExpectations."""
+    text = str(entry.get("until", ""))
+    if text and not _day(text) and not _VERSION.fullmatch(text):
+        raise BrokenExpectations(f"{origin}: 'until' is a version such as '6.12' or a day such as '2027-03-31'")
+    return text
+
+
+def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Deviation:
     unknown = sorted(set(entry) - _KEYS)
     missing = [key for key in _REQUIRED if not entry.get(key)]
     if unknown or missing:
@@ -117,6 +171,8 @@ def _entry(entry: dict[str, Any], origin: str) -> Deviation:
     for key in _TEXTS:
         if not isinstance(entry.get(key, ""), str):
             raise BrokenExpectations(f"{origin}: {key!r} is a text")
+    if not drafts:
+        demand_no_draft(entry, origin)
     if entry.get("ip", 0) not in (0, 4, 6):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
     try:
@@ -132,6 +188,8 @@ def _entry(entry: dict[str, Any], origin: str) -> Deviation:
         entry.get("state", ""),
         entry.get("ip", 0),
         origin,
+        entry.get("issue", ""),
+        until_of(entry, origin),
     )
 
 

@@ -2,10 +2,10 @@
 
 An entry selects cells and pins what all of them show instead of what the RFC asks: one reply and one next state. The
 state is "same" where the cell's remains, "not same" where the target says so (or its reply does) and the follow-up
-shows that it is another one, "?" where nothing shows it. A selector names values for any of state, route, place
-("fin-wait-1-close"), setting, flags, seq, ack, payload and tsval; what it does not name may be anything, "-" stands for
-"plays no part". Flags are exact ("FIN,ACK", "none"), or at least these ("RST,*"). `any_of` is a list of further
-selectors of which one must hold.
+shows that it is another one, "not CLOSED" where it shows that of a further state, "?" where nothing shows it. A
+selector names values for any of state, route, place ("fin-wait-1-close"), setting, flags, seq, ack, payload and tsval;
+what it does not name may be anything, "-" stands for "plays no part". Flags are exact ("FIN,ACK", "none"), or at least
+these ("RST,*"). `any_of` is a list of further selectors of which one must hold.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness import expectations
-from harness.expectations.deviations import Deviation, release_numbers
+from harness.expectations.deviations import DRAFT, Deviation, demand_no_draft, is_over, release_numbers, until_of
 from harness.expectations.entries import BrokenExpectations, read
 from harness.grid.cells import PLACES, SEQ_POSITIONS, SETTINGS, TSVALS, Cell, segment_cells
 from harness.grid.observed import UNKNOWN, Observation
@@ -27,8 +27,9 @@ from harness.spec.states import State
 SAME, NOT_SAME = "same", "not same"
 LOOKS_LIKE = ("by design", "defect worth reporting")
 
+_NEXT = frozenset({SAME, NOT_SAME, UNKNOWN, *State, *(f"not {state}" for state in State)})
 _TEXTS = ("reason", "source", "looks_like")
-_KEYS = {"when", "ip", "observed", "any_of", *_TEXTS}
+_KEYS = {"when", "ip", "observed", "any_of", "issue", "until", *_TEXTS}
 _ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "far_old", "acks_fin")
 #: What may be asked of each field. Flags have a notation of their own.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -91,6 +92,8 @@ class GridRule:
     when: SpecifierSet
     ip: int
     origin: str
+    issue: str = ""
+    until: str = ""
 
     def takes(self, cell: Cell) -> bool:
         """Tell whether the entry speaks of this cell."""
@@ -105,9 +108,20 @@ class GridRule:
         named = {SAME: str(cell.state), NOT_SAME: f"not {cell.state}"}
         return Observation(self.reply, named.get(self.next, self.next))
 
-    def as_deviation(self, cell: Cell, signature: str) -> Deviation:
-        """Return the entry as a declared deviation of one case, with the signature of its finding."""
-        return Deviation(cell.id, (signature,), self.reason, self.source, self.when, "", self.ip, self.origin)
+    def as_deviation(self, cell: Cell, signature: str, version: str = "") -> Deviation:
+        """Return the entry as a declared deviation of one case, with the signature of its finding on this release."""
+        return Deviation(
+            cell.id,
+            (signature,),
+            self.reason,
+            self.source,
+            self.when,
+            ip=self.ip,
+            origin=self.origin,
+            issue=self.issue,
+            until=self.until,
+            over=is_over(self.until, version),
+        )
 
 
 def covering(rules: Iterable[GridRule], cell: Cell, ip: int, version: str) -> list[GridRule]:
@@ -140,12 +154,13 @@ def bundled(implementation: str) -> tuple[GridRule, ...]:
     return tuple(rule for path in sorted(folder.glob("*.toml")) for rule in load(path))
 
 
-def load(path: Path) -> tuple[GridRule, ...]:
-    """Read the `[[grid]]` entries of a file; raises BrokenExpectations."""
-    return tuple(_rule(entry, f"{path}:{line}") for entry, line in read(path, "grid", beside=frozenset({"deviation"})))
+def load(path: Path, *, drafts: bool = False) -> tuple[GridRule, ...]:
+    """Read the `[[grid]]` entries of a file; raises BrokenExpectations. `drafts`: texts may still be "?"."""
+    entries = read(path, "grid", beside=frozenset({"deviation"}))
+    return tuple(_rule(entry, f"{path}:{line}", drafts=drafts) for entry, line in entries)
 
 
-def _rule(entry: dict[str, Any], origin: str) -> GridRule:
+def _rule(entry: dict[str, Any], origin: str, *, drafts: bool) -> GridRule:
     unknown = sorted(set(entry) - _KEYS - set(_FIELDS))
     if unknown:
         raise BrokenExpectations(
@@ -154,7 +169,11 @@ def _rule(entry: dict[str, Any], origin: str) -> GridRule:
     for name in _TEXTS:
         if not entry.get(name) or not isinstance(entry[name], str):
             raise BrokenExpectations(f"{origin}: {name!r} is missing or not a text")
-    if entry["looks_like"] not in LOOKS_LIKE:
+    if not drafts:
+        demand_no_draft(entry, origin)
+    if not isinstance(entry.get("issue", ""), str):
+        raise BrokenExpectations(f"{origin}: 'issue' is a text")
+    if entry["looks_like"] not in (*LOOKS_LIKE, DRAFT):
         raise BrokenExpectations(f"{origin}: 'looks_like' is one of {' | '.join(LOOKS_LIKE)}")
     if entry.get("ip", 0) not in (0, 4, 6):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
@@ -176,15 +195,18 @@ def _rule(entry: dict[str, Any], origin: str) -> GridRule:
         _versions(entry.get("when", ""), origin),
         entry.get("ip", 0),
         origin,
+        entry.get("issue", ""),
+        until_of(entry, origin),
     )
 
 
 def _observed(value: Any, origin: str) -> tuple[str, str]:
     if not isinstance(value, dict) or set(value) != {"reply", "next"}:
         raise BrokenExpectations(f'{origin}: \'observed\' pins both: {{ reply = "none", next = "CLOSED" }}')
-    if value["next"] not in (SAME, NOT_SAME, UNKNOWN, *State) or not isinstance(value["reply"], str):
+    if value["next"] not in _NEXT or not isinstance(value["reply"], str):
         raise BrokenExpectations(
-            f"{origin}: 'next' is a state in the RFC's spelling, {SAME!r}, {NOT_SAME!r} or {UNKNOWN!r}"
+            f"{origin}: 'next' is a state in the RFC's spelling, or not one ('not CLOSED'), "
+            f"{SAME!r}, {NOT_SAME!r} or {UNKNOWN!r}"
         )
     return value["reply"], value["next"]
 

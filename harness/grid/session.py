@@ -124,7 +124,7 @@ class GridSession:
         rules = (*(known.bundled(target.facts.implementation) if self.bundled else ()), *self.extra)
         policies = policies_in_force(target)
         return [
-            rule.as_deviation(cell, signature(cell, rule.pinned(cell), policies))
+            rule.as_deviation(cell, signature(cell, rule.pinned(cell), policies), target.facts.version)
             for rule in known.covering(rules, cell, version, target.facts.version)
         ]
 
@@ -149,6 +149,6 @@ def _comes_to_its_end(target: Target, cell: EventCell) -> bool:
     return asked_for or Capability.GIVES_UP in target.capabilities
 
 
-def own_rules(paths: Sequence[str]) -> tuple[GridRule, ...]:
+def own_rules(paths: Sequence[str], *, drafts: bool = False) -> tuple[GridRule, ...]:
     """Read the entries about the grid in the user's own expectations; raises BrokenExpectations."""
-    return tuple(rule for path in paths for rule in known.load(Path(path)))
+    return tuple(rule for path in paths for rule in known.load(Path(path), drafts=drafts))

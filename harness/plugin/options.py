@@ -34,6 +34,7 @@ def declare(parser: pytest.Parser) -> None:
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
+    add("--drafts", action="store_true", help="take expectations whose reason or source is still '?'")
     add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
     add("--results", metavar="DIR", help="write results.jsonl and captures into this folder")
     add("--failures", choices=("kinds", "all"), default="kinds", help=_FAILURES_HELP)
@@ -64,6 +65,7 @@ class Options:
     pcap: str
     every_failure: bool = False
     bundled: bool = True
+    drafts: bool = False
 
     @property
     def again(self) -> list[str]:
@@ -74,6 +76,7 @@ class Options:
         options += ["--grid=full"] if self.grid == "full" else []
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
         options += [] if self.bundled else ["--no-expectations"]
+        options += ["--drafts"] if self.drafts else []
         return options + [f"--expectations={name}" for name in self.expectations]
 
     @classmethod
@@ -90,6 +93,7 @@ class Options:
             sysctls[name] = value
         if get("time_scale") < 1:
             raise pytest.UsageError("--time-scale must be 1 or more: it only stretches")
+        drafts = get("drafts")
         try:
             return cls(
                 specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
@@ -104,14 +108,17 @@ class Options:
                     get("timers"),
                 ),
                 level=Level.SHOULD if get("level") == "should" else Level.MUST,
-                extra=tuple(entry for name in get("expectations") for entry in deviations.load(Path(name))),
+                extra=tuple(
+                    entry for name in get("expectations") for entry in deviations.load(Path(name), drafts=drafts)
+                ),
                 expectations=tuple(get("expectations")),
                 grid=get("grid"),
-                grid_rules=grid.own_rules(get("expectations")),
+                grid_rules=grid.own_rules(get("expectations"), drafts=drafts),
                 results=Path(get("results")).resolve() if get("results") else None,
                 pcap=get("pcap"),
                 every_failure=get("failures") == "all",
                 bundled=not get("no_expectations"),
+                drafts=drafts,
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
             raise pytest.UsageError(str(error)) from None

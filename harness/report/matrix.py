@@ -103,7 +103,8 @@ class Matrix:
             reasons: dict[str, set[str]] = {}
             for record in self.records:
                 if record["target"] == target and record["verdict"] == verdict:
-                    reasons.setdefault(record.get("reason", ""), set()).add(record["id"])
+                    issue = f" ({record['issue']})" if "issue" in record else ""
+                    reasons.setdefault(record.get("reason", "") + issue, set()).add(record["id"])
             if not reasons:
                 continue
             console.print(Text(f"{title}:", style="bold"))

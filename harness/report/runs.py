@@ -91,6 +91,11 @@ class Case:
         return str(self.record.get("declared", ""))
 
     @property
+    def issue(self) -> str:
+        """A link to where a declared deviation is tracked."""
+        return str(self.record.get("issue", ""))
+
+    @property
     def reproduce(self) -> str:
         """The command that runs just this."""
         return str(self.record.get("reproduce", ""))

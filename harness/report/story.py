@@ -37,7 +37,7 @@ def _headline(case: Case, facts: str) -> Iterator[str]:
         yield f"  {case.verdict}: {case.reason}"
         yield f"  {', '.join(case.record['cites'])} · {facts}"
         if case.declared:
-            yield f"  declared at {case.declared}"
+            yield f"  declared at {case.declared}" + (f", {case.issue}" if case.issue else "")
         return
     expected = str(finding["expected"])
     verb = "send" if expected[:1] == "<" or expected == "nothing" else "show"

@@ -177,6 +177,7 @@ LINES: Mapping[str, Shape] = {
             "pcap": TEXT,
             "source": TEXT,
             "declared": TEXT,
+            "issue": TEXT,
             "replays": WHOLE,
             "unobserved": WHOLE,
             "reproduce": TEXT,

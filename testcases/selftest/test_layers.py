@@ -30,6 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "explore": _BELOW_MUTATE | {"grid", "fuzz"},
     "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore"},
     "bench": _BELOW_MUTATE,
+    "declare": {"spec", "trace", "expectations", "grid", "report"},
 }
 #: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.
 SURFACES = ("plugin", "cli", "tools", "looking", "hooks", "__main__")

@@ -1,0 +1,1 @@
+"""`tcpspec declare`: from a run to the draft of an expectations file."""
