@@ -14,6 +14,7 @@ _BELOW_MUTATE = _BELOW_CASE | {"case"}
 
 #: Which packages of ours a package may import, itself apart. The surfaces at the end may import everything.
 LAYERS: dict[str, set[str]] = {
+    "adapter_kit": set(),
     "cache": set(),
     "spec": set(),
     "agent": set(),
