@@ -115,9 +115,14 @@ def test_an_adapter_made_with_the_header_conforms(compiler: str, tmp_path: Path)
     language = "c++" if compiler == "g++" else "c"
     flags = ["-x", language, "-Wall", "-Wextra", "-Werror", f"-I{build.driver_folder()}"]
     subprocess.run([compiler, *flags, "-o", program, HERE / "header_adapter.c"], check=True, timeout=120)
-    found = _verdicts(f"exec:{program}", tmp_path / "results", "closed-and-listening/closed-port*", "*/reset-counts*")
+    found = _verdicts(
+        f"exec:{program}",
+        tmp_path / "results",
+        "closed-and-listening/closed-port*",
+        "closed-and-listening/reset-counts*",
+    )
     assert found.keys() == {"conforms"}, found
-    assert sum(found.values()) > 20
+    assert sum(found.values()) > 15
 
 
 def test_the_kit_needs_nothing_but_the_standard_library() -> None:
