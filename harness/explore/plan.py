@@ -12,11 +12,12 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     form=F     the form of the peer's packets: one of `harness.explore.forms`
     offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps; with t every
                segment has a timestamp
+    tsval=N    the first timestamp of the peer
     window=N   the window field of the peer's segments that name none
 
     lose:K     the next K segments of the target on this connection are lost: the peer does not see them
     recover    the peer does as a TCP does whose segments are lost: repeats, waits for repetitions, acknowledges
-    await      time passes until the target sends something, 130 seconds at most
+    await      time passes until the target sends something, ten minutes at most
     wait:MS    so many milliseconds pass
     again      the peer sends its last segment again, as it was
     fresh      the same two ports from now on, with a new initial sequence number of the peer
@@ -29,11 +30,11 @@ from dataclasses import dataclass
 from harness.fuzz.steps import BadSequence, Call, Probe, parse
 
 #: Words with a number: the least and the greatest.
-COUNTED = {"lose": (1, 1000), "wait": (1, 10_000_000)}
+COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000)}
 BARE = ("recover", "await", "again", "fresh")
 _LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
-TRAITS = ("same-port", "address", "iss", "form", "offer", "window")
+TRAITS = ("same-port", "address", "iss", "form", "offer", "window", "tsval")
 
 
 @dataclass(frozen=True, slots=True)

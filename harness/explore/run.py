@@ -69,11 +69,19 @@ def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
     """Play a conversation to its end in the target's time; raises Unjudgeable."""
     talk = _talk(rig, generated.plan, version, generated.id)
     outcome = Outcome(generated, talk, play(talk, whole(talk)))
+    _clear(rig)
     if generated.twin is not None and outcome.violation is None:
         twin = _talk(rig, generated.twin, version, f"{generated.id} (twin)")
         if play(twin, whole(twin)) is None:
             outcome.violation = _judge_twin(talk, twin)
+        _clear(rig)
     return outcome
+
+
+def _clear(rig: Rig) -> None:
+    """Let a target in virtual time forget everything; elsewhere many conversations share a sweep."""
+    if in_virtual_time(rig.target):
+        rig.sweep()
 
 
 def whole(talk: Talk) -> Waits:

@@ -29,8 +29,10 @@ from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
-#: How long `await` waits for the target to speak, in seconds: longer than the longest RTO (RFC 6298 §2.4).
-AWAIT_S = 130.0
+#: How long `await` waits for the target to speak, in seconds: longer than the RTOs that stacks come to by doubling.
+AWAIT_S = 600.0
+#: A clock that stands still so often in a row has stopped.
+STILL = 1000
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
 EARLY = 1 << 16
 
@@ -57,10 +59,12 @@ class Talk:
         self.conversation: Conversation = rig.begin(version, name=name)
         self.links: dict[int, Link] = {}
         self.listeners: dict[int, AppSocket] = {}
+        self._backlogs: dict[int, int] = {}
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
         self.planned = 0
+        self.ended_ns = 0
         self._salt = salt
 
     # --- the plan ----------------------------------------------------------------------------------------------------
@@ -73,7 +77,7 @@ class Talk:
             before = len(link.connection.received)
             yield from self.make(link, move)
             self.replies.append((at, len(link.connection.received) - before))
-            self.planned = len(self.conversation.events)
+            self.planned, self.ended_ns = len(self.conversation.events), self._now()
 
     def make(self, link: Link, move: Move) -> Waits:
         """Make one move."""
@@ -130,6 +134,7 @@ class Talk:
         if port_open:
             history.listens(True)
         view = PeerView(salt=salt + 5, listening=port_open)
+        view.last_tsval = int(like.get("tsval", view.last_tsval))
         if "offer" in like:
             view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
         view.usual_window = int(like.get("window", view.usual_window))
@@ -150,9 +155,20 @@ class Talk:
         event.segment = segment
         packets = forms.shaped(packet, link.form)
         event.annotations += [f"({link.form})"] if link.form else []
-        arrived = replace_numbers(segment)
+        arrived, crowded = replace_numbers(segment), self._is_crowded(link.connection.tuple4.port)
         now = self._now()
-        self._settle(link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state))
+        self._settle(
+            link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state, crowded=crowded)
+        )
+
+    def _is_crowded(self, port: int) -> bool:
+        """Tell whether so many connections wait for `accept()` that a listener may refuse more (MUST-40 has no bound)."""
+        waiting = [
+            link
+            for link in self.links.values()
+            if link.connection.tuple4.port == port and not link.accepted and link.history.some(lambda w: not w.over)
+        ]
+        return len(waiting) >= self._backlogs.get(port, BACKLOG)
 
     def repeatable(self, link: Link) -> Segment | None:
         """Return what the peer would send again: all of its stream that is not acknowledged, its SYN before."""
@@ -195,7 +211,7 @@ class Talk:
         if name == "accept":
             return self._accept(port) if port in self.listeners else None
         if name == "connect":
-            if link.app is not None or port in self.listeners:
+            if link.app is not None:
                 return None
             sock = self.rig.target.socket(tuple4.version)
             sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
@@ -224,7 +240,7 @@ class Talk:
         tuple4 = link.connection.tuple4
         sock = self.rig.target.socket(tuple4.version)
         sock.listen(tuple4.address, tuple4.port, backlog)
-        self.listeners[tuple4.port] = sock
+        self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
         self._listening(tuple4.port, True)
         return Answer()
 
@@ -296,15 +312,14 @@ class Talk:
     def let_pass(self, seconds: float, until_heard: Link | None = None) -> Waits:
         """Let time pass; with `until_heard` only until the target sends something on that connection."""
         self.conversation.note(Kind.WAIT, f"up to {seconds:g} s pass" if until_heard else f"{seconds:g} s pass")
-        deadline = self._now() + int(seconds * 1e9)
-        while (now := self._now()) < deadline:
+        deadline, still = self._now() + int(seconds * 1e9), 0
+        while (now := self._now()) < deadline and still < STILL:
             heard = len(until_heard.connection.received) if until_heard else 0
             yield Wait(deadline, until_heard.connection if until_heard else None)
             self._pass()
             if until_heard and len(until_heard.connection.received) > heard:
                 return
-            if self._now() == now:
-                return  # a clock that stands still
+            still = still + 1 if self._now() == now else 0
 
     def _pass(self) -> None:
         link = self.links[min(self.links)]
@@ -385,14 +400,15 @@ class Talk:
 
 def play(talk: Talk, waits: Waits) -> Violation | None:
     """Let a talk go on to its end in its target's own time, alone; return the violation that ended it."""
-    clock = talk.rig.target.clock
+    clock, still = talk.rig.target.clock, 0
     try:
         for wait in waits:
             while (left := wait.until_ns - clock.now_ns()) > 0:
                 before = clock.now_ns()
                 clock.wait(left / 1e9)
                 talk.rig.collect(talk.conversation)
-                if any(link.connection.inbox for link in talk.links.values()) or clock.now_ns() == before:
+                still = still + 1 if clock.now_ns() == before else 0
+                if any(link.connection.inbox for link in talk.links.values()) or still > STILL:
                     break
     except Violation as violation:
         return violation

@@ -18,18 +18,28 @@ ANSWER_S = 0.001
 def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
     mine, other = by_themselves(talk), by_themselves(twin)
+    end = _length(twin)
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
-            return due, "it did not come"
+            return None if at > end - _tolerance(at) else (due, "it did not come")
         if found[0] != text:
             return due, f"{found[0]} after {found[1]:.1f} s"
-        if abs(found[1] - at) > TICK_S + SLACK_S + at * COARSENESS:
+        if abs(found[1] - at) > _tolerance(at):
             return due, f"after {found[1]:.1f} s"
-    if len(mine) > len(other):
+    if len(mine) > len(other) and mine[len(other)][1] < end - _tolerance(end):
         text, at = mine[len(other)]
         return "nothing more by itself, as without the segment that changes nothing", f"{text} after {at:.1f} s"
     return None
+
+
+def _tolerance(at: float) -> float:
+    return TICK_S + SLACK_S + at * COARSENESS
+
+
+def _length(talk: Talk) -> float:
+    events = talk.conversation.events[: talk.planned]
+    return (talk.ended_ns - events[0].time_ns) / 1e9 if events else 0.0
 
 
 def by_themselves(talk: Talk) -> list[tuple[str, float]]:
@@ -47,4 +57,4 @@ def by_themselves(talk: Talk) -> list[tuple[str, float]]:
 
 
 def _text(event: Event) -> str:
-    return event.segment.notation() if event.segment is not None else ""
+    return event.segment.notation().replace("PSH,", "") if event.segment is not None else ""

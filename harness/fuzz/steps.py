@@ -34,6 +34,8 @@ CALLS = {
 }
 LARGEST = {"send": 1 << 20, "recv": 1 << 20}
 LARGEST_PAYLOAD = 1400
+#: ``listen:2`` is a listener with a backlog of 2.
+LARGEST_BACKLOG = 4096
 
 _LETTERS = {"S": SYN, "F": FIN, "R": RST, "A": ACK, "P": PSH}
 _SEGMENT = re.compile(
@@ -161,6 +163,8 @@ def _step(word: str) -> Step:
 
 
 def _call(word: str, name: str, octets: str | None) -> Call:
+    if name == "listen" and octets is not None and octets.isdecimal() and 0 < int(octets) <= LARGEST_BACKLOG:
+        return Call(name, int(octets))
     if not CALLS[name]:
         if octets is not None:
             raise BadSequence(f"{word!r}: {name} takes no number")

@@ -3,7 +3,19 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.explore.kinds import forms, loss, stray
+from harness.explore.kinds import (
+    forms,
+    loss,
+    many,
+    options,
+    queue,
+    reset_ack,
+    residue,
+    stray,
+    unread,
+    unsent,
+    wraps,
+)
 from harness.explore.run import Generated
 
 
@@ -21,6 +33,14 @@ KINDS = {
     for kind in (
         Kind("stray", "a segment that must change nothing meets a running timer", stray.generate),
         Kind("loss", "what the target sends is lost once, twice, or each time", loss.generate),
+        Kind("queue", "whatever happens before accept()", queue.generate),
+        Kind("unsent", "CLOSE with something unsent, and the peer's next step", unsent.generate),
+        Kind("residue", "the same pair again after each way to end", residue.generate),
+        Kind("unread", "unread data meets FIN, RST and close", unread.generate),
+        Kind("wraps", "numbers and timestamps at their wraps", wraps.generate),
+        Kind("many", "one connection after the other and side by side", many.generate),
+        Kind("reset-ack", "RST,ACK with any acknowledgment, in every state", reset_ack.generate),
+        Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from harness.explore.kinds import bases
 from harness.explore.plan import Move, Plan, Special, moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 #: Segments outside the window or unbelievable: answered or ignored, by §3.10.7, and then dropped.
 STRAYS = {
@@ -44,11 +45,14 @@ def generate() -> Iterator[Generated]:
         for name, stray in strays.items():
             if name == "challenged-syn" and state.startswith("time-wait"):
                 continue  # it may begin a new connection (MAY-2)
+            if name == "challenged-syn" and state == "syn-received-passive":
+                continue  # it returns to LISTEN (§3.10.7.4 fourth)
             for number, times in enumerate(TIMES):
-                yield _made(f"{state}.{name}.{number + 1}", moves(text), moves(stray)[0], times)
+                needs = frozenset({Capability.RFC5961} if name.startswith("challenged") else ())
+                yield _made(f"{state}.{name}.{number + 1}", moves(text), moves(stray)[0], times, needs)
 
 
-def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...]) -> Generated:
+def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...], needs: frozenset[Capability]) -> Generated:
     with_strays: list[Move] = []
     without: list[Move] = []
     for milliseconds in times:
@@ -57,4 +61,4 @@ def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...]) -> Generat
         without.append(pause)
     # Long enough for several repetitions, and for the end of a TIME-WAIT.
     rest = (Move(Special("wait", 260_000 if "time-wait" in name else 40_000)),)
-    return Generated("stray", name, (*plan, *with_strays, *rest), (*plan, *without, *rest), slow=True)
+    return Generated("stray", name, (*plan, *with_strays, *rest), (*plan, *without, *rest), True, needs)

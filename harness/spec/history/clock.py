@@ -55,7 +55,7 @@ def due_by(world: World, traits: Traits) -> Due | None:
     if world.state is TIME_WAIT:
         by = world.time_wait_since + round(traits.two_msl_s[1] * _SECOND)
         return Due(by, "the end of TIME-WAIT", ("RFC 9293 §3.10.8", "MUST-13"))
-    wait = round(traits.repeat_s * _SECOND)
+    wait = max(round(traits.repeat_s * _SECOND), world.interval * 9 // 4)
     if world.opening:
         return Due(world.waiting_since + wait, "the SYN again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent and not world.connection.snd_wnd and not world.unacknowledged:

@@ -65,7 +65,7 @@ def _fall(at: Open, code: Broken, sent: Segment, due: str = "", *cites: str, rul
 
 def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     for index, due in enumerate(at.owed):
-        if due.flags & RST and _same(due, sent, raw_seq):
+        if due.flags & RST and (_same(due, sent, raw_seq) or (not at.rule and _aborts(at.world, due, sent))):
             return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
     if at.world.fate is Fate.TIMED_OUT:
         return at  # who gives up may say so
@@ -81,6 +81,13 @@ def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
     return not due.flags & ACK or due.ack is None or due.ack == seqno.add(sent.ack, 0)
 
 
+def _aborts(world: World, due: Outgoing, sent: Segment) -> bool:
+    """Tell whether this is the reset of ABORT; behind what a closed window has not taken a peer would not hear it."""
+    seq = seqno.add(sent.seq, 0)
+    within = seqno.leq(world.connection.snd_una, seq) and seqno.leq(seq, world.connection.snd_nxt)
+    return within and _same(replace(due, seq=None), sent, 0)
+
+
 def _syn(at: Open, sent: Segment, now: int) -> Open:
     world = at.world
     flags = sent.flags & ~(PSH | 0xC0)
@@ -92,7 +99,8 @@ def _syn(at: Open, sent: Segment, now: int) -> Open:
     owed = [due for due in at.owed if not due.flags & SYN]
     world = _shown(world, sent)
     first = len(owed) < len(at.owed)
-    world = replace(world, waiting_since=now, tries=0 if first else world.tries + 1)
+    interval = 0 if first else now - world.waiting_since
+    world = replace(world, waiting_since=now, tries=0 if first else world.tries + 1, interval=interval)
     return replace(at, world=world, owed=tuple(owed))
 
 
@@ -159,6 +167,7 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
             connection=replace(moved, rcv_wnd=at.world.connection.rcv_wnd),
             waiting_since=now if not new or idle else world.waiting_since,
             tries=world.tries if new else world.tries + 1,
+            interval=world.interval if new else now - world.waiting_since,
         ),
     )
 

@@ -55,11 +55,19 @@ class History:
 
     # --- what happened -----------------------------------------------------------------------------------------------
 
-    def arrives(self, segment: Segment, now: int, sent: Sequence[Sent], state: State | None) -> None:
-        """A segment of the peer has arrived; the target has sent this because of it, and is in this state."""
+    def arrives(
+        self, segment: Segment, now: int, sent: Sequence[Sent], state: State | None, *, crowded: bool = False
+    ) -> None:
+        """A segment of the peer has arrived; the target has sent this because of it, and is in this state.
+
+        `crowded`: more connections wait than the listener has promised to queue, so that it may drop a request, or the
+        acknowledgment that would establish one, as if it had been lost.
+        """
 
         def steps(world: World) -> Iterable[Step]:
-            return arrive(world, segment, now, self.policies)
+            found = arrive(world, segment, now, self.policies)
+            early = world.over or (world.state is SYN_RECEIVED and not world.accepted)
+            return [*found, Step(world)] if crowded and early else found
 
         self._settle(steps, now, sent, state)
 

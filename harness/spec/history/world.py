@@ -79,6 +79,8 @@ class World:
     waiting_since: int = 0
     #: How often it was sent again since then.
     tries: int = 0
+    #: How long the last repetition was waited for: the next one may take twice as long (RFC 6298 §5.5).
+    interval: int = 0
     time_wait_since: int = 0
     fin_wait_2_since: int = 0
     #: A delayed acknowledgment is due by then.
@@ -185,7 +187,8 @@ class Traits:
 
     #: 2 MSL, as an interval (§3.6.1; MSL is "arbitrarily" two minutes, and shorter in the field).
     two_msl_s: tuple[float, float] = (2.0, 270.0)
-    #: The longest that anything outstanding may wait to be sent again; RFC 6298 §2.4 bounds the RTO from below only.
+    #: The longest that anything outstanding may wait to be sent again at first, or twice as long as the time before
+    #: if that is more; RFC 6298 §2.4 bounds the RTO from below only.
     repeat_s: float = 130.0
     #: ACKs are delayed by less than that (MUST-58), and a tick of a stack's clock.
     ack_delay_s: float = 0.55

@@ -1,0 +1,68 @@
+"""Residue: after each way to end, the same pair serves again, passively and actively, and nothing of before shows."""
+
+from collections.abc import Iterator
+
+from harness.explore.plan import moves
+from harness.explore.run import Generated
+
+#: Ways to end, in the order of what happens: whole conversations up to the end, with what the old one may leave behind.
+ENDINGS = {
+    "orderly-by-peer": "listen S@i~s.w7.t+0 A@p,r accept send:100 A@p,r FA@p,r close A@p,r",
+    "orderly-by-target": "listen S@i~s.w7.t+0 A@p,r accept A@p,r/10 recv:100 close A@p,r FA@p,r wait:300000",
+    "orderly-active": "connect SA@i,r~s.w7.t+0 send:100 A@p,r close A@p,r FA@p,r wait:300000",
+    "crossed": "listen S@i A@p,r accept close FA@p,u A@p,r wait:300000",
+    "reset": "listen S@i~w7 A@p,r accept send:100 R@p",
+    "reset-and-ack": "listen S@i~t+0 A@p,r accept send:3000 RA@p,u",
+    "reset-behind-text": "listen S@i A@p,r accept A@p,r/10 R@p recv:100",
+    "reset-unread-gap": "listen S@i A@p,r accept A@p+10,r/10 R@p",
+    "reset-shut": "listen S@i A@p,r%0 accept send:100 await R@p",
+    "reset-retransmitting": "listen S@i A@p,r accept send:100 await await await R@p",
+    "reset-active": "connect SA@i,r~s.w7.t+0 send:100 RA@p,u",
+    "reset-close-wait": "listen S@i A@p,r accept FA@p,r send:100 R@p",
+    "reset-fin-wait-1": "listen S@i A@p,r accept send:100 close R@p",
+    "reset-fin-wait-2": "listen S@i A@p,r accept shutdown A@p,r R@p",
+    "reset-last-ack": "listen S@i A@p,r accept FA@p,r close await R@p",
+    "reset-closing": "listen S@i A@p,r accept shutdown FA@p,u await R@p",
+    "reset-time-wait": "listen S@i A@p,r accept shutdown A@p,r FA@p,r R@p",
+    "reset-syn-received": "listen S@i~w7.t+0 R@p",
+    "reset-syn-received-late": "listen S@i await await R@p",
+    "refused": "connect RA@i,r",
+    "refused-late": "connect await await RA@i,r",
+    "refused-crossing": "connect S@i R@p",
+    "aborted": "listen S@i A@p,r accept send:100 abort",
+    "aborted-shut": "listen S@i A@p,r%0 accept send:100 await abort",
+    "aborted-active": "connect SA@i,r~w7.t+0 send:3000 abort",
+    "aborted-close-wait": "listen S@i A@p,r accept FA@p,r send:100 abort",
+    "aborted-fin-wait-2": "listen S@i A@p,r accept shutdown A@p,r abort",
+    "closed-opening": "connect close",
+    "aborted-opening": "connect await abort",
+    "given-up": "listen S@i A@p,r accept send:100 wait:4000000",
+    "given-up-fin": "listen S@i A@p,r accept close wait:4000000",
+    "given-up-last-ack": "listen S@i A@p,r accept FA@p,r close wait:4000000",
+    "given-up-opening": "connect wait:4000000",
+    "given-up-syn-received": "listen S@i wait:4000000",
+    "unread": "listen S@i A@p,r/100 accept close FA@p,r A@p,r wait:300000",
+    "reopened": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i A@p,r accept FA@p,r close A@p,r",
+    "fallen-back": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i R@p wait:300000",
+    "listener-closed": "listen S@i A@p,r accept unlisten shutdown A@p,r FA@p,r FA@p-1,r wait:300000",
+}
+#: What comes behind, with other options, and in the middle a silence in which all old deadlines pass.
+AGAIN = {
+    "passive": "close fresh listen S@i A@p,r/10 accept recv:100 send:100 A@p,r wait:{0} send:10 A@p,r FA@p,r close A@p,r",
+    "passive-options": "close fresh listen S@i~s.w3.t+0 A@p,r accept wait:{0} A@p,r/10 recv:100 send:3000 A@p,r close A@p,r FA@p,r",
+    "passive-loss": "close fresh listen lose:1 S@i recover A@p,r accept lose:2 send:100 recover lose:1 close recover FA@p,r",
+    "active": "close unlisten fresh connect SA@i,r send:100 A@p,r wait:{0} A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
+    "active-options": "close unlisten fresh connect SA@i,r~s.w3.t+0 A@p,r/10 wait:{0} recv:100 send:3000 A@p,r FA@p,r close A@p,r",
+    "active-loss": "close unlisten fresh lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",
+    "simultaneous": "close unlisten fresh connect S@i SA@i,r send:10 A@p,r FA@p,r close A@p,r",
+    "probed": "close fresh A@p,n R@p listen S@i A@p,r%0 accept send:10 await await A@p,r close A@p,r FA@p,r",
+}
+_SILENCE_MS = 800_000
+
+
+def generate() -> Iterator[Generated]:
+    """Yield each ending with each beginning behind it."""
+    for ending, before in ENDINGS.items():
+        for again, after in AGAIN.items():
+            plan = moves(f"{before} {after.format(_SILENCE_MS)}")
+            yield Generated("residue", f"{ending}.{again}", plan, slow=True)

@@ -1,0 +1,51 @@
+"""Unread data × FIN, RST, close: nothing is lost, told twice, or told after the error."""
+
+from collections.abc import Iterator
+
+from harness.explore.plan import moves
+from harness.explore.run import Generated
+
+OPENED = {"passive": "listen S@i A@p,r accept", "active": "connect SA@i,r", "queued": "listen S@i A@p,r"}
+TEXT = {
+    "some": "A@p,r/10",
+    "two": "A@p,r/10 A@p,r/10",
+    "partly-read": "A@p,r/10 recv:3",
+    "peeked-gap": "A@p+10,r/10",
+    "around-a-gap": "A@p,r/10 A@p+10,r/10",
+    "much": "A@p,r/1400 A@p,r/1400 A@p,r/1400",
+}
+ENDS = {
+    "fin": "FA@p,r",
+    "fin-with-text": "FA@p,r/10",
+    "fin-twice": "FA@p,r again",
+    "fin-above-a-gap": "FA@p+10,r/10 A@p,r/10",
+    "reset": "R@p",
+    "reset-and-ack": "RA@p,r",
+    "fin-reset": "FA@p,r RA@p,r",
+    "close": "close",
+    "close-fin": "close FA@p,r",
+    "shutdown-fin": "shutdown FA@p,r",
+    "shutdown-text-fin": "shutdown A@p,r A@p,r/10 FA@p,r",
+    "abort": "abort",
+    "text-again": "again FA@p,r",
+}
+READS = {
+    "whole": "recv:100000 recv:1 recv:1",
+    "bit-by-bit": "recv:4 recv:4 recv:4 recv:4 recv:100000 recv:1 send:1 recv:1",
+    "first-send": "send:10 recv:100000 recv:1",
+}
+
+
+def generate() -> Iterator[Generated]:
+    """Yield each text with each end, read in each way."""
+    for opened, opening in OPENED.items():
+        for text, data in TEXT.items():
+            for end, ending in ENDS.items():
+                if opened == "queued" and any(word in ending for word in ("close", "shutdown", "abort")):
+                    continue
+                for way, reads in READS.items():
+                    if opened == "queued":
+                        plan = moves(f"{opening} {data.replace('recv:3', '')} {ending} accept {reads}")
+                    else:
+                        plan = moves(f"{opening} {data} {ending} {reads}")
+                    yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan)

@@ -1,0 +1,52 @@
+"""CLOSE with something unsent × the peer's next step: the data and the FIN still go, in every state."""
+
+from collections.abc import Iterator
+
+from harness.explore.plan import moves
+from harness.explore.run import Generated
+
+_PASSIVE = "listen S@i A@p,r{0} accept"
+#: What keeps something from leaving before CLOSE.
+REASONS = {
+    "shut": (f"{_PASSIVE.format('%0')} send:100", "%0"),
+    "small": (f"{_PASSIVE.format('%40')} send:100", "%0"),
+    "full": (f"{_PASSIVE.format('%100')} send:100", "%0"),
+    "shut-later": (f"{_PASSIVE.format('')} send:10 A@p,r%0 send:100", "%0"),
+    "nagle": (f"{_PASSIVE.format('')} send:1 send:1 send:1", ""),
+    "much": (f"{_PASSIVE.format('')} send:40000", ""),
+    "shut-active": ("connect SA@i,r%0 send:100", "%0"),
+    "shut-empty": (f"{_PASSIVE.format('%0')}", "%0"),
+    "close-wait-shut": (f"{_PASSIVE.format('%0')} FA@p,r%0 send:100", "%0"),
+    "close-wait-small": (f"{_PASSIVE.format('%40')} FA@p,r%40 send:100", "%0"),
+    "close-wait-empty": (f"{_PASSIVE.format('%0')} FA@p,r%0", "%0"),
+    "opening": ("connect send:100", ""),
+}
+CLOSES = ("close", "shutdown")
+#: What the peer does next; %w is the window that it has.
+NEXT = {
+    "opens": "A@p,r",
+    "probed": "await A@p,r%w await A@p,r",
+    "fin": "FA@p,u%w await A@p,r",
+    "fin-opens": "FA@p,r",
+    "text": "A@p,r/10%w await A@p,r",
+    "opens-a-little": "A@p,r%30 await A@p,r%30 await A@p,r",
+    "fin-then-a-little": "FA@p,u%w A@p,r%30 await A@p,r",
+    "silent-long": "await await await await A@p,r",
+    "duplicate": "again again again await A@p,r",
+    "loss": "lose:2 A@p,r recover",
+    "reset": "RA@p,u",
+}
+
+
+def generate() -> Iterator[Generated]:
+    """Yield each reason with each call and each next step."""
+    for reason, (before, window) in REASONS.items():
+        for call in CLOSES:
+            for name, after in NEXT.items():
+                if reason == "opening":
+                    after = f"SA@i,r {after}"
+                    if call == "close":
+                        continue  # CLOSE in SYN-SENT deletes the connection
+                text = f"{before} {call} {after.replace('%w', window)}"
+                slow = any(word in text for word in ("await", "recover"))
+                yield Generated("unsent", f"{reason}.{call}.{name}", moves(text), slow=slow)

@@ -1,0 +1,45 @@
+"""Wraps: every comparison with the peer's numbers just before, at and behind 2**32 and 2**31, and TSval's wrap too."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from harness.explore.kinds import bases
+from harness.explore.plan import Plan, moves
+from harness.explore.run import Generated
+
+#: Initial sequence numbers of the peer: the SYN, the first octets, the FIN or the window's edge lies at the wrap.
+NUMBERS = (-1, -2, -3, -5, -11, -12, -13, -21, -22, -100, -1000, -60_000, -64_000, (1 << 31) - 2, (1 << 31) - 12, 0)
+#: What is sensitive to single numbers, besides ordinary conversations.
+EDGES = {
+    "right-edge": "listen S@i A@p,r accept A@e-1,r/1 A@e,r/1 A@p,r/10 recv:100",
+    "left-edge": "listen S@i A@p,r accept A@p,r/10 A@n-1,r/1 A@n-10,r/20 recv:100",
+    "gaps": "listen S@i A@p,r accept A@p+10,r/10 A@p+30,r/10 A@p,r/10 A@p,r/10 A@p+10,r/10 recv:1000",
+    "reset-edges": "listen S@i A@p,r accept R@n-1 R@e R@e-1 R@n+1 A@p,r/10 R@n",
+    "syn-edges": "listen S@i A@p,r accept S@n-1 S@n S@n+1 S@e-1 S@e A@p,r/10 recv:100",
+    "fin-behind-a-gap": "listen S@i A@p,r accept FA@p+10,r/5 A@p,r/10 recv:100 close A@p,r",
+    "older-window": "listen S@i A@p,r accept A@p,r/10%1000 A@n-10,r/10%0 send:100 A@p,r",
+    "windows": "listen S@i A@p,r%10 accept send:100 A@p,r/10%20 await A@p,r/10%0 await A@p,r",
+    "time-wait": "listen S@i A@p,r accept shutdown A@p,r FA@p,r again A@n-1,r A@n,r R@n+1 S@n-1",
+    "crossed": "connect S@i SA@i,r shutdown FA@p,u A@p,r again",
+    "urgent-state": "listen S@i A@p,r accept FA@p,r A@n-1,r FA@n-1,r send:10 A@p,r close A@p,r",
+    "reopened": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i A@p,r/10 accept recv:100",
+}
+STAMPS = ((1 << 32) - 1, (1 << 32) - 3, (1 << 32) - 6, (1 << 31) - 3)
+
+
+def generate() -> Iterator[Generated]:
+    """Yield edges and usual conversations from each number, then with timestamps that wrap."""
+    plans = {name: moves(text) for name, text in EDGES.items()} | bases.usual()
+    for number in NUMBERS:
+        for name, plan in plans.items():
+            slow = any(str(move.step) == "await" for move in plan)
+            yield Generated("wraps", f"{number}.{name}", _like(plan, f"iss={number}"), slow=slow)
+    for stamp in STAMPS:
+        for name, plan in plans.items():
+            slow = any(str(move.step) == "await" for move in plan)
+            like = _like(plan, f"tsval={stamp}", "offer=s.w3.t", "iss=-12")
+            yield Generated("wraps", f"tsval-{stamp}.{name}", like, slow=slow)
+
+
+def _like(plan: Plan, *traits: str) -> Plan:
+    return (replace(plan[0], like=(*plan[0].like, *traits)), *plan[1:])
