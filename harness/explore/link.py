@@ -17,6 +17,9 @@ SALT = 17
 #: A peer that begins anew takes a number so far above all that it has used.
 NEXT_ISS = 100_003
 
+#: Where the peer's SYN may begin a connection; elsewhere it is an odd segment.
+_MAY_OPEN = (None, State.CLOSED, State.LISTEN, State.SYN_SENT, State.TIME_WAIT)
+
 
 @dataclass(slots=True)
 class PeerView(View):
@@ -65,7 +68,7 @@ class PeerView(View):
         View.sent(self, segment)
         if segment.flags & RST or not segment.length:
             return
-        if segment.flags & SYN and segment.seq >= self.sent_end:
+        if segment.flags & SYN and segment.seq >= self.sent_end and self.state in _MAY_OPEN:
             self.sent_end, self.peer_fin = segment.seq + segment.length, None
         elif segment.flags & ACK and not segment.flags & SYN and segment.seq <= self.sent_end:
             self.sent_end = max(self.sent_end, segment.seq + segment.length)

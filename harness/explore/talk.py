@@ -162,11 +162,13 @@ class Talk:
         )
 
     def _is_crowded(self, port: int) -> bool:
-        """Tell whether so many connections wait for `accept()` that a listener may refuse more (MUST-40 has no bound)."""
+        """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
         waiting = [
             link
             for link in self.links.values()
-            if link.connection.tuple4.port == port and not link.accepted and link.history.some(lambda w: not w.over)
+            if link.connection.tuple4.port == port
+            and not link.accepted
+            and link.history.some(lambda world: world.queued or not world.over)
         ]
         return len(waiting) >= self._backlogs.get(port, BACKLOG)
 
@@ -298,6 +300,7 @@ class Talk:
         except BlockingIOError:
             return alive[0]
         except OSError:
+            ended[0].history.tells()
             return ended[0]
         if not alive[0].early and alive[0].history.every(lambda world: not world.fin_in):
             return ended[0]
@@ -350,7 +353,6 @@ class Talk:
         finally:
             seen = {link: link.take() for link in self.links.values()}
         for link, received in seen.items():
-            self._check_options(link, received)
             time = self._now() if now is None else now
             try:
                 if link is about:
@@ -359,6 +361,7 @@ class Talk:
                     link.history.passes(time if not received else self._now(), sent_by(received), link.state)
             except Fall as fall:
                 self._fallen(link, received, fall)
+            self._check_options(link, received)
             link.see(received)
             self._look(link)
 

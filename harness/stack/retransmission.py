@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN
-from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2
+from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_2, LAST_ACK
 from harness.stack.config import nanoseconds
 from harness.stack.datagram import Pair
 from harness.stack.output import SENDING, Output
@@ -95,6 +95,8 @@ class Retransmission(Output):
         if seqno.lt(self.snd_nxt, end):
             self.snd_nxt = end
         self.transmit(ACK if payload else FIN | ACK, self.snd_una, payload)
+        if not payload and self.state is CLOSE_WAIT:
+            self.enter(LAST_ACK)  # the FIN has been sent, in whatever window (§3.10.4)
 
     # --- the other timers --------------------------------------------------------------------------------------------
 

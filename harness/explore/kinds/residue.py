@@ -46,16 +46,16 @@ ENDINGS = {
     "fallen-back": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i R@p wait:300000",
     "listener-closed": "listen S@i A@p,r accept unlisten shutdown A@p,r FA@p,r FA@p-1,r wait:300000",
 }
-#: What comes behind, with other options, and in the middle a silence in which all old deadlines pass.
+#: What comes behind, with other options; * is a silence in which all old deadlines pass.
 AGAIN = {
-    "passive": "close fresh listen S@i A@p,r/10 accept recv:100 send:100 A@p,r wait:{0} send:10 A@p,r FA@p,r close A@p,r",
-    "passive-options": "close fresh listen S@i~s.w3.t+0 A@p,r accept wait:{0} A@p,r/10 recv:100 send:3000 A@p,r close A@p,r FA@p,r",
-    "passive-loss": "close fresh listen lose:1 S@i recover A@p,r accept lose:2 send:100 recover lose:1 close recover FA@p,r",
-    "active": "close unlisten fresh connect SA@i,r send:100 A@p,r wait:{0} A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
-    "active-options": "close unlisten fresh connect SA@i,r~s.w3.t+0 A@p,r/10 wait:{0} recv:100 send:3000 A@p,r FA@p,r close A@p,r",
-    "active-loss": "close unlisten fresh lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",
-    "simultaneous": "close unlisten fresh connect S@i SA@i,r send:10 A@p,r FA@p,r close A@p,r",
-    "probed": "close fresh A@p,n R@p listen S@i A@p,r%0 accept send:10 await await A@p,r close A@p,r FA@p,r",
+    "passive": "listen S@i A@p,r/10 accept recv:100 send:100 A@p,r * send:10 A@p,r FA@p,r close A@p,r",
+    "passive-options": "listen S@i~s.w3.t+0 A@p,r accept * A@p,r/10 recv:100 send:3000 A@p,r close A@p,r FA@p,r",
+    "passive-loss": "listen lose:1 S@i recover A@p,r accept lose:2 send:100 recover lose:1 close recover FA@p,r",
+    "active": "unlisten connect SA@i,r send:100 A@p,r * A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
+    "active-options": "unlisten connect SA@i,r~s.w3.t+0 A@p,r/10 * recv:100 send:3000 A@p,r FA@p,r close A@p,r",
+    "active-loss": "unlisten lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",
+    "simultaneous": "unlisten connect S@i SA@i,r send:10 A@p,r FA@p,r close A@p,r",
+    "probed": "A@p,n R@p listen S@i A@p,r%0 accept send:10 await await A@p,r close A@p,r FA@p,r",
 }
 _SILENCE_MS = 800_000
 
@@ -64,5 +64,5 @@ def generate() -> Iterator[Generated]:
     """Yield each ending with each beginning behind it."""
     for ending, before in ENDINGS.items():
         for again, after in AGAIN.items():
-            plan = moves(f"{before} {after.format(_SILENCE_MS)}")
+            plan = moves(f"{before} close fresh {after.replace('*', f'wait:{_SILENCE_MS}')}")
             yield Generated("residue", f"{ending}.{again}", plan, slow=True)

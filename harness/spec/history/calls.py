@@ -133,7 +133,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
     at_end = world.fin_in and not world.available and world.fate in (Fate.ALIVE, Fate.ORDERLY)
     after_error = world.told and world.fate in _ENDED
     flushed = world.fin_in and world.fate is Fate.ORDERLY
-    if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN)):
+    if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED)):
         due = "the rest of the text" if world.available else "no end of the stream"
         raise _fall(due, answer, "RFC 9293 §3.10.3", *(("MUST-12",) if world.fate in _ENDED else ()))
     yield Step(world)
@@ -144,7 +144,7 @@ def _refused_receive(world: World, answer: Answer) -> Step:
         if answer.error == AGAIN or (answer.error not in ENDINGS[world.fate] | NO_CONNECTION):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.3", "MUST-12")
         return Step(replace(world, told=True, read=world.read + max(0, world.available)))
-    if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.ORDERLY):
+    if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED, Fate.ORDERLY):
         return Step(world)
     if answer.error not in {AGAIN, "ENOTCONN"}:
         raise _fall("no error: the connection lives", answer, "RFC 9293 §3.10.3")

@@ -67,7 +67,7 @@ def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     for index, due in enumerate(at.owed):
         if due.flags & RST and (_same(due, sent, raw_seq) or (not at.rule and _aborts(at.world, due, sent))):
             return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
-    if at.world.fate is Fate.TIMED_OUT:
+    if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED):
         return at  # who gives up may say so
     raise _fall(at, Broken.RESET if not any(due.flags & RST for due in at.owed) else Broken.WRONG_SEQ, sent)
 

@@ -93,12 +93,16 @@ class History:
             found.append(changed)
             if not listening and not world.accepted and world.state is not CLOSED:
                 # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
-                found.append(changed.ended(Fate.ABORTED))
+                found.append(changed.ended(Fate.DROPPED))
         self.worlds = list(dict.fromkeys(found))
 
     def accepted(self) -> None:
         """The application has got this connection from its listener."""
         self.worlds = [replace(world, accepted=True) for world in self.worlds]
+
+    def tells(self) -> None:
+        """The application has heard how the connection ended."""
+        self.worlds = list(dict.fromkeys(replace(world, told=True) for world in self.worlds))
 
     # --- what may be -------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,8 @@ def _record(world: World, segment: Segment) -> Connection:
         return Connection(LISTEN, listener_open=True, rcv_wnd=connection.rcv_wnd)
     if connection.state is SYN_SENT:
         return replace(connection, rcv_nxt=segment.seq)  # its numbers begin with this segment, if it has a SYN
+    if connection.state is TIME_WAIT and world.stamping:
+        return replace(connection, last_tsval=world.newest_recent)
     return connection
 
 
@@ -117,7 +119,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = replace(new, fin_in=True)
     if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
-    new = _timestamp_taken(new, segment, world)
+    new = _timestamp_taken(new, segment, world, reaction)
     new = _moved(new, was, reaction, now)
     return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack)
 
@@ -189,15 +191,17 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
     )
 
 
-def _timestamp_taken(world: World, segment: Segment, before: World) -> World:
+def _timestamp_taken(world: World, segment: Segment, before: World, reaction: Reaction) -> World:
+    """Move TS.Recent where it may be moved (RFC 7323 §4.3)."""
     stamp = _tsval(segment) if before.stamping and not segment.flags & RST else None
     if stamp is None or seqno.lt(stamp, before.oldest_recent):
         return world
+    if seqno.lt(before.connection.rcv_nxt, segment.seq) or "other/first/unacceptable" in reaction.path:
+        return world  # RFC 7323 §5.3, R2 and R3
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
-    at_edge = seqno.leq(segment.seq, before.connection.rcv_nxt) and before.ack_by is None
-    reaches = seqno.leq(before.connection.rcv_nxt, segment.end)
-    oldest = newest if at_edge and reaches else before.oldest_recent
-    return replace(world, newest_recent=newest, oldest_recent=oldest)
+    # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed, and a segment may be dropped for other reasons.
+    sure = before.ack_by is None and segment.flags & ACK
+    return replace(world, newest_recent=newest, oldest_recent=stamp if sure else before.oldest_recent)
 
 
 def _moved(world: World, was: object, reaction: Reaction, now: int) -> World:

@@ -40,6 +40,7 @@ class Fate(StrEnum):
     ABORTED = "aborted"
     TIMED_OUT = "connection aborted due to user timeout"
     FORGOTTEN = "returned to LISTEN"
+    DROPPED = "gone with its listener"
 
 
 @dataclass(frozen=True, slots=True)
