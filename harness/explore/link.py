@@ -121,6 +121,8 @@ class Link:
     written: int = 0
     read: int = 0
     losing: int = 0
+    #: How many of the history's remarks have become findings.
+    remarked: int = 0
     #: The peer's last segment.
     last_probe: Segment | None = None
     established_at: int = 0

@@ -302,7 +302,7 @@ class Talk:
         except OSError:
             ended[0].history.tells()
             return ended[0]
-        if not alive[0].early and alive[0].history.every(lambda world: not world.fin_in):
+        if not alive[0].early and alive[0].history.every(lambda world: world.available > 0 or not world.fin_in):
             return ended[0]
         mine = text(alive[0].view.iss + 1, len(alive[0].early), alive[0].salt)
         if alive[0].early != mine:
@@ -362,6 +362,7 @@ class Talk:
             except Fall as fall:
                 self._fallen(link, received, fall)
             self._check_options(link, received)
+            self._remark(link)
             link.see(received)
             self._look(link)
 
@@ -378,6 +379,13 @@ class Talk:
             if problem is not None:
                 each.event.mark = Mark.UNEXPECTED
                 self.refuse(link, problem.code, problem.due, problem.seen, problem.cites)
+
+    def _remark(self, link: Link) -> None:
+        for fall in link.history.remarks[link.remarked :]:
+            link.remarked += 1
+            self.refuse(
+                link, Code(str(fall.code)), fall.due, fall.seen, (*fall.cites, f"rule {fall.rule}"), Level.SHOULD
+            )
 
     def _fallen(self, link: Link, received: Sequence[Received], fall: Fall) -> None:
         for each in received:

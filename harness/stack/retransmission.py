@@ -70,6 +70,8 @@ class Retransmission(Output):
 
     def probe_timeout(self) -> None:
         """Probe a closed window; send what a small one holds, though it is less than is worth sending."""
+        if not self.flight and not self.unsent:
+            return  # the last probe was taken, and nothing is left to probe with
         if self.snd_wnd == 0:
             self.probes += 1
             self.send_probe()

@@ -130,7 +130,8 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
             raise Fall(Broken.WRONG_DATA, "what the peer has sent, in order", repr(data[:16]), ("RFC 9293 §3.8",))
         yield Step(replace(world, read=world.read + len(data)))
         return
-    at_end = world.fin_in and not world.available and world.fate in (Fate.ALIVE, Fate.ORDERLY)
+    # After the peer's FIN its stream is whole, whatever ends the connection then: an error is told to SEND.
+    at_end = world.fin_in and world.available <= 0
     after_error = world.told and world.fate in _ENDED
     flushed = world.fin_in and world.fate is Fate.ORDERLY
     if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED)):

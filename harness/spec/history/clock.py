@@ -35,7 +35,9 @@ def age(world: World, now: int, traits: Traits) -> Iterator[World]:
 
 
 def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
-    """Yield what a timer may have made of it."""
+    """Yield what a timer, or an end of its listener, may have made of it."""
+    if not world.over and not world.accepted and not world.connection.listener_open:
+        yield world.ended(Fate.DROPPED)
     if world.state is TIME_WAIT and now - world.time_wait_since >= traits.two_msl_s[0] * _SECOND:
         yield world.ended(Fate.ORDERLY)
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone

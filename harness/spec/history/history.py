@@ -19,7 +19,7 @@ from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Outgoing
 from harness.spec.segment import Segment
-from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYNCHRONIZED, State
+from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 
 #: More worlds than that are not followed.
 LIMIT = 400
@@ -51,6 +51,8 @@ class History:
         self.worlds: list[World] = [World(Connection(CLOSED), fate=Fate.ORDERLY, told=True, accepted=True)]
         self.now = now
         self.lost = False
+        #: What breaks a recommendation and leaves the worlds as they are.
+        self.remarks: list[Fall] = []
         self._own_salt, self._peer_salt = own_salt, peer_salt
 
     # --- what happened -----------------------------------------------------------------------------------------------
@@ -204,8 +206,14 @@ class History:
             return world
         if world.state is CLOSED and state is LISTEN:
             return world
-        must = not (state in SYNCHRONIZED and world.state is SYN_RECEIVED and world.closing)
-        raise Fall(Broken.WRONG_STATE, f"state {world.state}", str(state), ("RFC 9293 §3.3.2",), "state", must)
+        fall = Fall(Broken.WRONG_STATE, f"state {world.state}", str(state), ("RFC 9293 §3.3.2",), "state")
+        if world.state is CLOSE_WAIT and state is LAST_ACK and world.closing:
+            # The name only: what arrives is judged as in CLOSE-WAIT until the FIN has left (§3.10.4).
+            fall = replace(fall, cites=("RFC 9293 §3.10.4",), rule="last-ack-before-the-fin", must=False)
+            if fall not in self.remarks:
+                self.remarks.append(fall)
+            return world
+        raise fall
 
 
 class _Fallen(Exception):
