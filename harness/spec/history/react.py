@@ -199,7 +199,7 @@ def _timestamp_taken(world: World, segment: Segment, before: World, reaction: Re
     if seqno.lt(before.connection.rcv_nxt, segment.seq) or "other/first/unacceptable" in reaction.path:
         return world  # RFC 7323 §5.3, R2 and R3
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
-    # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed, and a segment may be dropped for other reasons.
+    # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what has no ACK may be dropped later.
     sure = before.ack_by is None and segment.flags & ACK
     return replace(world, newest_recent=newest, oldest_recent=stamp if sure else before.oldest_recent)
 
