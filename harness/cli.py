@@ -38,6 +38,7 @@ _VERBS = """verbs:
   adapter    adapter check COMMAND: test the adapter of a stack, step by step
   declare    draft an expectations file from a run, or bring one up to date
   build      build a driver or an image that comes with the tool: tcpspec build linux
+  kernels    list the kernels that are built, and those that can be
   test       run the project's own tests (in a checkout)
 
 examples:
@@ -334,5 +335,6 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "adapter": tools.adapter,
     "build": tools.build,
     "declare": tools.declare,
+    "kernels": tools.kernels,
     "test": test,
 }

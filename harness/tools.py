@@ -132,6 +132,18 @@ def declare(arguments: list[str]) -> int:
     return command.main(arguments)
 
 
+def kernels(arguments: list[str]) -> int:
+    """List kernels."""
+    from harness.targets.protocol import UnusableTarget
+    from harness.targets.um import listing
+
+    try:
+        return listing.main(arguments, wide_console())
+    except UnusableTarget as error:
+        print(f"tcpspec kernels: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
 def build(arguments: list[str]) -> int:
     """Build the drivers and images that come with the tool."""
     from harness.targets import build as drivers

@@ -44,6 +44,8 @@ def case_record(case: Case, judgement: Judgement, outcome: Outcome, reproduce: s
         if judgement.deviation.issue:
             record["issue"] = judgement.deviation.issue
         record["declared"] = short_origin(judgement.deviation.origin)
+    if judgement.changes:
+        record["changes"] = {name: "has" if has else "lacks" for name, has in judgement.changes.items()}
     record["reproduce"] = reproduce
     if conversation is None:
         return record

@@ -1,7 +1,8 @@
 """From what came of a case to its verdict, with the declared deviations of the target."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from harness.case.runner import Ending, Outcome
@@ -29,12 +30,16 @@ BAD = frozenset({Verdict.VIOLATES, Verdict.GONE, Verdict.INCONCLUSIVE, Verdict.H
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with the finding and the deviation that decide it."""
+    """A verdict with the finding and the deviation that decide it.
+
+    `changes` are those that the case tells the target to have (True) or to lack.
+    """
 
     verdict: Verdict
     reason: str = ""
     finding: Finding | None = None
     deviation: Deviation | None = None
+    changes: Mapping[str, bool] = field(default_factory=dict)
 
     def as_expected(self, level: Level) -> bool:
         """Tell whether a run at this level may pass with it."""
@@ -86,3 +91,44 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
     if outcome.conversation is not None and outcome.conversation.unobserved:
         return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states or answers could not be seen")
     return Judgement(Verdict.CONFORMS)
+
+
+def judge_release(outcome: Outcome, declared: Sequence[Deviation], having: Mapping[str, bool]) -> Judgement:
+    """Judge a case on a target of which it is known that it has these changes and lacks those.
+
+    A change that `having` does not name is open. The case must then be as some release is that has it, or as some is
+    that has not.
+    """
+    names = sorted({name for deviation in declared for name in deviation.scope.changes})
+    if not names:
+        return judge(outcome, declared)
+    told: list[tuple[Mapping[str, bool], Judgement]] = []
+    for having_it in itertools.product((True, False), repeat=len(names)):
+        supposed = dict(zip(names, having_it, strict=True))
+        told.append((supposed, judge(outcome, [entry for entry in declared if entry.scope.holds(supposed)])))
+    fitting = [supposed for supposed, judgement in told if judgement.verdict in (Verdict.CONFORMS, Verdict.KNOWN)]
+    possible = [
+        judgement for supposed, judgement in told if all(having.get(name, has) is has for name, has in supposed.items())
+    ]
+    best = min(possible, key=lambda judgement: _PREFERRED.index(judgement.verdict))
+    return replace(best, changes=_agreed(names, fitting))
+
+
+#: Which of several verdicts counts: one that explains what was seen, else the one that says best what is not explained.
+_PREFERRED = (
+    Verdict.CONFORMS,
+    Verdict.KNOWN,
+    Verdict.UNOBSERVED,
+    Verdict.NOT_APPLICABLE,
+    Verdict.DEVIATES,
+    Verdict.VIOLATES,
+    Verdict.GONE,
+    Verdict.INCONCLUSIVE,
+    Verdict.HARNESS_ERROR,
+)
+
+
+def _agreed(names: Sequence[str], fitting: Sequence[Mapping[str, bool]]) -> dict[str, bool]:
+    """Return what all suppositions that explain a case have in common."""
+    values = {name: {supposed[name] for supposed in fitting} for name in names}
+    return {name: seen.pop() for name, seen in values.items() if len(seen) == 1}

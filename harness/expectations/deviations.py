@@ -8,19 +8,17 @@ covered by it.
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
-
+from harness.expectations import changes
+from harness.expectations.changes import Scope, release_numbers
 from harness.expectations.entries import BrokenExpectations, read
 
-_KEYS = {"case", "when", "ip", "observed", "state", "reason", "source", "issue", "until"}
-_TEXTS = ("case", "when", "state", "reason", "source", "issue")
+_KEYS = {"case", "when", "since", "before", "ip", "observed", "state", "reason", "source", "issue", "until"}
+_TEXTS = ("case", "when", "since", "before", "state", "reason", "source", "issue")
 _REQUIRED = ("case", "observed", "reason", "source")
 #: A version, but no day as it is written in some places: 31.12.2027.
 _VERSION = re.compile(r"(?!\d+\.\d+\.20\d\d$)\d+(\.\d+)*")
@@ -32,17 +30,17 @@ DRAFT = "?"
 class Deviation:
     """One entry. `observed` are signatures of findings ("code: what was seen"), `state` the target's state then.
 
-    `case` is an id or a pattern with ``*``; `when` a version range over the leading numbers of the target's release. In
-    a signature ``*`` stands for a number that is another one in each run, as an initial sequence number is. `issue` is
-    a link to where it is tracked, `until` the last version or day (ISO 8601) that it may be seen. An entry of a file
-    may name several cases: it is one `Deviation` each.
+    `case` is an id or a pattern with ``*``; `scope` says which releases of the target are meant. In a signature ``*``
+    stands for a number that is another one in each run, as an initial sequence number is. `issue` is a link to where it
+    is tracked, `until` the last version or day (ISO 8601) that it may be seen. An entry of a file may name several
+    cases: it is one `Deviation` each.
     """
 
     case: str
     observed: tuple[str, ...]
     reason: str
     source: str
-    when: SpecifierSet
+    scope: Scope = field(default_factory=Scope)
     state: str = ""
     ip: int = 0
     origin: str = ""
@@ -57,12 +55,8 @@ class Deviation:
         return "*" in self.case or "?" in self.case
 
     def covers(self, case_id: str, ip: int, version: str) -> bool:
-        """Tell whether this entry is about the case on this IP version and this release of the target."""
-        return (
-            self.names(case_id)
-            and self.ip in (0, ip)
-            and self.when.contains(release_numbers(version), prereleases=True)
-        )
+        """Tell whether this entry is about the case on this IP version, and this release in its range."""
+        return self.names(case_id) and self.ip in (0, ip) and self.scope.in_range(version)
 
     def names(self, case_id: str) -> bool:
         """Tell whether the entry's pattern matches a case id."""
@@ -108,13 +102,6 @@ def _day(text: str) -> date | None:
         return None
 
 
-@lru_cache(maxsize=64)
-def release_numbers(version: str) -> Version:
-    """Return the leading numbers of a release: ``6.1.0-47-amd64`` is 6.1.0; 0 where there are none."""
-    match = re.match(r"\d+(?:\.\d+)*", version)
-    return Version(match.group() if match else "0")
-
-
 def load(path: Path, *, drafts: bool = False) -> tuple[Deviation, ...]:
     """Read a file of deviations; raises BrokenExpectations. Only with `drafts` a reason or source may still be "?"."""
     return tuple(
@@ -132,8 +119,13 @@ def _one_by_one(entry: dict[str, Any]) -> list[dict[str, Any]]:
 
 def bundled(implementation: str) -> tuple[Deviation, ...]:
     """Return the deviations that come with the tool for an implementation such as ``Linux``: one file per topic."""
+    return tuple(entry for path in files_of(implementation) for entry in load(path))
+
+
+def files_of(implementation: str) -> list[Path]:
+    """Return the files with deviations that come with the tool for an implementation."""
     folder = Path(__file__).with_name(implementation.lower())
-    return tuple(entry for path in sorted(folder.glob("*.toml")) for entry in load(path))
+    return sorted(path for path in folder.glob("*.toml") if path.name != changes.FILE_NAME)
 
 
 def all_bundled() -> tuple[Deviation, ...]:
@@ -175,16 +167,12 @@ def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Deviation:
         demand_no_draft(entry, origin)
     if entry.get("ip", 0) not in (0, 4, 6):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
-    try:
-        when = SpecifierSet(entry.get("when", ""))
-    except InvalidSpecifier as error:
-        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
     return Deviation(
         entry["case"],
         tuple(observed),
         entry["reason"],
         entry["source"],
-        when,
+        changes.scope(entry, origin),
         entry.get("state", ""),
         entry.get("ip", 0),
         origin,

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ class BrokenExpectations(ValueError):
     """A file that can't be used; the message names file and line."""
 
 
-def read(path: Path, table: str, *, beside: frozenset[str] = frozenset()) -> list[tuple[dict[str, Any], int]]:
+def read(path: Path, table: str, *, beside: Set[str] = frozenset()) -> list[tuple[dict[str, Any], int]]:
     """Return the entries ``[[table]]`` of a file, each with its line; raises BrokenExpectations.
 
     Tables of the names `beside` may stand there too; any other is an error.

@@ -21,16 +21,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-from harness.expectations.deviations import release_numbers
+from harness.expectations import changes
+from harness.expectations.changes import Scope
 from harness.expectations.entries import BrokenExpectations, read
 from harness.fuzz.difference import Difference, Explanation
 from harness.fuzz.steps import BadSequence, Sequence, parse, text_of
 
 _REQUIRED = ("step", "shows", "reason", "source", "example")
 _SELECTORS = ("step", "text", "place", "seq", "ack", "payload", "stamp", "after", "shows", "others")
-_KEYS = {*_REQUIRED, *_SELECTORS, "when", "goes_on", "ip"}
+_KEYS = {*_REQUIRED, *_SELECTORS, "when", "since", "before", "goes_on", "ip"}
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ class Entry:
     selectors: Mapping[str, tuple[str, ...]]
     reason: str
     source: str
-    when: SpecifierSet
+    scope: Scope
     ip: int
     goes_on: bool
     example: Sequence
 
     def holds_for(self, ip: int, version: str) -> bool:
-        """Tell whether the entry is about this IP version and this release of the target."""
-        return self.ip in (0, ip) and self.when.contains(release_numbers(version), prereleases=True)
+        """Tell whether the entry is about this IP version, and this release in its range."""
+        return self.ip in (0, ip) and self.scope.in_range(version)
 
     def explains(self, difference: Difference, side: int) -> bool:
         """Tell whether this is what the target on `side` (0 or 1) shows here."""
@@ -73,9 +72,13 @@ class Entry:
 
 @dataclass(slots=True)
 class Table:
-    """The entries that hold for one target, and which of them have fired (by origin)."""
+    """The entries that hold for one target, and which of them have fired (by origin).
+
+    `having` are the changes that it is known to have or to lack; an entry about another one may hold, or may not.
+    """
 
     entries: tuple[Entry, ...] = ()
+    having: Mapping[str, bool] = field(default_factory=dict)
     fired: dict[str, int] = field(default_factory=dict)
 
     def explain(self, difference: Difference, side: int) -> Explanation | None:
@@ -87,13 +90,16 @@ class Table:
         return None
 
     def idle(self) -> list[Entry]:
-        """Return the entries that have explained nothing so far."""
-        return [entry for entry in self.entries if entry.origin not in self.fired]
+        """Return the entries that have explained nothing so far, and would have to."""
+        due = [entry for entry in self.entries if set(entry.scope.changes) <= self.having.keys()]
+        return [entry for entry in due if entry.origin not in self.fired]
 
 
 def table_for(implementation: str, ip: int, version: str) -> Table:
     """Return what is declared of an implementation such as ``Linux`` in this release."""
-    return Table(tuple(entry for entry in bundled(implementation) if entry.holds_for(ip, version)))
+    having = changes.history(implementation).standing(version)
+    holding = [entry for entry in bundled(implementation) if entry.holds_for(ip, version)]
+    return Table(tuple(entry for entry in holding if entry.scope.holds(having)), having)
 
 
 @lru_cache(maxsize=16)
@@ -118,16 +124,14 @@ def _entry(entry: dict[str, Any], origin: str) -> Entry:
             raise BrokenExpectations(f"{origin}: {key!r} is a text")
     if entry.get("ip", 0) not in (0, 4, 6) or not isinstance(entry.get("goes_on", False), bool):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6, 'goes_on' true or false")
+    scope = changes.scope(entry, origin)
     try:
-        when = SpecifierSet(entry.get("when", ""))
         example = parse(entry["example"])
-    except (InvalidSpecifier, TypeError, AttributeError) as error:
-        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
     except BadSequence as error:
         raise BrokenExpectations(f"{origin}: example: {error}") from None
     selectors = {name: _patterns(entry[name], name, origin) for name in _SELECTORS if name in entry}
     reason, source = entry["reason"], entry["source"]
-    return Entry(origin, selectors, reason, source, when, entry.get("ip", 0), entry.get("goes_on", False), example)
+    return Entry(origin, selectors, reason, source, scope, entry.get("ip", 0), entry.get("goes_on", False), example)
 
 
 def _patterns(value: Any, name: str, origin: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from harness.case.connection import Received
+from harness.expectations import changes
 from harness.fuzz.side import Outcome
 from harness.grid import known, observed
 from harness.grid.accept import tolerated
@@ -144,8 +145,9 @@ def _without_data(received: Sequence[Received]) -> list[Received]:
 
 def _declared(cell: Cell, seen: Observation, target: Target, version: int) -> known.GridRule | None:
     facts = target.facts
+    having = changes.history(facts.implementation).standing(facts.version)
     for rule in known.covering(known.bundled(facts.implementation), cell, version, facts.version):
-        if rule.pinned(cell) == seen:
+        if rule.scope.holds(having) and rule.pinned(cell) == seen:
             return rule
     return None
 

@@ -119,7 +119,7 @@ def _table(rules: Sequence[GridRule]) -> Iterator[str]:
     for (reason, source), same in by_reason.items():
         cells = [cell for rule in same for cell in known.cells_of(rule)]
         seen = "<br>".join(dict.fromkeys(f"{rule.reply} → {rule.next}" for rule in same))
-        when = f" ({same[0].when})" if str(same[0].when) else ""
+        when = f" ({same[0].scope})" if str(same[0].scope) else ""
         yield f"| {len(cells)} | `{cells[0].id}` | {seen} | {_cell(reason)}{when} | {_cell(source)} |"
 
 

@@ -14,10 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-from harness import expectations
-from harness.expectations.deviations import DRAFT, Deviation, demand_no_draft, is_over, release_numbers, until_of
+from harness.expectations import changes, deviations
+from harness.expectations.changes import Scope
+from harness.expectations.deviations import DRAFT, Deviation, demand_no_draft, is_over, until_of
 from harness.expectations.entries import BrokenExpectations, read
 from harness.grid.cells import PLACES, SEQ_POSITIONS, SETTINGS, TSVALS, Cell, segment_cells
 from harness.grid.observed import UNKNOWN, Observation
@@ -29,7 +28,7 @@ LOOKS_LIKE = ("by design", "defect worth reporting")
 
 _NEXT = frozenset({SAME, NOT_SAME, UNKNOWN, *State, *(f"not {state}" for state in State)})
 _TEXTS = ("reason", "source", "looks_like")
-_KEYS = {"when", "ip", "observed", "any_of", "issue", "until", *_TEXTS}
+_KEYS = {"when", "since", "before", "ip", "observed", "any_of", "issue", "until", *_TEXTS}
 _ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "far_old", "acks_fin")
 #: What may be asked of each field. Flags have a notation of their own.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -89,7 +88,7 @@ class GridRule:
     reason: str
     source: str
     looks_like: str
-    when: SpecifierSet
+    scope: Scope
     ip: int
     origin: str
     issue: str = ""
@@ -100,8 +99,8 @@ class GridRule:
         return self.selector.takes(cell) and (not self.any_of or any(each.takes(cell) for each in self.any_of))
 
     def holds_for(self, ip: int, version: str) -> bool:
-        """Tell whether the entry is about this IP version and this release of the target."""
-        return self.ip in (0, ip) and self.when.contains(release_numbers(version), prereleases=True)
+        """Tell whether the entry is about this IP version, and this release in its range."""
+        return self.ip in (0, ip) and self.scope.in_range(version)
 
     def pinned(self, cell: Cell) -> Observation:
         """Return what the cell must show."""
@@ -115,7 +114,7 @@ class GridRule:
             (signature,),
             self.reason,
             self.source,
-            self.when,
+            self.scope,
             ip=self.ip,
             origin=self.origin,
             issue=self.issue,
@@ -143,15 +142,21 @@ def problems(rules: Sequence[GridRule]) -> Iterator[str]:
         taking = [rule for rule in rules if rule.takes(cell)]
         for at, rule in enumerate(taking):
             for other in taking[at + 1 :]:
-                if rule.when == other.when and (rule.ip == other.ip or 0 in (rule.ip, other.ip)):
+                if not _apart(rule, other, cell) and (rule.ip == other.ip or 0 in (rule.ip, other.ip)):
                     yield f"{other.origin}: {cell.id} is declared at {rule.origin} already"
+
+
+def _apart(rule: GridRule, other: GridRule, cell: Cell) -> bool:
+    """Tell whether two entries about a cell hold for other releases, or pin the same for each of their own."""
+    if rule.scope.when != other.scope.when or rule.scope.excludes(other.scope):
+        return True
+    return rule.scope != other.scope and rule.pinned(cell) == other.pinned(cell)
 
 
 @lru_cache(maxsize=16)
 def bundled(implementation: str) -> tuple[GridRule, ...]:
     """Return the entries that come with the tool for an implementation such as ``Linux``."""
-    folder = Path(expectations.__file__).with_name(implementation.lower())
-    return tuple(rule for path in sorted(folder.glob("*.toml")) for rule in load(path))
+    return tuple(rule for path in deviations.files_of(implementation) for rule in load(path))
 
 
 def load(path: Path, *, drafts: bool = False) -> tuple[GridRule, ...]:
@@ -192,7 +197,7 @@ def _rule(entry: dict[str, Any], origin: str, *, drafts: bool) -> GridRule:
         entry["reason"],
         entry["source"],
         entry["looks_like"],
-        _versions(entry.get("when", ""), origin),
+        changes.scope(entry, origin),
         entry.get("ip", 0),
         origin,
         entry.get("issue", ""),
@@ -209,13 +214,6 @@ def _observed(value: Any, origin: str) -> tuple[str, str]:
             f"{SAME!r}, {NOT_SAME!r} or {UNKNOWN!r}"
         )
     return value["reply"], value["next"]
-
-
-def _versions(value: Any, origin: str) -> SpecifierSet:
-    try:
-        return SpecifierSet(value)
-    except (InvalidSpecifier, TypeError, AttributeError) as error:
-        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
 
 
 def _selector(table: dict[str, Any], origin: str) -> Selector:

@@ -10,7 +10,8 @@ from harness.case import record as case_records
 from harness.case.engine import Engine
 from harness.case.runner import Outcome
 from harness.case.selection import Case
-from harness.case.verdict import Judgement, judge
+from harness.case.verdict import Judgement, judge_release
+from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.grid.session import GridSession
 from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, path_outside
@@ -63,7 +64,8 @@ class Settler:
     def judge(self, item: pytest.Item, outcome: Outcome, *, timers: bool = False) -> Judgement:
         """Return the verdict that the outcome comes to."""
         target = self.engine.rig(item.stash[CASE].binding.spec, timers=timers).target
-        return judge(outcome, self._declared(item, target))
+        having = changes.history(target.facts.implementation).standing(target.facts.version)
+        return judge_release(outcome, self._declared(item, target), having)
 
     def _declared(self, item: pytest.Item, target: Target) -> list[Deviation]:
         case = item.stash[CASE]
@@ -82,6 +84,8 @@ class Settler:
         if name not in self._announced:
             self._announced.add(name)
             record["facts"] = {**target.facts.as_dict(), "capabilities": sorted(target.capabilities)}
+            if known := changes.expected(target.facts.implementation, target.facts.version):
+                record["facts"]["changes"] = known
 
     def _capture(self, record: dict[str, Any], outcome: Outcome, expected: bool, facts: dict[str, Any]) -> None:
         wanted = self.options.pcap == "on" or (self.options.pcap == "retain-on-failure" and not expected)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.report import kinds, markdown
+from harness.report import changes, kinds, markdown
 from harness.report.matrix import VERDICTS, Matrix
 from harness.report.runs import Case
 from harness.trace import ladder
@@ -51,6 +51,8 @@ def summary(matrix: Matrix, unexpected: Sequence[Case]) -> str:
     lines: list[str] = []
     for target in matrix.targets:
         lines += [f"## {markdown.code(matrix.title(target))}", "", *_table(matrix, target), ""]
+        if words := changes.in_words(matrix.changes(target)):
+            lines += [words, ""]
     found = kinds.grouped(unexpected)
     if found:
         lines += [

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from harness.report import ladder_svg, rungs
+from harness.report import changes, ladder_svg, rungs
 from harness.report.diagram import SIGNS as EDGE_SIGNS
 from harness.report.diagram import Walked
 from harness.report.html_data import LETTERS
@@ -168,6 +168,7 @@ def facts(columns: Sequence[Column]) -> dict[str, list[Fact]]:
         "Target": [_of_target(column.facts) for column in columns],
         "Run": [_of_run(column) for column in columns],
         "Details": [dict(column.facts.get("details", {})) for column in columns],
+        "Known changes of behaviour": [_of_changes(column) for column in columns],
         "Settings as read back": [dict(column.facts.get("sysctls", {})) for column in columns],
         "Not run": [_not_run(column) for column in columns],
     }
@@ -178,6 +179,10 @@ def facts(columns: Sequence[Column]) -> dict[str, list[Fact]]:
         ]
         for heading, found in tables.items()
     }
+
+
+def _of_changes(column: Column) -> dict[str, str]:
+    return {f"{change.name}: {change.now}": change.word for change in changes.of_column(column)}
 
 
 def _of_target(found: Mapping[str, Any]) -> dict[str, str]:

@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report import changes
+from harness.report.changes import Seen
+
 #: The verdicts in the order of the matrix: name in the results, column title, style.
 VERDICTS = (
     ("conforms", "conforms", "green"),
@@ -40,6 +43,8 @@ class Matrix:
     counts: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
     records: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What cases told about known changes of their target, by target.
+    told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, record: dict[str, Any]) -> None:
         """Count one case."""
@@ -47,6 +52,8 @@ class Matrix:
         self.counts.setdefault(key, Counter())[record["verdict"]] += 1
         if record["verdict"] not in ("conforms",):
             self.records.append(record)
+        if "changes" in record:
+            self.told.setdefault(str(record["target"]), []).append(record)
 
     @property
     def targets(self) -> list[str]:
@@ -62,6 +69,10 @@ class Matrix:
         """Return the target with what it is."""
         facts = self.facts.get(target)
         return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
+
+    def changes(self, target: str) -> list[Seen]:
+        """Return the known changes of a target, and which of them its cases showed."""
+        return changes.seen(self.facts.get(target, {}), self.told.get(target, ()))
 
     def render(self, *, width: int = 100, colour: bool = False, detailed: bool = True) -> str:
         """Return the matrix as text, with ANSI colours where wanted; `detailed`: with what else was as expected."""
@@ -89,6 +100,8 @@ class Matrix:
         table.add_section()
         table.add_row("all", *(_cell(total[verdict], style) for verdict, _title, style in shown), style="bold")
         console.print(table)
+        if words := changes.in_words(self.changes(target)):
+            console.print(Text(words), soft_wrap=True)
 
     def _print_counts(self, console: Console, target: str) -> None:
         """Say in a line how many cases do not simply conform, and are as expected all the same."""

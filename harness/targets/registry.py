@@ -1,7 +1,7 @@
 """``--target KIND[:ID][,key=value…]``: from the text to a target."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,11 @@ def parse(text: str) -> TargetSpec:
 
 def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -> Target:
     """Start a target; `timers` for one whose settings suit timer cases. Raises UnusableTarget."""
-    return _OPENERS[spec.kind](spec, settings, timers)
+    target = _OPENERS[spec.kind](spec, settings, timers)
+    if release := spec.options.get("release"):
+        details = {**target.facts.details, "release of its own": target.facts.version}
+        target.facts = replace(target.facts, version=release, details=details)
+    return target
 
 
 def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -174,6 +178,9 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
 }
 _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} | {
     "docker": frozenset({"runtime", "wire"}),
+    # What is known of another release is expected of it: for tests of the expectations.
+    "kernel": frozenset({"release"}),
+    "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
 _WITH_IDENT = frozenset({"docker", "kernel"})

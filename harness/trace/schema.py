@@ -63,6 +63,10 @@ def _level(value: Any) -> bool:
     return value in ("MUST", "SHOULD")
 
 
+def _standing(value: Any) -> bool:
+    return value in ("has", "lacks", "open")
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The fields of an object: name -> what its value must be. Only those of `optional` may be missing."""
@@ -136,6 +140,8 @@ EVENT = Shape(
     },
 )
 
+CHANGE = Shape({"name": TEXT, "was": TEXT, "now": TEXT, "expected": Check("has, lacks or open", _standing)}, {})
+
 #: The kinds of lines.
 LINES: Mapping[str, Shape] = {
     "header": Shape(
@@ -152,7 +158,7 @@ LINES: Mapping[str, Shape] = {
     ),
     "target": Shape(
         {"name": TEXT, "implementation": TEXT, "version": TEXT, "details": TABLE, "sysctls": TABLE},
-        {"capabilities": TEXTS},
+        {"capabilities": TEXTS, "changes": Check("a list of changes", of=CHANGE, many=True)},
     ),
     "case": Shape(
         {
@@ -178,6 +184,7 @@ LINES: Mapping[str, Shape] = {
             "source": TEXT,
             "declared": TEXT,
             "issue": TEXT,
+            "changes": TABLE,
             "replays": WHOLE,
             "unobserved": WHOLE,
             "reproduce": TEXT,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.expectations.changes import release_numbers
 from harness.expectations.deviations import (
     BrokenExpectations,
     Declared,
@@ -11,7 +12,6 @@ from harness.expectations.deviations import (
     all_bundled,
     bundled,
     load,
-    release_numbers,
 )
 
 ENTRY = """\
@@ -41,7 +41,7 @@ def test_an_entry_is_read_with_its_place(path: Path) -> None:
     first, second = load(path)
     assert (first.observed, second.observed) == (("silent",), ("reset: <SEQ=1><CTL=RST>",))
     assert (first.origin, second.origin) == (f"{path}:3", f"{path}:9")
-    assert (first.state, first.ip, str(first.when)) == ("", 0, "")
+    assert (first.state, first.ip, str(first.scope)) == ("", 0, "")
 
 
 def test_a_file_without_entries_is_fine(path: Path) -> None:

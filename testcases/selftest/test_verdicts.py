@@ -1,7 +1,6 @@
 """From findings and declared deviations to a verdict: a declaration is an assertion too."""
 
 import pytest
-from packaging.specifiers import SpecifierSet
 
 from harness.case.conversation import Conversation
 from harness.case.runner import Ending, Outcome
@@ -30,7 +29,7 @@ def finding(observed: str = "", *, code: Code = Code.SILENT, level: Level = Leve
 
 
 def declared(*observed: str, state: str = "", reason: str = "It waits.") -> Deviation:
-    return Deviation("topic/case", observed, reason, "tcp.c", SpecifierSet(), state, origin="mine.toml:3")
+    return Deviation("topic/case", observed, reason, "tcp.c", state=state, origin="mine.toml:3")
 
 
 SILENT = finding()

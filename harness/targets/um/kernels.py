@@ -24,22 +24,31 @@ _HINT = "name a kernel built for ARCH=um by its path, or build one: `tcpspec bui
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A kernel in the cache: its release, the source it was built from, and a digest of source and configuration."""
+    """A kernel in the cache: its release, the source it was built from, and a digest of source and configuration.
+
+    `suffix` tells it from others of the same release: "-debug", "-llvm", or both.
+    """
 
     release: str
     source: str
     digest: str
+    suffix: str = ""
+
+    @property
+    def name(self) -> str:
+        """What names it behind ``kernel:``."""
+        return self.release + self.suffix
 
     def write(self, folder: Path) -> None:
         """Note it beside the kernel."""
         (folder / RECORD).write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
-def all_built(cache: Path) -> list[tuple[Built, Path]]:
-    """Return the kernels in the cache that have a version for a name, the latest first."""
+def all_built(cache: Path, *, trees: bool = False) -> list[tuple[Built, Path]]:
+    """Return the kernels in the cache that have a version for a name (or `trees`: the others), the latest first."""
     found = []
     for record in cache.glob(f"*/{RECORD}"):
-        if record.parent.name.startswith(TREE):
+        if record.parent.name.startswith(TREE) is not trees:
             continue
         program = record.parent / PROGRAM
         try:
@@ -61,11 +70,16 @@ def resolve(name: str, cache: Path) -> Path:
         if packaged is None:
             raise UnusableTarget("kernel:uml is not there", f"apt-get install {PACKAGED[1]}")
         return Path(packaged)
+    if name.startswith(TREE) and (cache / name / PROGRAM).is_file():
+        return cache / name / PROGRAM
     built = all_built(cache)
     for entry, program in built:
-        if entry.release == name or entry.release.startswith((f"{name}.", f"{name}-")):
+        if entry.name == name:
             return program
-    known = ", ".join(sorted({entry.release for entry, _program in built})) or "none"
+    for entry, program in built:
+        if not entry.suffix and entry.release.startswith((f"{name}.", f"{name}-")):
+            return program
+    known = ", ".join(sorted({entry.name for entry, _program in built})) or "none"
     raise UnusableTarget(f"there is no kernel {name!r} here (built: {known})", f"`tcpspec build kernel {name}`")
 
 

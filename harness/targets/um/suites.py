@@ -1,0 +1,174 @@
+"""Kernel sources from Debian's suites, of other suites than the machine's own too, through a private apt directory.
+
+apt is told to keep its lists and files in the cache, to know no package as installed, and to read a list of sources
+that is made here: the machine's own mirror, with the suites below. It changes nothing in the system and needs no root.
+What it fetches is upstream's archive in the source package ``linux``, signed by Debian; Debian's patches stay away.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cache import folder as cache_folder
+from harness.targets.protocol import UnusableTarget
+
+#: Suites by their code names, which a mirror serves at the longest; what it does not have is passed over.
+RELEASES = ("bullseye", "bookworm", "trixie", "forky", "duke")
+BASE = (*(f"{name}{suffix}" for name in RELEASES for suffix in ("", "-updates", "-backports")), "sid", "experimental")
+SECURITY = tuple(f"{name}-security" for name in RELEASES)
+PACKAGE = "linux"
+#: Debian names a mirror of security updates by this in its path.
+_SECURITY_PATH = "debian-security"
+FRESH_S = 24 * 3600.0
+FETCH_LIMIT_S = 600
+_VERSION = re.compile(r"(?:\d+:)?(?P<upstream>\d+\.\d+(?:\.\d+)?(?:~rc\d+)?)-\S+")
+_FORMAT = "$(ORIGIN)|$(REPO_URI)|$(SIGNED_BY)"
+HINT = "give an unpacked tree: `tcpspec build kernel --source DIR`"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A release whose sources a suite lists: `release` is upstream's (6.12.43, 7.3-rc7), `version` the package's."""
+
+    release: str
+    version: str
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The release as numbers, to be sorted by; a candidate comes before what it is a candidate of."""
+        numbers, _dash, candidate = self.release.partition("-rc")
+        return (*(int(part) for part in numbers.split(".")), *((-1, int(candidate)) if candidate else ()))
+
+
+def apt_folder() -> Path:
+    """Return the private apt directory."""
+    return cache_folder() / "apt"
+
+
+def offers(*, refresh: bool = True) -> list[Offer]:
+    """Return what the suites list, the newest last; a mirror may have given up some of it.
+
+    Without `refresh` nothing is fetched: what an earlier look found. Raises UnusableTarget.
+    """
+    if refresh:
+        _update()
+    if not (apt_folder() / "sources.list").is_file():
+        return []
+    done = _run(["apt-cache", "showsrc", "--only-source", PACKAGE])
+    versions = [line.partition(" ")[2] for line in done.stdout.splitlines() if line.startswith("Version: ")]
+    return parsed(versions)
+
+
+def parsed(versions: Iterable[str]) -> list[Offer]:
+    """Return package versions as offers, one per release (its newest packaging), the newest release last."""
+    found: dict[str, Offer] = {}
+    for version in versions:
+        if match := _VERSION.fullmatch(version):
+            release = match["upstream"].replace("~", "-")
+            found[release] = Offer(release, version)
+    return sorted(found.values(), key=lambda offer: offer.key)
+
+
+def chosen(name: str, available: Iterable[Offer]) -> list[Offer]:
+    """Return what a name such as 6.12.43, 6.12 or 7.3-rc7 may mean, the best first: the newest of a branch."""
+    wanted = name.replace("~", "-")
+    found = [offer for offer in available if offer.release == wanted or offer.release.startswith(f"{wanted}.")]
+    return found[::-1]
+
+
+def fetch(name: str) -> tuple[Offer, Path]:
+    """Return the archive with the sources of a release, or of the newest of a branch that there is.
+
+    Raises UnusableTarget with what there is instead.
+    """
+    available = offers()
+    candidates = chosen(name, available)
+    for offer in candidates:
+        archive = apt_folder() / "sources" / f"{PACKAGE}_{offer.release.replace('-rc', '~rc')}.orig.tar.xz"
+        if archive.is_file() or _download(offer, archive):
+            return offer, archive
+    if candidates:
+        raise UnusableTarget(f"the mirror lists the sources of {candidates[0].release}, but has them no more", HINT)
+    near = [offer.release for offer in available if offer.release.split(".")[:1] == name.split(".")[:1]]
+    known = ", ".join(near or [offer.release for offer in available]) or "none"
+    raise UnusableTarget(f"no suite has the sources of a kernel {name} (there are: {known})", HINT)
+
+
+def _download(offer: Offer, archive: Path) -> bool:
+    """Fetch an archive; False where the mirror has it no more. apt checks it against the signed list."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    source = f"{PACKAGE}={offer.version}"
+    _run(["apt-get", "source", "--tar-only", "--download-only", "--only-source", source], cwd=archive.parent)
+    return archive.is_file()
+
+
+def _update() -> None:
+    stamp = apt_folder() / "updated"
+    if stamp.is_file() and time.time() - stamp.stat().st_mtime < FRESH_S:
+        return
+    if shutil.which("apt-get") is None:
+        raise UnusableTarget("there is no apt-get here, which fetches kernel sources", HINT)
+    lines = list(source_lines(_run(["apt-get", "indextargets", "--format", _FORMAT], private=False).stdout))
+    if not lines:
+        raise UnusableTarget("apt on this machine knows no mirror of Debian, from which kernel sources come", HINT)
+    (apt_folder() / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+    (apt_folder() / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    (apt_folder() / "status").touch()
+    (apt_folder() / "sources.list").write_text("".join(f"{line}\n" for line in lines))
+    done = _run(["apt-get", "update"])  # a suite that the mirror lacks makes it fail; what there is has come
+    if not list((apt_folder() / "lists").glob("*Sources*")):
+        raise UnusableTarget(f"the lists of kernel sources can't be fetched:\n{done.stderr.strip()[-1000:]}", HINT)
+    stamp.touch()
+
+
+def source_lines(targets: str) -> Iterator[str]:
+    """Yield the lines of a list of sources, for the mirrors of Debian that the machine's own apt uses.
+
+    `targets` is what ``apt-get indextargets`` says: origin, address and key ring of each index.
+    """
+    seen = set()
+    for line in targets.splitlines():
+        origin, address, keys = line.split("|")
+        if origin != "Debian" or address in seen:
+            continue
+        seen.add(address)
+        options = f" [signed-by={keys}]" if keys.startswith("/") else ""
+        for suite in SECURITY if _SECURITY_PATH in address else BASE:
+            yield f"deb-src{options} {address} {suite} main"
+
+
+def _run(command: list[str], *, private: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program of apt, with the private directory instead of the system's."""
+    here = apt_folder()
+    options = {
+        "Dir::Etc::sourcelist": here / "sources.list",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": here / "lists",
+        "Dir::State::status": here / "status",
+        "Dir::Cache": here,
+        "Acquire::Languages": "none",
+        "Acquire::Retries": 3,
+        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+    }
+    chosen_options = [word for name, value in options.items() for word in ("-o", f"{name}={value}")] if private else []
+    program, *arguments = command
+    try:
+        return subprocess.run(
+            [program, *chosen_options, *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=FETCH_LIMIT_S,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        raise UnusableTarget(f"there is no {program} here, which fetches kernel sources", HINT) from None
+    except subprocess.TimeoutExpired:
+        raise UnusableTarget(f"{program} did not end within {FETCH_LIMIT_S} s", HINT) from None
