@@ -140,7 +140,7 @@ def test_a_star_in_what_is_seen_stands_for_a_number(path: Path) -> None:
         ("[deviation]\ncase = 'x'\n", 1, "of its own"),
         ("deviation = 3\n", 1, "of its own"),
         ("deviation = [{case = 'x'}]\n", 1, "of its own"),
-        ("\n" + ENTRY + "because = 'x'\n", 2, "unknown key 'because'; keys are case, ip, issue, observed"),
+        ("\n" + ENTRY + "because = 'x'\n", 2, "unknown key 'because'; keys are before, case, ip, issue"),
         (ENTRY + ENTRY.replace('reason = "It waits."\n', ""), 6, "'reason' is missing or empty"),
         (ENTRY.replace('"tcp.c wait()"', '""'), 1, "'source' is missing or empty"),
         (ENTRY.replace('"silent"', "[]"), 1, "'observed' is missing or empty"),
