@@ -32,6 +32,7 @@ _VERBS = """verbs:
   grid       export the grid of states and segments, or its documentation
   mutate     run the cases on stacks with one known defect each: does the suite notice?
   variants   run the cases on stacks that are correct, but different: none may fail
+  explore    play generated conversations, judged by the rules from end to end
   fuzz       play the same random sequences on two targets, and explain or report every difference
   doctor     check this machine, with hints (--clean: remove containers that a crash has left)
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
@@ -330,6 +331,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "matrix": tools.matrix,
     "coverage": coverage,
     "grid": tools.grid,
+    "explore": tools.explore,
     "fuzz": tools.fuzz,
     "bench": tools.bench,
     "adapter": tools.adapter,

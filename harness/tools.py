@@ -111,6 +111,13 @@ def bench(arguments: list[str]) -> int:
     return speed.main(arguments)
 
 
+def explore(arguments: list[str]) -> int:
+    """Play generated conversations, judged by the rules."""
+    from harness.explore import main as explorer
+
+    return explorer.main(arguments)
+
+
 def fuzz(arguments: list[str]) -> int:
     """Play the same random sequences on two targets."""
     from harness.fuzz import main as fuzzer

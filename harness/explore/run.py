@@ -14,6 +14,9 @@ from harness.grid.execute import policies_in_force
 from harness.spec.history.world import Traits
 from harness.targets.protocol import Capability, Target
 
+#: The name that all conversations have: the peer's ISS comes of it, and a plan that is played again has the same.
+NAME = "explore"
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
@@ -67,18 +70,29 @@ def traits_of(target: Target) -> Traits:
 
 def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
     """Play a conversation to its end in the target's time; raises Unjudgeable."""
-    talk = _talk(rig, generated.plan, version, generated.id)
-    outcome = Outcome(generated, talk, play(talk, whole(talk)))
-    _clear(rig)
-    if generated.twin is not None and outcome.violation is None:
-        twin = _talk(rig, generated.twin, version, f"{generated.id} (twin)")
-        if play(twin, whole(twin)) is None:
-            outcome.violation = _judge_twin(talk, twin)
-        _clear(rig)
+    outcome = begin(rig, generated, version)
+    perform(outcome)
+    clear(rig)
     return outcome
 
 
-def _clear(rig: Rig) -> None:
+def begin(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
+    """Return the outcome of a conversation of which nothing has been played yet."""
+    return Outcome(generated, _talk(rig, generated.plan, version))
+
+
+def perform(outcome: Outcome) -> None:
+    """Play what has begun to its end in the target's time, and its twin; raises Unjudgeable."""
+    talk, generated = outcome.talk, outcome.generated
+    outcome.violation = play(talk, whole(talk))
+    if generated.twin is not None and outcome.violation is None:
+        clear(talk.rig)
+        twin = _talk(talk.rig, generated.twin, talk.version)
+        if play(twin, whole(twin)) is None:
+            outcome.violation = _judge_twin(talk, twin)
+
+
+def clear(rig: Rig) -> None:
     """Let a target in virtual time forget everything; elsewhere many conversations share a sweep."""
     if in_virtual_time(rig.target):
         rig.sweep()
@@ -92,9 +106,9 @@ def whole(talk: Talk) -> Waits:
     talk.conversation.told = len(talk.conversation.events)
 
 
-def _talk(rig: Rig, plan: Plan, version: int, name: str) -> Talk:
+def _talk(rig: Rig, plan: Plan, version: int) -> Talk:
     target = rig.target
-    return Talk(rig, version, plan, name=name, policies=policies_in_force(target), traits=traits_of(target))
+    return Talk(rig, version, plan, name=NAME, policies=policies_in_force(target), traits=traits_of(target))
 
 
 def _judge_twin(talk: Talk, twin: Talk) -> Violation | None:

@@ -28,8 +28,8 @@ LAYERS: dict[str, set[str]] = {
     "case": {"cache", "spec", "trace", "wire", "targets", "observe", "expectations"},
     "grid": _BELOW_MUTATE,
     "fuzz": _BELOW_MUTATE | {"grid"},
-    "explore": _BELOW_MUTATE | {"grid", "fuzz"},
-    "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore"},
+    "explore": _BELOW_MUTATE | {"grid", "fuzz", "report"},
+    "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
     "bench": _BELOW_MUTATE,
     "declare": {"spec", "trace", "expectations", "grid", "report"},
 }

@@ -1,0 +1,107 @@
+"""Which conversations a run plays: of all chosen kinds by turns, in an order that the seed decides.
+
+So a short run has seen each kind, two runs with one seed see the same, and who plays longer sees what comes behind it.
+"""
+
+import difflib
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from harness.explore.kinds import KINDS
+from harness.explore.run import Generated
+from harness.targets.protocol import Capability
+
+#: So many conversations of a kind are shuffled at a time: a generator may have no end.
+WINDOW = 1 << 15
+TOO_SLOW = "conversations in which minutes pass (--slow)"
+
+
+class UnknownKind(ValueError):
+    """No kind has this name."""
+
+    def __init__(self, name: str) -> None:
+        near = difflib.get_close_matches(name, KINDS, 3, 0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else f"kinds are {', '.join(KINDS)}"
+        super().__init__(f"there is no kind {name!r}; {hint}")
+
+
+class NothingToPlay(ValueError):
+    """A target lacks what every conversation of a kind needs."""
+
+
+@dataclass(slots=True)
+class Choice:
+    """What is to be played, and what was left out by reason. `slow`: also what takes minutes in real time."""
+
+    kinds: tuple[str, ...]
+    seed: int = 1
+    slow: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, names: Iterable[str], seed: int = 1, *, slow: bool = False) -> "Choice":
+        """Choose kinds by name, all where none is named; raises UnknownKind."""
+        names = tuple(dict.fromkeys(names)) or tuple(KINDS)
+        for name in names:
+            if name not in KINDS:
+                raise UnknownKind(name)
+        return cls(names, seed, slow)
+
+    def for_target(self, name: str, capabilities: frozenset[Capability], *, demand: bool) -> Iterator[Generated]:
+        """Yield what a target can play, by turns of the kinds.
+
+        With `demand` a kind of which it can play nothing raises NothingToPlay.
+        """
+        running: list[Iterator[Generated]] = []
+        for kind in self.kinds:
+            fitting = self._fitting(kind, capabilities)
+            first = next(fitting, None)
+            if first is not None:
+                running.append(itertools.chain([first], fitting))
+            elif demand:
+                raise NothingToPlay(
+                    f"{name} can play no conversation of the kind {kind}: {self._why(kind, capabilities)}"
+                )
+        yield from _by_turns(running)
+
+    def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
+        for generated in shuffled(KINDS[kind].generate(), f"{self.seed}/{kind}"):
+            if reason := self._unfit(generated, capabilities):
+                self.left_out[reason] += 1
+            else:
+                yield generated
+
+    def _unfit(self, generated: Generated, capabilities: frozenset[Capability]) -> str:
+        if missing := generated.needs - capabilities:
+            return f"conversations that need what the target does not claim: {', '.join(sorted(missing))}"
+        if generated.slow and not self.slow and Capability.VIRTUAL_TIME not in capabilities:
+            return TOO_SLOW
+        return ""
+
+    def _why(self, kind: str, capabilities: frozenset[Capability]) -> str:
+        reasons = {self._unfit(generated, capabilities) for generated in itertools.islice(KINDS[kind].generate(), 1000)}
+        slow = "minutes pass in all of them, so they want simulated time, or --slow"
+        return slow if TOO_SLOW in reasons else f"all are {reasons.pop()}"
+
+
+def shuffled(all_of_them: Iterable[Generated], seed: str) -> Iterator[Generated]:
+    """Yield what a generator makes in an order that the seed decides, holding a part of it at a time."""
+    chance, source = random.Random(seed), iter(all_of_them)
+    while part := list(itertools.islice(source, WINDOW)):
+        chance.shuffle(part)
+        part.reverse()
+        while part:  # what was played is let go
+            yield part.pop()
+
+
+def _by_turns(sources: list[Iterator[Generated]]) -> Iterator[Generated]:
+    while sources:
+        for source in list(sources):
+            generated = next(source, None)
+            if generated is None:
+                sources.remove(source)
+            else:
+                yield generated

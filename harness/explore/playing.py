@@ -1,0 +1,153 @@
+"""Plays conversations on one target and judges them: batches, late segments, records for the results.
+
+What is declared is about findings here, not about conversations (`harness.explore.declared`).
+"""
+
+import gc
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.case import runner
+from harness.case.marks import CaseMeta
+from harness.case.record import case_record
+from harness.case.rig import Rig
+from harness.case.runner import Ending
+from harness.case.selection import Binding, Case
+from harness.case.verdict import Judgement, Verdict, judge
+from harness.case.violation import Level, Unjudgeable
+from harness.case.walks import Walk
+from harness.explore import notation, run
+from harness.explore.run import Generated, Outcome
+from harness.spec.states import State
+from harness.targets.protocol import Capability
+from harness.targets.registry import Settings, TargetSpec, open_target
+from harness.trace.capture import write_capture
+from harness.trace.results import CAPTURES
+
+#: How many conversations share a sweep for late segments: in real time it takes a third of a second, in simulated time
+#: nothing, and a connection more makes each look at the target dearer.
+BATCH, VIRTUAL_BATCH = 200, 1
+DESCRIPTORS = 4096
+#: Why a conversation was not judged to its end.
+LOST = "there are more ways to explain it than can be followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where conversations are played, and how they are judged: all that a process needs to know."""
+
+    spec: TargetSpec
+    ip: int = 4
+    level: Level = Level.MUST
+    settings: Settings = field(default_factory=Settings)
+    results: Path | None = None
+    again: tuple[str, ...] = ()
+
+    def case_of(self, generated: Generated) -> Case:
+        """Return a conversation as a case of the results."""
+        binding = Binding(self.spec, self.ip, "", Walk(State.CLOSED))
+        return Case(generated.id, binding, CaseMeta(), notation.text_of(generated), "")
+
+
+class Player:
+    """Plays on one target, which it starts when it is needed, and anew where it came to its end."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._rig: Rig | None = None
+        _make_room()
+
+    @property
+    def rig(self) -> Rig:
+        """The rig of the target; raises UnusableTarget."""
+        if self._rig is None:
+            self._rig = Rig(open_target(self.stage.spec, self.stage.settings), guarded=False)
+        return self._rig
+
+    def close(self) -> None:
+        """End the target."""
+        rig, self._rig = self._rig, None
+        if rig is not None:
+            rig.close()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the target is, as the results have it."""
+        target = self.rig.target
+        return {**target.facts.as_dict(), "capabilities": sorted(target.capabilities)}
+
+    def play(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
+        """Play conversations and return their records, in order."""
+        found: list[dict[str, Any]] = []
+        size = VIRTUAL_BATCH if Capability.VIRTUAL_TIME in self.rig.target.capabilities else BATCH
+        for at in range(0, len(batch), size):
+            found += self._swept(batch[at : at + size])
+        return found
+
+    def _swept(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
+        played = [self.perform(generated) for generated in batch]
+        try:
+            self.rig.sweep()
+        except Unjudgeable as error:
+            for _generated, _outcome, ended in played:
+                ended.ending, ended.message = Ending.HARNESS_ERROR, str(error)
+        records = [self._record(generated, outcome, ended) for generated, outcome, ended in played]
+        for _generated, outcome, _ended in played:
+            _let_go(outcome)
+        if any(ended.died or ended.ending is Ending.HARNESS_ERROR for _generated, _outcome, ended in played):
+            self.close()
+        return records
+
+    def perform(self, generated: Generated) -> tuple[Generated, Outcome, runner.Outcome]:
+        """Play one conversation; it waits for the sweep then."""
+        outcome = run.begin(self.rig, generated, self.stage.ip)
+
+        def action() -> None:
+            run.perform(outcome)
+            if outcome.violation is not None:
+                raise outcome.violation
+
+        return generated, outcome, runner.capture(outcome.conversation, action)
+
+    def _record(self, generated: Generated, outcome: Outcome, ended: runner.Outcome) -> dict[str, Any]:
+        judgement = self.judge(outcome, ended)
+        case = self.stage.case_of(generated)
+        record = case_record(case, judgement, ended, notation.command(self.stage, generated))
+        stage = self.stage
+        if stage.results is not None and not judgement.as_expected(stage.level):
+            facts = self.rig.target.facts.as_dict()
+            path = write_capture(stage.results / CAPTURES, record, outcome.conversation.events, facts)
+            record["pcap"] = str(path.relative_to(stage.results))
+        return record
+
+    def judge(self, outcome: Outcome, ended: runner.Outcome) -> Judgement:
+        """Return the verdict of a conversation."""
+        judgement = judge(ended, ())
+        if judgement.verdict is Verdict.CONFORMS and outcome.lost:
+            return Judgement(Verdict.UNOBSERVED, LOST)
+        return judgement
+
+
+def _let_go(outcome: Outcome) -> None:
+    """Close what the application still holds: a talk that a violation has ended has not done so."""
+    talk = outcome.talk
+    for link in talk.links.values():
+        if link.app is not None:
+            link.app.close()
+            link.app = None
+    for listener in talk.listeners.values():
+        listener.close()
+    talk.listeners.clear()
+
+
+def _make_room() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    # A conversation is freed with its batch, as a whole; until then every look at it is in vain.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
