@@ -3,7 +3,7 @@
 import pytest
 
 from harness import hooks
-from harness.plugin import habits, options
+from harness.plugin import habits, options, tap
 from harness.plugin.choosing import Choosing
 from harness.plugin.collection import Collection
 from harness.plugin.session import CasePlugin
@@ -13,6 +13,7 @@ from harness.plugin.tally import Tally, Worker
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the options of the harness."""
     options.declare(parser)
+    tap.declare(parser)
     habits.declare(parser, cached=not pluginmanager.is_blocked("cacheprovider"))
 
 
@@ -27,6 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     collection = Collection(session)
     tally = Worker(collection, config) if session.is_worker else Tally(config, session.options, collection)
     choosing = Choosing(config, collection)
-    parts = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
+    parts: dict[str, object] = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
+    if (form := config.getoption("tcpspec_tap")) and not session.is_worker:
+        parts["tap"] = tap.Tap(form, str(session.options.level))
     for name, part in parts.items():
         config.pluginmanager.register(part, f"tcpspec-{name}")
