@@ -27,6 +27,7 @@ _VERBS = """verbs:
   report     write one HTML file of one or several runs: matrix, ladders, state diagrams, facts
   compare    print what differs between runs, or run several targets and compare them
   matrix     print one table over runs: groups of cases and targets
+  merge      put the results of all shards of a run together (run --shard 3/8)
   docs       draw the README's pictures from a live run
   coverage   print requirement, cases and verdict, and why the others have no case
   grid       export the grid of states and segments, or its documentation
@@ -102,6 +103,10 @@ def _pytest(arguments: Sequence[str], *plugins: object) -> int:
     """Start pytest on the cases with the tool's own settings."""
     import pytest
 
+    from harness.plugin import machines
+
+    if machines.are_named(arguments) and not _names_paths(arguments):
+        return int(pytest.main(machines.command_line(arguments), plugins=list(plugins)))
     folder = _testcases()
     own = ["-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(folder.parent), "-p", "no:cacheprovider"]
     paths = [] if _names_paths(arguments) else [str(folder), "--ignore", str(folder / "selftest")]
@@ -329,6 +334,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "docs": docs,
     "compare": compare,
     "matrix": tools.matrix,
+    "merge": tools.merge,
     "coverage": coverage,
     "grid": tools.grid,
     "explore": tools.explore,

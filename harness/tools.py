@@ -61,6 +61,13 @@ def matrix(arguments: list[str]) -> int:
     return overview.main(arguments, wide_console())
 
 
+def merge(arguments: list[str]) -> int:
+    """Put the shards of a run together."""
+    from harness.report import merge as merging
+
+    return merging.main(arguments)
+
+
 def grid(arguments: list[str]) -> int:
     """Export the grid, or its documentation; or show what it can find."""
     from harness.grid import docs, export

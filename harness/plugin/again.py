@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.tally import Tally
-from harness.report import causes
+from harness.report import causes, merge
 from harness.report.kinds import counted
 from harness.report.runs import Case
-from harness.trace.results import FILE_NAME
+from harness.trace.results import FILE_NAME, read
 
-FAILED = 1
+FAILED, LOST = 1, 3
 UNSTABLE = "unstable"
 #: Options of pytest that name a file which the first run has written.
 _FILES = ("--junitxml", "--junit-xml")
@@ -45,6 +45,8 @@ def run(start: Start, arguments: Sequence[str]) -> int:
     end = Ending()
     code = start(arguments, end)
     tally = end.tally
+    if code == LOST and tally is not None and tally.lost > 0 and tally.options.results is not None:
+        return _give_to_another(start, arguments, tally, tally.options.results)
     if code != FAILED or tally is None or tally.options.results is None:
         return code
     results = tally.options.results
@@ -58,7 +60,7 @@ def run(start: Start, arguments: Sequence[str]) -> int:
     return code
 
 
-def _override(arguments: Sequence[str], results: Path, among: Path) -> list[str]:
+def _override(arguments: Sequence[str], results: Path, among: Path | None = None) -> list[str]:
     """Return the arguments of a run of what failed: the last of an option counts."""
     kept: list[str] = []
     skip = False
@@ -66,8 +68,24 @@ def _override(arguments: Sequence[str], results: Path, among: Path) -> list[str]
         if not skip and text.partition("=")[0] not in _FILES:
             kept.append(text)
         skip = text in _FILES
-    beside = [f"--results={results}", f"--among={among}", "--shard=1/1", "--reruns=0", "--no-second-look"]
-    return [*kept, *beside]
+    which = [f"--among={among}", "--shard=1/1"] if among else []
+    return [*kept, f"--results={results}", *which, "--reruns=0", "--no-second-look"]
+
+
+# --- a worker, or a whole machine, that is lost ----------------------------------------------------------------------
+
+
+def _give_to_another(start: Start, arguments: Sequence[str], tally: Tally, results: Path) -> int:
+    """Run what a lost worker had taken with it, and put both results together; return the exit code of the whole."""
+    print(f"\n{tally.lost} cases have no verdict: a worker is lost. They are given to another:")
+    end = Ending()
+    aside = results / "lost"
+    code = start([*_override(arguments, aside), f"--without={results}"], end)
+    if code > FAILED or end.tally is None or end.tally.lost:
+        return LOST
+    first, second = read(results), read(aside)
+    unexpected = merge.write([first, second], results, command=first.header["command"], shard=first.header.get("shard"))
+    return FAILED if unexpected else 0
 
 
 # --- reruns ----------------------------------------------------------------------------------------------------------

@@ -10,12 +10,12 @@ from harness.case.selection import Case
 from harness.plugin.collection import Collection
 from harness.plugin.habits import CaseKey, Habits
 from harness.plugin.items import stashed
+from harness.report.merge import JUDGED, OTHER_SHARD
 
 #: Where the controller of xdist leaves for its workers what it has read of the results before.
 _KNOWN = "tcpspec_known"
 
 NOT_FAILED = "as expected in the results before (--lf, --among)"
-OTHER_SHARD = "in another shard (--shard)"
 NOT_REACHED = "not reached in time (--for)"
 
 
@@ -33,7 +33,8 @@ class Choosing:
         """Tell a worker what was read: by the time that it begins, the file is written anew."""
         habits = self.habits
         among = None if habits.among is None else sorted(map(list, habits.among))
-        node.workerinput[_KNOWN] = [among, sorted(map(list, habits.first)), list(habits.shard), habits.seconds]
+        keys = [sorted(map(list, keys)) for keys in (habits.first, habits.without)]
+        node.workerinput[_KNOWN] = [among, *keys, list(habits.shard), habits.seconds]
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what is not asked for, and put first what is asked for first."""
@@ -44,6 +45,8 @@ class Choosing:
         if shards > 1:
             # One by one, so that each shard gets cases of all topics, also where a topic is slow.
             self._keep(items, [at % shards == index - 1 for at in range(len(items))], OTHER_SHARD)
+        if habits.without:
+            self._keep(items, [key_of(item) not in habits.without for item in items], JUDGED)
         if habits.seconds:
             items[:] = by_what_they_tell(items)
         if habits.first:
@@ -68,9 +71,9 @@ class Choosing:
 
 
 def _received(known: list[Any]) -> Habits:
-    among, first, shard, seconds = known
-    keys = None if among is None else frozenset(map(tuple, among))
-    return Habits(keys, frozenset(map(tuple, first)), (shard[0], shard[1]), seconds)
+    among, first, without, shard, seconds = known
+    sets = [None if keys is None else frozenset(map(tuple, keys)) for keys in (among, first, without)]
+    return Habits(sets[0], sets[1] or frozenset(), sets[2] or frozenset(), (shard[0], shard[1]), seconds)
 
 
 def key_of(item: pytest.Item) -> CaseKey | None:

@@ -24,6 +24,7 @@ def declare(parser: pytest.Parser, *, cached: bool) -> None:
         add("--ff", "--failed-first", action="store_true", help="run all, what was not as expected before first")
         add("--sw", "--stepwise", action="store_true", help="not possible: cases are judged in batches; see --lf")
     add("--among", metavar="RESULTS", help="run only the cases that were not as expected in these results")
+    add("--without", metavar="RESULTS", help="run only the cases that have no verdict in these results")
     add("--shard", metavar="I/N", help="run the I-th of N parts; tcpspec merge puts their results together")
     add("--for", dest="tcpspec_for", metavar="60s", help="run for so long (s, m, h), what tells most first")
     add("--max-failures", type=int, metavar="N", help="stop behind N cases that are not as expected")
@@ -37,10 +38,11 @@ _ASIDE_HELP = "let no case fail by this extra segment, such as ACK or 'PSH,ACK w
 
 @dataclass(slots=True)
 class Habits:
-    """The parsed options. `among` are the only cases to run (None: all), `first` those to run first."""
+    """The parsed options: the only cases to run (None: all), those to run first, and those to leave out."""
 
     among: frozenset[CaseKey] | None
     first: frozenset[CaseKey]
+    without: frozenset[CaseKey]
     shard: tuple[int, int]
     seconds: float
 
@@ -61,8 +63,9 @@ class Habits:
         again, first = (bool(ours and not among and get(name)) for name in ("lf", "ff"))
         before = _before(config, "--lf" if again else "--ff") if again or first else frozenset()
         return cls(
-            failed_in(Path(among)) if among else before if again else None,
+            _cases_in(Path(among)) if among else before if again else None,
             before if first else frozenset(),
+            _cases_in(Path(get("without")), every=True) if get("without") else frozenset(),
             _shard(get("shard")),
             _duration(get("tcpspec_for")),
         )
@@ -72,19 +75,19 @@ def _before(config: pytest.Config, option: str) -> frozenset[CaseKey]:
     folder = config.getoption("results")
     if not folder or not (Path(folder) / FILE_NAME).exists():
         raise pytest.UsageError(f"{option}: there are no results of a run before in {folder or 'any folder'}")
-    failed = failed_in(Path(folder))
+    failed = _cases_in(Path(folder))
     if not failed and option == "--lf":
         raise pytest.UsageError(f"--lf: everything was as expected in {folder}; run without --lf")
     return failed
 
 
-def failed_in(path: Path) -> frozenset[CaseKey]:
-    """Return the cases that were not as expected in a run; raises pytest.UsageError."""
+def _cases_in(path: Path, *, every: bool = False) -> frozenset[CaseKey]:
+    """Return the cases of a run that were not as expected, or all; raises pytest.UsageError."""
     try:
         (run,) = load([path], partial=True)
     except BrokenResults as error:
         raise pytest.UsageError(str(error)) from None
-    bad = (case for case in run.cases if not case.as_expected(run.level))
+    bad = (case for case in run.cases if every or not case.as_expected(run.level))
     return frozenset((case.key.id, case.target, case.key.ip) for case in bad)
 
 

@@ -48,7 +48,7 @@ class Tally:
         self._left_out: dict[str, int] | None = None
         self._judged = 0
         self._finished: set[str] = set()
-        self._lost = 0
+        self.lost = 0
         self._started = time.monotonic()
 
     def pytest_sessionstart(self) -> None:
@@ -56,7 +56,12 @@ class Tally:
         if self.options.results is None or self.config.option.collectonly:
             return
         try:
-            self.writer = ResultsWriter(self.options.results, command=_command_line(), level=str(self.options.level))
+            self.writer = ResultsWriter(
+                self.options.results,
+                command=_command_line(),
+                level=str(self.options.level),
+                shard=self.config.getoption("shard") or "",
+            )
         except OSError as error:
             raise pytest.UsageError(f"--results {self.options.results}: can't be written: {error.strerror}") from None
 
@@ -107,13 +112,13 @@ class Tally:
         """Close the results."""
         incomplete = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         stopped = session.shouldstop or session.shouldfail or self.config.option.collectonly
-        self._lost = 0 if incomplete or stopped else session.testscollected - len(self._finished)
-        if self._lost > 0 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        self.lost = 0 if incomplete or stopped else session.testscollected - len(self._finished)
+        if self.lost > 0 and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self.writer is not None:
             self.writer.finish(
                 collected=session.testscollected,
-                interrupted=bool(incomplete or stopped or self._lost),
+                interrupted=bool(incomplete or stopped or self.lost),
                 seconds=time.monotonic() - self._started,
                 left_out=self.left_out,
             )
@@ -128,8 +133,8 @@ class Tally:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the matrix per target, and why nothing ran where nothing did; tell GitHub where this runs there."""
-        if self._lost > 0:
-            terminalreporter.write_line(f"{self._lost} tests have no verdict: a worker is lost", red=True)
+        if self.lost > 0:
+            terminalreporter.write_line(f"{self.lost} tests have no verdict: a worker is lost", red=True)
         if self.collection.unmatched:
             terminalreporter.write_line(self.collection.unmatched, red=True)
         if self._judged:

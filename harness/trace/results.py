@@ -50,10 +50,19 @@ class Results:
 class ResultsWriter:
     """Writes one run. Each line is flushed, so that a killed run leaves all it had judged, and no footer."""
 
-    def __init__(self, folder: Path, *, command: list[str], level: str = "MUST") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        command: list[str],
+        level: str = "MUST",
+        shard: str = "",
+        keep_captures: bool = False,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
-        _remove_captures(self.path)
+        if not keep_captures:
+            _remove_captures(self.path)
         self._file: IO[str] = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
         self._cases = 0
         self._line(
@@ -66,6 +75,7 @@ class ResultsWriter:
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "command": command,
                 "level": level,
+                **({"shard": shard} if shard else {}),
             }
         )
 

@@ -154,7 +154,7 @@ LINES: Mapping[str, Shape] = {
             "command": TEXTS,
             "level": Check("MUST or SHOULD", _level),
         },
-        {},
+        {"shard": TEXT},
     ),
     "target": Shape(
         {"name": TEXT, "implementation": TEXT, "version": TEXT, "details": TABLE, "sysctls": TABLE},

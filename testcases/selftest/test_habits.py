@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import causes
+from harness.report import causes, merge
 from harness.report.runs import Case
 from harness.trace import results
 from testcases.selftest.made_runs import SILENT, case
@@ -90,7 +90,9 @@ def test_what_failed_runs_first(tmp_path: Path) -> None:
     assert len(after) == len(cases)
 
 
-def test_shards_are_all_cases_each_once(tmp_path: Path) -> None:
+def test_shards_are_all_cases_each_once_and_merge_into_the_whole_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shards = [tmp_path / f"shard-{number}" for number in (1, 2, 3)]
     for number, folder in enumerate(shards, 1):
         done = run(tmp_path, "--case", "half-close/*", f"--shard={number}/3", "--results", str(folder))
@@ -99,6 +101,32 @@ def test_shards_are_all_cases_each_once(tmp_path: Path) -> None:
     found = [name for folder in shards for name in ids(folder)]
     assert len(found) == len(set(found))
     assert sorted(found) == sorted(ids(tmp_path / "whole"))
+    assert merge.main([*map(str, shards), "-o", str(tmp_path / "merged")]) == 0
+    assert sorted(ids(tmp_path / "merged")) == sorted(found)
+    for missing in (shards[:2], [*shards, shards[0]], [tmp_path / "whole"]):
+        assert merge.main([*map(str, missing), "-o", str(tmp_path / "no")]) == 4
+    told = capsys.readouterr().err
+    for words in ("shard 3 of 3 missing", "shard 1 of 3, as ", "not a run with --shard"):
+        assert words in told
+    assert not (tmp_path / "no").exists()
+
+
+def test_shards_of_other_options_or_with_a_case_twice_are_no_run(tmp_path: Path) -> None:
+    def shard(number: int, *names: str, others: int = 1) -> Path:
+        writer = results.ResultsWriter(tmp_path / f"{number}-{len(names)}", command=[], shard=f"{number}/2")
+        for name in names:
+            writer.case(case(name))
+        left_out = {merge.OTHER_SHARD: others}
+        writer.finish(collected=len(names), interrupted=False, seconds=1, left_out=left_out)
+        return writer.path
+
+    first = results.read(shard(1, "a/b"))
+    for path, words in (
+        (shard(2, "a/c", "a/d"), "a part of 3 cases, but .* is a part of 2"),
+        (shard(2, "a/b"), "a/b on linux IPv4 stands in .* too"),
+    ):
+        with pytest.raises(merge.Unmergeable, match=words):
+            merge.check([first, results.read(path)])
 
 
 def test_a_run_ends_when_its_time_is_over_and_says_what_it_left_out(tmp_path: Path) -> None:
@@ -161,3 +189,35 @@ def test_a_bad_option_gets_one_sentence(tmp_path: Path, option: str, words: str)
     assert done.returncode == 4
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+#: A plugin that takes its worker down once, in the middle of its cases, with all that it holds back.
+FALL = """
+import os
+from pathlib import Path
+
+import pytest
+
+mark = Path(__file__).with_suffix(".fallen")
+count = 0
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    global count
+    count += 1
+    if count == 4 and os.environ.get("PYTEST_XDIST_WORKER") and not mark.exists():
+        mark.touch()
+        os._exit(9)
+"""
+
+
+def test_what_a_lost_worker_took_with_it_is_said_and_given_to_another(tmp_path: Path) -> None:
+    done = run(
+        tmp_path, "--case", "half-close/*", "--case", "sanity/*", "--tx", "2*popen", "--dist", "load", plugin=FALL
+    )
+    assert "cases have no verdict: a worker is lost. They are given to another:" in done.stdout, done.stdout
+    whole = results.read(tmp_path / "results")
+    assert whole.complete
+    assert {record["verdict"] for record in whole.cases} == {"conforms"}
+    assert len(whole.cases) == 24
+    assert done.returncode == 0, done.stdout + done.stderr
