@@ -59,14 +59,6 @@ class CellItem(pytest.Item):
         elif (error := self.stash[TIMED].error) is not None:
             raise error
 
-    def is_as_declared(self) -> bool:
-        """Tell whether the cell shows exactly what is declared about it."""
-        run, binding = self.stash.get(CELL_RUN, None), self.stash[CASE].binding
-        if run is None or not run.conversation.findings:
-            return False
-        declared = self.plugin.grid.declared(run.conversation.rig.target, self.cell, binding.version)
-        return any(entry.observed == (run.conversation.findings[0].signature,) for entry in declared)
-
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where the item comes from."""
         return self.path, None, self.name

@@ -9,9 +9,12 @@ import pytest
 
 from harness.case.runner import CaseRun, Ending, Outcome, death_in, died, take_evidence
 from harness.case.verdict import Judgement, Verdict
-from harness.case.violation import Inconclusive, Violation
+from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.grid import session as grid
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import TargetError, UnusableTarget
+
+#: Exceptions of which a verdict is made: its story takes the place of a traceback.
+VERDICTS = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget)
 
 
 @dataclass(slots=True)
@@ -24,8 +27,8 @@ class Held:
     since: float = field(default_factory=time.monotonic)
 
 
-def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *, evident: bool = False) -> Outcome:
-    """Return how a case ended; `evident` spares the evidence, which costs milliseconds, where nothing is new."""
+def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None) -> Outcome:
+    """Return how a case ended."""
     conversation = run.conversation if run else None
     death = death_in(error)
     if conversation is not None and death is not None:
@@ -39,8 +42,13 @@ def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None, *
         ending = Ending.NOT_APPLICABLE
     elif error is not None:
         ending = Ending.HARNESS_ERROR
-    outcome = Outcome(ending, str(error) if error else "", conversation)
-    if conversation is not None and not evident and (conversation.findings or ending is Ending.INCONCLUSIVE):
+    return Outcome(ending, str(error) if error else "", conversation)
+
+
+def with_evidence(outcome: Outcome) -> Outcome:
+    """Return the outcome with the target's own text about the connections, which costs milliseconds."""
+    conversation = outcome.conversation
+    if conversation is not None:
         try:
             outcome.evidence = take_evidence(conversation)
         except TargetError as trouble:

@@ -18,9 +18,10 @@ from harness.case.runner import CaseRun, Ending, Outcome
 from harness.case.selection import Case
 from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase, run_together
-from harness.case.violation import Inconclusive, Unjudgeable, Violation
+from harness.case.violation import Unjudgeable
 from harness.grid import session as grid
 from harness.plugin.culprit import blame, sweep_survivors
+from harness.plugin.direct import Direct
 from harness.plugin.items import (
     CASE,
     CELL_RUN,
@@ -36,17 +37,15 @@ from harness.plugin.items import (
     timer_body,
 )
 from harness.plugin.options import Options
-from harness.plugin.reports import Held, in_words, outcome_of
+from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_evidence
 from harness.plugin.settling import Settler
-from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.protocol import UnusableTarget
 
 #: Conversations per late sweep; each may hold a few descriptors until then.
 MAX_BATCH = 400
 #: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
 MAX_BATCH_S = 10.0
 DESCRIPTORS_PER_CASE = 4
-#: Exceptions of which a verdict is made: its story takes the place of a traceback.
-VERDICTS = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget)
 
 
 class CasePlugin:
@@ -60,8 +59,10 @@ class CasePlugin:
         self.engine = Engine(self.options.specs, self.options.settings, self.options.extra, bundled=bundled)
         self.grid = grid.GridSession(self.options.grid_rules, bundled)
         self.settler = Settler(config, self.options, self.engine, self.grid)
+        self.direct = Direct(config, self._begin, self._outcome_of)
         self.held: list[Held] = []
         self.timers_done = False
+        self._places: dict[pytest.Item, int] = {}
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Check the targets before xdist's workers start."""
@@ -86,12 +87,7 @@ class CasePlugin:
     def conversation(self, request: pytest.FixtureRequest) -> Conversation:
         """Begin the case on its target and walk to its state."""
         item = cast("pytest.Item", request.node)
-        case = item.stash[CASE]
-        if case.meta.timer_s is not None:
-            demand_capabilities(case, self.engine.rig(case.binding.spec, timers=True).target.capabilities)
-            self.run_timers(request.session)
-        else:
-            self._begin(item, case)
+        self._begin(item, item.stash[CASE])
         return item.stash[RUN].conversation
 
     @pytest.fixture
@@ -105,8 +101,12 @@ class CasePlugin:
         return cast("pytest.Item", request.node).stash[RUN].peer
 
     def _begin(self, item: pytest.Item, case: Case) -> None:
-        rig = self.engine.rig(case.binding.spec)
+        timed = case.meta.timer_s is not None
+        rig = self.engine.rig(case.binding.spec, timers=timed)
         demand_capabilities(case, rig.target.capabilities)
+        if timed:
+            self.run_timers(item.session)
+            return
         conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
         item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
         run.prepare()
@@ -164,11 +164,19 @@ class CasePlugin:
         if call.when == "setup" and timed is not None and not timed.prepared and timed.error is not None:
             error = timed.error
         if error is not None or call.when == "call":
-            run = item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None)
-            item.stash[OUTCOME] = outcome_of(run, error, evident=isinstance(item, CellItem) and item.is_as_declared())
+            item.stash[OUTCOME] = self._outcome_of(item, error)
         if error is not None and not isinstance(error, (*VERDICTS, pytest.skip.Exception)):
             item.stash[SURPRISE] = True
         return report
+
+    def _outcome_of(self, item: pytest.Item, error: BaseException | None) -> Outcome:
+        """Return what an item has come to, with evidence if that is not as expected."""
+        outcome = outcome_of(item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None), error)
+        if outcome.died or (not outcome.findings and outcome.ending is not Ending.INCONCLUSIVE):
+            return outcome
+        timed = item.stash[CASE].meta.timer_s is not None
+        expected = self.settler.judge(item, outcome, timers=timed).as_expected(self.options.level)
+        return outcome if expected else with_evidence(outcome)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -179,7 +187,11 @@ class CasePlugin:
         if case is None:
             self.flush()
             return None
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        if self.direct.takes(item):
+            reports = self.direct.run(item)
+        else:
+            following = None if self.direct.takes(nextitem) else nextitem
+            reports = runtestprotocol(item, log=False, nextitem=following)
         self.held.append(Held(item, reports, case.meta.timer_s is not None))
         outcome = item.stash.get(OUTCOME, None)
         failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
@@ -230,7 +242,9 @@ class CasePlugin:
             yield
             return
         current = interactor.item_index
-        interactor.item_index = item.session.items.index(item)
+        if not self._places:
+            self._places = {each: at for at, each in enumerate(item.session.items)}
+        interactor.item_index = self._places[item]
         try:
             yield
         finally:

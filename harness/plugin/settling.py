@@ -58,8 +58,9 @@ class Settler:
         self._announce(record, case, target)
         # As text: xdist carries plain built-in types only.
         report.tcpspec = json.dumps(record)  # type: ignore[attr-defined]
-        for phase in held.reports:  # JUnit's XML takes those of the teardown, other plugins those of the call
-            phase.user_properties += properties(record)
+        named = properties(record)
+        for phase in held.reports[-2:]:  # JUnit's XML takes those of the teardown, other plugins those of the call
+            phase.user_properties += named
 
     def judge(self, item: pytest.Item, outcome: Outcome, *, timers: bool = False) -> Judgement:
         """Return the verdict that the outcome comes to."""

@@ -1,0 +1,137 @@
+"""Runs cases without pytest's protocol, which costs more than most of them do, and reports them as it would.
+
+It is for the cases that come with the tool: they need no fixtures but ours, print nothing and log nothing. All others,
+and these too where somebody watches pytest at work (``--pdb``, ``--setup-show``, a plugin with hooks of its own for
+set-up or call), go the ordinary way.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import pytest
+from _pytest.runner import get_reraise_exceptions
+
+from harness.case.runner import Outcome
+from harness.case.selection import Case
+from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, CellItem, is_bundled
+from harness.plugin.reports import VERDICTS
+
+#: Hooks that nobody but pytest itself, xdist and we may have where an item runs without them.
+_HOOKS = (
+    "pytest_runtest_setup",
+    "pytest_runtest_call",
+    "pytest_runtest_teardown",
+    "pytest_runtest_makereport",
+    "pytest_pyfunc_call",
+    "pytest_fixture_setup",
+    "pytest_fixture_post_finalizer",
+    "pytest_exception_interact",
+)
+_KNOWN = ("_pytest.", "xdist.", "harness.", "_hypothesis_pytestplugin")
+#: Options with which pytest shows or stops what it does at each phase of a test.
+_WATCHING = ("usepdb", "trace", "setuponly", "setupshow", "setupplan")
+OURS = frozenset({"conversation", "target", "peer", "request"})
+
+Begin = Callable[[pytest.Item, Case], None]
+Phase = Literal["setup", "call", "teardown"]
+
+
+class Direct:
+    """Runs items of one session.
+
+    `begin` walks to the state of a case that is a function, `outcome_of` says what an item has come to by an error.
+    """
+
+    def __init__(
+        self, config: pytest.Config, begin: Begin, outcome_of: Callable[[pytest.Item, BaseException | None], Outcome]
+    ) -> None:
+        self._config = config
+        self._begin = begin
+        self._outcome_of = outcome_of
+        self._reraise = get_reraise_exceptions(config)
+        self._allowed: bool | None = None
+
+    def takes(self, item: pytest.Item | None) -> bool:
+        """Tell whether an item needs nothing of pytest's protocol."""
+        if self._allowed is None:
+            self._allowed = not _is_watched(self._config)
+        if item is None or not self._allowed or CASE not in item.stash or not is_bundled(item.path):
+            return False
+        if isinstance(item, CellItem):
+            return True
+        function = cast("pytest.Function", item)
+        return OURS.issuperset(set(function.fixturenames).difference(function.callspec.params))
+
+    def run(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """Run an item and return the reports of its phases."""
+        reports = [self._phase(item, "setup", lambda: self._set_up(item))]
+        if reports[0].passed:
+            reports.append(self._phase(item, "call", lambda: _call(item)))
+        return [*reports, _report(item, "teardown")]
+
+    def _set_up(self, item: pytest.Item) -> None:
+        if isinstance(item, CellItem):
+            item.setup()
+        else:
+            self._begin(item, item.stash[CASE])
+
+    def _phase(self, item: pytest.Item, when: Phase, action: Callable[[], None]) -> pytest.TestReport:
+        call = pytest.CallInfo.from_call(action, when, reraise=self._reraise)
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, pytest.skip.Exception):
+            where = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {error}")
+            report = _report(item, when, call, "skipped", where)
+        elif isinstance(error, VERDICTS):
+            report = _report(item, when, call, "failed", str(error))
+        elif error is not None:  # a bug: pytest shows where
+            report = cast("pytest.TestReport", item.ihook.pytest_runtest_makereport(item=item, call=call))
+            item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+            return report
+        else:
+            report = _report(item, when, call)
+        if error is not None or when == "call":
+            item.stash[OUTCOME] = self._outcome_of(item, error)
+        return report
+
+
+def _call(item: pytest.Item) -> None:
+    if isinstance(item, CellItem):
+        item.runtest()
+        return
+    run, timed = item.stash[RUN], item.stash.get(TIMED, None)
+    if timed is not None:
+        if timed.error is not None:
+            raise timed.error
+        return
+    function = cast("pytest.Function", item)
+    body = function.obj
+    ours = {"target": run.target, "peer": run.peer, "conversation": run.conversation}
+    given = {**function.callspec.params, **ours}
+    arguments = {name: given[name] for name in function._fixtureinfo.argnames}
+    run.perform(lambda: body(**arguments))
+
+
+def _report(
+    item: pytest.Item,
+    when: Phase,
+    call: "pytest.CallInfo[None] | None" = None,
+    outcome: Literal["passed", "failed", "skipped"] = "passed",
+    longrepr: Any = None,
+) -> pytest.TestReport:
+    report = pytest.TestReport(item.nodeid, item.location, {item.name: 1}, outcome, longrepr, when)
+    if call is not None:
+        report.duration, report.start, report.stop = call.duration, call.start, call.stop
+    return report
+
+
+def _is_watched(config: pytest.Config) -> bool:
+    if any(config.getoption(name, False) for name in _WATCHING):
+        return True
+    manager = config.pluginmanager
+    callers = (caller for name in _HOOKS if (caller := getattr(manager.hook, name, None)) is not None)
+    modules = (
+        getattr(implementation.function, "__module__", "") or ""
+        for caller in callers
+        for implementation in caller.get_hookimpls()
+    )
+    return any(not module.startswith(_KNOWN) for module in modules)
