@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -101,6 +102,7 @@ def _testcases() -> Path:
 
 def _pytest(arguments: Sequence[str], *plugins: object) -> int:
     """Start pytest on the cases with the tool's own settings."""
+    gc.set_threshold(50_000)  # imports and collecting make nothing that could be freed
     import pytest
 
     from harness.plugin import machines
@@ -159,7 +161,7 @@ def _help_run() -> int:
     for group in parser._groups:
         for option in group.options:
             attributes = option.attrs()
-            value = attributes.get("metavar") or "|".join(str(choice) for choice in attributes.get("choices", ()))
+            value = attributes.get("metavar") or "|".join(str(choice) for choice in attributes.get("choices") or ())
             print(f"  {' '.join(option.names())} {value}\n      {attributes.get('help', '')}")
     return 0
 

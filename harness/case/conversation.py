@@ -119,8 +119,12 @@ class Conversation:
 
     def observe(self, connection: Connection) -> None:
         """Take a snapshot of the target's state; an event where it changed."""
+        last, seen = connection.snapshot, self.rig.snapshot(connection.tuple4)
+        if last is not None and seen is not None and (seen.state, seen.listening) == (last.state, last.listening):
+            connection.snapshot = seen
+            return
         before = connection.state
-        connection.snapshot = self.rig.snapshot(connection.tuple4)
+        connection.snapshot = seen
         if connection.state != before:
             event = self.note(Kind.STATE, connection.state, connection)
             event.snapshot = connection.snapshot.as_dict() if connection.snapshot is not None else {}

@@ -10,6 +10,7 @@ from harness.case.conversation import Conversation
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec.states import State
 from harness.targets.protocol import Target, TargetError, TargetGone
 from harness.trace.events import Mark
 from harness.wire import codec
@@ -48,7 +49,7 @@ class Rig:
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}
-        self._cross_checked: set[tuple[str, bool, int]] = set()
+        self._cross_checked: set[tuple[State, bool, int]] = set()
         self._batch: list[Conversation] = []
         #: What was said of the target when it came to its end in the last sweep, where no case was under way.
         self.fallen: TargetGone | None = None
@@ -84,7 +85,11 @@ class Rig:
         self, conversation: Conversation, packets: Iterable[bytes], destination_mac: bytes | None = None
     ) -> None:
         """Inject packets on behalf of `conversation` and hand out everything that comes back."""
-        for arrival in _guarded(lambda: self.target.exchange(packets, destination_mac)):
+        try:
+            arrivals = self.target.exchange(packets, destination_mac)
+        except TargetError as error:
+            raise Unjudgeable(str(error)) from error
+        for arrival in arrivals:
             self._dispatch(arrival.packet, arrival.time_ns, conversation)
 
     def collect(self, conversation: Conversation) -> None:
@@ -96,7 +101,7 @@ class Rig:
         """Return the state of a connection; the first occurrence of each state must be confirmed by `ss`."""
         snapshot = self.target.snapshot(tuple4)
         if snapshot is not None:
-            key = (str(snapshot.state), snapshot.mini, tuple4.version)
+            key = (snapshot.state, snapshot.mini, tuple4.version)
             if key not in self._cross_checked:
                 self._cross_checked.add(key)
                 self._confirm(snapshot, tuple4)

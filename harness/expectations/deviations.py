@@ -74,14 +74,18 @@ class Declared:
 
     def __init__(self, entries: Iterable[Deviation]) -> None:
         self._by_name: dict[str, list[tuple[int, Deviation]]] = {}
-        self._patterns: list[tuple[int, Deviation]] = []
+        #: With what stands before the first star: for most cases that alone rules a pattern out.
+        self._patterns: list[tuple[str, tuple[int, Deviation]]] = []
         for at, entry in enumerate(entries):
-            group = self._patterns if entry.is_pattern else self._by_name.setdefault(entry.case, [])
-            group.append((at, entry))
+            if entry.is_pattern:
+                self._patterns.append((re.split("[*?]", entry.case)[0], (at, entry)))
+            else:
+                self._by_name.setdefault(entry.case, []).append((at, entry))
 
     def about(self, case_id: str, ip: int, version: str) -> list[Deviation]:
         """Return the entries that cover a case on this IP version and this release of the target, in their order."""
-        named = [*self._by_name.get(case_id, ()), *self._patterns]
+        alike = (numbered for start, numbered in self._patterns if case_id.startswith(start))
+        named = [*self._by_name.get(case_id, ()), *alike]
         found = [(at, entry) for at, entry in named if entry.covers(case_id, ip, version)]
         entries = [entry for _at, entry in sorted(found, key=lambda numbered: numbered[0])]
         return [replace(entry, over=True) if is_over(entry.until, version) else entry for entry in entries]

@@ -216,4 +216,4 @@ def stuck(now: Snapshot, before: Snapshot) -> Snapshot:
 
 def instead(true: State, shown: State) -> Callable[[Snapshot, Snapshot], Snapshot]:
     """Show another state in place of one."""
-    return lambda now, _before: replace(now, state=shown) if now.state is true else now
+    return lambda now, _before: now._replace(state=shown) if now.state is true else now

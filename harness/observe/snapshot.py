@@ -1,6 +1,5 @@
 """What a look at the target's connection table shows for one 4-tuple."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.spec.states import State
@@ -27,8 +26,7 @@ def _endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The state of a connection at one moment.
 
     `state` is CLOSED when there is no record of the 4-tuple; `listening` tells that its port is in LISTEN (a kernel

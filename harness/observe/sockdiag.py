@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import struct
+from functools import lru_cache
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
@@ -44,6 +45,7 @@ class DiagError(RuntimeError):
     """The kernel refuses a sock_diag request for another reason than that there is no such socket."""
 
 
+@lru_cache(maxsize=64)
 def _packed(address: str) -> bytes:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return socket.inet_pton(family, address).ljust(16, b"\0")
@@ -51,13 +53,18 @@ def _packed(address: str) -> bytes:
 
 def request(kind: int, flags: int, sequence: int, tuple4: FourTuple) -> bytes:
     """Return the netlink message that asks for (or destroys) exactly `tuple4`."""
+    body = _body(tuple4)
+    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
+
+
+@lru_cache(maxsize=4096)
+def _body(tuple4: FourTuple) -> bytes:
     family = socket.AF_INET6 if tuple4.version == 6 else socket.AF_INET
-    body = (
+    return (
         _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF)
         + _ID.pack(tuple4.port, tuple4.peer_port, _packed(tuple4.address), _packed(tuple4.peer_address))
         + _ID_TAIL
     )
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
 
 
 def parse(message: bytes) -> Snapshot:

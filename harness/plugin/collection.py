@@ -110,8 +110,12 @@ class Collection:
             self.left_out[BY_PYTEST] += sum(stashed(item) is not None for item in items)
 
     def pytest_collection_finish(self) -> None:
-        """Keep the garbage collector off the items: they live to the end, and a grid has thousands."""
+        """Keep the garbage collector off the items, which live to the end, and let it come rarely.
+
+        A batch is freed as a whole; until then every look at what it holds is in vain.
+        """
         gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
         """Demand of the user's own entries that each is about a case; a selftest does of those that come with us."""

@@ -7,7 +7,8 @@ import contextlib
 import resource
 import time
 from collections.abc import Generator, Iterator
-from typing import cast
+from functools import cached_property
+from typing import Any, cast
 
 import pytest
 
@@ -234,10 +235,15 @@ class CasePlugin:
         for entry in held:
             forget_run(entry.item)
 
+    @cached_property
+    def _interactor(self) -> Any:
+        """xdist's plugin in a worker, None elsewhere."""
+        return next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "item_index")), None)
+
     @contextlib.contextmanager
     def _as_current(self, item: pytest.Item) -> Iterator[None]:
         """Let an xdist worker send reports of an earlier item: it insists that they are the current item's."""
-        interactor = next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "item_index")), None)
+        interactor = self._interactor
         if interactor is None:
             yield
             return

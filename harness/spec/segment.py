@@ -23,7 +23,28 @@ class Flags(IntFlag):
         """Return a plain number: enum's own takes a microsecond, and everything that looks at a segment does this."""
         return int.__and__(self, other)
 
+    def __or__(self, other: int) -> "Flags":
+        """Return the union: looked up, because enum makes it anew in microseconds."""
+        value = int.__or__(self, other)
+        found = _UNIONS.get(value)
+        if found is None:
+            found = _UNIONS[value] = Flags(value)
+        return found
+
+    def __xor__(self, other: int) -> int:  # type: ignore[override]
+        """Return a plain number, as `&` does."""
+        return int.__xor__(self, other)
+
+    def __invert__(self) -> int:  # type: ignore[override]
+        """Return a plain number, as `&` does."""
+        return int.__invert__(self)
+
     __rand__ = __and__  # type: ignore[assignment]
+    __ror__ = __or__
+    __rxor__ = __xor__  # type: ignore[assignment]
+
+
+_UNIONS: dict[int, Flags] = {}
 
 
 FIN = Flags.FIN

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 from pathlib import Path as FilePath
-from typing import cast
+from typing import NamedTuple, cast
 
 from harness.cache import kept
 from harness.spec.segment import Segment
@@ -25,8 +25,7 @@ _IPV4_LENGTH_ID = struct.Struct("!HH")
 _MORE_OR_OFFSET = 0x3FFF
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """A pair of IP addresses of one family, in text: where a packet comes from and where it goes."""
 
     source: str

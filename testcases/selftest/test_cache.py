@@ -8,7 +8,7 @@ import pytest
 from harness import cache
 from harness.cache import kept
 from harness.grid import accept
-from harness.wire import codec
+from harness.wire import codec, icmp
 
 
 class Maker:
@@ -82,6 +82,7 @@ def test_only_a_few_versions_are_kept(home: Path) -> None:
 
 def test_the_kept_shapes_are_what_scapy_crafts() -> None:
     assert codec.craft_shapes() == codec._shapes()
+    assert icmp.craft_headers() == icmp._headers()
 
 
 def test_the_kept_survey_of_the_grid_is_what_the_rules_say() -> None:
