@@ -48,8 +48,6 @@ class Rig:
         self.aside = aside
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
-        #: Whether the ports began anew within this batch: on one that comes next an earlier case may still listen.
-        self.is_worn = False
         self._connections: dict[FourTuple, Connection] = {}
         self._cross_checked: set[tuple[State, bool, int]] = set()
         self._batch: list[Conversation] = []
@@ -73,7 +71,6 @@ class Rig:
         if self._port > LAST_PORT:
             self._port = FIRST_PORT
             self._peer_port -= 1
-            self.is_worn = True
         return self._port, self._peer_port
 
     def peer_iss(self, conversation: Conversation) -> int:
@@ -188,7 +185,6 @@ class Rig:
             connection.inbox.clear()
 
     def _forget(self, batch: list[Conversation]) -> None:
-        self.is_worn = False
         _guarded(self.target.forget_connections)
         for conversation in batch:
             for connection in conversation.connections:

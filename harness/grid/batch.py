@@ -34,7 +34,7 @@ def run_cells(rig: Rig, cells: Iterable[Cell], version: int, *, evidence: bool =
             run = CellRun(rig, cell, version)
             outcome = capture(run.conversation, run.perform_all, evidence=evidence)
             results.append(Result(cell, outcome, run.seen))
-            if rig.batch_size >= BATCH or rig.is_worn:
+            if rig.batch_size >= BATCH:
                 rig.sweep()
         rig.sweep()
     return results

@@ -199,7 +199,6 @@ class CasePlugin:
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
         full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
-        full = full or any(rig.is_worn for rig in self.engine.running())
         if full or nextitem is None or failing:
             self.flush()
         return True

@@ -48,7 +48,7 @@ def _sack(*blocks: tuple[int, int]) -> bytes:
 
 def _demand_service(target: Target) -> None:
     """Demand that the target opens another connection."""
-    other, visitor = target.beside(port=target.connection.tuple4.port + 7)
+    other, visitor = target.beside(port=target.conversation.rig.fresh_ports()[0])
     other.listen()
     visitor.send(SYN)
     other.must_send(SYN | ACK, seq=0, ack=1)
