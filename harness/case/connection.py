@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from harness.case.conversation import Conversation
 
 
+#: More segments on one connection than this within a second, because of one step of a case, are a storm. Of the whole
+#: suite on correct stacks, no step draws a hundred.
+STORM_SEGMENTS = 1000
+STORM_NS = 1_000_000_000
+#: And more than this in however long a step: a probe every second for hours.
+STORM_IN_ALL = 10_000
+#: So many of them are kept for the ladder.
+STORM_KEPT = 20
+
+
 @dataclass(slots=True)
 class Received:
     """A segment in the inbox: its event, and the segment as it was on the wire. A `stray` is on nobody's 4-tuple."""
@@ -48,6 +58,7 @@ class Connection:
         self.peer = PeerRecord()
         self.inbox: deque[Received] = deque()
         self.received: list[Received] = []
+        self._step_from = 0
         self.snapshot: Snapshot | None = None
         self.listener: AppSocket | None = None
         self.app: AppSocket | None = None
@@ -57,6 +68,29 @@ class Connection:
         self.peer_iss = peer_iss
         self.target_iss = None
         self.peer = PeerRecord()
+
+    def begin_step(self) -> None:
+        """Count anew what comes because of a step."""
+        self._step_from = len(self.received)
+
+    def storm(self) -> str:
+        """Return what is wrong if the target sends more because of this step than any TCP does, "" if nothing is."""
+        count = len(self.received) - self._step_from
+        if count > STORM_IN_ALL:
+            return f"it sent more than {STORM_IN_ALL} segments"
+        if count > STORM_SEGMENTS:
+            last, first = self.received[-1].event, self.received[-STORM_SEGMENTS].event
+            if last.time_ns - first.time_ns < STORM_NS:
+                return f"it sent more than {STORM_SEGMENTS} segments within a second"
+        return ""
+
+    def drop_most(self) -> list[Received]:
+        """Keep the first segments of a storm, and return the others."""
+        kept = self._step_from + STORM_KEPT
+        self.received, dropped = self.received[:kept], self.received[kept:]
+        gone = {id(received) for received in dropped}
+        self.inbox = deque(received for received in self.inbox if id(received) not in gone)
+        return dropped
 
     @property
     def state(self) -> str:

@@ -21,6 +21,7 @@ from harness.observe.snapshot import FourTuple
 from harness.spec import options
 from harness.spec.segment import RST, SYN
 from harness.spec.states import State
+from harness.targets.protocol import TargetStorms
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
@@ -92,6 +93,17 @@ class Conversation:
         self.rig.register(connection)
         return connection
 
+    @property
+    def step_name(self) -> str:
+        """The name of the step that is under way; a new name begins a new step."""
+        return self._step_name
+
+    @step_name.setter
+    def step_name(self, name: str) -> None:
+        self._step_name = name
+        for connection in self.connections:
+            connection.begin_step()
+
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def step(self, packets: Iterable[bytes] = (), destination_mac: bytes | None = None) -> None:
@@ -144,7 +156,7 @@ class Conversation:
         return event
 
     def take(self, connection: Connection, packet: codec.Packet, time_ns: int, *, stray: bool = False) -> None:
-        """Put a segment of the target into the inbox of its connection."""
+        """Put a segment of the target into the inbox of its connection; raises TargetStorms where there is no end."""
         if self.deaf_after_ns is not None and time_ns > self.deaf_after_ns:
             return
         received = connection.take(packet, time_ns, stray)
@@ -153,6 +165,15 @@ class Conversation:
         connection.inbox.append(received)
         if not packet.checksums_ok:
             received.event.annotations.append("(bad checksum)")
+        if storm := connection.storm():
+            self._forget_most(connection.drop_most())
+            raise TargetStorms(storm)
+
+    def _forget_most(self, dropped: list[Received]) -> None:
+        """Leave the greater part of a storm out of the ladder, which somebody is to read."""
+        gone = {id(received.event) for received in dropped}
+        self.events = [event for event in self.events if id(event) not in gone]
+        self.note(Kind.NOTE, f"and {len(dropped)} more, without end")
 
     # --- judgement ---------------------------------------------------------------------------------------------------
 

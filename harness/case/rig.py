@@ -1,5 +1,6 @@
 """A target set up for one case after the other: fresh ports, who a segment belongs to, and the late sweep."""
 
+import contextlib
 import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -11,7 +12,7 @@ from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
-from harness.targets.protocol import Target, TargetError, TargetGone
+from harness.targets.protocol import Target, TargetError, TargetGone, TargetStorms
 from harness.trace.events import Mark
 from harness.wire import codec
 
@@ -20,6 +21,9 @@ LATE_SWEEP_S = 0.35
 FIRST_PORT, LAST_PORT = 1024, 65535
 #: The peer's ports go down while the target's go up, so that a swap of the two never matches by chance.
 FIRST_PEER_PORT = 60001
+
+#: So often a target that sends without end is asked whether it has stopped.
+CALMED_IN = 100
 
 _T = TypeVar("_T")
 
@@ -129,6 +133,16 @@ class Rig:
         self._forget(batch)
         _guarded(self.target.check)
         return batch
+
+    def calm(self) -> None:
+        """Make a target that sends without end forget its connections, and throw away what it has sent."""
+        self.target.forget_connections()
+        for _ in range(CALMED_IN):
+            with contextlib.suppress(TargetStorms):
+                if not self.target.exchange([]):
+                    break
+        with contextlib.suppress(TargetError):  # what was lost on the way is no loss
+            self.target.check()
 
     def discard(self) -> None:
         """End the batch without waiting for late segments: only for measurements."""

@@ -1,5 +1,6 @@
 """Runs one case on a rig: walk, body, replays; what comes out is an `Outcome`, not yet a verdict."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +11,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
-from harness.targets.protocol import TargetDied, TargetError, TargetGone, TargetHung
+from harness.targets.protocol import TargetDied, TargetError, TargetGone, TargetHung, TargetStorms
 from harness.trace.events import Kind
 
 #: So many lines of what a target wrote before it died are in the ladder.
@@ -141,11 +142,30 @@ def gone_in(error: BaseException | None) -> TargetGone | None:
     return next((cause for cause in (error, getattr(error, "__cause__", None)) if isinstance(cause, TargetGone)), None)
 
 
+#: What was due where a target came to its end instead.
+_DUE = {Code.HUNG: "an answer", Code.STORM: "an end of what it sends", Code.DIED: "no crash"}
+
+
+def code_of(death: TargetDied) -> Code:
+    """Return the code of a target's end."""
+    if isinstance(death, TargetHung):
+        return Code.HUNG
+    return Code.STORM if isinstance(death, TargetStorms) else Code.DIED
+
+
 def died(conversation: Conversation, death: TargetDied) -> Outcome:
-    """Return the outcome of a case in which the target came to its end: a MUST is broken, whatever it is about."""
+    """Return the outcome of a case in which the target came to its end: a MUST is broken, whatever it is about.
+
+    One that sends without end is made to forget what it sends about.
+    """
     for line in death.last_words.splitlines()[:KEPT_LAST_WORDS]:
         conversation.note(Kind.NOTE, line.strip())
-    code, due = (Code.HUNG, "an answer") if isinstance(death, TargetHung) else (Code.DIED, "no crash")
+    code, due = code_of(death), _DUE[code_of(death)]
+    if code is Code.STORM:
+        with contextlib.suppress(TargetError):
+            conversation.rig.calm()
+        # What has come late of it is no finding beside it.
+        conversation.findings[:] = [finding for finding in conversation.findings if finding.code is not Code.LATE]
     state = conversation.main.state
     finding = Finding(code, Level.MUST, due, death.cause, state, conversation.cites, conversation.step_name)
     conversation.findings.append(finding)

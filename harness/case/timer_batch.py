@@ -17,7 +17,7 @@ from harness.case.runner import CaseRun, gone_in, take_evidence
 from harness.case.target_side import TargetSide
 from harness.case.timers import Wait
 from harness.case.violation import Unjudgeable
-from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung
+from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung, TargetStorms
 from harness.trace.events import Kind
 
 #: How far the machine's clock may be set while timers are being measured.
@@ -79,7 +79,10 @@ def _settle(rig: Rig, cases: Sequence[TimerCase]) -> None:
     if end is None:
         return
     suspect, hung = schedule.last, isinstance(gone_in(end), TargetHung)
-    rig.target.forget_connections()
+    if isinstance(gone_in(end), TargetStorms):
+        rig.calm()
+    else:
+        rig.target.forget_connections()
     left = [case for case in cases if not case.ended]
     if len(cases) == 1 and (cases[0].hung or not hung):
         cases[0].error, cases[0].ended = end, True

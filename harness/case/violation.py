@@ -31,6 +31,7 @@ class Code(StrEnum):
     EARLY = "early"
     DIED = "died"  # the target crashed or panicked
     HUNG = "hung"  # the target does not answer any more, twice
+    STORM = "storm"  # the target sends without end
 
 
 @dataclass(slots=True)

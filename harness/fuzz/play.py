@@ -68,7 +68,8 @@ class Player:
         for step in sequence:
             outcomes = (sides[0].perform(step), sides[1].perform(step))
             played.visits.append((_place(outcomes[1]), step))
-            if not self._compare(played, step, outcomes):
+            alike = self._compare(played, step, outcomes)
+            if not alike or any(side.ended for side in sides):
                 played.parted = True
                 break
             played.steps += 1

@@ -1,5 +1,6 @@
 """One target in a sequence: makes each step happen there and says what was seen."""
 
+import contextlib
 import errno
 import os
 import zlib
@@ -8,15 +9,16 @@ from dataclasses import dataclass, replace
 
 from harness.case.connection import Received
 from harness.case.rig import Rig
+from harness.case.runner import code_of, death_in
 from harness.case.user_calls import BACKLOG
-from harness.case.violation import Violation
+from harness.case.violation import Unjudgeable, Violation
 from harness.fuzz import steps
 from harness.fuzz.steps import Call, Probe, Step
 from harness.fuzz.view import View
 from harness.observe.snapshot import Snapshot
 from harness.spec.segment import SYN, Segment
 from harness.spec.states import CLOSED, LISTEN, State
-from harness.targets.protocol import AppSocket
+from harness.targets.protocol import AppSocket, TargetError
 from harness.trace.events import Kind
 from harness.wire import codec
 
@@ -25,8 +27,9 @@ from harness.wire import codec
 class Outcome:
     """What one step brought on one target.
 
-    `answer` is what a call gave ("" for a segment). `before` is the view before the step, `segment` the probe with its
-    numbers, `received` the target's segments. `queued` is how the target's queues changed, None where nobody knows.
+    `answer` is what a call gave ("" for a segment), or how the target came to its end. `before` is the view before the
+    step, `segment` the probe with its numbers, `received` the target's segments. `queued` is how the target's queues
+    changed, None where nobody knows.
     """
 
     answer: str
@@ -45,6 +48,8 @@ class Side:
         self.conversation = rig.begin(version, name=steps.text_of(sequence))
         self.connection = self.conversation.main
         self.view = View()
+        #: Whether the target has come to its end in the last step.
+        self.ended = False
         self._steps = 0
         self._taken = 0
         self._calls: dict[str, Callable[[int], str]] = {
@@ -60,10 +65,27 @@ class Side:
         }
 
     def perform(self, step: Step) -> Outcome:
-        """Make a step and take in all that it causes; raises Unjudgeable."""
+        """Make a step and take in all that it causes; raises Unjudgeable.
+
+        If the target comes to its end by that (it dies, hangs, or sends without end), `ended` says so.
+        """
         self._steps += 1
         self.conversation.step_name = f"step {self._steps}"
-        before, queues = replace(self.view), _queues(self.connection.snapshot)
+        before = replace(self.view)
+        try:
+            return self._perform(step, before)
+        except (Unjudgeable, TargetError) as error:
+            death = death_in(error)
+            if death is None:
+                raise
+            self.ended = True
+            self.conversation.note(Kind.NOTE, death.cause, self.connection)
+            with contextlib.suppress(TargetError):
+                self.rig.calm()
+            return Outcome(str(code_of(death)), (), "", before, None, None)
+
+    def _perform(self, step: Step, before: View) -> Outcome:
+        queues = _queues(self.connection.snapshot)
         if isinstance(step, Call):
             answer, segment = self._call(step), None
         else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
-from harness.case.runner import CaseRun, Outcome, capture
+from harness.case.runner import CaseRun, Outcome, capture, died
 from harness.case.selection import Case
 from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase, run_together
@@ -23,6 +23,7 @@ from harness.expectations.deviations import Deviation
 from harness.grid.session import AnyCell, GridSession
 from harness.stack import Stack
 from harness.stack.variants import Variant
+from harness.targets.protocol import TargetDied
 from harness.targets.reference import BEGINNING_NS, ReferenceTarget
 
 #: What a case may take on the clock on the wall; the slowest takes a tenth of a second.
@@ -85,6 +86,8 @@ def play(
         with _limited_to(wall_s):
             outcome = _perform(script, rig)
             rig.sweep()
+            if isinstance(rig.fallen, TargetDied) and outcome.conversation is not None:
+                outcome = died(outcome.conversation, rig.fallen)
     except TooLong:
         return Shown(Verdict.HARNESS_ERROR, text=f"{TOO_LONG} {wall_s:g} s")
     except Exception as error:

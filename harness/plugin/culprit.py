@@ -1,7 +1,8 @@
 """What a target's end leaves open for the other cases of its batch, which are run once more.
 
 If it ends in the late sweep (by a delayed ACK, a timer of an early connection), who brought it down is found by halves,
-each with a sweep of its own. If a case ends it, those before it have not been swept yet.
+each with a sweep of its own; where time costs nothing each case has one. If a case ends it, those before it have not
+been swept yet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from harness.case.violation import Code, Unjudgeable
 from harness.grid.session import GridSession
 from harness.plugin.items import CASE, OUTCOME, CellItem
 from harness.plugin.reports import Held
-from harness.targets.protocol import TargetDied, TargetHung
+from harness.targets.protocol import Capability, TargetDied, TargetHung
 from harness.trace.events import Kind
 
 #: What a case may ask for and still be run outside of pytest.
@@ -27,6 +28,10 @@ _OWN_FIXTURES = {"conversation", "target", "peer"}
 def blame(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
     """Give the case that brought `rig`'s target down in its last sweep that verdict; if none does alone, the last."""
     end = rig.fallen
+    alone = len(held) == 1 and _is_on(held[0].item, rig)
+    if alone and isinstance(end, TargetDied) and not isinstance(end, TargetHung):
+        _it_was(held[0].item, end)
+        return
     suspects = [each.item for each in held if _is_on(each.item, rig) and not each.timers and _can_run(each.item)]
     found = [*_culprits(rig, suspects, grid)]
     for item, outcome in found:
@@ -38,8 +43,14 @@ def blame(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
         before = each.item.stash.get(OUTCOME, None)
         if before is not None and before.conversation is not None and before.conversation.rig is rig:
             before.conversation.note(Kind.NOTE, "behind the case, while others of its batch were waiting too")
-            each.item.stash[OUTCOME] = died(before.conversation, end)
+            _it_was(each.item, end)
             return
+
+
+def _it_was(item: pytest.Item, end: TargetDied) -> None:
+    conversation = item.stash[OUTCOME].conversation
+    assert conversation is not None
+    item.stash[OUTCOME] = died(conversation, end)
 
 
 def sweep_survivors(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
@@ -61,6 +72,10 @@ def sweep_survivors(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
 
 
 def _culprits(rig: Rig, suspects: Sequence[pytest.Item], grid: GridSession) -> Iterator[tuple[pytest.Item, Outcome]]:
+    if len(suspects) > 1 and Capability.VIRTUAL_TIME in rig.target.capabilities:
+        for item in suspects:
+            yield from _culprits(rig, [item], grid)
+        return
     outcomes = [(item, _again(rig, item, grid)) for item in suspects]
     try:
         rig.sweep()

@@ -40,7 +40,7 @@ from harness.plugin.items import (
 from harness.plugin.options import Options
 from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_evidence
 from harness.plugin.settling import Settler
-from harness.targets.protocol import UnusableTarget
+from harness.targets.protocol import Capability, UnusableTarget
 
 #: Conversations per late sweep; each may hold a few descriptors until then.
 MAX_BATCH = 400
@@ -62,6 +62,8 @@ class CasePlugin:
         self.settler = Settler(config, self.options, self.engine, self.grid)
         self.direct = Direct(config, self._begin, self._outcome_of)
         self.held: list[Held] = []
+        #: Whether a target has come to its end in a sweep, so that from then on each case has one of its own.
+        self._one_by_one = False
         self.timers_done = False
         self._places: dict[pytest.Item, int] = {}
 
@@ -199,6 +201,7 @@ class CasePlugin:
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
         full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
+        full = full or self._one_by_one
         if full or nextitem is None or failing:
             self.flush()
         return True
@@ -213,6 +216,7 @@ class CasePlugin:
             try:
                 rig.sweep()
                 if rig.fallen is not None:
+                    self._one_by_one |= Capability.VIRTUAL_TIME in rig.target.capabilities
                     blame(rig, held, self.grid)
                 else:
                     sweep_survivors(rig, held, self.grid)

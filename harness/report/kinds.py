@@ -17,7 +17,7 @@ from harness.report.runs import Case
 PATTERNS = 6
 #: What everything else follows from comes first: a crash, then what the target does, then what hinders a judgement.
 _VERDICTS = ("violates", "deviates", "gone deviation", "unstable", "inconclusive", "harness error")
-_ENDS = ("died", "hung")
+_ENDS = ("died", "hung", "storm")
 #: What is another one in a segment whose control bits are as they were due.
 _ANOTHER = {
     "wrong-seq": "another sequence number",

@@ -13,7 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.targets.protocol import TargetDied, TargetGone, TargetHung
+from harness.targets.protocol import TargetDied, TargetGone, TargetHung, TargetStorms
+from harness.wire.link import MAX_ARRIVALS, Flood
 
 #: How long an adapter may work on one command. It takes microseconds; a busy machine takes longer.
 ANSWER_LIMIT_S = 10.0
@@ -25,8 +26,6 @@ USUAL_TIMES, SHORTEST_LIMIT_S = 100, 0.25
 FAREWELL_S = 2.0
 #: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
 MAX_LINE = 2 * 65535 + 1024
-#: More packets than this in answer to one command come from a loop, not from a TCP.
-MAX_PACKETS = 10_000
 _OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
 
 
@@ -44,6 +43,10 @@ class AdapterHung(AdapterFailure, TargetHung):
     def __init__(self, verb: str, circumstances: str) -> None:
         TargetHung.__init__(self, f"no answer to {verb!r} in time", circumstances)
         self.verb = verb
+
+
+class AdapterStorms(AdapterFailure, TargetStorms):
+    """The stack in the adapter sends without end."""
 
 
 class Patience:
@@ -139,8 +142,8 @@ class AdapterLine:
             line = self._read_line(command, deadline, MAX_LINE + 2 * octets)
             if line.startswith("out "):
                 packets.append(_packet(line, command))
-                if len(packets) > MAX_PACKETS:
-                    raise AdapterFailure(f"the adapter sent {MAX_PACKETS} packets in answer to {_short(command)}")
+                if len(packets) > MAX_ARRIVALS:
+                    raise AdapterStorms(str(Flood()), f"the adapter, in answer to {_short(command)}")
                 continue
             kind, *words = line.split(" ")
             if kind in ("ok", "err") and _verb(command) != "hello":

@@ -34,11 +34,12 @@ from harness.targets.protocol import (
     Facts,
     TargetDied,
     TargetError,
+    TargetStorms,
     UnusableTarget,
     in_parts,
 )
 from harness.targets.um.guest_socket import GuestSocket
-from harness.wire.link import Arrival, LostFence
+from harness.wire.link import Arrival, Flood, LostFence
 
 AGENT = (server, rtnetlink, guest, sandboxed)
 #: Silence is what lasts so long behind the fence: the kernel answers in 0.1 ms, but works on several things at once, so
@@ -202,15 +203,19 @@ class RuntimeTarget:
         self._known.update(connection(packet, inwards=True) for packet in packets)
         try:
             arrivals = self._link.exchange(packets, destination_mac)
+            arrivals += self._link.until_quiet(QUIET_S)
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
         except LostFence as error:
             raise TargetError(str(error)) from None
-        while self._link.wait(QUIET_S):
-            arrivals += self._link.waiting()
         return self._of_present_connections(arrivals)
 
     def waiting(self) -> list[Arrival]:
         """Return what has come by itself."""
-        return self._of_present_connections(self._link.waiting())
+        try:
+            return self._of_present_connections(self._link.waiting())
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
 
     def _of_present_connections(self, arrivals: list[Arrival]) -> list[Arrival]:
         """Leave out what connections still say that the harness has forgotten, and nothing can end: see `forget`."""

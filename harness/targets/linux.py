@@ -14,8 +14,8 @@ from harness.targets import pins
 from harness.targets.calibration import calibrated_proof
 from harness.targets.descriptor_socket import DescriptorSocket
 from harness.targets.pod import ADDRESSES, Pod, PodConfig
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, UnusableTarget
-from harness.wire.link import Arrival, Link, LostFence
+from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, TargetStorms, UnusableTarget
+from harness.wire.link import Arrival, Flood, Link, LostFence
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
 #: never repeated in between. Not more than 60 s / 3.5: tcp_fin_time() is at least 3.5 RTO, and a closed FIN-WAIT-2 only
@@ -131,6 +131,8 @@ class LinuxTarget:
         """Inject packets, then wait for the fence behind them."""
         try:
             return self._link.exchange(packets, destination_mac)
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
         except LostFence as error:
             raise TargetError(str(error)) from None
 
@@ -141,7 +143,10 @@ class LinuxTarget:
 
     def waiting(self) -> list[Arrival]:
         """Return what has come by itself."""
-        return self._link.waiting()
+        try:
+            return self._link.waiting()
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
 
     def snapshot(self, tuple4: FourTuple) -> Snapshot | None:
         """Ask sock_diag (or `ss`, where that was chosen) for exactly this connection."""

@@ -71,6 +71,10 @@ class TargetHung(TargetDied):
     """The thing under test did not answer in time. That is a verdict where a second try ends the same way."""
 
 
+class TargetStorms(TargetDied):
+    """The thing under test sends without end: more than any TCP does because of one step of a case. A verdict."""
+
+
 class UnusableTarget(Exception):
     """The target can't be had: a usage error. `hint` says what to do."""
 

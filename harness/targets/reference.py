@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,14 +16,25 @@ from harness.stack.config import NS
 from harness.stack.pending import Pending
 from harness.targets import quoted
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
+from harness.targets.protocol import (
+    Addresses,
+    AppSocket,
+    Capability,
+    Facts,
+    TargetHung,
+    TargetStorms,
+    UnusableTarget,
+    in_parts,
+)
 from harness.wire import codec
-from harness.wire.link import Arrival
+from harness.wire.link import MAX_ARRIVALS, Arrival, Flood
 
 #: The key of the initial sequence numbers: always the same, so that two runs are.
 KEY = b"tcpspec reference"
 #: Virtual time begins here: not at 0, so that nothing mistakes it for "never".
 BEGINNING_NS = 1_000 * NS
+#: What its timers may take on the clock on the wall without that anything comes of it.
+IDLE_LIMIT_S = 10.0
 #: The directed broadcast addresses of the networks that the addresses belong to.
 BROADCASTS = ("198.51.100.0", "198.51.100.255")
 CAPABILITIES = in_parts(
@@ -201,13 +213,16 @@ class ReferenceTarget:
         self.stack.clear()
 
     def pass_time(self, duration_ns: int) -> None:
-        """Advance the clock, from timer to timer, until it is over or something was sent."""
+        """Advance the clock, from timer to timer, until it is over or something was sent; raises TargetHung."""
         self._collect()
+        deadline = time.monotonic() + IDLE_LIMIT_S
         until = self.stack.now + duration_ns
         while not self._sent and self.stack.now < until:
             timer = self.stack.next_timer()
             self.stack.advance(until if timer is None else min(timer, until))
             self._collect()
+            if time.monotonic() > deadline:
+                raise TargetHung("its timers run out without end")
 
     def _arrive(self, raw: bytes) -> None:
         packet = self.stack.receive(raw)
@@ -241,6 +256,9 @@ class ReferenceTarget:
     def _collect(self) -> None:
         for datagram in self.stack.poll():
             self._sent.append(Arrival(self.stack.now, self._encoded(datagram)))
+            if len(self._sent) > MAX_ARRIVALS:
+                self._sent.clear()
+                raise TargetStorms(str(Flood()))
 
     def _encoded(self, datagram: Datagram) -> bytes:
         self._ip_id = (self._ip_id + 1) & 0xFFFF

@@ -26,10 +26,20 @@ _TIMESPEC = struct.Struct("@qq")
 #: How long a fence may be on its way. It takes microseconds; a machine that is suspended or swapping takes longer.
 FENCE_TIMEOUT_S = 5.0
 READY_POLL_S = 0.01
+#: More packets than this in answer to one exchange, or an exchange that is not over by then, have no end.
+MAX_ARRIVALS = 10_000
+UNQUIET_S = 10.0
 
 
 class LostFence(RuntimeError):
     """The probe behind a segment was not answered: nothing can be said about silence. Never a pass."""
+
+
+class Flood(RuntimeError):
+    """The target sends without end."""
+
+    def __init__(self, what: str = f"it sent more than {MAX_ARRIVALS} packets") -> None:
+        super().__init__(what)
 
 
 @dataclass(slots=True)
@@ -97,24 +107,25 @@ class Link(ABC):
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Send `packets` and return all that the target had to say until it was done with them.
 
-        Raises LostFence.
+        Raises LostFence, or Flood.
         """
         for packet in packets:
             self.send(packet, destination_mac)
         if self.quiet_s is not None:
-            return self._until_quiet(self.quiet_s)
+            return self.until_quiet(self.quiet_s)
         return self._behind_fence(self._send_fence())
 
     def waiting(self) -> list[Arrival]:
-        """Return what has already arrived, without any proof that it is all."""
+        """Return what has already arrived, without any proof that it is all; raises Flood."""
         arrivals: list[Arrival] = []
-        while True:
+        while len(arrivals) <= MAX_ARRIVALS:
             try:
                 frame, time_ns = self._receive()
             except BlockingIOError:
                 return arrivals
             if frame[12:14] != ETHERTYPE_ARP:
                 arrivals.append(Arrival(time_ns, frame[14:]))
+        raise Flood
 
     def _send_fence(self) -> bytes:
         # ARP has no id field. The sender's hardware address carries ours (locally administered, so never a real one);
@@ -135,7 +146,7 @@ class Link(ABC):
     def _behind_fence(self, identity: bytes) -> list[Arrival]:
         arrivals: list[Arrival] = []
         deadline = 0.0
-        while True:
+        while len(arrivals) <= MAX_ARRIVALS:
             try:
                 frame, time_ns = self._receive()
             except BlockingIOError:
@@ -150,11 +161,16 @@ class Link(ABC):
                     return arrivals
                 continue
             arrivals.append(Arrival(time_ns, frame[14:]))
+        raise Flood
 
-    def _until_quiet(self, quiet_s: float) -> list[Arrival]:
+    def until_quiet(self, quiet_s: float) -> list[Arrival]:
+        """Return what comes until nothing has come for so many seconds; raises Flood."""
         arrivals = self.waiting()
+        deadline = time.monotonic() + UNQUIET_S
         while self.wait(quiet_s):
             arrivals += self.waiting()
+            if len(arrivals) > MAX_ARRIVALS or time.monotonic() > deadline:
+                raise Flood(f"it was not quiet for {quiet_s:g} s within {UNQUIET_S:g} s")
         return arrivals
 
 

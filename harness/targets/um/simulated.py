@@ -6,10 +6,11 @@ import socket
 import time
 from pathlib import Path
 
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import TargetError, TargetStorms
 from harness.targets.um.calendar import Calendar, CalendarError
 from harness.targets.um.machine import Machine
 from harness.targets.um.vhost import NO_SIGN_OF_LIFE, DeviceError, NetworkCard
+from harness.wire.link import MAX_ARRIVALS, Flood
 
 #: How long the kernel's process may run, in seconds of the wall clock, before it counts as hanging.
 HANG_LIMIT_S = 60.0
@@ -27,6 +28,7 @@ class SimulatedKernel:
         clock_path, card_path = self.machine.folder / "clock", self.machine.folder / "card"
         self._calendar: Calendar | None = None
         self._card: NetworkCard | None = None
+        self._storm: TargetStorms | None = None
         try:
             with _listener(clock_path) as clock, _listener(card_path) as card:
                 arguments = [f"time-travel=ext:{clock_path}", f"virtio_uml.device={card_path}:1"]
@@ -54,6 +56,8 @@ class SimulatedKernel:
     def deliver(self, frame: bytes) -> None:
         """Let a frame arrive now; when this returns the kernel has done all that it does because of it."""
         calendar, card = self._parts()
+        if self._storm is not None:
+            raise self._storm
         try:
             card.deliver(frame, calendar.serve, calendar.fileno(), HANG_LIMIT_S)
         except (DeviceError, CalendarError, OSError) as error:
@@ -65,6 +69,9 @@ class SimulatedKernel:
         calendar, _card = self._parts()
         while not calendar.waiting or self.due <= calendar.now:
             self._step()
+            if self._storm is not None:
+                self.machine.kill()
+                raise self._storm
 
     def run_next(self) -> None:
         """Jump to the kernel's next timer and let it run."""
@@ -147,7 +154,10 @@ class SimulatedKernel:
         return events
 
     def _sent(self, frame: bytes) -> None:
-        self._frames.append((self.now, frame))
+        if len(self._frames) > MAX_ARRIVALS:
+            self._storm = TargetStorms(str(Flood()))
+        else:
+            self._frames.append((self.now, frame))
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         deadline = time.monotonic() + HANG_LIMIT_S

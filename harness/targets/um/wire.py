@@ -14,10 +14,10 @@ from harness.agent import guest
 from harness.targets.calibration import calibrated_proof
 from harness.targets.linux import RealClock
 from harness.targets.pod import ADDRESSES
-from harness.targets.protocol import Clock, TargetError
+from harness.targets.protocol import Clock, TargetError, TargetStorms
 from harness.targets.um.machine import Machine
 from harness.targets.um.simulated import SimulatedKernel
-from harness.wire.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Arrival, Link, LostFence
+from harness.wire.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Arrival, Flood, Link, LostFence
 
 NS = 1_000_000_000
 AGENT = guest.ETHERTYPE.to_bytes(2, "big")
@@ -245,6 +245,8 @@ class RealWire:
     def _checked(self, action: Callable[[], _T]) -> _T:
         try:
             return action()
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
         except LostFence as error:
             raise self.machine.failure(str(error)) from None
 
