@@ -13,8 +13,10 @@ from rich.progress import track
 from harness.mutate import reasons, table
 from harness.mutate.campaign import Campaign
 from harness.mutate.script import Script
-from harness.stack.defects import DEFECTS, Defect, UnknownDefect, defective
+from harness.stack.defects import DEFECTS, INTERACTIONS, KINDS, Defect, UnknownDefect, defective
 
+#: Every kind of interaction.
+ALL = "all"
 OK, NOT_AS_EXPECTED, INTERRUPTED, HARNESS_FAILURE, USAGE_ERROR, NOTHING_RAN = range(6)
 
 #: From options of `tcpspec run`, and patterns of cases, to the cases; where the exit code is not 0 it has said why.
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
         return USAGE_ERROR if leave.code else OK
     console = Console(highlight=False, soft_wrap=True)
     try:
-        chosen = {defect.name: defect for defect in (_defect(name, defects) for name in options.defects)} or defects
+        chosen = _chosen(options, defects)
         given = reasons.load()
     except UnknownDefect as error:
         near = f"; did you mean {', '.join(error.near)}?" if error.near else ""
@@ -64,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("defects", nargs="*", metavar="DEFECT", help="which defects (default: all; --list prints them)")
+    add(
+        "--kind",
+        action="append",
+        default=[],
+        choices=(*KINDS, ALL),
+        metavar="KIND",
+        help=f"defects where two things meet, of one kind (repeatable): {', '.join(KINDS)}, or {ALL}",
+    )
     add("--list", action="store_true", help="print the defects and end")
     add("--full", action="store_true", help="run all cases against each defect, not only until one kills it")
     add("--json", type=Path, metavar="FILE", help="write everything that was found")
@@ -97,15 +107,23 @@ def _unwritable(options: argparse.Namespace) -> str:
     return ""
 
 
+def _chosen(options: argparse.Namespace, defects: Mapping[str, Defect]) -> Mapping[str, Defect]:
+    """Return the defects that are named, and those of the kinds; without either all that have no kind."""
+    chosen = {defect.name: defect for defect in (_defect(name, defects) for name in options.defects)}
+    chosen |= {
+        name: defect for name, defect in INTERACTIONS.items() if defect.kind in options.kind or ALL in options.kind
+    }
+    return chosen or defects
+
+
 def _defect(name: str, defects: Mapping[str, Defect]) -> Defect:
     return defects[name] if name in defects else defective(name)
 
 
 def _is_whole(options: argparse.Namespace, defects: Mapping[str, Defect]) -> bool:
     """Whether the run can tell of every case whether it kills nothing."""
-    return (
-        options.full and not (options.defects or options.case or options.no_timers or options.ip) and defects is DEFECTS
-    )
+    narrowed = options.defects or options.kind or options.case or options.no_timers or options.ip
+    return options.full and not narrowed and defects is DEFECTS
 
 
 def _run(
@@ -125,6 +143,7 @@ def _run(
     for trial in watched(campaign.play_defects(defects), "defects", len(defects)):
         table.print_trial(console, defects[trial.name], trial, full=campaign.full)
     table.print_summary(console, campaign)
+    table.print_kinds(console, campaign, defects)
     idle: dict[str, str] | None = None
     problems: list[str] = []
     if whole:

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Column, Table
 from rich.text import Text
 
 from harness import __version__
@@ -78,6 +80,18 @@ def print_summary(console: Console, campaign: Campaign) -> None:
             console.print(Text(f"  {title}: {', '.join(names)}", style=style))
 
 
+def print_kinds(console: Console, campaign: Campaign, defects: Mapping[str, Defect]) -> None:
+    """Print, of the defects where two things meet, how many of each kind are killed."""
+    tried = Counter(defects[name].kind for name in campaign.trials if defects[name].kind)
+    killed = Counter(defects[name].kind for name, trial in campaign.trials.items() if trial.kills)
+    if tried:
+        table = Table("kind", Column("defects", justify="right"), Column("killed", justify="right"), box=SIMPLE_HEAD)
+        for kind, number in tried.items():
+            table.add_row(kind, str(number), str(killed[kind]))
+        table.add_row("all", str(tried.total()), str(sum(killed[kind] for kind in tried)))
+        console.print(table)
+
+
 def print_idle(console: Console, campaign: Campaign, idle: Mapping[str, str]) -> None:
     """Print how many cases kill a defect, and which don't, with the reasons."""
     cells = {script.name for script in campaign.scripts if script.cell is not None}
@@ -113,6 +127,7 @@ def _defect_as_json(defect: Defect, trial: Trial) -> dict[str, Any]:
         "title": defect.title,
         "sections": list(defect.sections),
         "source": defect.source,
+        "kind": defect.kind,
         "played": trial.played,
         "kills": [_noticed_as_json(kill) for kill in trial.kills],
         "inconclusive": list(trial.inconclusive),

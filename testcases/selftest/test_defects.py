@@ -9,10 +9,8 @@ from harness.spec import citations
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.stack import Config, Endpoint, Stack
 from harness.stack.config import NS
-from harness.stack.connection import Connection
-from harness.stack.defects import DEFECTS, NOT_IMPLEMENTED, Defect, UnknownDefect, defective
-from harness.stack.listener import Listener
-from harness.stack.sockets import Socket
+from harness.stack.defects import DEFECTS, INTERACTIONS, NOT_IMPLEMENTED, Defect, UnknownDefect, defective
+from harness.stack.defects.defect import PLACES
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import Settings
@@ -22,7 +20,8 @@ CATALOGUE = [f"D{number:02}" for number in range(1, 83)]
 ENOUGH = 125
 HERE, THERE = Endpoint("192.0.2.1", 80), Endpoint("192.0.2.2", 1024)
 
-every_defect = pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS.keys())
+EVERY = {**DEFECTS, **INTERACTIONS}
+every_defect = pytest.mark.parametrize("defect", EVERY.values(), ids=EVERY.keys())
 
 
 def test_there_are_enough() -> None:
@@ -56,13 +55,8 @@ def test_sections_exist(defect: Defect) -> None:
 @every_defect
 def test_one_part_of_the_stack_differs_in_a_method(defect: Defect) -> None:
     """A defect replaces what the sound stack has: a method that nothing calls would be no defect."""
-    sound: dict[str, type] = {
-        "connection_class": Connection,
-        "listener_class": Listener,
-        "socket_class": Socket,
-    }
     parts = [(defect.stack_class, Stack)]
-    parts += [(getattr(defect.stack_class, place), base) for place, base in sound.items()]
+    parts += [(getattr(defect.stack_class, place), base) for base, place in PLACES.items()]
     changed = [(part, base) for part, base in parts if _own_methods(part, base)]
     assert len(changed) == 1
     part, base = changed[0]
@@ -72,9 +66,8 @@ def test_one_part_of_the_stack_differs_in_a_method(defect: Defect) -> None:
 
 def _own_methods(part: type, base: type) -> list[str]:
     between = part.__mro__[: part.__mro__.index(base)]
-    places = {"connection_class", "listener_class", "socket_class"}
     named = [name for each in between for name in vars(each) if not name.startswith("__") or name == "__init__"]
-    return [name for name in named if name not in places and _is_code(inspect.getattr_static(part, name))]
+    return [name for name in named if name not in PLACES.values() and _is_code(inspect.getattr_static(part, name))]
 
 
 def _is_code(value: object) -> bool:

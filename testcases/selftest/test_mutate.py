@@ -20,7 +20,7 @@ from harness.mutate import command, reasons
 from harness.mutate.campaign import Campaign
 from harness.mutate.script import WALL_S, Script, play
 from harness.stack import Datagram, Stack
-from harness.stack.defects import DEFECTS, Defect
+from harness.stack.defects import DEFECTS, INTERACTIONS, Defect
 
 #: Few cases that bring a stack through all of its states.
 FEW = (
@@ -276,6 +276,20 @@ def test_the_list_names_every_defect(capsys: pytest.CaptureFixture[str]) -> None
     assert command.main(["--list"], collect_few) == 0
     printed = capsys.readouterr().out
     assert [name for name in DEFECTS if f"{name} " not in printed] == []
+
+
+def test_kinds_choose_the_defects_where_two_things_meet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["D01", "--kind", "many", "--kind", "residue", "--list"], collect_few) == 0
+    printed = capsys.readouterr().out
+    chosen = {"D01", *(name for name, defect in INTERACTIONS.items() if defect.kind in ("many", "residue"))}
+    assert {name for name in {**DEFECTS, **INTERACTIONS} if f"{name} " in printed} == chosen
+    assert command.main(["--kind", "no-such-kind"], collect_few) == command.USAGE_ERROR
+    assert "stray-timer" in capsys.readouterr().err
+
+
+def test_a_table_tells_how_many_of_each_kind_are_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["D440", "D441"], collect_few) == command.NOT_AS_EXPECTED
+    assert re.search(r"many +2 +0 *\n", capsys.readouterr().out)
 
 
 # --- reasons ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 `DEFECTS` has them by name, in order; `defective` looks one up. D01 to D82 are classes of defects that real stacks have
 had or could have, `NOT_IMPLEMENTED` says for which of them this stack has no place. The rest continue the numbering.
 Each defect is one class that replaces a small method of the stack; the stack knows nothing of it.
+
+`INTERACTIONS` are further ones, by name as well: each shows only where two ordinary things meet, and has a kind.
 """
 
 import difflib
@@ -17,6 +19,7 @@ from harness.stack.defects import (
     closing,
     data,
     fin,
+    interactions,
     listening,
     options,
     resets,
@@ -29,7 +32,7 @@ from harness.stack.defects import (
 )
 from harness.stack.defects.defect import DECLARED, Defect
 
-__all__ = ["DEFECTS", "NOT_IMPLEMENTED", "TOPICS", "Defect", "UnknownDefect", "defective"]
+__all__ = ["DEFECTS", "INTERACTIONS", "KINDS", "NOT_IMPLEMENTED", "TOPICS", "Defect", "UnknownDefect", "defective"]
 
 #: Where they are declared.
 TOPICS = (
@@ -52,7 +55,12 @@ TOPICS = (
 )
 
 _NUMBERS = sorted(DECLARED, key=lambda name: int(name.removeprefix("D")))
-DEFECTS: Mapping[str, Defect] = MappingProxyType({name: DECLARED[name] for name in _NUMBERS})
+DEFECTS: Mapping[str, Defect] = MappingProxyType({name: DECLARED[name] for name in _NUMBERS if not DECLARED[name].kind})
+#: Defects where two ordinary things meet, and their kinds with a sentence each.
+INTERACTIONS: Mapping[str, Defect] = MappingProxyType(
+    {name: DECLARED[name] for name in _NUMBERS if DECLARED[name].kind}
+)
+KINDS: Mapping[str, str] = MappingProxyType(interactions.KINDS)
 
 #: Numbers without a defect here, and why.
 NOT_IMPLEMENTED: Mapping[str, str] = MappingProxyType({})
@@ -63,7 +71,7 @@ class UnknownDefect(KeyError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.near = difflib.get_close_matches(name.upper(), DEFECTS, n=3, cutoff=0.5)
+        self.near = difflib.get_close_matches(name.upper(), [*DEFECTS, *INTERACTIONS], n=3, cutoff=0.5)
 
     def __str__(self) -> str:
         """Return a message for people."""
@@ -72,7 +80,7 @@ class UnknownDefect(KeyError):
 
 def defective(name: str) -> Defect:
     """Return the defect of this name; raises UnknownDefect."""
-    try:
-        return DEFECTS[name.upper()]
-    except KeyError:
-        raise UnknownDefect(name) from None
+    found = DEFECTS.get(name.upper()) or INTERACTIONS.get(name.upper())
+    if found is None:
+        raise UnknownDefect(name)
+    return found

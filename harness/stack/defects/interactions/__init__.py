@@ -1,0 +1,38 @@
+"""Defects that show only where two ordinary things meet, one file per kind.
+
+None of them is seen by looking at a single step: each segment alone, each call alone, each timer alone is answered as
+it should be. For each there is a proof in `testcases/selftest/interactions`, which the sound stack passes.
+"""
+
+from harness.stack.defects.interactions import (
+    application,
+    before_accept,
+    close_unsent,
+    loss_state,
+    many,
+    options_together,
+    packet_form,
+    reset_ack,
+    residue,
+    stray_timer,
+    unread,
+    wraps,
+)
+
+#: The files, in the order of the kinds.
+FILES = (
+    stray_timer,
+    loss_state,
+    before_accept,
+    close_unsent,
+    residue,
+    unread,
+    wraps,
+    many,
+    reset_ack,
+    options_together,
+    packet_form,
+    application,
+)
+#: The kinds, and what meets in each.
+KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
