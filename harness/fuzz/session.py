@@ -12,7 +12,7 @@ from harness.fuzz.difference import Difference
 from harness.fuzz.generate import sequence
 from harness.fuzz.play import Played, Player
 from harness.fuzz.report import Tally
-from harness.fuzz.steps import Sequence, text_of
+from harness.fuzz.steps import SIMPLER, Sequence, text_of
 from harness.targets.protocol import Capability
 from harness.targets.registry import Settings, open_target, parse
 
@@ -116,7 +116,7 @@ def shortest(player: Player, difference: Difference, seed: int) -> Sequence:
         _discard(player)
         return found is not None and found.sort == difference.sort
 
-    return shrink.shortest(difference.sequence[: difference.at + 1], shows_it, seed)
+    return shrink.shortest(difference.sequence[: difference.at + 1], shows_it, seed, SIMPLER)
 
 
 def idle_entries(player: Player) -> list[Entry]:

@@ -1,46 +1,61 @@
 """Shrinks a sequence to a shortest one that shows the same, with Hypothesis.
 
-Hypothesis shrinks what it has drawn itself. So it draws, for each step and each property of a step, whether that stays:
+Hypothesis shrinks what it has drawn itself. So it draws, for each part and each property of a part, whether that stays:
 nearly always yes at random, but no is the smaller choice, and it looks for the smallest choices that still show it.
+A part is a step of a sequence, or anything else that can be left out and made simpler.
 """
 
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, configuration, find, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from harness.fuzz.steps import SIMPLER, Sequence, Step
-
 #: One in so many random choices leaves something out.
 ODDS = 63
 ATTEMPTS = 1000
 
+_Part = TypeVar("_Part")
+#: Ways to make a part simpler; one that has nothing to simplify leaves it as it is.
+Simpler = Sequence[Callable[[_Part], _Part]]
+
 
 @st.composite
-def _parts(draw: st.DrawFn, sequence: Sequence) -> Sequence:
-    """Return some of the steps, some of them simpler. The number of draws does not depend on what is drawn."""
-    return tuple(step for each in sequence if (step := _part(draw, each)) is not None)
+def _kept(draw: st.DrawFn, parts: tuple[_Part, ...], simpler: Simpler[_Part]) -> tuple[_Part, ...]:
+    """Return some of the parts, some of them simpler. The number of draws does not depend on what is drawn."""
+    return tuple(part for each in parts for part in _part(draw, each, simpler))
 
 
-def _part(draw: st.DrawFn, step: Step) -> Step | None:
+def _part(draw: st.DrawFn, part: _Part, simpler: Simpler[_Part]) -> tuple[_Part, ...]:
     keep = draw(st.integers(0, ODDS)) > 0
-    for simplified in [simplified for simplified in SIMPLER if simplified(step) != step]:
+    for simplified in [simplified for simplified in simpler if simplified(part) != part]:
         if draw(st.integers(0, ODDS)) == 0:
-            step = simplified(step)
-    return step if keep else None
+            part = simplified(part)
+    return (part,) if keep else ()
 
 
-def shortest(sequence: Sequence, shows_it: Callable[[Sequence], bool], seed: int) -> Sequence:
-    """Return a shortest sequence that still `shows_it`; the same for the same seed."""
-    known: dict[Sequence, bool] = {}
+def shortest(
+    parts: tuple[_Part, ...],
+    shows_it: Callable[[tuple[_Part, ...]], bool],
+    seed: int,
+    simpler: Simpler[_Part],
+    *,
+    tries: int | None = None,
+) -> tuple[_Part, ...]:
+    """Return a shortest choice of the parts that still `shows_it`; the same for the same seed.
 
-    def remembered(candidate: Sequence) -> bool:
+    With `tries` no more than so many are asked for.
+    """
+    known: dict[tuple[_Part, ...], bool] = {}
+
+    def remembered(candidate: tuple[_Part, ...]) -> bool:
         if candidate not in known:
-            known[candidate] = bool(candidate) and shows_it(candidate)
+            tired = tries is not None and len(known) >= tries
+            known[candidate] = not tired and bool(candidate) and shows_it(candidate)
         return known[candidate]
 
     options = settings(
@@ -53,9 +68,11 @@ def shortest(sequence: Sequence, shows_it: Callable[[Sequence], bool], seed: int
     with tempfile.TemporaryDirectory(prefix="tcpspec-") as folder:
         configuration.set_hypothesis_home_dir(Path(folder))  # it keeps caches in the working directory otherwise
         try:
-            found: Sequence = find(_parts(sequence), remembered, settings=options, random=random.Random(seed))
+            found: tuple[_Part, ...] = find(
+                _kept(parts, simpler), remembered, settings=options, random=random.Random(seed)
+            )
         except NoSuchExample:
-            return sequence
+            return parts
         finally:
             configuration.set_hypothesis_home_dir(None)
     return found

@@ -1,0 +1,133 @@
+"""A finding as a case in the vocabulary of `testcases/`, ready to paste.
+
+Up to the finding it says what the target did, which the rules allow; there it demands what the project's reference
+stack does in the same conversation. So it fails on the target that it was found on, and a sound stack passes it.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+
+from harness.case import __all__ as VOCABULARY
+from harness.case.violation import Code, Finding
+from harness.explore.playing import Player, Stage
+from harness.explore.run import Generated
+from harness.explore.talk import Talk
+from harness.explore.transcript import PATTERN, Block, Inexpressible, Transcript
+from harness.spec import citations, requirements
+from harness.targets.registry import parse
+
+REFERENCE = "reference"
+
+
+def case_of(player: Player, generated: Generated) -> str:
+    """Return the source of a module with one case; raises Inexpressible with the reason why there is none."""
+    talk, finding = _played(player, generated)
+    if finding is None:
+        raise Inexpressible("it did not show when it was played again")
+    sound = Player(Stage(parse(REFERENCE), player.stage.ip))
+    try:
+        reference, trouble = _played(sound, generated)
+    finally:
+        sound.close()
+    if trouble is not None:
+        raise Inexpressible("the reference stack shows a finding in it too")
+    exact = finding.code in (Code.LATE, Code.EARLY)
+    return _source(Transcript(talk, exact=exact), Transcript(reference, exact=exact), finding)
+
+
+def _played(player: Player, generated: Generated) -> tuple[Talk, Finding | None]:
+    _generated, outcome, _ended = player.perform(generated)
+    player.rig.sweep()
+    findings = outcome.conversation.findings
+    return outcome.talk, findings[0] if findings else None
+
+
+def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
+    at = _where(seen.blocks, due.blocks)
+    ours = due.blocks[at]
+    lines = [line for block in seen.blocks[:at] for line in (*block.lines, *block.demands)]
+    lines += [*ours.lines, *ours.demands]
+    if not ours.demands:
+        lines.append(f"{ours.side or 'target'}.must_not_send()")
+    if ours.state and ours.state != seen.blocks[at].state:
+        lines.append(f"{ours.side}.must_be({ours.state.replace('-', '_')})")
+    lines = _tidy(lines)
+    begin = [line for line in seen.beginnings() if line.partition(" ")[0].rstrip(",") not in ("",)]
+    timed = any(line.startswith("yield") for line in lines)
+    return "\n".join(_module(begin, lines, seen if timed else None, finding, max(seen.largest, due.largest)))
+
+
+def _where(seen: Sequence[Block], due: Sequence[Block]) -> int:
+    """Return the block in which the two differ in what the finding is about."""
+    marked = next((at for at, block in enumerate(seen) if block.found), len(seen) - 1)
+    for at in range(marked, -1, -1):
+        if at < len(due) and seen[at].key == due[at].key and _differ(seen[at], due[at]):
+            return at
+    differing = (at for at, (one, other) in enumerate(zip(seen, due, strict=False)) if _differ(one, other))
+    at = next(differing, None)
+    if at is None or seen[at].key != due[at].key:
+        raise Inexpressible("what differs is nothing that a case's verbs look at")
+    return at
+
+
+def _differ(one: Block, other: Block) -> bool:
+    state = one.state != other.state and bool(one.state and other.state)
+    return (one.lines, one.demands) != (other.lines, other.demands) or state
+
+
+def _tidy(lines: Sequence[str]) -> list[str]:
+    """Leave out what is in a case's way: looks at an empty queue that the plan has only for its own ends."""
+    last = len(lines) - 1
+    quiet = (".must_not_deliver()", ".accept_must_block()")
+    return [line for at, line in enumerate(lines) if at == last or not line.endswith(quiet)]
+
+
+def _module(
+    begin: Sequence[str], lines: Sequence[str], timed: Transcript | None, finding: Finding, largest: int
+) -> Iterator[str]:
+    watches = timed.watches if timed else []
+    watches = [line for line in watches if any(f"{line.split()[0]}." in each for each in lines)]
+    body = [*begin, *watches, *lines]
+    names = _names("\n".join(body)) | {"Peer", "Target", "cites"} | ({"timer"} if timed else set())
+    if any("errno." in line for line in body):
+        yield from ("import errno", "")
+    yield f"from harness.case import {', '.join(sorted(names))}"
+    if timed:
+        yield "from harness.case.timers import Stopwatch, Waits"
+    if largest:
+        yield from ("", f"DATA = bytes(range({PATTERN})) * {math.ceil(largest / PATTERN)}")
+    yield from ("", "")
+    if timed:
+        yield f"@timer(seconds={max(1, math.ceil(timed.seconds))})"
+    yield f"@cites({', '.join(_quoted(each) for each in _cites(finding))})"
+    yield f"def test_found_by_explore(target: Target, peer: Peer) -> {'Waits' if timed else 'None'}:"
+    seen = f"{finding.code}: {finding.expected}, but {finding.observed or 'nothing came'}"
+    yield f"    {_quoted(_cut(seen), mark='3')}"
+    yield from (f"    {line}" for line in body)
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"[A-Z][A-Z_0-9]+|Absolute|NO_FLAGS", text)) & set(VOCABULARY)
+
+
+def _cites(finding: Finding) -> list[str]:
+    found = []
+    for text in finding.cites:
+        try:
+            citations.Citation.parse(text)
+        except (citations.BadCitation, requirements.UnknownRequirement):
+            continue
+        found.append(text)
+    return found or ["RFC 9293 §3.10.7"]
+
+
+def _cut(text: str) -> str:
+    words = " ".join(text.replace('"', "'").replace("\\", "/").split())
+    return words if len(words) <= 108 else words[:107] + "…"
+
+
+def _quoted(text: str, mark: str = "") -> str:
+    return f'"""{text}."""' if mark else f'"{text}"'
+
+
