@@ -16,7 +16,6 @@ from harness.fuzz.steps import Position, Probe
 from harness.spec.history.world import World
 from harness.spec.segment import ACK, FIN, SYN
 from harness.spec.states import CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
-from harness.trace.events import Kind
 
 #: More rounds than that take no connection to its end.
 ROUNDS = 24
@@ -170,7 +169,6 @@ def serve_once(talk: Talk, link: Link) -> Waits:
 def again(talk: Talk, link: Link) -> Waits:
     """Demand that the same pair works again, with nothing left of the connection before."""
     link.renew()
-    talk.conversation.note(Kind.NOTE, "the same pair again", link.connection)
     if link.connection.tuple4.port in talk.listeners:
         yield from serve_once(talk, link)
         return

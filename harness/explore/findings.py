@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.case.violation import Finding
 from harness.report.runs import Case
 
 #: So many kinds are kept apart; what comes then is counted as one. A target that is quite another has no end of them.
@@ -25,10 +26,9 @@ class Sort:
     due: str = ""
     came: str = ""
 
-    @property
-    def broken(self) -> tuple[str, str]:
-        """Code and rule: what a shorter conversation must show too."""
-        return self.code, self.rule
+    def is_shown_by(self, findings: Iterable[Finding]) -> bool:
+        """Tell whether one of these findings is of this code and by this rule, whatever its numbers are."""
+        return any((str(each.code), ", ".join(each.cites)) == (self.code, self.rule) for each in findings)
 
 
 def sort_of(record: Mapping[str, Any]) -> Sort:

@@ -11,9 +11,12 @@ from harness.spec.history.world import text
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
+from harness.trace.events import Kind
 
 #: Streams of different connections differ by this in each octet.
 SALT = 17
+#: What the ladder says where a connection begins anew on the same two ports.
+ANEW = "the same pair again"
 #: A peer that begins anew takes a number so far above all that it has used.
 NEXT_ISS = 100_003
 
@@ -166,6 +169,7 @@ class Link:
 
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
+        self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
         iss = self.view.sent_end + NEXT_ISS
         self.view = PeerView(
             salt=self.salt, listening=self.view.listening, iss=iss, sent_end=iss, state=self.view.state

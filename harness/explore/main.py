@@ -138,11 +138,10 @@ class _Run:
             player = Player(stage)
             try:
                 (record,) = player.play([generated])
-                facts = f"{stage.spec.text} {player.facts['version']}"
+                self.tally.add(record)
+                print(summary.replayed(record, player, generated))
             finally:
                 player.close()
-            self.tally.add(record)
-            print(summary.replayed(record, facts, stage))
         return self._code()
 
 

@@ -37,14 +37,12 @@ def case_of(player: Player, generated: Generated) -> str:
 
 
 def _played(player: Player, generated: Generated) -> tuple[Talk, Finding | None]:
-    _generated, outcome, _ended = player.perform(generated)
-    player.rig.sweep()
-    findings = outcome.conversation.findings
+    outcome, findings = player.findings(generated, late=True)
     return outcome.talk, findings[0] if findings else None
 
 
 def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
-    at = _where(seen.blocks, due.blocks)
+    at = _where(seen.blocks, due.blocks, headers=finding.code is Code.WRONG_HEADER)
     ours = due.blocks[at]
     lines = [line for block in seen.blocks[:at] for line in (*block.lines, *block.demands)]
     lines += [*ours.lines, *ours.demands]
@@ -53,22 +51,22 @@ def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
     if ours.state and ours.state != seen.blocks[at].state:
         lines.append(f"{ours.side}.must_be({ours.state.replace('-', '_')})")
     lines = _tidy(lines)
-    begin = [line for line in seen.beginnings() if line.partition(" ")[0].rstrip(",") not in ("",)]
     timed = any(line.startswith("yield") for line in lines)
-    return "\n".join(_module(begin, lines, seen if timed else None, finding, max(seen.largest, due.largest)))
+    return "\n".join(_module(list(seen.beginnings()), lines, seen if timed else None, finding))
 
 
-def _where(seen: Sequence[Block], due: Sequence[Block]) -> int:
-    """Return the block in which the two differ in what the finding is about."""
+def _where(seen: Sequence[Block], due: Sequence[Block], *, headers: bool) -> int:
+    """Return the block in which the two differ in what the finding is about; `headers` are looked at in all cases."""
     marked = next((at for at, block in enumerate(seen) if block.found), len(seen) - 1)
+    if headers and seen[marked].key == due[marked].key:
+        return marked
     for at in range(marked, -1, -1):
         if at < len(due) and seen[at].key == due[at].key and _differ(seen[at], due[at]):
             return at
-    differing = (at for at, (one, other) in enumerate(zip(seen, due, strict=False)) if _differ(one, other))
-    at = next(differing, None)
-    if at is None or seen[at].key != due[at].key:
-        raise Inexpressible("what differs is nothing that a case's verbs look at")
-    return at
+    for at, (one, other) in enumerate(zip(seen, due, strict=False)):
+        if _differ(one, other) and one.key == other.key:
+            return at
+    raise Inexpressible("what differs is nothing that a case's verbs look at")
 
 
 def _differ(one: Block, other: Block) -> bool:
@@ -83,9 +81,7 @@ def _tidy(lines: Sequence[str]) -> list[str]:
     return [line for at, line in enumerate(lines) if at == last or not line.endswith(quiet)]
 
 
-def _module(
-    begin: Sequence[str], lines: Sequence[str], timed: Transcript | None, finding: Finding, largest: int
-) -> Iterator[str]:
+def _module(begin: Sequence[str], lines: Sequence[str], timed: Transcript | None, finding: Finding) -> Iterator[str]:
     watches = timed.watches if timed else []
     watches = [line for line in watches if any(f"{line.split()[0]}." in each for each in lines)]
     body = [*begin, *watches, *lines]
@@ -95,7 +91,7 @@ def _module(
     yield f"from harness.case import {', '.join(sorted(names))}"
     if timed:
         yield "from harness.case.timers import Stopwatch, Waits"
-    if largest:
+    if largest := max(map(int, re.findall(r"DATA\[\d+:(\d+)\]", "\n".join(body))), default=0):
         yield from ("", f"DATA = bytes(range({PATTERN})) * {math.ceil(largest / PATTERN)}")
     yield from ("", "")
     if timed:
@@ -129,5 +125,3 @@ def _cut(text: str) -> str:
 
 def _quoted(text: str, mark: str = "") -> str:
     return f'"""{text}."""' if mark else f'"{text}"'
-
-

@@ -17,12 +17,11 @@ from harness.case.rig import Rig
 from harness.case.runner import Ending
 from harness.case.selection import Binding, Case
 from harness.case.verdict import Judgement, Verdict, judge
-from harness.case.violation import Level, Unjudgeable
+from harness.case.violation import Finding, Level, Unjudgeable
 from harness.case.walks import Walk
 from harness.explore import notation, run
 from harness.explore.run import Generated, Outcome
 from harness.spec.states import State
-from harness.targets.protocol import Capability
 from harness.targets.registry import Settings, TargetSpec, open_target
 from harness.trace.capture import write_capture
 from harness.trace.results import CAPTURES
@@ -82,10 +81,22 @@ class Player:
     def play(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
         """Play conversations and return their records, in order."""
         found: list[dict[str, Any]] = []
-        size = VIRTUAL_BATCH if Capability.VIRTUAL_TIME in self.rig.target.capabilities else BATCH
+        size = VIRTUAL_BATCH if run.in_virtual_time(self.rig.target) else BATCH
         for at in range(0, len(batch), size):
             found += self._swept(batch[at : at + size])
         return found
+
+    def findings(self, generated: Generated, *, late: bool) -> tuple[Outcome, list[Finding]]:
+        """Play one conversation and return what was found; only `late` waits for segments that come late."""
+        _generated, outcome, ended = self.perform(generated)
+        if late or run.in_virtual_time(self.rig.target):
+            self.rig.sweep()
+        else:
+            self.rig.discard()
+        _let_go(outcome)
+        if ended.died:
+            self.close()
+        return outcome, outcome.conversation.findings
 
     def _swept(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
         played = [self.perform(generated) for generated in batch]

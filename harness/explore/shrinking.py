@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from harness.case.violation import Code
 from harness.explore import notation
-from harness.explore.findings import Sort, sort_of
+from harness.explore.findings import Sort
 from harness.explore.plan import Move, Special
 from harness.explore.playing import Player
 from harness.explore.run import Generated
@@ -25,22 +26,17 @@ class Part:
 
 def shortest(player: Player, generated: Generated, sort: Sort, seed: int) -> Generated | None:
     """Return a shortest conversation with a finding of this sort, None if even the whole one shows it no more."""
+    late = sort.code == Code.LATE
 
     def shows_it(parts: tuple[Part, ...]) -> bool:
         candidate = _generated(parts)
-        return candidate is not None and _sort(player, candidate).broken == sort.broken
+        return candidate is not None and sort.is_shown_by(player.findings(candidate, late=late)[1])
 
     parts = _parts(generated)
     if not shows_it(parts):
         return None
-    half = next((parts[:end] for end in range(1, len(parts)) if shows_it(parts[:end])), parts)
-    found = _generated(shrink.shortest(half, shows_it, seed, _SIMPLER, tries=TRIES))
-    return found or generated
-
-
-def _sort(player: Player, generated: Generated) -> Sort:
-    (record,) = player.play([generated])
-    return sort_of(record)
+    part = next((parts[:end] for end in range(1, len(parts)) if shows_it(parts[:end])), parts)
+    return _generated(shrink.shortest(part, shows_it, seed, _SIMPLER, tries=TRIES)) or generated
 
 
 def _parts(generated: Generated) -> tuple[Part, ...]:

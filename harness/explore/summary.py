@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.explore import notation, pasted, shrinking
 from harness.explore.choice import Choice
 from harness.explore.findings import Found, Sort, Tally
-from harness.explore.playing import Stage
+from harness.explore.playing import Player, Stage
+from harness.explore.run import Generated
+from harness.explore.transcript import Inexpressible
 from harness.report import story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
@@ -32,24 +35,55 @@ def lines(tally: Tally, choice: Choice, stages: Sequence[Stage]) -> Iterator[str
 
 
 def stories(stage: Stage, tally: Tally, seed: int) -> Iterator[str]:
-    """Yield the story of each kind of finding on a target, the shortest first."""
+    """Yield the story of each kind of finding on a target, each in its shortest form, the shortest first."""
     found = tally.unexpected(stage.spec.text)
-    for sort, each in found[:TOLD]:
-        yield _story(sort, each, stage)
+    player = Player(stage)
+    try:
+        for sort, each in found[:TOLD]:
+            yield _story(sort, each, player, seed)
+    finally:
+        player.close()
     if len(found) > TOLD:
         yield f"kinds of findings that are not told: {len(found) - TOLD}"
 
 
-def _story(sort: Sort, found: Found, stage: Stage) -> str:
-    case = Case(found.record, stage.results or Path())
-    others = f"  {found.count - 1} more of its kind" if found.count > 1 else ""
-    return "\n".join(filter(None, (case.key.id, story.tell(case, stage.spec.text), others)))
+def _story(sort: Sort, found: Found, player: Player, seed: int) -> str:
+    """Return ladder, rule, command, and the case to paste."""
+    record, words = found.record, []
+    short = None
+    if sort.code and sort.verdict != "gone deviation":
+        short = shrinking.shortest(player, notation.generated_from(record["title"]), sort, seed)
+        if short is None:
+            words.append("  it did not show again when it was played alone")
+    if short is not None:
+        (record,) = player.play([short])
+    words += [f"  found by {found.record['id']}" + (f", and {found.count - 1} more" if found.count > 1 else "")]
+    return "\n".join((told(record, player), "", *words, *(_pasted(player, short) if short is not None else ())))
 
 
-def replayed(record: dict[str, Any], facts: str, stage: Stage) -> str:
+def told(record: dict[str, Any], player: Player) -> str:
+    """Return the story of a record."""
+    stage = player.stage
+    facts = f"{stage.spec.text} {player.facts['version']}".rstrip()
+    return story.tell(Case(record, stage.results or Path()), facts)
+
+
+def _pasted(player: Player, short: Generated) -> Iterator[str]:
+    try:
+        source = pasted.case_of(player, short)
+    except Inexpressible as reason:
+        yield f"  as a case of testcases/: none, {reason}"
+        return
+    yield "  as a case, to paste into testcases/:"
+    yield ""
+    yield from (f"    {line}".rstrip() for line in source.splitlines())
+
+
+def replayed(record: dict[str, Any], player: Player, generated: Generated) -> str:
     """Return what came of one conversation that was asked for."""
-    case = Case(record, stage.results or Path())
+    case = Case(record, Path())
     if case.findings:
-        return story.tell(case, facts)
+        return "\n".join((told(record, player), "", *_pasted(player, generated)))
     trace = "\n".join(f"  {line}" for line in case.trace)
-    return f"{facts}: {case.verdict} {case.reason}\n\n{trace}\n\n  again: {case.reproduce}"
+    words = " ".join(filter(None, (f"{player.stage.spec.text} {player.facts['version']}: {case.verdict}", case.reason)))
+    return f"{words}\n\n{trace}\n\n  again: {case.reproduce}"

@@ -8,13 +8,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from harness.case.peer_side import DEFAULT_MSS
+from harness.explore.link import ANEW
 from harness.explore.talk import Talk
+from harness.spec.options import mss
 from harness.spec.segment import ACK, RST, SYN, Segment, flag_names
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
-#: What a conversation notes where a connection begins anew on the same two ports.
-ANEW = "the same pair again"
 #: Octets of the streams: both sides' begin somewhere in this pattern (`harness.spec.history.world.text`).
 PATTERN = 251
 #: A first repetition comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
@@ -48,7 +49,6 @@ class Transcript:
         self.talk = talk
         self.exact = exact
         self.blocks: list[Block] = []
-        self.largest = 0
         self.seconds = 0.0
         self._links = {link.connection.index: link for link in talk.links.values()}
         self._written: dict[int, int] = {}
@@ -140,7 +140,8 @@ class Transcript:
         words.append(f"seq={seq}")
         words += [f"ack={segment.ack}"] if segment.flags & ACK else []
         words += [f"window={segment.window}"] if segment.window != 65535 else []
-        words += [f"options={segment.options!r}"] if segment.options else []
+        usual = mss(DEFAULT_MSS) if segment.flags & SYN else b""
+        words += [f"options={segment.options!r}"] if segment.options != usual else []
         line = f"{self._peer(event)}.send({', '.join(words)})"
         self.blocks.append(Block(f"{line}", [line], self._side(event)))
         self._since_ns = event.time_ns
@@ -188,7 +189,6 @@ class Transcript:
 
     def _data(self, first: int, octets: int, salt: int) -> str:
         start = (first + salt) % PATTERN
-        self.largest = max(self.largest, start + octets)
         return f"DATA[{start}:{start + octets}]"
 
     def _suffix(self, event: Event) -> str:
@@ -214,7 +214,9 @@ class Transcript:
                 apart = [] if here.port == there.port else [f"port={3000 + link.number}"]
                 apart += [f"address={there.address!r}"] if there.address != here.address else []
                 yield f"target{suffix}, peer{suffix} = target.beside({', '.join(apart)})"
-            if any(trait.startswith("iss=") for move in self.talk.plan if move.link == link.number for trait in move.like):
+            if any(
+                trait.startswith("iss=") for move in self.talk.plan if move.link == link.number for trait in move.like
+            ):
                 yield f"peer{suffix}.choose_iss({link.connection.peer_iss:#x})"
 
     @property
