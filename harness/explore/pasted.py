@@ -6,7 +6,7 @@ stack does in the same conversation. So it fails on the target that it was found
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.case import __all__ as VOCABULARY
 from harness.case.violation import Code, Finding
@@ -44,15 +44,13 @@ def _played(player: Player, generated: Generated) -> tuple[Talk, Finding | None]
 def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
     at = _where(seen.blocks, due.blocks, headers=finding.code is Code.WRONG_HEADER)
     ours = due.blocks[at]
-    lines = [line for block in seen.blocks[:at] for line in (*block.lines, *block.demands)]
+    lines = _tidy(line for block in seen.blocks[:at] for line in (*block.lines, *block.demands))
     lines += [*ours.lines, *ours.demands]
-    if not ours.demands:
+    if not ours.demands and seen.blocks[at].demands:
         lines.append(f"{ours.side or 'target'}.must_not_send()")
     if ours.state and ours.state != seen.blocks[at].state:
         lines.append(f"{ours.side}.must_be({ours.state.replace('-', '_')})")
-    lines = _tidy(lines)
-    timed = any(line.startswith("yield") for line in lines)
-    return "\n".join(_module(list(seen.beginnings()), lines, seen if timed else None, finding))
+    return "\n".join(_module(seen.with_beginnings(lines), seen, finding))
 
 
 def _where(seen: Sequence[Block], due: Sequence[Block], *, headers: bool) -> int:
@@ -74,17 +72,14 @@ def _differ(one: Block, other: Block) -> bool:
     return (one.lines, one.demands) != (other.lines, other.demands) or state
 
 
-def _tidy(lines: Sequence[str]) -> list[str]:
+def _tidy(lines: Iterable[str]) -> list[str]:
     """Leave out what is in a case's way: looks at an empty queue that the plan has only for its own ends."""
-    last = len(lines) - 1
-    quiet = (".must_not_deliver()", ".accept_must_block()")
-    return [line for at, line in enumerate(lines) if at == last or not line.endswith(quiet)]
+    return [line for line in lines if not line.endswith((".must_not_deliver()", ".accept_must_block()"))]
 
 
-def _module(begin: Sequence[str], lines: Sequence[str], timed: Transcript | None, finding: Finding) -> Iterator[str]:
-    watches = timed.watches if timed else []
-    watches = [line for line in watches if any(f"{line.split()[0]}." in each for each in lines)]
-    body = [*begin, *watches, *lines]
+def _module(body: Sequence[str], transcript: Transcript, finding: Finding) -> Iterator[str]:
+    body = [line for line in body if "Stopwatch" not in line or f"{line.split()[0]}." in "\n".join(body)]
+    timed = any(line.startswith("yield") for line in body)
     names = _names("\n".join(body)) | {"Peer", "Target", "cites"} | ({"timer"} if timed else set())
     if any("errno." in line for line in body):
         yield from ("import errno", "")
@@ -95,7 +90,7 @@ def _module(begin: Sequence[str], lines: Sequence[str], timed: Transcript | None
         yield from ("", f"DATA = bytes(range({PATTERN})) * {math.ceil(largest / PATTERN)}")
     yield from ("", "")
     if timed:
-        yield f"@timer(seconds={max(1, math.ceil(timed.seconds))})"
+        yield f"@timer(seconds={max(1, math.ceil(transcript.seconds))})"
     yield f"@cites({', '.join(_quoted(each) for each in _cites(finding))})"
     yield f"def test_found_by_explore(target: Target, peer: Peer) -> {'Waits' if timed else 'None'}:"
     seen = f"{finding.code}: {finding.expected}, but {finding.observed or 'nothing came'}"

@@ -5,11 +5,11 @@ the target sent because of it, and the state that it was in.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.case.peer_side import DEFAULT_MSS
-from harness.explore.link import ANEW
+from harness.explore.link import ANEW, Link
 from harness.explore.talk import Talk
 from harness.spec.options import mss
 from harness.spec.segment import ACK, RST, SYN, Segment, flag_names
@@ -127,7 +127,8 @@ class Transcript:
         if name == "accept":
             return f"{side}.accept_must_block()" if answer == "EAGAIN" else f"{side}.accept()"
         method = {"unlisten": "close_listener"}.get(name, name)
-        return f"{side}.{method}({f'refused={failed}' if failed else ''})"
+        words = [f"backlog={octets}"] if name == "listen" and octets else []
+        return f"{side}.{method}({', '.join([*words, *([f'refused={failed}'] if failed else [])])})"
 
     def _sent(self, event: Event) -> None:
         segment = event.segment
@@ -192,8 +193,11 @@ class Transcript:
         return f"DATA[{start}:{start + octets}]"
 
     def _suffix(self, event: Event) -> str:
-        number = self._links[event.connection].number if event.connection in self._links else 1
-        return "" if number == 1 else f"_{number}"
+        link = self._links.get(event.connection)
+        return self._suffix_of(link) if link is not None else ""
+
+    def _suffix_of(self, link: Link) -> str:
+        return "" if link is next(iter(self.talk.links.values())) else f"_{link.number}"
 
     def _side(self, event: Event) -> str:
         return f"target{self._suffix(event)}"
@@ -204,27 +208,29 @@ class Transcript:
     def _watch(self, event: Event) -> str:
         return f"watch{self._suffix(event)}"
 
-    def beginnings(self) -> Iterator[str]:
-        """Yield the lines by which connections beside the first one begin, and numbers that were chosen."""
-        first = next(iter(self.talk.links.values()))
+    def with_beginnings(self, lines: Sequence[str]) -> list[str]:
+        """Return the lines of a case with those put in by which connections begin, each before the first about it."""
+        found = list(lines)
         for link in self.talk.links.values():
-            suffix = "" if link is first else f"_{link.number}"
-            here, there = first.connection.tuple4, link.connection.tuple4
-            if link is not first:
-                apart = [] if here.port == there.port else [f"port={3000 + link.number}"]
-                apart += [f"address={there.address!r}"] if there.address != here.address else []
-                yield f"target{suffix}, peer{suffix} = target.beside({', '.join(apart)})"
-            if any(
-                trait.startswith("iss=") for move in self.talk.plan if move.link == link.number for trait in move.like
-            ):
-                yield f"peer{suffix}.choose_iss({link.connection.peer_iss:#x})"
+            suffix = self._suffix_of(link)
+            names = (f"target{suffix}.", f"peer{suffix}.", f"watch{suffix}.")
+            first = next((at for at, line in enumerate(found) if any(name in line for name in names)), None)
+            if first is not None:
+                found[first:first] = self._beginning(link, suffix)
+        return found
 
-    @property
-    def watches(self) -> list[str]:
-        """The lines that make the watches."""
-        used = "\n".join(line for block in self.blocks for line in block.demands)
-        suffixes = ["" if link.number == 1 else f"_{link.number}" for link in self.talk.links.values()]
-        return [f"watch{each} = Stopwatch(target{each})" for each in suffixes if f"watch{each}." in used]
+    def _beginning(self, link: Link, suffix: str) -> Iterator[str]:
+        first = next(iter(self.talk.links.values()))
+        here, there = first.connection.tuple4, link.connection.tuple4
+        if link is not first:
+            apart = [] if here.port == there.port else [f"port={3000 + link.number}"]
+            apart += [f"address={there.address!r}"] if there.address != here.address else []
+            yield f"target{suffix}, peer{suffix} = target.beside({', '.join(apart)})"
+        traits = [trait for move in self.talk.plan if move.link == link.number for trait in move.like]
+        if any(trait.startswith("iss=") for trait in traits):
+            yield f"peer{suffix}.choose_iss({link.connection.peer_iss:#x})"
+        if f"watch{suffix}." in "\n".join(line for block in self.blocks for line in block.demands):
+            yield f"watch{suffix} = Stopwatch(target{suffix})"
 
 
 def _is_syn(event: Event) -> bool:
