@@ -43,11 +43,13 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
     if options.list:
         table.print_list(console, chosen)
         return OK
-    if problem := _unwritable(options):
+    paths = [word for word in options.what if _is_path(word)]
+    if problem := _unwritable(options) or _missing(paths):
         return _refuse(problem)
     quick = ["--timers", "0"] if options.no_timers else []
     versions = ["--ip", str(options.ip)] if options.ip else []
-    code, scripts = collect(["--target", "reference", *versions, *quick], options.case)
+    grid = ["--grid", options.grid] if options.grid else []
+    code, scripts = collect(["--target", "reference", *versions, *quick, *grid, *paths], options.case)
     if code or not scripts:
         return code or NOTHING_RAN
     campaign = Campaign(scripts, full=options.full, workers=options.n)
@@ -62,10 +64,17 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tcpspec mutate", description="Runs the cases on stacks with one defect each."
+        prog="tcpspec mutate",
+        description="Runs the cases on stacks with one defect each.",
+        epilog="Files of your own are played in place of the suite: tcpspec mutate my/cases/test_close.py",
     )
     add = parser.add_argument
-    add("defects", nargs="*", metavar="DEFECT", help="which defects (default: all; --list prints them)")
+    add(
+        "what",
+        nargs="*",
+        metavar="DEFECT|PATH",
+        help="which defects (default: all; --list prints them), and files or folders of cases (default: the suite)",
+    )
     add(
         "--kind",
         action="append",
@@ -87,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--case", action="append", default=[], metavar="PATTERN", help="only these cases (repeatable)")
     add("--ip", type=int, choices=(4, 6), help="on this IP version only (default: IPv6 for survivors)")
+    add("--grid", choices=("off", "core", "full"), help="how much of the grid (default: core; none of files by name)")
     add("--no-timers", action="store_true", help="without timer cases")
     return parser
 
@@ -109,11 +119,25 @@ def _unwritable(options: argparse.Namespace) -> str:
 
 def _chosen(options: argparse.Namespace, defects: Mapping[str, Defect]) -> Mapping[str, Defect]:
     """Return the defects that are named, and those of the kinds; without either all that have no kind."""
-    chosen = {defect.name: defect for defect in (_defect(name, defects) for name in options.defects)}
+    chosen = {defect.name: defect for defect in (_defect(name, defects) for name in options.what if not _is_path(name))}
     chosen |= {
         name: defect for name, defect in INTERACTIONS.items() if defect.kind in options.kind or ALL in options.kind
     }
     return chosen or defects
+
+
+def _is_path(word: str) -> bool:
+    """Tell a file or a folder of cases from the name of a defect."""
+    return "/" in word or word.endswith(".py") or Path(word).exists()
+
+
+def _missing(paths: Sequence[str]) -> str:
+    """Return that a path leads nowhere, "" if all do."""
+    return next((f"there is no {path}: name a file or a folder of cases" for path in paths if not _there(path)), "")
+
+
+def _there(path: str) -> bool:
+    return Path(path.partition("::")[0]).exists()
 
 
 def _defect(name: str, defects: Mapping[str, Defect]) -> Defect:
@@ -122,7 +146,7 @@ def _defect(name: str, defects: Mapping[str, Defect]) -> Defect:
 
 def _is_whole(options: argparse.Namespace, defects: Mapping[str, Defect]) -> bool:
     """Whether the run can tell of every case whether it kills nothing."""
-    narrowed = options.defects or options.kind or options.case or options.no_timers or options.ip
+    narrowed = options.what or options.kind or options.case or options.no_timers or options.ip or options.grid
     return options.full and not narrowed and defects is DEFECTS
 
 

@@ -341,3 +341,70 @@ def test_a_kill_of_a_script_does_not_depend_on_the_ones_before() -> None:
     for script in scripts(*FEW):
         play(script, DEFECTS["D10"].stack_class)
     assert play(replace(case), DEFECTS["D10"].stack_class) == alone
+
+
+OWN = '''
+from harness.case import ACK, ESTABLISHED, FIN, SYN, Peer, Target, cites, in_state, timer
+from harness.case.timers import Stopwatch, Waits
+
+DAYS_S = 25 * 86_400
+
+
+@cites("RFC 9293 §3.6")
+@in_state(ESTABLISHED)
+def test_the_fin_follows(target: Target, peer: Peer) -> None:
+    """A FIN has the next number."""
+    target.shutdown()
+    target.must_send(FIN | ACK, seq=1, ack=1)
+
+
+@timer(seconds=DAYS_S)
+@cites("RFC 9293 §3.6.1")
+@in_state(ESTABLISHED)
+def test_patience(target: Target, peer: Peer) -> Waits:
+    """A connection outlasts the 24 days after which TS.Recent counts no more."""
+    yield from Stopwatch(target).must_stay_silent(DAYS_S)
+    target.must_be(ESTABLISHED)
+'''
+
+
+def mutate(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command_line = [sys.executable, "-m", "harness", "mutate", *arguments]
+    return subprocess.run(command_line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_cases_of_ones_own_are_played_against_the_defects(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "test_own.py").write_text(OWN)
+    done = mutate("mine", "D54", "D68", "-n", "1", "--json", "found.json", cwd=tmp_path)
+    assert "of 2 defects are killed" in done.stdout, done.stdout + done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["cases"] == 4, "two cases on two IP versions, and none of the suite's"
+    assert done.returncode in (command.OK, command.NOT_AS_EXPECTED)
+
+
+def test_a_path_that_leads_nowhere_is_one_sentence(tmp_path: Path) -> None:
+    done = mutate("mine/test_own.py", cwd=tmp_path)
+    assert done.returncode == command.USAGE_ERROR
+    assert done.stderr == "tcpspec mutate: there is no mine/test_own.py: name a file or a folder of cases\n"
+
+
+def test_weeks_of_virtual_time_are_no_hang(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(OWN)
+    done = mutate("test_own.py", "D01", "-n", "1", "--ip", "4", cwd=tmp_path)
+    assert done.returncode == command.NOT_AS_EXPECTED, done.stdout + done.stderr
+    assert "SURVIVES" in done.stdout
+    assert "did not end" not in done.stdout
+
+
+def test_the_grid_is_an_option() -> None:
+    asked: list[list[str]] = []
+
+    def collect(options: Sequence[str], _patterns: Sequence[str]) -> tuple[int, list[Script]]:
+        asked.append(list(options))
+        return 0, []
+
+    for arguments in (["--grid", "full"], ["--grid", "off"], []):
+        assert command.main(arguments, collect) == command.NOTHING_RAN
+    assert [options[-2:] for options in asked] == [["--grid", "full"], ["--grid", "off"], ["--target", "reference"]]
