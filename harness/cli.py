@@ -111,6 +111,7 @@ def _pytest(arguments: Sequence[str], *plugins: object) -> int:
         return int(pytest.main(machines.command_line(arguments), plugins=list(plugins)))
     folder = _testcases()
     own = ["-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(folder.parent), "-p", "no:cacheprovider"]
+    own += ["-p", "no:hypothesispytest"]  # it imports hypothesis, which no case uses
     paths = [] if _names_paths(arguments) else [str(folder), "--ignore", str(folder / "selftest")]
     return int(pytest.main([*own, *paths, *arguments], plugins=list(plugins)))
 

@@ -9,7 +9,7 @@ these ("RST,*"). `any_of` is a list of further selectors of which one must hold.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,10 @@ class Selector:
     fields: Mapping[str, frozenset[str]]
     flags: tuple[FlagPattern, ...] = ()
 
+    def may_take(self, state: State) -> bool:
+        """Tell whether a cell in this state can be one of the set."""
+        return state in self.fields.get("state", (state,))
+
     def takes(self, cell: Cell) -> bool:
         """Tell whether the cell is one of the set."""
         if self.flags and not any(pattern.matches(cell.flags) for pattern in self.flags):
@@ -126,6 +130,20 @@ class GridRule:
 def covering(rules: Iterable[GridRule], cell: Cell, ip: int, version: str) -> list[GridRule]:
     """Return the entries that speak of a cell on this IP version and release."""
     return [rule for rule in rules if rule.takes(cell) and rule.holds_for(ip, version)]
+
+
+@dataclass(slots=True)
+class Book:
+    """Entries, found by the state of the cells that they may speak of."""
+
+    rules: tuple[GridRule, ...]
+    _by_state: dict[State, list[GridRule]] = field(default_factory=dict)
+
+    def covering(self, cell: Cell, ip: int, version: str) -> list[GridRule]:
+        """Return the entries that speak of a cell on this IP version and release, in their order."""
+        if cell.state not in self._by_state:
+            self._by_state[cell.state] = [rule for rule in self.rules if rule.selector.may_take(cell.state)]
+        return covering(self._by_state[cell.state], cell, ip, version)
 
 
 def cells_of(rule: GridRule) -> tuple[Cell, ...]:

@@ -110,6 +110,7 @@ class GridSession:
     extra: tuple[GridRule, ...] = ()
     bundled: bool = True
     _declared: dict[tuple[str, Cell, int], list[Deviation]] = field(default_factory=dict)
+    _books: dict[str, known.Book] = field(default_factory=dict)
 
     def declared(self, target: Target, cell: AnyCell, version: int) -> list[Deviation]:
         """Return what `[[grid]]` entries declare about a cell on this target."""
@@ -121,11 +122,13 @@ class GridSession:
         return self._declared[key]
 
     def _read(self, target: Target, cell: Cell, version: int) -> list[Deviation]:
-        rules = (*(known.bundled(target.facts.implementation) if self.bundled else ()), *self.extra)
+        name = target.facts.implementation
+        if name not in self._books:
+            self._books[name] = known.Book((*(known.bundled(name) if self.bundled else ()), *self.extra))
         policies = policies_in_force(target)
         return [
             rule.as_deviation(cell, signature(cell, rule.pinned(cell), policies), target.facts.version)
-            for rule in known.covering(rules, cell, version, target.facts.version)
+            for rule in self._books[name].covering(cell, version, target.facts.version)
         ]
 
     def start(self, rig: Rig, cell: AnyCell, version: int) -> AnyRun:

@@ -63,11 +63,18 @@ class Direct:
         return OURS.issuperset(set(function.fixturenames).difference(function.callspec.params))
 
     def run(self, item: pytest.Item) -> list[pytest.TestReport]:
-        """Run an item and return the reports of its phases."""
-        reports = [self._phase(item, "setup", lambda: self._set_up(item))]
-        if reports[0].passed:
-            reports.append(self._phase(item, "call", lambda: _call(item)))
-        return [*reports, _report(item, "teardown")]
+        """Run an item and return the reports of its phases.
+
+        A set-up that has passed tells nobody anything, unless somebody asks how long it took: its time is the call's.
+        """
+        before = self._phase(item, "setup", lambda: self._set_up(item))
+        if not before.passed:
+            return [before, _report(item, "teardown")]
+        call = self._phase(item, "call", lambda: _call(item))
+        if self._config.getoption("durations", None) is not None:
+            return [before, call, _report(item, "teardown")]
+        call.start, call.duration = before.start, call.duration + before.duration
+        return [call, _report(item, "teardown")]
 
     def _set_up(self, item: pytest.Item) -> None:
         if isinstance(item, CellItem):

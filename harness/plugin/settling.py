@@ -1,6 +1,5 @@
 """Settling: the outcome of a case becomes a verdict, a record, a capture, and what its report says."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from harness.report import story
 from harness.report.runs import Case as Recorded
 from harness.targets.protocol import Target
 from harness.trace.capture import write_capture
-from harness.trace.results import CAPTURES
+from harness.trace.results import CAPTURES, as_text
 
 
 class Settler:
@@ -57,7 +56,7 @@ class Settler:
             write_verdict(report, judgement, told, expected)
         self._announce(record, case, target)
         # As text: xdist carries plain built-in types only.
-        report.tcpspec = json.dumps(record)  # type: ignore[attr-defined]
+        report.tcpspec = as_text(record)  # type: ignore[attr-defined]
         named = properties(record)
         for phase in held.reports[-2:]:  # JUnit's XML takes those of the teardown, other plugins those of the call
             phase.user_properties += named

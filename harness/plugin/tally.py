@@ -16,7 +16,7 @@ from harness.plugin.options import Options
 from harness.report import failures, github, kinds, story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
-from harness.trace.results import ResultsWriter, inert
+from harness.trace.results import ResultsWriter, inert, is_inert
 
 #: Where a worker leaves what it counted, for the controller.
 _LEFT_OUT = "tcpspec_left_out"
@@ -83,7 +83,11 @@ class Tally:
         if not case.as_expected(str(self.options.level)):
             self.unexpected.append(case)
             self._shorten(report, case)
-        if self.writer is not None:
+        if self.writer is None:
+            return
+        if facts is None and is_inert(text):
+            self.writer.case_text(text)
+        else:
             self.writer.case(record)
 
     def _shorten(self, report: pytest.TestReport, case: Case) -> None:

@@ -7,6 +7,7 @@ selects both.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from harness.spec import requirements
@@ -41,6 +42,7 @@ class Citation:
     figure: int | None = None
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> Self:
         """Return what `text` cites.
 

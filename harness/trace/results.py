@@ -85,8 +85,12 @@ class ResultsWriter:
 
     def case(self, record: dict[str, Any]) -> None:
         """Write what came of a case."""
+        self.case_text(as_text(record))
+
+    def case_text(self, text: str) -> None:
+        """Write what came of a case, given as by `as_text`."""
         self._cases += 1
-        self._line({"kind": "case", **record})
+        self._write(f'{{"kind":"case",{text[1:]}')
 
     def finish(
         self, *, collected: int, interrupted: bool, seconds: float, left_out: Mapping[str, int] | None = None
@@ -103,8 +107,25 @@ class ResultsWriter:
         self._file.close()
 
     def _line(self, data: dict[str, Any]) -> None:
-        self._file.write(json.dumps(data, ensure_ascii=True, separators=(",", ":")) + "\n")
+        self._write(as_text(data))
+
+    def _write(self, text: str) -> None:
+        self._file.write(text + "\n")
         self._file.flush()
+
+
+#: One for all: `json.dumps` makes a new one for every text where separators are given.
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+
+
+def as_text(data: dict[str, Any]) -> str:
+    """Return an object as JSON in one line."""
+    return _ENCODER.encode(data)
+
+
+def is_inert(text: str) -> bool:
+    """Tell whether a JSON text has nothing that `inert` replaces."""
+    return not _UNPRINTABLE.search(text)
 
 
 def _remove_captures(file: Path) -> None:

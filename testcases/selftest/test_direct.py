@@ -1,0 +1,91 @@
+"""Cases run without pytest's protocol and nobody can tell: same verdicts, same reports, and who watches sees all."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: Scenarios and cells, some not applicable, on a stack with a defect that some of them find.
+CASES = ["--ip", "4", "--case", "time-wait/*", "--case", "grid/time-wait/*"]
+TARGET = ["--target", "reference,defect=D63"]
+#: With it pytest shows each fixture, so each item goes through pytest's protocol.
+WATCHED = ["--setup-show"]
+SPY = """
+import pytest
+
+class Spy:
+    def __init__(self):
+        self.seen = 0
+
+    def pytest_runtest_call(self, item):
+        self.seen += 1
+
+    def pytest_terminal_summary(self, terminalreporter):
+        terminalreporter.write_line(f"the spy has seen {self.seen} calls")
+
+def pytest_configure(config):
+    config.pluginmanager.register(Spy())
+"""
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the cases in a process of their own; the results are in the folder."""
+    command = [sys.executable, "-m", "harness", "run", *TARGET, *CASES, "--results", str(folder), *options]
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    return subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Return what the results say of the cases."""
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == "case"]
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run as everybody has it, with JUnit's XML."""
+    folder = tmp_path_factory.mktemp("direct")
+    done = run(folder, f"--junitxml={folder / 'junit.xml'}")
+    assert done.returncode in (0, 1), done.stdout
+    return folder
+
+
+def test_the_results_are_those_of_a_run_through_the_protocol(direct: Path, tmp_path: Path) -> None:
+    watched = run(tmp_path, *WATCHED)
+    assert "SETUP    F conversation" in watched.stdout
+    assert {record["verdict"] for record in records(direct)} >= {"conforms", "violates"}
+    assert records(direct) == records(tmp_path)
+
+
+def test_junit_has_each_case_once_with_its_time_and_its_properties(direct: Path) -> None:
+    cases = ET.parse(direct / "junit.xml").findall(".//testcase")
+    assert len(cases) == len(records(direct))
+    assert all(float(case.attrib["time"]) >= 0 for case in cases)
+    named = [case.find("properties/property[@name='tcpspec_case']") for case in cases]
+    assert [entry.attrib["value"] for entry in named if entry is not None] == [each["id"] for each in records(direct)]
+
+
+def test_a_plugin_with_hooks_of_its_own_sees_every_case(tmp_path: Path) -> None:
+    (tmp_path / "spying.py").write_text(SPY)
+    done = run(tmp_path, "-p", "spying")
+    assert f"the spy has seen {len(records(tmp_path))} calls" in done.stdout
+
+
+def test_durations_tell_set_up_and_call_apart(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--durations=0", "-vv").stdout
+    assert "s setup " in shown
+    assert "s call " in shown
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["here", "in a worker"])
+def test_the_first_violation_ends_a_run_that_asks_for_it(tmp_path: Path, workers: list[str]) -> None:
+    done = run(tmp_path, "-x", *workers)
+    assert done.returncode in (1, 2)
+    assert [record["verdict"] for record in records(tmp_path)].count("violates") == 1
