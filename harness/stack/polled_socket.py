@@ -11,6 +11,7 @@ from harness.stack.settings import SocketSettings
 from harness.stack.tcb import Tcb
 
 if TYPE_CHECKING:
+    from harness.stack.sockets import Socket
     from harness.stack.stack import Stack
 
 
@@ -70,6 +71,12 @@ class PolledSocket(PlainSocket):
         super().listen(local, backlog)
         assert self._listener is not None
         self._listener.on_ready = self.note
+
+    def accept(self) -> "Socket":
+        """Return the next connection; what has come about on it before is an edge of its socket."""
+        accepted = super().accept()
+        accepted.note(accepted.poll())
+        return accepted
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """Close one direction or both: calls that would wait there fail at once now."""

@@ -110,7 +110,7 @@ def test_its_sockets_can_be_polled_and_its_calls_wait() -> None:
     ack = Segment(ACK, 6, numbers.seq + 1, source_port=40_000, destination_port=80)
     target.exchange([codec.encode(path, ack)])
     assert accepting.result().poll() == select.POLLOUT
-    assert (accepting.result().local(), accepting.result().edges()) == ((ours, 80), 0)
+    assert (accepting.result().local(), accepting.result().edges()) == ((ours, 80), select.POLLOUT)
     assert listener.poll() == 0
 
 

@@ -74,7 +74,7 @@ def test_a_socket_is_writable_while_its_buffer_has_room(wire: TwoStacks) -> None
 
 def test_an_edge_is_told_once_and_again_for_what_comes_anew(wire: TwoStacks) -> None:
     ours, theirs = wire.connected()
-    assert (ours.edges(), ours.edges(), wire.listener.edges()) == (OUT, NONE, NONE)
+    assert (ours.edges(), ours.edges(), theirs.edges(), wire.listener.edges()) == (OUT, NONE, OUT, NONE)
     for _ in range(2):
         ours.send(b"text")
         wire.run()

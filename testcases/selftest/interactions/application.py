@@ -193,3 +193,11 @@ def close_waits_for_the_acknowledgment_only(lab: Lab) -> None:
     peer.send(FIN | ACK, ack=1)
     peer.expect(ACK)
     assert not call.done
+
+
+@shows("D526")
+def what_has_come_before_accept_is_an_edge(lab: Lab) -> None:
+    listener, peer = lab.listen(), lab.peer()
+    peer.open()
+    peer.send(ACK, b"text")
+    assert listener.accept().edges() & IN

@@ -197,3 +197,22 @@ def text_is_acknowledged_where_it_came(lab: Lab) -> None:
         peer.send(ACK, b"text")
         peer.expect(ACK, ack=5)
     one.quiet()
+
+
+@shows("D529")
+def connections_that_are_aborted_leave_nothing(lab: Lab) -> None:
+    listener = lab.listen()
+    for _ in range(1010):
+        sock, peer = lab.opened(listener)
+        sock.abort()
+        peer.expect(RST)
+        lab.peers.remove(peer)
+
+
+@shows("D530")
+def of_two_listeners_the_nearer_one_has_the_connection(lab: Lab) -> None:
+    far, near = lab.listen(backlog=2), lab.listen(address=lab.own())
+    for _ in range(3):
+        lab.opened(near)
+    assert error(far.accept) == errno.EAGAIN
+    lab.opened(far, to=1)

@@ -179,3 +179,24 @@ def a_sack_block_reaches_over_the_wrap(lab: Lab) -> None:
 @shows("D439")
 def the_peers_syn_may_have_the_last_number_of_all(lab: Lab) -> None:
     lab.opened(iss=LAST)
+
+
+@shows("D527")
+def text_may_end_with_the_last_number_of_all(lab: Lab) -> None:
+    sock, peer = lab.opened(iss=LAST - 8)
+    peer.send(ACK, b"more", seq=5)
+    peer.expect(ACK, ack=1)
+    peer.send(ACK, b"text")
+    peer.expect(ACK, ack=9)
+    assert text(sock) == b"textmore"
+
+
+@shows("D528", beginning_ns=0)
+def our_timestamps_wrap(lab: Lab) -> None:
+    lab.config.timestamp_offset = LAST - 1000
+    sock, peer = lab.opened_with(FULL + stamped(1000))
+    lab.wait(2)
+    sock.send(b"text")
+    found = read(peer.expect(ACK, seq=1).options).timestamps
+    assert found is not None
+    assert found[0] == 999

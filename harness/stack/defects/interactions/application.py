@@ -201,3 +201,11 @@ class TextEndsLingering(Socket):
 
     seen = -1
     looks = 0
+
+
+@defect("D526", "What has come before accept() is no edge of the accepted socket: its reader sleeps.", OPEN, REPORTS)
+class EdgesBeforeAcceptLost(Socket):
+    def accept(self) -> Socket:
+        accepted = super().accept()
+        accepted._edges = Ready.NONE
+        return accepted

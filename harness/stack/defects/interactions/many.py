@@ -12,7 +12,7 @@ from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram, Endpoint, Pair
 from harness.stack.defects.defect import of_kind
 from harness.stack.listener import Listener
-from harness.stack.stack import Stack
+from harness.stack.stack import UNSPECIFIED, Stack
 from harness.stack.tcb import Owner, Tcb
 
 KIND = "many"
@@ -226,3 +226,25 @@ class AckOnBoth(Connection):
         if spoke is not None and spoke is not self and spoke.state is self.state:
             spoke.send_ack()
         vars(self.host)["spoke last"] = self
+
+
+@defect("D529", "Connections that the application aborts stay in the table: after 1,000 of them none opens.", RECORDS)
+class AbortsLeak(LeakingStack):
+    slots = 1000
+
+    def leaks(self, connection: Tcb) -> bool:
+        return connection.owner is None and not connection.fin_queued and _was_open(connection)
+
+
+@defect(
+    "D530", "Each connection of a listener takes a place away from another that listens on all addresses.", "MUST-42"
+)
+class TwoListenersOneConnection(Stack):
+    def arrive_unclaimed(self, datagram: Datagram) -> None:
+        super().arrive_unclaimed(datagram)
+        connection = self.connection_for(datagram.pair)
+        local = datagram.pair.local
+        for address in UNSPECIFIED.values():
+            other = self.listeners.get(local._replace(address=address))
+            if other is not None and connection is not None and connection.owner is not other:
+                other.opening.append(connection)

@@ -152,3 +152,15 @@ class AckOfTheLastSyn(Connection):
         if segment.flags & SYN and self.irs == seqno.MASK and self.rcv_nxt == 0:
             segment.ack = seqno.MASK  # what is left where 2**32 is cut to fit
         super().emit(segment)
+
+
+@defect("D527", "A segment whose last octet is 2**32-1 is unacceptable when it does not begin at RCV.NXT.", NUMBERS)
+class EndsAtTheWrap(Connection):
+    def is_acceptable(self, segment: Segment) -> bool:
+        return super().is_acceptable(segment) and (segment.end != 0 or segment.seq == self.rcv_nxt)
+
+
+@defect("D528", "Our timestamps stand still when they have reached 2**32-1.", "RFC 7323 §5.4")
+class TimestampsEnd(Connection):
+    def timestamp(self) -> int:
+        return min(self.now // MS + self.ts_offset, seqno.MASK)
