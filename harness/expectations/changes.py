@@ -43,6 +43,10 @@ class Arrival:
     last_without: Version
     established: str
 
+    def __str__(self) -> str:
+        """Return the release, and how much of that is known."""
+        return f"{self.first} ({self.established}; not in {self.last_without})"
+
     @property
     def branch(self) -> Branch | None:
         """The stable branch, None for mainline."""
@@ -156,7 +160,13 @@ def expected(implementation: str, release: str) -> list[dict[str, str]]:
     having = known.standing(release)
     words = {True: "has", False: "lacks", None: "open"}
     return [
-        {"name": change.name, "was": change.was, "now": change.now, "expected": words[having.get(change.name)]}
+        {
+            "name": change.name,
+            "was": change.was,
+            "now": change.now,
+            "expected": words[having.get(change.name)],
+            "reached": ", ".join(map(str, change.arrivals)),
+        }
         for change in known.changes.values()
     ]
 

@@ -15,12 +15,16 @@ HAS, LACKS, BOTH, UNSEEN = "has", "lacks", "both ways", "not seen"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One change: what was, what is, how many cases showed the one and the other. `expected` is has, lacks, or open."""
+    """One change: what was, what is, how many cases showed the one and the other.
+
+    `expected` is has, lacks, or open; `reached` names the releases with which it came.
+    """
 
     name: str
     was: str
     now: str
     expected: str
+    reached: str
     having: int
     lacking: int
 
@@ -42,6 +46,7 @@ def seen(facts: Mapping[str, Any], records: Iterable[Mapping[str, Any]]) -> list
             change["was"],
             change["now"],
             change["expected"],
+            change.get("reached", ""),
             sum(changes.get(change["name"]) == HAS for changes in told),
             sum(changes.get(change["name"]) == LACKS for changes in told),
         )

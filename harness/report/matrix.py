@@ -11,6 +11,7 @@ from rich.text import Text
 
 from harness.report import changes
 from harness.report.changes import Seen
+from harness.report.runs import shown_name
 
 #: The verdicts in the order of the matrix: name in the results, column title, style.
 VERDICTS = (
@@ -68,7 +69,7 @@ class Matrix:
     def title(self, target: str) -> str:
         """Return the target with what it is."""
         facts = self.facts.get(target)
-        return f"{target}: {facts['implementation']} {facts['version']}" if facts else target
+        return f"{shown_name(facts, target)}: {facts['implementation']} {facts['version']}" if facts else target
 
     def changes(self, target: str) -> list[Seen]:
         """Return the known changes of a target, and which of them its cases showed."""

@@ -290,25 +290,34 @@ def _run(read: results.Results) -> Run:
 def columns(runs: Sequence[Run]) -> list[Column]:
     """Return the targets of all runs, in the order of the runs, each with a label of its own.
 
-    A label is the target's name; where several runs have it, with the first of version, name of the file, and number
-    of the run that tells them apart.
+    A label is the target's name, with the release in place of a kernel's path; where several runs have it, with the
+    first of version, name of the file, and number of the run that tells them apart.
     """
-    found = [(at, run, name) for at, run in enumerate(runs) for name in _names(run)]
+    found = [(run, name, shown_name(run.targets.get(name, {}), name)) for run in runs for name in _names(run)]
     labels: list[str] = []
-    for at, run, name in found:
-        same = [other for _at, other, theirs in found if theirs == name]
-        labels.append(name if len(same) == 1 else f"{name} ({_distinction(run, same, name, at)})")
-    return [Column(run, name, label) for (_at, run, name), label in zip(found, labels, strict=True)]
+    for run, name, shown in found:
+        same = [(other, theirs) for other, theirs, called in found if called == shown]
+        if len({id(other) for other, _theirs in same}) < len(same):  # two targets of one run: by their paths
+            labels.append(name)
+        else:
+            labels.append(shown if len(same) == 1 else f"{shown} ({_distinction(run, name, same, runs.index(run))})")
+    return [Column(run, name, label) for (run, name, _shown), label in zip(found, labels, strict=True)]
+
+
+def shown_name(facts: Mapping[str, Any], name: str) -> str:
+    """Return what a person calls a target: a kernel that was named by its path by its release."""
+    by_path = name.startswith("kernel:") and "/" in name
+    return f"kernel:{facts['version']}" if by_path and facts else name
 
 
 def _names(run: Run) -> list[str]:
     return list(dict.fromkeys([*run.targets, *(case.target for case in run.cases)]))
 
 
-def _distinction(run: Run, same: Sequence[Run], name: str, at: int) -> str:
-    versions = [str(other.targets.get(name, {}).get("version", "")) for other in same]
+def _distinction(run: Run, name: str, same: Sequence[tuple[Run, str]], at: int) -> str:
+    versions = [str(other.targets.get(theirs, {}).get("version", "")) for other, theirs in same]
     if len(set(versions)) == len(same) and all(versions):
         return str(run.targets[name]["version"])
-    if len({other.name for other in same}) == len(same):
+    if len({other.name for other, _theirs in same}) == len(same):
         return run.name
     return f"run {at + 1}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.targets.protocol import Target, UnusableTarget
@@ -50,6 +51,9 @@ def parse(text: str) -> TargetSpec:
         if not equals or not key:
             raise UnusableTarget(f"target {text!r}: {item!r} is not key=value")
         options[key] = value
+    if kind == "kernel" and "/" in ident:  # so that the command that runs a case again works in any folder
+        ident = str(Path(ident).expanduser().absolute())
+        text = ",".join((f"{kind}:{ident}", *rest))
     spec = TargetSpec(text, kind, ident, options)
     allowed = _OPTIONS[kind]
     for key in options:

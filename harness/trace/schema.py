@@ -140,7 +140,9 @@ EVENT = Shape(
     },
 )
 
-CHANGE = Shape({"name": TEXT, "was": TEXT, "now": TEXT, "expected": Check("has, lacks or open", _standing)}, {})
+CHANGE = Shape(
+    {"name": TEXT, "was": TEXT, "now": TEXT, "expected": Check("has, lacks or open", _standing)}, {"reached": TEXT}
+)
 
 #: The kinds of lines.
 LINES: Mapping[str, Shape] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.report.compare import data, markdown, page, text
+from harness.report.compare import data, history, history_page, markdown, page, text
 from harness.report.compare.differences import Comparison, IncomparableRuns, compare, pairs
 from harness.report.runs import BrokenResults, columns, load
 
@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="where that run writes")
     parser.add_argument("--partial", action="store_true", help="take runs that did not come to their end")
     parser.add_argument("--fail-on", choices=FAIL_ON, default=FAIL_ON[0], help="exit code 1 on (default: %(default)s)")
+    parser.add_argument(
+        "--history", action="store_true", help="RESULTS are of many releases: print which behaviour began with which"
+    )
     parser.add_argument("--all", action="store_true", help="print all differences, with the names of all cases")
     for name in _WRITERS:
         parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write the comparison as {name} too")
@@ -63,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def report(options: argparse.Namespace, console: Console) -> int:
     """Compare the files that the options name, print and write; return the exit code."""
+    if options.history:
+        return _report_history(options, console)
     try:
         comparisons = [compare(*pair) for pair in pairs(columns(load(options.files, partial=options.partial)))]
     except (BrokenResults, IncomparableRuns) as error:
@@ -79,6 +84,26 @@ def report(options: argparse.Namespace, console: Console) -> int:
                 print(f"tcpspec compare: {path}: {error.strerror}", file=sys.stderr)
                 return USAGE_ERROR
     return exit_code(comparisons, options.fail_on)
+
+
+def _report_history(options: argparse.Namespace, console: Console) -> int:
+    if options.html is not None:
+        print("tcpspec compare: --history writes --markdown and --json, no --html", file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        found = history.trace(columns(load(options.files, partial=options.partial)))
+        history_page.print_history(console, found, every=options.all)
+        if options.markdown is not None:
+            options.markdown.write_text(history_page.render(found), encoding="utf-8")
+        if options.json is not None:
+            options.json.write_text(json.dumps(history_page.as_data(found), indent=1, ensure_ascii=False) + "\n")
+    except (BrokenResults, IncomparableRuns) as error:
+        print(f"tcpspec compare: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except OSError as error:
+        print(f"tcpspec compare: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USAGE_ERROR
+    return 0
 
 
 def exit_code(comparisons: Sequence[Comparison], fail_on: str) -> int:
