@@ -11,7 +11,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
-from harness.targets.protocol import TargetDied, TargetError, TargetGone, TargetHung, TargetStorms
+from harness.targets.protocol import Outspoken, TargetDied, TargetError, TargetGone, TargetHung, TargetStorms
 from harness.trace.events import Kind
 
 #: So many lines of what a target wrote before it died are in the ladder.
@@ -186,9 +186,33 @@ def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: 
         if death is not None:
             return died(conversation, death)
         outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
+    take_warnings(conversation, outcome)
     if evidence and outcome.ending in (Ending.VIOLATION, Ending.INCONCLUSIVE):
         try:
             outcome.evidence = take_evidence(conversation)
         except TargetError as reason:
             outcome.ending, outcome.message = Ending.HARNESS_ERROR, str(reason)
     return outcome
+
+
+def take_warnings(conversation: Conversation, outcome: Outcome) -> None:
+    """Make findings of what the target said of itself meanwhile: a MUST is broken, whatever the case is about."""
+    target = conversation.rig.target
+    if not isinstance(target, Outspoken):
+        return
+    for text in target.warnings():
+        cause, *rest = text.splitlines()
+        for line in rest[:KEPT_LAST_WORDS]:
+            conversation.note(Kind.NOTE, line.strip())
+        finding = Finding(
+            Code.WARNED,
+            Level.MUST,
+            "no warning",
+            cause,
+            conversation.main.state,
+            conversation.cites,
+            conversation.step_name,
+        )
+        conversation.findings.append(finding)
+        if outcome.ending in (Ending.COMPLETED, Ending.INCONCLUSIVE):
+            outcome.ending, outcome.message = Ending.VIOLATION, f"no warning, but {cause}"

@@ -32,6 +32,7 @@ class Code(StrEnum):
     DIED = "died"  # the target crashed or panicked
     HUNG = "hung"  # the target does not answer any more, twice
     STORM = "storm"  # the target sends without end
+    WARNED = "warned"  # the target goes on, and says that something in it is wrong
 
 
 @dataclass(slots=True)

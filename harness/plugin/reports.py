@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness.case.runner import CaseRun, Ending, Outcome, death_in, died, take_evidence
+from harness.case.runner import CaseRun, Ending, Outcome, death_in, died, take_evidence, take_warnings
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.grid import session as grid
@@ -42,7 +42,10 @@ def outcome_of(run: CaseRun | grid.AnyRun | None, error: BaseException | None) -
         ending = Ending.NOT_APPLICABLE
     elif error is not None:
         ending = Ending.HARNESS_ERROR
-    return Outcome(ending, str(error) if error else "", conversation)
+    outcome = Outcome(ending, str(error) if error else "", conversation)
+    if conversation is not None:
+        take_warnings(conversation, outcome)
+    return outcome
 
 
 def with_evidence(outcome: Outcome) -> Outcome:

@@ -105,6 +105,10 @@ class KernelTarget:
         self._wire.close()
         self._boot(now_ns)
 
+    def warnings(self) -> list[str]:
+        """Return the warnings on the console since the last time: WARN(), lockdep, sanitizers, hung tasks."""
+        return self._wire.machine.warnings()
+
     def check(self) -> None:
         """Nothing can be lost between two processes."""
 

@@ -228,5 +228,13 @@ class Adjustable(Protocol):
         """Change a setting of the target's own (never of the machine's) for the time of the context."""
 
 
+@runtime_checkable
+class Outspoken(Protocol):
+    """What a target offers besides that says when something in it is wrong, and goes on."""
+
+    def warnings(self) -> list[str]:
+        """Return what it has written since this was asked for the last time: a cause, then what belongs to it."""
+
+
 #: Options of a target spec: ``linux,key=value`` gives {"key": "value"}.
 Options = Mapping[str, str]

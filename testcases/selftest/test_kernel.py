@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.agent import guest
+from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import Ending, run
+from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Level
 from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple
@@ -125,6 +127,23 @@ def test_a_panic_is_a_violation_with_the_console_and_the_next_case_has_a_fresh_k
     assert booted.clock.now_ns() >= before_ns
     (answer,) = [arrival for arrival in booted.exchange([syn(1024)]) if codec.is_tcp(arrival.packet)]
     assert codec.decode(answer.packet).segment.ack == 1
+
+
+def test_a_warning_on_the_console_is_a_finding_of_the_case_it_came_in_and_of_no_other(booted: KernelTarget) -> None:
+    rig = Rig(booted, guarded=False)
+
+    def warn(_target: TargetSide, _peer: PeerSide) -> None:
+        console = booted._wire.machine._console.fileno()
+        os.write(console, b"[    1.5] WARNING: CPU: 0 PID: 9 at net/ipv4/tcp.c:7 tcp_close+0x1/0x2\nCall Trace:\n")
+
+    outcome = run(rig.begin(4, name="warns"), Walk(ESTABLISHED, "passive"), warn)
+    (finding,) = outcome.findings
+    assert (outcome.ending, finding.code, finding.level) == (Ending.VIOLATION, Code.WARNED, Level.MUST)
+    assert finding.observed == "WARNING: at net/ipv4/tcp.c:7 tcp_close"
+    assert outcome.conversation is not None
+    assert "Call Trace:" in [event.text for event in outcome.conversation.events if event.kind is Kind.NOTE]
+    outcome = run(rig.begin(4, name="is quiet"), Walk(ESTABLISHED, "passive"), lambda _target, _peer: None)
+    assert (outcome.ending, outcome.findings) == (Ending.COMPLETED, [])
 
 
 @pytest.mark.parametrize("prebuilt", [False, True], ids=["simulated", "real"])

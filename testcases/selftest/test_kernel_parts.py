@@ -15,7 +15,7 @@ import pytest
 
 from harness.agent import guest
 from harness.targets.protocol import UnusableTarget
-from harness.targets.um import build, compiling, kernels
+from harness.targets.um import build, compiling, kernels, machine
 from harness.targets.um.calendar import Calendar, CalendarError, Op
 from harness.targets.um.vring import DESC_F_NEXT, Region, Vring
 from harness.wire import codec
@@ -269,3 +269,33 @@ def test_a_build_that_is_broken_off_leaves_neither_processes_nor_files(tmp_path:
         assert building.wait(60) != 0
     assert not processes_of(int(started.read_text()))
     assert not list((tmp_path / "cache" / "tcpspec" / "kernels").iterdir())
+
+
+CONSOLE = """\
+[    0.010000] random: crng init done
+<4>[   12.345678] ------------[ cut here ]------------
+[   12.345678] WARNING: CPU: 0 PID: 17 at net/ipv4/tcp_input.c:6551 tcp_rcv_state_process+0x1f/0x2e0
+[   12.345680] CPU: 0 UID: 0 PID: 17 Comm: init Not tainted 6.12.43
+[   12.345690]  [<60123456>] ? show_stack+0x10/0x20
+[   13.000000] refcount_t: underflow; use-after-free.
+WARNING: possible circular locking dependency detected
+BUG: KASAN: slab-use-after-free in tcp_ack+0x12/0x345
+Read of size 8 at addr 0000000060abcdef by task init/1
+UBSAN: shift-out-of-bounds in net/ipv4/tcp_output.c:266:13
+INFO: task init:1 blocked for more than 122 seconds.
+INFO: lockdep is turned off.
+"""
+
+
+def test_warnings_are_told_from_the_rest_of_a_console_by_lines_that_do_not_vary() -> None:
+    found = [text.splitlines() for text in machine.warnings_in(CONSOLE)]
+    assert [lines[0] for lines in found] == [
+        "WARNING: at net/ipv4/tcp_input.c:6551 tcp_rcv_state_process",
+        "refcount_t: underflow; use-after-free.",
+        "WARNING: possible circular locking dependency detected",
+        "BUG: KASAN: slab-use-after-free in tcp_ack",
+        "UBSAN: shift-out-of-bounds in net/ipv4/tcp_output.c:266:13",
+        "INFO: task init:1 blocked for more than 122 seconds.",
+    ]
+    assert any("show_stack" in line for line in found[0])
+    assert machine.warnings_in("random: crng init done\nWarning: unable to open an initial console\n") == []

@@ -19,6 +19,16 @@ MEMORY = "64M"
 KEPT_CONSOLE_OCTETS = 6000
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
+#: How a kernel says that something in it is wrong, behind the time if that is printed.
+_WARNING = re.compile(
+    r"^(?:<\d>)?(?:\[[ \d.]+\] )?((?:WARNING|BUG|UBSAN|KFENCE|INFO: (?:task|rcu|possible|trying)|refcount_t)\b.*)",
+    re.MULTILINE,
+)
+#: What is another number each time.
+_VARYING = re.compile(
+    r"CPU: \d+ PID: \d+ |, CPU#\d+: .*|\+0x[0-9a-f]+/0x[0-9a-f]+|(?<= )(?:0x)?[0-9a-f]{12,16}\b|/\d+(?= is )"
+)
+
 _INIT = """#!{python} -IS
 import sys
 sys.path.insert(0, {package_parent!r})
@@ -41,6 +51,7 @@ class Machine:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process: subprocess.Popen[bytes] | None = None
+        self._looked_through = 0
         init = self.folder / "init"
         python = os.path.realpath(sys.executable)
         init.write_text(_INIT.format(python=python, package_parent=str(Path(__file__).resolve().parents[3])))
@@ -66,7 +77,7 @@ class Machine:
             "con=null",
             "ssl=null",
             "noreboot",
-            "quiet",
+            "loglevel=5",  # warnings too, and nothing that is less
             "random.trust_cpu=on",
         ]
         self._process = subprocess.Popen(
@@ -89,6 +100,15 @@ class Machine:
         size = self._console.seek(0, os.SEEK_END)
         self._console.seek(max(0, size - KEPT_CONSOLE_OCTETS))
         return self._console.read().decode(errors="replace").replace("\r", "").strip()
+
+    def warnings(self) -> list[str]:
+        """Return the warnings that the kernel has written since the last time, each from its first line on."""
+        size = os.fstat(self._console.fileno()).st_size
+        if size == self._looked_through:
+            return []
+        new = os.pread(self._console.fileno(), size - self._looked_through, self._looked_through)
+        self._looked_through = size
+        return warnings_in(new.decode(errors="replace").replace("\r", ""))
 
     def failure(self, what: str) -> TargetError:
         """End the kernel, and return what came of it, with its console: a panic is its own fault."""
@@ -115,6 +135,17 @@ class Machine:
         self.kill()
         self._console.close()
         self.booted()
+
+
+def warnings_in(console: str) -> list[str]:
+    """Return what a console says from each warning on; the first line is the same each time it is given."""
+    starts = list(_WARNING.finditer(console))
+    ends = [*(match.start() for match in starts), len(console)][1:]
+    found = []
+    for match, end in zip(starts, ends, strict=True):
+        cause = " ".join(_VARYING.sub("", match[1]).split())
+        found.append("\n".join([cause, *console[match.end() : end].strip().splitlines()]))
+    return found
 
 
 def _sweep() -> None:
