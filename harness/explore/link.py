@@ -73,6 +73,8 @@ class PeerView(View):
             return
         if segment.flags & SYN and segment.seq >= self.sent_end and self.state in _MAY_OPEN:
             self.sent_end, self.peer_fin = segment.seq + segment.length, None
+        elif not self.synchronized:
+            return
         elif segment.flags & ACK and not segment.flags & SYN and segment.seq <= self.sent_end:
             self.sent_end = max(self.sent_end, segment.seq + segment.length)
         if segment.flags & FIN and segment.seq + segment.length == self.sent_end:

@@ -7,7 +7,7 @@ from harness.case.violation import Code
 from harness.explore.link import Link
 from harness.spec import options, seqno
 from harness.spec.options import KIND_MSS, KIND_SACK, KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE
-from harness.spec.segment import RST, SYN, Segment
+from harness.spec.segment import ACK, RST, SYN, Segment
 
 #: After so many nanoseconds a timestamp clock has moved: it ticks once a second at least (RFC 7323 §5.4).
 TICKED_NS = 2_500_000_000
@@ -53,8 +53,8 @@ def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Prob
     if before is None or before == key:
         return None
     same_syn = before.split(b", ")[:2] == key.split(b", ")[:2]
-    if not same_syn:
-        return None
+    if not same_syn or not segment.flags & ACK:
+        return None  # who opens may fall back to fewer options, as long as none has been agreed on
     return Problem("the same options as before", f"options {sorted(found)}", ("RFC 9293 §3.8.1", "RFC 7323 §2.2"))
 
 

@@ -65,7 +65,7 @@ def in_virtual_time(target: Target) -> bool:
 
 def traits_of(target: Target) -> Traits:
     """Return what is known of a target's own choices, where the RFCs leave one."""
-    return Traits()
+    return Traits(throttled=target.facts.throttle_s > 0)
 
 
 def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:

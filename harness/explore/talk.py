@@ -6,6 +6,7 @@ virtual time `play` lets the time pass at once. A Fall of a history becomes a fi
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from harness.fuzz.steps import Call, Probe
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import History, Sent
-from harness.spec.history.world import Traits, text
+from harness.spec.history.world import Traits, World, text
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
 from harness.targets.protocol import AppSocket
@@ -60,6 +61,8 @@ class Talk:
         self.links: dict[int, Link] = {}
         self.listeners: dict[int, AppSocket] = {}
         self._backlogs: dict[int, int] = {}
+        #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
+        self._ghosts: Counter[int] = Counter()
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
@@ -125,6 +128,8 @@ class Talk:
             # The rig's own peer ports go down from the first one, so those above are free.
             peer_port = FIRST_PEER_PORT + number if shares else None
             address = self._second_address() if "address" in like else None
+            if first is not None and shares:
+                address = first.connection.tuple4.address
             connection = conversation.connect_peer(port=port, peer_port=peer_port, target_address=address, iss=iss)
         salt = (self._salt + number * SALT) % 251
         history = History(
@@ -157,9 +162,17 @@ class Talk:
         event.annotations += [f"({link.form})"] if link.form else []
         arrived, crowded = replace_numbers(segment), self._is_crowded(link.connection.tuple4.port)
         now = self._now()
+        ended = link.history.some(_waits_ended)
+        if segment.flags & SYN and link.app is not None and link.history.every(lambda world: world.over):
+            self.call(link, "close")  # whoever opens anew has done with the connection before
         self._settle(
             link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state, crowded=crowded)
         )
+        if ended and not link.history.some(_waits_ended):
+            self._ghosts[link.connection.tuple4.port] += 1
+        if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
+            link.app.close()  # of a connection in TIME-WAIT that has been reopened
+            link.app, link.accepted = None, False
 
     def _is_crowded(self, port: int) -> bool:
         """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
@@ -267,7 +280,11 @@ class Talk:
                 cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
                 self.refuse(ready[0], Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
             return Answer("EAGAIN")
-        link = self._identify(waiting, sock)
+        link = self._identify(waiting, sock, port)
+        if link is None and self._ghosts[port]:
+            self._ghosts[port] -= 1
+            sock.close()
+            return Answer()
         if link is None:
             sock.abort()
             cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.5")
@@ -288,27 +305,34 @@ class Talk:
         ]
         return sorted(found, key=lambda link: link.established_at)
 
-    def _identify(self, waiting: list[Link], sock: AppSocket) -> Link | None:
-        """Return whose connection was accepted: the first in order that lives, unless only ended ones are left."""
+    def _identify(self, waiting: list[Link], sock: AppSocket, port: int) -> Link | None:
+        """Return whose connection was accepted: the first in order that lives, unless only ended ones are left.
+
+        Where ended ones may wait too, what RECEIVE gives tells whose it is.
+        """
         alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
-        ended = [link for link in waiting if link not in alive]
+        ended: list[Link | None] = [link for link in waiting if link not in alive]
+        if self._ghosts[port]:
+            ended.append(None)
         if not (alive and ended):
-            found = alive or ended
-            return found[0] if found else None
+            return (alive or ended or [None])[0]
+        other = ended[0]
         try:
-            alive[0].early = sock.recv(EARLY)
+            data = sock.recv(EARLY)
         except BlockingIOError:
             return alive[0]
         except OSError:
-            ended[0].history.tells()
-            return ended[0]
-        if not alive[0].early and alive[0].history.every(lambda world: world.available > 0 or not world.fin_in):
-            return ended[0]
-        mine = text(alive[0].view.iss + 1, len(alive[0].early), alive[0].salt)
-        if alive[0].early != mine:
-            ended[0].early, alive[0].early = alive[0].early, b""
-            return ended[0]
-        return alive[0]
+            if other is not None:
+                other.history.tells()
+            return other
+        first = alive[0]
+        unread = first.history.every(lambda world: world.available > 0 or not world.fin_in)
+        if (data and data == text(first.view.iss + 1, len(data), first.salt)) or not (data or unread):
+            first.early = data
+            return first
+        if other is not None:
+            other.early = data
+        return other
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -370,7 +394,9 @@ class Talk:
         states = link.history.states
         state = link.state or (next(iter(states)) if len(states) == 1 else None)
         link.view.looks(state)
-        if not link.established_at and link.history.some(lambda world: world.queued):
+        if not link.history.some(lambda world: world.queued):
+            link.established_at = 0
+        elif not link.established_at:
             link.established_at = len(self.conversation.events)
 
     def _check_options(self, link: Link, received: Sequence[Received]) -> None:
@@ -424,6 +450,11 @@ def play(talk: Talk, waits: Waits) -> Violation | None:
     except Violation as violation:
         return violation
     return None
+
+
+def _waits_ended(world: World) -> bool:
+    """Tell whether `accept()` may still give a connection that has ended."""
+    return world.queued and world.over
 
 
 def _pair(trait: str) -> tuple[str, str]:

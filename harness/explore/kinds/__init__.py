@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.explore.kinds import (
+    conditions,
     forms,
     loss,
     many,
     options,
     queue,
+    random_walks,
     reset_ack,
     residue,
     stray,
@@ -41,6 +43,8 @@ KINDS = {
         Kind("many", "one connection after the other and side by side", many.generate),
         Kind("reset-ack", "RST,ACK with any acknowledgment, in every state", reset_ack.generate),
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
+        Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
+        Kind("random", "long seeded walks", random_walks.generate),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

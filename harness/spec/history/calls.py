@@ -128,7 +128,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
         first = seqno.add(world.irs, 1 + world.read)
         if data != text(first, len(data), salt):
             raise Fall(Broken.WRONG_DATA, "what the peer has sent, in order", repr(data[:16]), ("RFC 9293 §3.8",))
-        yield Step(replace(world, read=world.read + len(data)))
+        yield Step(replace(world, read=world.read + len(data)), spare=True)
         return
     # After the peer's FIN its stream is whole, whatever ends the connection then: an error is told to SEND.
     at_end = world.fin_in and world.available <= 0
@@ -153,7 +153,7 @@ def _refused_receive(world: World, answer: Answer) -> Step:
         raise _fall(f"{world.available} octets", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 seventh")
     if world.fin_in and not world.opening:
         raise _fall("the end of the stream", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 eighth")
-    return Step(world)
+    return Step(world, spare=True)
 
 
 def _shutdown(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
@@ -199,12 +199,15 @@ def _close(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Ste
     yield from _close_sending(gone, now)
 
 
-def _abort(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Step]:
+def _abort(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
     gone = replace(world.with_connection(reader_gone=True), told=True)
     if world.state in (CLOSED, SYN_SENT):
         yield Step(gone.ended(Fate.ABORTED) if world.state is SYN_SENT else gone)
         return
     yield _aborted(gone)
+    # The side that sends a reset should enter TIME-WAIT (§3.5.2); ABORT itself says CLOSED.
+    resting = replace(gone.with_connection(state=TIME_WAIT), time_wait_since=now, held=(), closing=True)
+    yield replace(_aborted(gone), world=resting)
     if world.state in (CLOSING, LAST_ACK, TIME_WAIT):
         yield Step(gone.ended(Fate.ABORTED))  # §3.10.5: these respond "ok" and delete the TCB, without a reset
         if world.state is TIME_WAIT:

@@ -38,6 +38,7 @@ class Open:
     low_ack: int = 0
     cites: tuple[str, ...] = ()
     rule: str = ""
+    spare: bool = False
 
 
 def explain(at: Open, sent: Segment, raw_seq: int, now: int, salt: int = 0) -> Open:
@@ -92,6 +93,8 @@ def _syn(at: Open, sent: Segment, now: int) -> Open:
     world = at.world
     flags = sent.flags & ~(PSH | 0xC0)
     expected = {SYN_SENT: SYN, SYN_RECEIVED: SYN | ACK}.get(world.state)
+    if world.state is FIN_WAIT_1 and world.connection.snd_una == world.connection.iss:
+        expected = SYN | ACK  # CLOSE in SYN-RECEIVED (§3.10.4): the SYN is still to be acknowledged
     if flags != expected or sent.seq != 0:
         raise _fall(at, Broken.EXTRA if expected is None else Broken.WRONG_FLAGS, sent)
     if flags & ACK and seqno.add(sent.ack, 0) != world.connection.rcv_nxt:
@@ -209,6 +212,8 @@ def _acknowledgment(at: Open, sent: Segment) -> Open:
         return _carries_ack(at, sent)
     if at.owed:
         raise _fall(at, Broken.WRONG_SEQ, sent)
+    if at.spare:
+        return replace(_carries_ack(at, sent), spare=False)
     raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)
 
 

@@ -18,7 +18,7 @@ from harness.spec.history.react import Step, arrive
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Outgoing
-from harness.spec.segment import Segment
+from harness.spec.segment import ACK, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 
 #: More worlds than that are not followed.
@@ -185,6 +185,7 @@ class History:
             step.low_ack,
             reaction.cites if reaction else (),
             reaction.rule if reaction else "",
+            step.spare,
         )
         for index, each in enumerate(sent):
             try:
@@ -193,7 +194,8 @@ class History:
                 raise _Fallen(index, fall) from None
         missing = unmet(at)
         if missing is not None:
-            if reaction is not None and reaction.level.name != "MUST":
+            held_back = self.traits.throttled and missing.flags == ACK and not step.deferrable
+            if held_back or (reaction is not None and reaction.level.name != "MUST"):
                 yield at.world
                 return
             cites = reaction.cites if reaction else ("RFC 9293 §3.10",)

@@ -40,6 +40,8 @@ class Step:
     deferrable: bool = False
     #: RCV.NXT before: acknowledgments of what lies between may come on the way.
     low_ack: int = 0
+    #: One ACK more than is owed breaks no rule: to text or a FIN, and behind RECEIVE as a window update.
+    spare: bool = False
 
 
 def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> list[Step]:
@@ -121,7 +123,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
     new = _timestamp_taken(new, segment, world, reaction)
     new = _moved(new, was, reaction, now)
-    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack)
+    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare=segment.length > 0)
 
 
 def _begun(world: World, syn: Segment, now: int) -> World:
@@ -196,7 +198,8 @@ def _timestamp_taken(world: World, segment: Segment, before: World, reaction: Re
     stamp = _tsval(segment) if before.stamping and not segment.flags & RST else None
     if stamp is None or seqno.lt(stamp, before.oldest_recent):
         return world
-    if seqno.lt(before.connection.rcv_nxt, segment.seq) or "other/first/unacceptable" in reaction.path:
+    refused = {"other/first/unacceptable", "other/first/unacceptable-early"}.intersection(reaction.path)
+    if seqno.lt(before.connection.rcv_nxt, segment.seq) or refused:
         return world  # RFC 7323 §5.3, R2 and R3
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
     # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what has no ACK may be dropped later.

@@ -4,7 +4,7 @@ Sequence numbers are relative, both ISNs are 0, so the first octet of each strea
 Worlds are values: an event makes new ones. `harness.spec.connection.Connection` is the part that the rules look at.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -198,4 +198,5 @@ class Traits:
     tries: int = 2
     #: A connection without application may leave FIN-WAIT-2 by itself, not before this time.
     fin_wait_2_s: float = 2.0
-    tags: frozenset[str] = field(default_factory=frozenset)
+    #: It acknowledges unacceptable segments once in a while only (RFC 5961 §7).
+    throttled: bool = False
