@@ -17,8 +17,9 @@ from harness.spec.history.world import World
 from harness.spec.segment import ACK, FIN, SYN
 from harness.spec.states import CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 
-#: More rounds than that take no connection to its end.
-ROUNDS = 24
+#: So many rounds without progress, with a long wait in each, and a connection has not come to its end; and the most.
+STALLED = 8
+ROUNDS = 2000
 #: At most so many octets are repeated in one segment.
 CHUNK = 1400
 #: RECEIVE takes so much at once.
@@ -49,22 +50,29 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
 def carry(talk: Talk, link: Link) -> Waits:
     """Bring one connection to its orderly end; a violation if it does not come to it."""
     link.losing = 0
-    for round_ in range(ROUNDS):
-        if _is_at_its_end(link):
+    stalled = 0
+    for _round in range(ROUNDS):
+        if _is_at_its_end(link) or stalled == STALLED:
             break
         _serve(talk, link)
         if _is_at_its_end(link):
             break
-        heard = len(link.connection.received)
+        before = _standing(link)
         _answer(talk, link)
         if _is_at_its_end(link):
             break
-        if round_ and len(link.connection.received) == heard:
+        stalled = stalled + 1 if _standing(link) == before else 0
+        if stalled > 1:
             yield from talk.let_pass(AWAIT_S, link)
     _demand_end(talk, link)
     if link.app is not None:
         _read_all(talk, link)
         talk.call(link, "close")
+
+
+def _standing(link: Link) -> object:
+    """Return how far the connection has come, as the peer sees it."""
+    return link.view.got, link.view.rcv_nxt, link.history.states
 
 
 def _is_at_its_end(link: Link) -> bool:

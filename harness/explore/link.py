@@ -71,16 +71,22 @@ class PeerView(View):
         View.sent(self, segment)
         if segment.flags & RST or not segment.length:
             return
-        if segment.flags & SYN and segment.seq >= self.sent_end and self.state in _MAY_OPEN:
-            self.sent_end, self.peer_fin = segment.seq + segment.length, None
-        elif not self.synchronized:
+        if segment.flags & SYN:
+            gone = self.state in (State.CLOSED, State.LISTEN)
+            if self.state in _MAY_OPEN and (gone or segment.seq >= self.sent_end):
+                self.sent_end, self.peer_fin, self.early_fins = segment.seq + segment.length, None, set()
+                self.iss = segment.seq
+                if self.state is not State.SYN_SENT:
+                    self.got, self.fin_got, self.pieces = 0, False, []
             return
-        elif segment.flags & ACK and not segment.flags & SYN and segment.seq <= self.sent_end:
-            self.sent_end = max(self.sent_end, segment.seq + segment.length)
-        if segment.flags & FIN and segment.seq + segment.length == self.sent_end:
-            self.peer_fin = self.sent_end - 1
-        elif segment.flags & FIN:
-            self.early_fins.add(segment.seq + segment.length - 1)
+        if not self.synchronized or not segment.flags & ACK:
+            return
+        end = segment.seq + segment.length
+        if segment.seq <= self.sent_end < end:
+            self.sent_end = end
+            self.peer_fin = end - 1 if segment.flags & FIN else self.peer_fin
+        elif segment.flags & FIN and self.sent_end < end:
+            self.early_fins.add(end - 1)
 
     def saw(self, segments: Iterable[Segment]) -> None:
         """Take note of the target's segments; what it acknowledges above a gap that was filled is the peer's stream."""

@@ -172,7 +172,9 @@ class Talk:
             self._ghosts[link.connection.tuple4.port] += 1
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
             link.app.close()  # of a connection in TIME-WAIT that has been reopened
-            link.app, link.accepted = None, False
+            link.app = None
+        if segment.flags & SYN and link.app is None and link.history.every(lambda world: not world.accepted):
+            link.accepted = False
 
     def _is_crowded(self, port: int) -> bool:
         """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
