@@ -74,7 +74,7 @@ def _record(world: World, segment: Segment) -> Connection:
 
 def _stamped(world: World, segment: Segment) -> Iterator[tuple[Segment, bool]]:
     """Yield the segment as timestamps let the rules see it, and whether it is dropped in silence (RFC 7323 §5.3)."""
-    exempt = not world.stamping or segment.flags & RST or world.state in _GONE or world.opening
+    exempt = not world.stamping or segment.flags & RST or world.state in _GONE | {SYN_SENT}
     if exempt or (world.state is TIME_WAIT and segment.flags & SYN):
         yield segment, False
         return
@@ -121,7 +121,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = replace(new, fin_in=True)
     if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
-    new = _timestamp_taken(new, segment, world, reaction)
+    new = _timestamp_taken(new, segment, world, outcome)
     new = _moved(new, was, reaction, now)
     return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare=segment.length > 0)
 
@@ -193,17 +193,17 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
     )
 
 
-def _timestamp_taken(world: World, segment: Segment, before: World, reaction: Reaction) -> World:
+def _timestamp_taken(world: World, segment: Segment, before: World, outcome: Outcome) -> World:
     """Move TS.Recent where it may be moved (RFC 7323 §4.3)."""
     stamp = _tsval(segment) if before.stamping and not segment.flags & RST else None
     if stamp is None or seqno.lt(stamp, before.oldest_recent):
         return world
-    refused = {"other/first/unacceptable", "other/first/unacceptable-early"}.intersection(reaction.path)
+    refused = {"other/first/unacceptable", "other/first/unacceptable-early"}.intersection(outcome.reaction.path)
     if seqno.lt(before.connection.rcv_nxt, segment.seq) or refused:
         return world  # RFC 7323 §5.3, R2 and R3
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
-    # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what has no ACK may be dropped later.
-    sure = before.ack_by is None and segment.flags & ACK
+    # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what the checks refuse need not count.
+    sure = before.ack_by is None and outcome.hears_ack
     return replace(world, newest_recent=newest, oldest_recent=stamp if sure else before.oldest_recent)
 
 
