@@ -11,7 +11,7 @@ from harness.grid.numbers import connection_of, nominal_window, segment_of
 from harness.spec.arrivals import allowed
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Reaction, select
-from harness.spec.segment import PSH
+from harness.spec.segment import ACK, PSH, RST
 from harness.spec.states import State
 from harness.targets.protocol import Capability, in_parts
 
@@ -94,6 +94,7 @@ def survey() -> dict[str, list[Any]]:
     `cites` are all lists of cites, `cites_of` the place of a cell's own among them, `core` whether (1) an ordinary run
     takes the cell: one for each thing that the rules can tell apart. Within a place and a set of flags, cells with the
     same allowed reactions stand for each other, and the first of them is taken (PSH makes no difference by any rule).
+    A reset at RCV.NXT is taken with each near acknowledgment, which makes no difference by any rule, and did in stacks.
     Then one cell for each rule that has not been met in a state.
     """
     lists: dict[tuple[str, ...], int] = {}
@@ -106,11 +107,16 @@ def survey() -> dict[str, list[Any]]:
     }
 
 
+#: Acknowledgments of a reset that are left to the full grid: near ones stand for them.
+_FAR = frozenset({"too_old", "far_old", "far_new"})
+
+
 def _distinguished() -> set[str]:
     chosen: dict[object, Cell] = {}
     for cell in segment_cells():
         outcome = frozenset((reaction.reply, reaction.next) for reaction in reactions(cell))
-        chosen.setdefault((cell.state, cell.route, cell.setting, cell.flags & ~PSH, outcome), cell)
+        number = cell.ack if cell.flags == RST | ACK and cell.seq == "exact" and cell.ack not in _FAR else None
+        chosen.setdefault((cell.state, cell.route, cell.setting, cell.flags & ~PSH, number, outcome), cell)
     taken = list(chosen.values())
     met = {met for cell in taken for met in _rules_met(cell)}
     for cell in segment_cells():

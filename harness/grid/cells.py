@@ -3,10 +3,11 @@
 A cell names positions, not numbers: `exact` is RCV.NXT whatever that is on the live connection. `harness.grid.numbers`
 turns positions into numbers, `harness.grid.accept` asks the rules of §3.10.7 what the target may do about it.
 
-Three settings: the ordinary one; a closed receive window (the application has stopped reading); and TIME-WAIT with a
-SYN that may or may not prove itself new by its timestamp (RFC 6191). A field that plays no part is None: sequence
-numbers before there is a RCV.NXT, acknowledgments without an ACK bit, without anything sent, or beside an RST, which
-§3.10.7.4 validates by its sequence number alone.
+Four settings: the ordinary one; a closed receive window (the application has stopped reading); data of the target in
+flight; and TIME-WAIT with a SYN that may or may not prove itself new by its timestamp (RFC 6191). A field that plays no
+part is None: sequence numbers before there is a RCV.NXT, acknowledgments without an ACK bit, without anything sent, or
+beside an RST, which §3.10.7.4 validates by its sequence number alone. Such an RST,ACK acknowledges SND.NXT; that it
+plays no part is proved by cells with every other acknowledgment.
 """
 
 from collections.abc import Iterator
@@ -35,8 +36,9 @@ PASSIVE, SIMULTANEOUS, SHUTDOWN, CLOSE = "passive", "simultaneous", "shutdown", 
 NONE, DATA = "none", "data"
 ZERO_WINDOW, TIMESTAMPS, LISTENING = "zero-window", "timestamps", "listening"
 STAMPED_LISTENING = f"{TIMESTAMPS}-{LISTENING}"
+IN_FLIGHT = "in-flight"
 #: All settings but the ordinary one.
-SETTINGS = (ZERO_WINDOW, TIMESTAMPS, STAMPED_LISTENING, LISTENING)
+SETTINGS = (ZERO_WINDOW, TIMESTAMPS, STAMPED_LISTENING, LISTENING, IN_FLIGHT)
 
 #: The places of the grid: a state, and the route to it where that makes a difference.
 PLACES: tuple[tuple[State, str | None], ...] = (
@@ -69,6 +71,10 @@ EARLY_ACKS = ("le_iss", "good", "unsent")
 LATER_ACKS = ("unsent", "dup", "old", "too_old")
 #: Far below any window; only at the left edge, with what an acknowledgment may stop.
 FAR_OLD = "far_old"
+#: Acknowledgments of a reset that are not SND.NXT: a peer with data in flight, or one that forges, writes them.
+RESET_ACKS = ("dup", "old", "too_old", FAR_OLD, "unsent", "far_new")
+RESET_ACKS_EARLY = ("le_iss", "unsent", "far_new")
+RESET_SEQS = ("left1", "exact", "inside")
 #: States in which our FIN is out and not acknowledged.
 FIN_OUTSTANDING = frozenset({FIN_WAIT_1, CLOSING, LAST_ACK})
 FIN_SENT = FIN_OUTSTANDING | {FIN_WAIT_2, TIME_WAIT}
@@ -150,7 +156,7 @@ def good_ack(state: State) -> str:
 def segment_cells() -> tuple[Cell, ...]:
     """Return every segment cell: the ordinary grid, then zero windows, then TIME-WAIT with timestamps."""
     cells = [cell for state, route in PLACES for cell in _of_place(state, route)]
-    return (*cells, *_zero_window_cells(), *_time_wait_cells())
+    return (*cells, *_zero_window_cells(), *_time_wait_cells(), *_reset_cells())
 
 
 @cache
@@ -177,6 +183,20 @@ def _places_of_sequence(state: State) -> list[tuple[str | None, str]]:
     if state in UNNUMBERED:
         return [(None, NONE), (None, DATA)]
     return [(seq, payload) for seq in SEQ_POSITIONS for payload in (NONE, DATA) if (seq, payload) != ("overlap", NONE)]
+
+
+def _reset_cells() -> Iterator[Cell]:
+    """Yield resets with each other acknowledgment, in the ordinary setting and with data in flight."""
+    for state, route in PLACES:
+        if state in UNNUMBERED:
+            continue
+        acks = list(RESET_ACKS_EARLY if state is SYN_RECEIVED else RESET_ACKS)
+        # Where everything is acknowledged SND.UNA is SND.NXT, and no other acknowledgment.
+        acks = [ack for ack in acks if ack != "dup" or state in FIN_OUTSTANDING]
+        for seq, ack in product(RESET_SEQS, acks):
+            yield Cell(state, route, RST | ACK, seq, ack)
+    for state, seq, number in product((ESTABLISHED, CLOSE_WAIT), RESET_SEQS, (*RESET_ACKS, "between", None)):
+        yield Cell(state, None, RST | ACK, seq, number, NONE, IN_FLIGHT)
 
 
 def _zero_window_cells() -> Iterator[Cell]:

@@ -26,10 +26,14 @@ A cell is one kind of segment in one state: `grid/<state>[-route][-setting]/<fla
 | `far` | RCV.NXT+2³⁰ | | `too_old` | SND.UNA−MAX.SND.WND−1 |
 | `overlap` | RCV.NXT−1, and reaches in | | `acks_fin` | SND.NXT, which acknowledges our FIN |
 | | | | `far_old` | SND.UNA−2³⁰ |
+| | | | `far_new` | SND.NXT+2³⁰ (resets) |
+| | | | `between` | SND.UNA+2, where 4 octets are in flight (resets) |
 
-`-` stands where a field plays no part. Payload is `none` or `data`: 4 octets, 1 octet at `left1`. Settings are
-`zero-window` (the application does not read), `listening` (TIME-WAIT with a listener on the port) and `timestamps`
-(TIME-WAIT of a connection with timestamps; the acknowledgment's place in the name then tells the SYN's TSval).
+`-` stands where a field plays no part: the acknowledgment of a reset, which then is SND.NXT. The other ones that a
+reset may have are there too, at three sequence numbers. Payload is `none` or `data`: 4 octets, 1 octet at `left1`.
+Settings are `zero-window` (the application does not read), `in-flight` (4 octets of the target are unacknowledged),
+`listening` (TIME-WAIT with a listener on the port) and `timestamps` (TIME-WAIT of a connection with timestamps; the
+acknowledgment's place in the name then tells the SYN's TSval).
 
 Preconditions: opened passively unless the route says otherwise, no options in the peer's SYN, the receive buffer empty,
 the listener closed behind the accept, all of the target's data acknowledged, and more than a window of it. A cell

@@ -13,11 +13,12 @@ from harness.case.user_calls import EOF
 from harness.case.violation import Inconclusive, Violation
 from harness.grid import calibration, followup, observed
 from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
-from harness.grid.cells import ZERO_WINDOW, Cell
+from harness.grid.cells import IN_FLIGHT, ZERO_WINDOW, Cell
 from harness.grid.followup import ARBITRARY, Numbers, Tells
 from harness.grid.judge import judge
 from harness.grid.numbers import (
     AFTER_PEERS_FIN,
+    TEXT,
     connection_of,
     nominal_window,
     segment_of,
@@ -86,6 +87,8 @@ class CellRun:
         if self.cell.state in AFTER_PEERS_FIN - {TIME_WAIT}:
             self._read_to_the_end()
         filled = self._fill() if self.cell.zero_window else 0
+        if self.cell.setting == IN_FLIGHT:
+            self._send_something()
         # On a target without readable states the walk is believed, and the follow-up judges.
         self.conversation.unobserved = 0
         window = self._offered()
@@ -195,6 +198,13 @@ class CellRun:
                     raise Inconclusive("the target never closes its window")
                 inbox.clear()
         return peer.snd_nxt - 1
+
+    def _send_something(self) -> None:
+        """Let the application send what the peer does not acknowledge."""
+        before = connection_of(replace(self.cell, setting=""))
+        with walking(self.conversation):
+            self.case.target.send(TEXT)
+            self.case.target.must_send(ACK, seq=before.snd_nxt, ack=before.rcv_nxt, data=TEXT)
 
     def _drain(self) -> None:
         """Read everything, and take note of the window that opens."""

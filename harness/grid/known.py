@@ -29,7 +29,7 @@ LOOKS_LIKE = ("by design", "defect worth reporting")
 _NEXT = frozenset({SAME, NOT_SAME, UNKNOWN, *State, *(f"not {state}" for state in State)})
 _TEXTS = ("reason", "source", "looks_like")
 _KEYS = {"when", "since", "before", "ip", "observed", "any_of", "issue", "until", *_TEXTS}
-_ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "far_old", "acks_fin")
+_ACKS = ("le_iss", "good", "unsent", "dup", "old", "too_old", "far_old", "acks_fin", "far_new", "between")
 #: What may be asked of each field. Flags have a notation of their own.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "state": tuple(State),

@@ -4,7 +4,7 @@ Both initial sequence numbers are 0. Before the probe the target has sent `SENT_
 that the peer ever offered and have been acknowledged: only then can an acknowledgment be too old for RFC 5961.
 """
 
-from harness.grid.cells import CLOSE, DATA, FIN_OUTSTANDING, FIN_SENT, SIMULTANEOUS, Cell
+from harness.grid.cells import CLOSE, DATA, FIN_OUTSTANDING, FIN_SENT, IN_FLIGHT, SIMULTANEOUS, Cell
 from harness.spec import options, seqno
 from harness.spec.connection import Connection, Origin
 from harness.spec.segment import URG, Segment
@@ -52,13 +52,14 @@ def connection_of(cell: Cell, window: int = NOMINAL_WINDOW, filled: int = 0) -> 
     if state in (CLOSED, LISTEN):
         return Connection(state, listener_open=cell.listening, rcv_wnd=window)
     sent = SENT_OCTETS if state in SYNCHRONIZED else 0
-    snd_nxt = 1 + sent + (state in FIN_SENT)
+    flying = len(TEXT) if cell.setting == IN_FLIGHT else 0
+    snd_nxt = 1 + sent + flying + (state in FIN_SENT)
     early = state in (SYN_SENT, SYN_RECEIVED)
     return Connection(
         state,
         origin=Origin.ACTIVE if state is SYN_SENT or cell.route == SIMULTANEOUS else Origin.PASSIVE,
         iss=0,
-        snd_una=0 if early else snd_nxt - (state in FIN_OUTSTANDING),
+        snd_una=0 if early else snd_nxt - flying - (state in FIN_OUTSTANDING),
         snd_nxt=snd_nxt,
         snd_wnd=PEER_WINDOW,
         max_snd_wnd=PEER_WINDOW,
@@ -110,6 +111,8 @@ def _ack(cell: Cell, connection: Connection) -> int:
         "le_iss": connection.iss,
         "good": seqno.add(connection.iss, 1),
         "unsent": seqno.add(connection.snd_nxt, 1),
+        "far_new": seqno.add(connection.snd_nxt, FAR),
+        "between": seqno.add(connection.snd_una, 2),
         "dup": connection.snd_una,
         "old": seqno.add(connection.snd_una, -1),
         "too_old": seqno.add(connection.snd_una, -connection.max_snd_wnd - 1),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.case.verdict import Verdict
 from harness.grid import docs, export
 from harness.grid.accept import cites_of, core, policies_of, reactions
 from harness.grid.calls import call_cells, timer_cells
@@ -13,12 +14,15 @@ from harness.grid.cells import FLAGS, PLACES, Cell, by_id, segment_cells
 from harness.grid.explain import UnknownCell, explain
 from harness.grid.numbers import connection_of, segment_of
 from harness.grid.session import CALLS, SEGMENTS, case_of
+from harness.mutate.script import Script, play
 from harness.spec.arrivals import RULES
 from harness.spec.citations import Citation
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Level, Reply
-from harness.spec.segment import ACK, FIN, RST, SYN
-from harness.spec.states import ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED, State
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED, SYNCHRONIZED, State
+from harness.stack.connection import Connection
+from harness.stack.defects.defect import stack_with
 from harness.targets import registry
 from harness.targets.protocol import Capability
 
@@ -68,9 +72,9 @@ def test_the_names_are_unique_and_stable() -> None:
 def test_the_size_is_what_the_dimensions_give() -> None:
     places = Counter((cell.state, cell.route) for cell in ordinary())
     without_ack, reset, positions = 8 * 13, 4 * 13, 4 * 13
-    assert places[ESTABLISHED, None] == without_ack + reset + 4 * positions + 10 + 4
-    assert places[FIN_WAIT_1, "close"] == without_ack + reset + 5 * positions + 10 + 4
-    assert places[SYN_RECEIVED, "passive"] == without_ack + reset + 3 * positions + 10
+    assert places[ESTABLISHED, None] == without_ack + reset + 4 * positions + 10 + 4 + 3 * 5
+    assert places[FIN_WAIT_1, "close"] == without_ack + reset + 5 * positions + 10 + 4 + 3 * 6
+    assert places[SYN_RECEIVED, "passive"] == without_ack + reset + 3 * positions + 10 + 3 * 3
     assert 4000 < len(segment_cells()) < 5000
 
 
@@ -84,6 +88,41 @@ def test_a_position_is_where_its_name_says() -> None:
     assert segment_of(by_id()["grid/established/ack/left1/dup/data"], connection).payload == b"d"
 
 
+@pytest.mark.parametrize("state", [*SYNCHRONIZED, SYN_RECEIVED], ids=str)
+def test_a_reset_comes_with_every_acknowledgment_and_the_rules_look_at_none(state: State) -> None:
+    resets = [cell for cell in segment_cells() if (cell.state, cell.flags) == (state, RST | ACK)]
+    resets = [cell for cell in resets if cell.payload == "none" and cell.setting in ("", "in-flight")]
+    for seq in ("left1", "exact", "inside"):
+        rows = {cell.ack: reactions(cell) for cell in resets if cell.seq == seq and cell.route != "simultaneous"}
+        wanted = {"le_iss", "unsent"} if state is SYN_RECEIVED else {"old", "too_old", "far_old", "unsent"}
+        assert {*wanted, "far_new", None} <= set(rows)
+        assert len({frozenset((row.reply, row.next) for row in found) for found in rows.values()}) == 1
+    flying = {cell.ack for cell in resets if cell.setting == "in-flight"}
+    assert ("between" in flying) is (state in (ESTABLISHED, CLOSE_WAIT))
+
+
+class BelievesNoOddReset(Connection):
+    """A reset that does not acknowledge SND.NXT is dropped."""
+
+    def arrive(self, segment: Segment) -> None:
+        if segment.flags & (RST | ACK) != RST | ACK or segment.ack == self.snd_nxt:
+            super().arrive(segment)
+
+
+def test_a_stack_that_looks_at_the_acknowledgment_of_a_reset_is_found_by_the_core_in_each_state() -> None:
+    spec = registry.parse("reference")
+    cells = [cell for cell in segment_cells() if cell.id in core() and cell.flags == RST | ACK and cell.ack]
+    cells = [cell for cell in cells if cell.seq == "exact"]
+    scripts = [Script(case_of(cell, spec, 4, ""), cell=cell) for cell in cells]
+    assert {play(script).verdict for script in scripts} == {Verdict.CONFORMS}
+    found = {cell.state for cell, script in zip(cells, scripts, strict=True) if _violates(script)}
+    assert found == {*SYNCHRONIZED, SYN_RECEIVED}
+
+
+def _violates(script: Script) -> bool:
+    return play(script, stack_with(BelievesNoOddReset)).verdict is Verdict.VIOLATES
+
+
 def test_every_rule_decides_somewhere_and_in_the_core() -> None:
     for cells in (segment_cells(), [by_id()[name] for name in core()]):
         met = {rule for cell in cells for reaction in reactions(cell) for rule in reaction.path}
@@ -91,7 +130,7 @@ def test_every_rule_decides_somewhere_and_in_the_core() -> None:
 
 
 def test_the_core_is_small_and_meets_every_state_with_every_combination_of_flags() -> None:
-    assert len(core()) + len(CALLS.cells("core", ())) < 1000
+    assert len(core()) + len(CALLS.cells("core", ())) < 1050
     met = {(by_id()[name].state, by_id()[name].flags) for name in core()}
     assert {(state, flags) for state in State for flags in FLAGS} <= met
 
