@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__, looking, tools
+from harness.manual import examples
 from harness.tools import USAGE_ERROR
 
 if TYPE_CHECKING:
@@ -43,21 +44,32 @@ _VERBS = """verbs:
   build      build a driver or an image that comes with the tool: tcpspec build linux
   kernels    list the kernels that are built, and those that can be
   test       run the project's own tests (in a checkout)
+  help       print a page of the manual: tcpspec help TASK
+  completion print what makes bash, zsh or fish complete verbs, cases and targets
 
 examples:
   tcpspec run
   tcpspec run --rfc 9293/3.6 --ip 4
   tcpspec run --case 'time-wait/*' --timers 70
   tcpspec show four-way-close
+
 """
+
+#: Options of pytest that a run of cases is used with.
+_OF_PYTEST = """pytest's options work too, among them:
+  -n 4 | --tx ssh=host//python=python3 --dist load   workers here, or on other machines
+  -k EXPRESSION, -m EXPRESSION, --deselect ID        choose by name
+  -x, --maxfail N, --durations N, --co, -v, -p       stop early, what was slow, collect only, more words, plugins
+  --junitxml=FILE, --tb=no                           JUnit's XML; no ladders"""
 
 #: Of the verbs without an argparse of their own; `run` and `test` print pytest's.
 USAGES = {
     "list": "tcpspec list [options of run that choose]",
     "explain": "tcpspec explain CASE [--svg]    (tcpspec list prints the cases)",
     "show": "tcpspec show CASE [-v] [options of run]    (default: on IPv4)",
-    "coverage": "tcpspec coverage [--all] [RESULTS…]    (default: results, if there)",
     "doctor": tools.DOCTOR_USAGE,
+    "help": "tcpspec help TASK",
+    "completion": "tcpspec completion bash|zsh|fish",
 }
 
 
@@ -67,11 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="tcpspec",
         description="Tests whether a TCP implementation opens and closes connections as RFC 9293 says.",
-        epilog=_VERBS,
+        epilog=_VERBS + examples.EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tcpspec {__version__}")
-    parser.add_argument("verb", choices=sorted(VERBS), metavar="VERB")
+    parser.add_argument("verb", choices=sorted({*VERBS, *_UNLISTED}), metavar="VERB")
     if not arguments:
         parser.print_help()
         return USAGE_ERROR
@@ -79,11 +91,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = parser.parse_args(arguments[:1]).verb
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
-    if verb in USAGES and {"-h", "--help"} & {*arguments[1:]}:
-        print(f"usage: {USAGES[verb]}")
-        return 0
+    asks = bool({"-h", "--help"} & {*arguments[1:]})
     try:
-        code = VERBS[verb](arguments[1:])
+        if asks and verb in USAGES:
+            print(f"usage: {USAGES[verb]}")
+            code = 0
+        else:
+            code = {**VERBS, **_UNLISTED}[verb](arguments[1:])
+        if asks and verb in examples.EXAMPLES:
+            print(f"\n{examples.of(verb)}")
         sys.stdout.flush()
     except BrokenPipeError:  # `tcpspec list | head`: nobody reads on, and the interpreter flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,16 +170,19 @@ def run(arguments: list[str]) -> int:
 def _help_run() -> int:
     import pytest
 
-    from harness.plugin.options import declare
+    from harness.plugin import habits, options, tap
 
     parser = pytest.Parser(_ispytest=True)
-    declare(parser)
+    options.declare(parser)
+    tap.declare(parser)
+    habits.declare(parser, cached=False)
     print("tcpspec run [options of tcpspec] [options of pytest, such as -n 4, -x, -k, --junitxml]\n")
     for group in parser._groups:
         for option in group.options:
             attributes = option.attrs()
             value = attributes.get("metavar") or "|".join(str(choice) for choice in attributes.get("choices") or ())
             print(f"  {' '.join(option.names())} {value}\n      {attributes.get('help', '')}")
+    print(f"\n{_OF_PYTEST}\n\n{examples.EXIT_CODES.rstrip()}")
     return 0
 
 
@@ -264,30 +283,13 @@ def _scripts(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, "lis
 
 def coverage(arguments: list[str]) -> int:
     """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case."""
-    from harness.report import coverage as by_requirement
-    from harness.trace import results
+    from harness.report import coverage_command
 
-    every = "--all" in arguments
-    paths = [Path(argument) for argument in arguments if argument != "--all"]
-    if any(str(path).startswith("-") for path in paths):
-        print(f"usage: {USAGES['coverage']}", file=sys.stderr)
-        return USAGE_ERROR
-    if not paths and (Path(DEFAULT_RESULTS) / results.FILE_NAME).exists():
-        paths = [Path(DEFAULT_RESULTS)]
-    try:
-        runs = [results.read(path) for path in paths]
-    except results.BrokenResults as error:
-        print(error, file=sys.stderr)
-        return USAGE_ERROR
-    for run_read in runs:
-        if not run_read.complete:
-            print(f"{run_read.path}: an incomplete run (it has no footer)", file=sys.stderr)
-    code, collector = _collect(["--ip", "4"])
-    if code:
-        return code
-    table = by_requirement.rows(collector.cited(), runs)
-    by_requirement.print_table(looking.wide_console(), table, every=every)
-    return 1 if any(row.is_gap for row in table) else 0
+    def collect() -> tuple[int, coverage_command.Cited]:
+        code, collector = _collect(["--ip", "4", "--grid", "full"])
+        return code, {case.case_id: case.meta.citations() for case, _item in collector.items}
+
+    return coverage_command.main(arguments, looking.wide_console(), collect)
 
 
 def compare(arguments: list[str]) -> int:
@@ -325,6 +327,40 @@ def test(arguments: list[str]) -> int:
         return _pytest(["-q", "--no-header", "--timers", "15", str(folder), *arguments])
 
 
+def manual(arguments: list[str]) -> int:
+    """Print a page of the manual."""
+    from harness.manual import pages
+
+    if len(arguments) != 1 or arguments[0] not in pages.PAGES:
+        unknown = f"there is no page {' '.join(arguments)!r}; " if arguments else ""
+        print(f"{unknown}usage: {USAGES['help']}\n\ntasks:\n{pages.listing()}", file=sys.stderr if unknown else None)
+        return USAGE_ERROR if unknown else 0
+    print(pages.PAGES[arguments[0]].path.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def completion(arguments: list[str]) -> int:
+    """Print the completion of a shell."""
+    from harness.manual.completion import SCRIPTS
+
+    if len(arguments) != 1 or arguments[0] not in SCRIPTS:
+        print(f"usage: {USAGES['completion']}", file=sys.stderr)
+        return USAGE_ERROR
+    print(SCRIPTS[arguments[0]], end="")
+    return 0
+
+
+def complete(arguments: list[str]) -> int:
+    """Print what may stand at the end of a command line: for the completions."""
+    import testcases
+    from harness.manual.completion import candidates, case_names
+
+    folders = [Path(folder) for folder in testcases.__path__]
+    for word in candidates(arguments[0] if arguments else "", VERBS, lambda: case_names(folders)):
+        print(word)
+    return 0
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "run": run,
     "list": list_cases,
@@ -348,4 +384,8 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "declare": tools.declare,
     "kernels": tools.kernels,
     "test": test,
+    "help": manual,
+    "completion": completion,
 }
+#: What people do not type.
+_UNLISTED: dict[str, Callable[[list[str]], int]] = {"complete": complete}

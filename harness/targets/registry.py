@@ -65,6 +65,11 @@ def parse(text: str) -> TargetSpec:
     return spec
 
 
+def kinds() -> tuple[str, ...]:
+    """Return the kinds of targets, as they stand before the colon."""
+    return tuple(_OPENERS)
+
+
 def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -> Target:
     """Start a target; `timers` for one whose settings suit timer cases. Raises UnusableTarget."""
     target = _OPENERS[spec.kind](spec, settings, timers)

@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "explore": _BELOW_MUTATE | {"grid", "fuzz", "report"},
     "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
     "bench": _BELOW_MUTATE,
+    "manual": {"targets"},
     "declare": {"spec", "trace", "expectations", "grid", "report"},
 }
 #: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.

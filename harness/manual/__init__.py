@@ -1,0 +1,1 @@
+"""What the command tells of itself: pages, examples, exit codes, and completion for shells."""
