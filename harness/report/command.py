@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.report import badge, html, runs
+from harness.report.compare.differences import IncomparableRuns
 
 USAGE_ERROR = 4
 #: Where `tcpspec run` writes unless told otherwise.
@@ -19,6 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("results", nargs="*", type=Path, metavar="RESULTS", help="files or folders (default: results)")
     parser.add_argument("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE")
+    parser.add_argument("--baseline", type=Path, metavar="RESULTS", help="say what changed since this run")
     parser.add_argument("--partial", action="store_true", help="take incomplete runs too, and say so everywhere")
     parser.add_argument("--badge", type=Path, metavar="FILE", help="write a badge too: .svg, or .json for shields.io")
     try:
@@ -32,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         shown = runs.load(options.results or [RESULTS], partial=options.partial)
         if options.badge is not None:
             badge.write(options.badge, runs.columns(shown))
-        size = html.write(options.output, shown)
-    except (runs.BrokenResults, badge.UnknownBadge) as error:
+        baseline = runs.load([options.baseline], partial=options.partial) if options.baseline else []
+        size = html.write(options.output, shown, baseline)
+    except (runs.BrokenResults, badge.UnknownBadge, IncomparableRuns) as error:
         print(f"tcpspec report: {error}", file=sys.stderr)
         return USAGE_ERROR
     except OSError as error:

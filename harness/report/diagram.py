@@ -85,6 +85,19 @@ def of_run(walked: Walked, title: str, *, link: Link | None = None, standalone: 
     return _draw(shown, title, [(name, f"{SIGNS[name]} {WORDS[name]}") for name in WORDS], link, standalone)
 
 
+def small(walked: Walked, title: str) -> str:
+    """Return the diagram of one target without words on its edges: for a look at where it is red."""
+    drawn = [(edge, count.status) for edge, count in zip(edges(), walked.counts, strict=True) if edge.drawn]
+    lines = []
+    for edge, status in drawn:
+        corners = LINES[edge.name].corners
+        d = "M" + "L".join(f"{x} {y}" for x, y in corners)
+        body = f'<path class="line" d="{d}"/>{_tip(corners)}'
+        lines.append(f'<g class="edge {status}"><title>{escape(f"{edge}: {status}")}</title>{body}</g>')
+    words = ", ".join(f"{edge}: {status}" for edge, status in drawn if status in (VIOLATES, KNOWN))
+    return svg.document("states small", WIDTH, HEIGHT, title, words or "every edge conforms", [*lines, *_boxes()])
+
+
 def of_difference(first: Walked, second: Walked, title: str, *, link: Link | None = None) -> str:
     """Return the diagram of what differs between two targets, called A and B."""
     shown = [_contrast(one.status, other.status) for one, other in zip(first.counts, second.counts, strict=True)]

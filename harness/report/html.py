@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from harness import __version__
-from harness.report import diagram, html_matrix, html_parts
+from harness.report import diagram, html_glance, html_matrix, html_parts
 from harness.report.html_data import ABSENT, SIGNS, Collected, first_cases, in_script
 from harness.report.runs import Case, Column, Run, columns
 from harness.report.svg import printable
@@ -35,16 +35,16 @@ _STYLES = ("colours.css", "drawings.css", "page.css")
 _MOST_PAIRS = 10
 
 
-def write(path: Path, runs: Sequence[Run]) -> int:
-    """Write the report of these runs; return its size in octets. Raises OSError."""
-    text = render(runs, folder=path.parent)
+def write(path: Path, runs: Sequence[Run], baseline: Sequence[Run] = ()) -> int:
+    """Write the report of these runs; return its size in octets. Raises OSError and IncomparableRuns."""
+    text = render(runs, folder=path.parent, baseline=baseline)
     data = text.encode("utf-8", "replace")
     path.write_bytes(data)
     return len(data)
 
 
-def render(runs: Sequence[Run], *, folder: Path | None = None) -> str:
-    """Return the page; links to captures are relative to `folder`."""
+def render(runs: Sequence[Run], *, folder: Path | None = None, baseline: Sequence[Run] = ()) -> str:
+    """Return the page; links to captures are relative to `folder`, changes count from the `baseline`."""
     shown = [
         replace(column, label=f"{column.label} (partial)") if column.partial else column for column in columns(runs)
     ]
@@ -68,6 +68,8 @@ def render(runs: Sequence[Run], *, folder: Path | None = None) -> str:
             style=Markup(style),
             data=Markup(in_script(data)),
             columns=shown,
+            glances=html_glance.glances(shown, collected.walked, columns(baseline)),
+            opened=html_glance.OPEN,
             totals=html_matrix.totals(shown),
             verdicts=[name for name in _IN_TOTALS if any(case.verdict == name for run in runs for case in run.cases)],
             signs=SIGNS,

@@ -50,13 +50,13 @@ class Chapter(NamedTuple):
 
 
 def chapters(columns: Sequence[Column]) -> list[Chapter]:
-    """Return what does not simply conform, the worst first."""
+    """Return what is as expected and does not simply conform, the worst first; the rest is told by kind."""
     found = []
     for verdict in reversed(VERDICTS):
         for column in columns:
             groups: dict[str, list[Case]] = {}
             for case in column.cases.values():
-                if case.verdict == verdict != "conforms":
+                if case.verdict == verdict != "conforms" and case.as_expected(column.run.level):
                     groups.setdefault(case.reason, []).append(case)
             if groups:
                 found.append(_chapter(column, verdict, list(groups.values())))

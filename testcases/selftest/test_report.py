@@ -119,7 +119,7 @@ def test_the_page_tells_its_verdicts_without_the_script(page: Page) -> None:
 
 def test_a_case_that_violates_has_its_ladder_in_the_page(tmp_path: Path) -> None:
     text = rendered(tmp_path)
-    story = text[text.index('class="story"') :]
+    story = text[text.index('class="story kind"') :]
     assert '<svg xmlns="http://www.w3.org/2000/svg" class="ladder"' in story[: story.index("</details>")]
 
 
