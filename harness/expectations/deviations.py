@@ -110,7 +110,7 @@ def load(path: Path, *, drafts: bool = False) -> tuple[Deviation, ...]:
     """Read a file of deviations; raises BrokenExpectations. Only with `drafts` a reason or source may still be "?"."""
     return tuple(
         _entry(each, f"{path}:{line}", drafts=drafts)
-        for entry, line in read(path, "deviation", beside=frozenset({"grid"}))
+        for entry, line in read(path, "deviation", beside=frozenset({"grid", "explore"}))
         for each in _one_by_one(entry)
     )
 

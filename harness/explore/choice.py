@@ -74,6 +74,10 @@ class Choice:
             else:
                 yield generated
 
+    def fits(self, generated: Generated, capabilities: frozenset[Capability]) -> bool:
+        """Tell whether a target can play a conversation."""
+        return not self._unfit(generated, capabilities)
+
     def _unfit(self, generated: Generated, capabilities: frozenset[Capability]) -> str:
         if missing := generated.needs - capabilities:
             return f"conversations that need what the target does not claim: {', '.join(sorted(missing))}"

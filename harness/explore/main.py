@@ -18,7 +18,7 @@ from harness.explore.findings import Tally
 from harness.explore.kinds import KINDS
 from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
-from harness.explore.work import Crew, WorkerDied
+from harness.explore.work import Crew, Records, WorkerDied
 from harness.fuzz.steps import BadSequence
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import parse
@@ -63,7 +63,16 @@ class _Run:
         self.options = options
         self.level = Level.SHOULD if options.level == "should" else Level.MUST
         self.stages = [
-            Stage(parse(text), options.ip, self.level, results=options.results, again=_again(options))
+            Stage(
+                parse(text),
+                options.ip,
+                self.level,
+                results=options.results,
+                again=_again(options),
+                expectations=tuple(options.expectations),
+                bundled=not options.no_expectations,
+                drafts=options.drafts,
+            )
             for text in dict.fromkeys(options.target or ["linux"])
         ]
         self.choice = Choice.of(options.kind, options.seed, slow=options.slow)
@@ -116,13 +125,25 @@ class _Run:
             writer.target(crew.facts)
             chosen = self.choice.for_target(stage.spec.text, crew.capabilities, demand=bool(self.options.kind))
             for records in crew.play(islice(chosen, self._count()), self._goes_on()):
-                for record in records:
-                    writer.case(record)
-                    self.tally.add(record)
+                self._take(records, writer)
+            for records in crew.play(self._examples(stage, crew)):
+                self._take(records, writer)
         except KeyboardInterrupt:
             self.interrupted = True
         finally:
             crew.close()
+
+    def _take(self, records: Records, writer: ResultsWriter) -> None:
+        for record in records:
+            writer.case(record)
+            self.tally.add(record)
+
+    def _examples(self, stage: Stage, crew: Crew) -> list[Generated]:
+        """Return the examples of what is declared of a target and was not met: is it still so?"""
+        facts = crew.facts
+        known = stage.declared(facts["implementation"], facts["version"])
+        examples = known.unmet(self.tally.known)
+        return [each for each in examples if self.choice.fits(each, crew.capabilities)]
 
     def _count(self) -> int | None:
         given: int | None = self.options.count
@@ -147,7 +168,10 @@ class _Run:
 
 def _again(options: argparse.Namespace) -> tuple[str, ...]:
     """Return the options that a command must repeat to come to the same verdict."""
-    return ("--level=should",) if options.level == "should" else ()
+    again = ["--level=should"] if options.level == "should" else []
+    again += ["--no-expectations"] if options.no_expectations else []
+    again += ["--drafts"] if options.drafts else []
+    return (*again, *(f"--expectations={name}" for name in options.expectations))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -172,6 +196,9 @@ def parser() -> argparse.ArgumentParser:
     add("--ip", type=int, choices=(4, 6), default=4, help="the IP version (default: 4)")
     add("--slow", action="store_true", help="in real time, too, play conversations in which minutes pass")
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
+    add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
+    add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
+    add("--drafts", action="store_true", help="take expectations whose reason or source is still '?'")
     add("--replay", metavar="PLAN", help="play this one conversation and print its ladder")
     add("--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help=f"default: {DEFAULT_RESULTS}")
     return made

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.case import __all__ as VOCABULARY
 from harness.case.violation import Code, Finding
+from harness.explore.findings import without_numbers
 from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
 from harness.explore.talk import Talk
@@ -45,7 +46,8 @@ def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
     at = _where(seen.blocks, due.blocks, headers=finding.code is Code.WRONG_HEADER)
     ours = due.blocks[at]
     lines = _tidy(line for block in seen.blocks[:at] for line in (*block.lines, *block.demands))
-    lines += [*ours.lines, *ours.demands]
+    # The peer's numbers may count from the target's own window; what a call has to give is what the case is about.
+    lines += [*(seen.blocks[at].lines if "peer" in ours.key else ours.lines), *ours.demands]
     if not ours.demands and seen.blocks[at].demands:
         lines.append(f"{ours.side or 'target'}.must_not_send()")
     if ours.state and ours.state != seen.blocks[at].state:
@@ -56,20 +58,26 @@ def _source(seen: Transcript, due: Transcript, finding: Finding) -> str:
 def _where(seen: Sequence[Block], due: Sequence[Block], *, headers: bool) -> int:
     """Return the block in which the two differ in what the finding is about; `headers` are looked at in all cases."""
     marked = next((at for at, block in enumerate(seen) if block.found), len(seen) - 1)
-    if headers and seen[marked].key == due[marked].key:
+    if headers and marked < len(due) and _alike(seen[marked], due[marked]):
         return marked
     for at in range(marked, -1, -1):
-        if at < len(due) and seen[at].key == due[at].key and _differ(seen[at], due[at]):
+        if at < len(due) and _alike(seen[at], due[at]) and _differ(seen[at], due[at]):
             return at
     for at, (one, other) in enumerate(zip(seen, due, strict=False)):
-        if _differ(one, other) and one.key == other.key:
+        if _differ(one, other) and _alike(one, other):
             return at
     raise Inexpressible("what differs is nothing that a case's verbs look at")
 
 
+def _alike(one: Block, other: Block) -> bool:
+    """Tell whether two stimuli are the same word of the plan: its numbers may count from the target's own."""
+    return without_numbers(one.key) == without_numbers(other.key)
+
+
 def _differ(one: Block, other: Block) -> bool:
     state = one.state != other.state and bool(one.state and other.state)
-    return (one.lines, one.demands) != (other.lines, other.demands) or state
+    called = "peer" not in one.key and one.lines != other.lines
+    return called or one.demands != other.demands or state
 
 
 def _tidy(lines: Iterable[str]) -> list[str]:

@@ -19,7 +19,9 @@ from harness.case.selection import Binding, Case
 from harness.case.verdict import Judgement, Verdict, judge
 from harness.case.violation import Finding, Level, Unjudgeable
 from harness.case.walks import Walk
-from harness.explore import notation, run
+from harness.expectations.deviations import Deviation
+from harness.explore import declared, notation, run
+from harness.explore.declared import Declared
 from harness.explore.run import Generated, Outcome
 from harness.spec.states import State
 from harness.targets.registry import Settings, TargetSpec, open_target
@@ -44,11 +46,21 @@ class Stage:
     settings: Settings = field(default_factory=Settings)
     results: Path | None = None
     again: tuple[str, ...] = ()
+    #: The user's own expectations, and whether those that come with the tool count.
+    expectations: tuple[str, ...] = ()
+    bundled: bool = True
+    drafts: bool = False
 
     def case_of(self, generated: Generated) -> Case:
         """Return a conversation as a case of the results."""
         binding = Binding(self.spec, self.ip, "", Walk(State.CLOSED))
         return Case(generated.id, binding, CaseMeta(), notation.text_of(generated), "")
+
+    def declared(self, implementation: str, version: str) -> Declared:
+        """Return the known deviations that hold for such a target; raises BrokenExpectations."""
+        own = [entry for name in self.expectations for entry in declared.load(Path(name), drafts=self.drafts)]
+        known = declared.bundled(implementation) if self.bundled else ()
+        return Declared((*own, *known), self.ip, version)
 
 
 class Player:
@@ -57,6 +69,7 @@ class Player:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self._rig: Rig | None = None
+        self._declared: Declared | None = None
         _make_room()
 
     @property
@@ -77,6 +90,14 @@ class Player:
         """What the target is, as the results have it."""
         target = self.rig.target
         return {**target.facts.as_dict(), "capabilities": sorted(target.capabilities)}
+
+    @property
+    def declared(self) -> Declared:
+        """The known deviations that hold for the target; raises BrokenExpectations."""
+        if self._declared is None:
+            facts = self.rig.target.facts
+            self._declared = self.stage.declared(facts.implementation, facts.version)
+        return self._declared
 
     def play(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
         """Play conversations and return their records, in order."""
@@ -136,10 +157,22 @@ class Player:
 
     def judge(self, outcome: Outcome, ended: runner.Outcome) -> Judgement:
         """Return the verdict of a conversation."""
-        judgement = judge(ended, ())
+        known = self.declared
+        entry = known.example_of(outcome.generated)
+        deviations = known.about(ended.findings)
+        if entry is not None and entry.origin not in {each.origin for each in deviations} and _is_played(ended):
+            seen = ended.findings[0].signature if ended.findings else "nothing"
+            reason = f"declared at {entry.name}, but its example shows {seen}"
+            gone = Deviation("*", (), reason, entry.source, entry.scope, origin=entry.origin)
+            return Judgement(Verdict.GONE, reason, deviation=gone)
+        judgement = judge(ended, deviations)
         if judgement.verdict is Verdict.CONFORMS and outcome.lost:
             return Judgement(Verdict.UNOBSERVED, LOST)
         return judgement
+
+
+def _is_played(ended: runner.Outcome) -> bool:
+    return ended.ending in (Ending.COMPLETED, Ending.VIOLATION)
 
 
 def _let_go(outcome: Outcome) -> None:

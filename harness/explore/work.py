@@ -10,6 +10,7 @@ from multiprocessing import Process, get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from harness.expectations.entries import BrokenExpectations
 from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability, UnusableTarget
@@ -49,7 +50,7 @@ class Crew:
         try:
             for worker in self._workers:
                 answer = _receive(worker)
-                if isinstance(answer, UnusableTarget):
+                if isinstance(answer, UnusableTarget | BrokenExpectations):
                     raise answer
                 self.facts = answer
         except BaseException:
@@ -77,7 +78,7 @@ class Crew:
                 worker = busy.pop(pipe)  # type: ignore[call-overload]
                 answer = _receive(worker)
                 idle.append(worker)
-                if isinstance(answer, UnusableTarget):
+                if isinstance(answer, UnusableTarget | BrokenExpectations):
                     raise answer
                 yield answer
 
@@ -120,10 +121,11 @@ def _serve(stage: Stage, pipe: Connection, others: Sequence[Connection], parent:
         other.close()
     player = Player(stage)
     try:
+        player.declared  # noqa: B018 (broken expectations are told before anything is played)
         pipe.send(player.facts)
         while True:
             pipe.send(player.play(pipe.recv()))
-    except UnusableTarget as error:
+    except (UnusableTarget, BrokenExpectations) as error:
         pipe.send(error)
     except (EOFError, BrokenPipeError):
         pass

@@ -179,7 +179,7 @@ def bundled(implementation: str) -> tuple[GridRule, ...]:
 
 def load(path: Path, *, drafts: bool = False) -> tuple[GridRule, ...]:
     """Read the `[[grid]]` entries of a file; raises BrokenExpectations. `drafts`: texts may still be "?"."""
-    entries = read(path, "grid", beside=frozenset({"deviation"}))
+    entries = read(path, "grid", beside=frozenset({"deviation", "explore"}))
     return tuple(_rule(entry, f"{path}:{line}", drafts=drafts) for entry, line in entries)
 
 

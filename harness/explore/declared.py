@@ -1,0 +1,157 @@
+"""Known deviations that generated conversations meet: `[[explore]]` entries, beside those about cases and cells.
+
+An entry is about a finding, wherever it comes up, and pins it: what was seen, and what was due, by which rule, in which
+state. Its `example` is a conversation that shows it; a run that does not meet the entry plays that, and one that shows
+nothing any more is a gone deviation.
+
+    observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything
+    due        what was due, likewise; rule: what the finding cites; state: the target's state then
+    when, ip   versions of the target, and the IP version, as in a [[deviation]]
+    reason, source, example
+"""
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from harness import expectations
+from harness.case.record import short_origin
+from harness.case.violation import Finding
+from harness.expectations.changes import Scope
+from harness.expectations.deviations import Deviation, demand_no_draft
+from harness.expectations.entries import BrokenExpectations, read
+from harness.explore import notation
+from harness.explore.plan import Special
+from harness.explore.run import Generated
+from harness.fuzz.steps import BadSequence
+
+#: The kind of a conversation that is the example of an entry.
+KIND = "declared"
+_REQUIRED = ("observed", "reason", "source", "example")
+_PATTERNS = ("observed", "due", "rule", "state")
+_KEYS = {*_REQUIRED, *_PATTERNS, "when", "ip"}
+#: Words in which minutes may pass.
+_SLOW = ("wait", "await", "recover", "lose")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry. `patterns` are what a finding must be like, by field."""
+
+    origin: str
+    patterns: Mapping[str, tuple[str, ...]]
+    reason: str
+    source: str
+    scope: Scope
+    ip: int
+    example: str
+
+    def holds_for(self, ip: int, version: str) -> bool:
+        """Tell whether the entry is about this IP version and this release of the target."""
+        return self.ip in (0, ip) and self.scope.in_range(version)
+
+    def explains(self, finding: Finding) -> bool:
+        """Tell whether this is what the entry pins."""
+        facts = {
+            "observed": finding.signature,
+            "due": finding.expected,
+            "rule": ", ".join(finding.cites),
+            "state": finding.state,
+        }
+        return all(
+            any(fnmatch.fnmatchcase(facts[name], pattern) for pattern in patterns)
+            for name, patterns in self.patterns.items()
+        )
+
+    def as_deviation(self, finding: Finding) -> Deviation:
+        """Return the entry as the declaration of one finding."""
+        return Deviation("*", (finding.signature,), self.reason, self.source, self.scope, origin=self.origin)
+
+    @property
+    def name(self) -> str:
+        """File and line, the path from the package on."""
+        return short_origin(self.origin)
+
+    def as_generated(self) -> Generated:
+        """Return the example as a conversation."""
+        name = "-".join(Path(self.name).parts[-2:])
+        read_ = notation.generated_from(self.example, name, KIND)
+        slow = any(isinstance(move.step, Special) and move.step.name in _SLOW for move in read_.plan)
+        return Generated(KIND, name, read_.plan, read_.twin, slow)
+
+
+class Declared:
+    """What holds for one target."""
+
+    def __init__(self, entries: Iterable[Entry], ip: int, version: str) -> None:
+        self.entries = tuple(entry for entry in entries if entry.holds_for(ip, version))
+
+    def about(self, findings: Iterable[Finding]) -> list[Deviation]:
+        """Return the declarations of these findings: of each the first entry that explains it."""
+        found = []
+        for finding in findings:
+            entry = next((entry for entry in self.entries if entry.explains(finding)), None)
+            if entry is not None:
+                found.append(entry.as_deviation(finding))
+        return found
+
+    def unmet(self, origins: Iterable[str]) -> list[Generated]:
+        """Return the examples of the entries that are not among these (file and line)."""
+        met = set(origins)
+        return [entry.as_generated() for entry in self.entries if entry.name not in met]
+
+    def example_of(self, generated: Generated) -> Entry | None:
+        """Return the entry whose example a conversation is, None if it is none."""
+        if generated.kind != KIND:
+            return None
+        return next((entry for entry in self.entries if entry.as_generated().name == generated.name), None)
+
+
+@lru_cache(maxsize=16)
+def bundled(implementation: str) -> tuple[Entry, ...]:
+    """Return the entries that come with the tool for an implementation such as ``Linux``."""
+    folder = Path(expectations.__path__[0], implementation.lower())
+    return tuple(entry for path in sorted(folder.glob("*.toml")) for entry in load(path))
+
+
+@lru_cache(maxsize=16)
+def load(path: Path, *, drafts: bool = False) -> tuple[Entry, ...]:
+    """Read the entries about generated conversations in a file; raises BrokenExpectations."""
+    found = read(path, "explore", beside=frozenset({"deviation", "grid", "change", "measured"}))
+    return tuple(_entry(entry, f"{path}:{line}", drafts=drafts) for entry, line in found)
+
+
+def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Entry:
+    unknown, missing = sorted(set(entry) - _KEYS), [key for key in _REQUIRED if not entry.get(key)]
+    if unknown or missing:
+        problem = f"unknown key {unknown[0]!r}" if unknown else f"{missing[0]!r} is missing or empty"
+        raise BrokenExpectations(f"{origin}: {problem}; keys are {', '.join(sorted(_KEYS))}")
+    for key in ("reason", "source", "example"):
+        if not isinstance(entry[key], str):
+            raise BrokenExpectations(f"{origin}: {key!r} is a text")
+    if entry.get("ip", 0) not in (0, 4, 6):
+        raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
+    if not drafts:
+        demand_no_draft(entry, origin)
+    try:
+        scope = Scope(SpecifierSet(entry.get("when", "")))
+        notation.generated_from(entry["example"])
+    except (InvalidSpecifier, TypeError, AttributeError) as error:
+        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
+    except BadSequence as error:
+        raise BrokenExpectations(f"{origin}: example: {error}") from None
+    patterns = {name: tuple(_texts(entry[name], name, origin)) for name in _PATTERNS if name in entry}
+    return Entry(origin, patterns, entry["reason"], entry["source"], scope, entry.get("ip", 0), entry["example"])
+
+
+def _texts(value: Any, name: str, origin: str) -> Iterator[str]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(each, str) for each in values):
+        raise BrokenExpectations(f"{origin}: {name!r} is a text or a list of texts")
+    for each in values:
+        yield each.replace("[", "[[]")
