@@ -33,6 +33,7 @@ from harness.trace.results import CAPTURES
 BATCH, VIRTUAL_BATCH = 200, 1
 DESCRIPTORS = 4096
 #: Why a conversation was not judged to its end.
+CUT = "it would have to wait for the target's timers, in real time"
 LOST = "there are more ways to explain it than can be followed"
 
 
@@ -166,8 +167,8 @@ class Player:
             gone = Deviation("*", (), reason, entry.source, entry.scope, origin=entry.origin)
             return Judgement(Verdict.GONE, reason, deviation=gone)
         judgement = judge(ended, deviations)
-        if judgement.verdict is Verdict.CONFORMS and outcome.lost:
-            return Judgement(Verdict.UNOBSERVED, LOST)
+        if judgement.verdict is Verdict.CONFORMS and (outcome.lost or outcome.cut):
+            return Judgement(Verdict.UNOBSERVED, CUT if outcome.cut else LOST)
         return judgement
 
 

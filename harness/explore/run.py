@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from harness.case.conversation import Conversation
 from harness.case.rig import Rig
-from harness.case.timers import Waits
+from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level, Unjudgeable, Violation
 from harness.explore import twins
 from harness.explore.epilogue import epilogue
@@ -14,6 +14,8 @@ from harness.grid.execute import policies_in_force
 from harness.spec.history.world import Traits
 from harness.targets.protocol import Capability, Target
 
+#: So long a conversation may wait in real time in which no minutes pass, in seconds: none has to wait at all.
+PATIENCE_S = 1.0
 #: The name that all conversations have: the peer's ISS comes of it, and a plan that is played again has the same.
 NAME = "explore"
 
@@ -46,6 +48,8 @@ class Outcome:
     generated: Generated
     talk: Talk
     violation: Violation | None = None
+    #: It was broken off: it came to wait for longer than it may in real time.
+    cut: bool = False
 
     @property
     def conversation(self) -> Conversation:
@@ -84,7 +88,8 @@ def begin(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
 def perform(outcome: Outcome) -> None:
     """Play what has begun to its end in the target's time, and its twin; raises Unjudgeable."""
     talk, generated = outcome.talk, outcome.generated
-    outcome.violation = play(talk, whole(talk))
+    hurry = not generated.slow and not in_virtual_time(talk.rig.target)
+    outcome.violation = play(talk, _hurried(outcome) if hurry else whole(talk))
     if generated.twin is not None and outcome.violation is None:
         clear(talk.rig)
         twin = _talk(talk.rig, generated.twin, talk.version)
@@ -104,6 +109,18 @@ def whole(talk: Talk) -> Waits:
     yield from epilogue(talk, patient=in_virtual_time(talk.rig.target))
     talk.conversation.finished = True
     talk.conversation.told = len(talk.conversation.events)
+
+
+def _hurried(outcome: Outcome) -> Waits:
+    """Break off what waits for long: a target that misses an answer would be waited for until its timers speak."""
+    clock, left_ns = outcome.talk.rig.target.clock, int(PATIENCE_S * 1e9)
+    for wait in whole(outcome.talk):
+        if left_ns <= 0:
+            outcome.cut = True
+            return
+        before = clock.now_ns()
+        yield Wait(min(wait.until_ns, before + left_ns), wait.connection)
+        left_ns -= clock.now_ns() - before
 
 
 def _talk(rig: Rig, plan: Plan, version: int) -> Talk:
