@@ -111,7 +111,7 @@ def judge_release(outcome: Outcome, declared: Sequence[Deviation], having: Mappi
         judgement for supposed, judgement in told if all(having.get(name, has) is has for name, has in supposed.items())
     ]
     best = min(possible, key=lambda judgement: _PREFERRED.index(judgement.verdict))
-    return replace(best, changes=_agreed(names, fitting))
+    return replace(best, changes=_told(names, fitting, having))
 
 
 #: Which of several verdicts counts: one that explains what was seen, else the one that says best what is not explained.
@@ -128,7 +128,12 @@ _PREFERRED = (
 )
 
 
-def _agreed(names: Sequence[str], fitting: Sequence[Mapping[str, bool]]) -> dict[str, bool]:
-    """Return what all suppositions that explain a case have in common."""
-    values = {name: {supposed[name] for supposed in fitting} for name in names}
-    return {name: seen.pop() for name, seen in values.items() if len(seen) == 1}
+def _told(names: Sequence[str], fitting: Sequence[Mapping[str, bool]], having: Mapping[str, bool]) -> dict[str, bool]:
+    """Return which changes a case tells apart: all that explains it agrees on them, the others being as known."""
+    told = {}
+    for name in names:
+        others = {other: has for other, has in having.items() if other in names and other != name}
+        values = {supposed[name] for supposed in fitting if others.items() <= supposed.items()}
+        if len(values) == 1:
+            told[name] = values.pop()
+    return told

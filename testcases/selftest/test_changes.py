@@ -139,6 +139,15 @@ AFTER = deviation("extra: <SEQ=1><CTL=RST>", since="fix")
             {"fix": False},
         ),
         ([deviation("silent")], outcome(SILENT), {}, Verdict.KNOWN, {}),
+        # One change undoes another: what conforms has both or none, and which of the two, only the release tells.
+        ([deviation("silent", since="fix", before="next")], outcome(), {}, Verdict.CONFORMS, {}),
+        (
+            [deviation("silent", since="fix", before="next")],
+            outcome(),
+            {"fix": True, "next": True},
+            Verdict.CONFORMS,
+            {"next": True},
+        ),
     ],
 )
 def test_where_a_change_is_open_one_of_two_behaviours_must_be_seen(
