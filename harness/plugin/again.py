@@ -3,6 +3,7 @@
 Each is a run of its own, with its own results beside the first: nothing that was found is ever taken back by it.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from harness.trace.results import FILE_NAME, read
 
 FAILED, LOST = 1, 3
 UNSTABLE = "unstable"
+_TAP = frozenset({"--tap", "--ktap"})
 #: Options of pytest that name a file which the first run has written.
 _FILES = ("--junitxml", "--junit-xml")
 
@@ -44,6 +46,13 @@ def run(start: Start, arguments: Sequence[str]) -> int:
     """Run the cases; `start` runs pytest on arguments and plugins. Return the exit code of the first run."""
     end = Ending()
     code = start(arguments, end)
+    if not _TAP & set(arguments):
+        return _follow_up(start, arguments, end, code)
+    with contextlib.redirect_stdout(sys.stderr):  # the only TAP on standard output is that of the run itself
+        return _follow_up(start, [text for text in arguments if text not in _TAP], end, code)
+
+
+def _follow_up(start: Start, arguments: Sequence[str], end: Ending, code: int) -> int:
     tally = end.tally
     if code == LOST and tally is not None and tally.lost > 0 and tally.options.results is not None:
         return _give_to_another(start, arguments, tally, tally.options.results)

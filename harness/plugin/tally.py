@@ -13,7 +13,7 @@ from harness.case.selection import NOT_NAMED
 from harness.plugin.choosing import NOT_REACHED
 from harness.plugin.collection import Collection
 from harness.plugin.options import Options
-from harness.report import failures, github, kinds, story
+from harness.report import causes, failures, github, kinds, story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
 from harness.trace.results import ResultsWriter, inert, is_inert
@@ -160,13 +160,18 @@ class Tally:
         colour = terminalreporter._tw.hasmarkup
         lines += self.matrix.render(width=width, colour=colour, detailed=detailed).splitlines()
         lines += failures.listing(found, width=width, every=every or detailed)
+        if not self._is_run() and (cause := causes.common(self.unexpected)) is not None:
+            lines.append(f"common cause: {cause}; --set-aside '{cause.segment}' looks behind it")
         for line in lines:
             terminalreporter.write_line(line)
 
     def _wants_details(self) -> bool:
         """Tell whether somebody asked for more with -v: `tcpspec run` begins with -q, pytest does not."""
-        quiet = self.config.pluginmanager.has_plugin("harness.plugin.progress")
-        return bool(self.config.option.verbose >= (0 if quiet else 1))
+        return bool(self.config.option.verbose >= (0 if self._is_run() else 1))
+
+    def _is_run(self) -> bool:
+        """Tell whether this is `tcpspec run`, and not plain pytest."""
+        return bool(self.config.pluginmanager.has_plugin("harness.plugin.progress"))
 
     def _print_left_out(self, terminalreporter: Any) -> None:
         shown = Counter(self.left_out)
@@ -176,6 +181,8 @@ class Tally:
             terminalreporter.write_line(f"not chosen: {reasons}")
 
     def _tell_github(self, terminalreporter: Any) -> None:
+        if self.config.getoption("among") or self.config.getoption("without"):
+            return  # the run that this one looks into has told it
         if os.environ.get("GITHUB_ACTIONS") == "true":
             workspace = Path(os.environ.get("GITHUB_WORKSPACE", "."))
             for line in github.annotations(self.unexpected, self.config.rootpath, workspace):

@@ -100,7 +100,8 @@ def _told(kind: kinds.Kind) -> Told:
 def _changes(column: Column, baseline: Sequence[Column]) -> list[str]:
     (base, _other), *_rest = pairs([*baseline, column]) if len(baseline) == 1 else _of_name(column, baseline)
     comparison = compare(base, column)
-    return [*_lines(comparison), f"{comparison.same:,} cases are the same"]
+    same = "1 case is the same" if comparison.same == 1 else f"{comparison.same:,} cases are the same"
+    return [*_lines(comparison), same]
 
 
 def _of_name(column: Column, baseline: Sequence[Column]) -> list[tuple[Column, Column]]:

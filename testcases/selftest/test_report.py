@@ -410,7 +410,7 @@ def test_what_changed_since_a_baseline_is_said(tmp_path: Path) -> None:
         tmp_path, [made.case("a/b", "violates", made.SILENT), made.case("a/c")], [*map(made.case, ("a/b", "a/c"))]
     )
     assert "1 newly violate: a/b (IPv4)" in page
-    assert "1 cases are the same" in page
+    assert "1 case is the same" in page
 
 
 def test_a_baseline_without_the_target_is_refused(tmp_path: Path) -> None:
