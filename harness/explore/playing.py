@@ -136,14 +136,7 @@ class Player:
 
     def perform(self, generated: Generated) -> tuple[Generated, Outcome, runner.Outcome]:
         """Play one conversation; it waits for the sweep then."""
-        outcome = run.begin(self.rig, generated, self.stage.ip)
-
-        def action() -> None:
-            run.perform(outcome)
-            if outcome.violation is not None:
-                raise outcome.violation
-
-        return generated, outcome, runner.capture(outcome.conversation, action)
+        return (generated, *perform(self.rig, generated, self.stage.ip))
 
     def _record(self, generated: Generated, outcome: Outcome, ended: runner.Outcome) -> dict[str, Any]:
         judgement = self.judge(outcome, ended)
@@ -170,6 +163,18 @@ class Player:
         if judgement.verdict is Verdict.CONFORMS and (outcome.lost or outcome.cut):
             return Judgement(Verdict.UNOBSERVED, CUT if outcome.cut else LOST)
         return judgement
+
+
+def perform(rig: Rig, generated: Generated, ip: int, *, evidence: bool = True) -> tuple[Outcome, runner.Outcome]:
+    """Play one conversation and return what came of it, as a generated one and as a case; no sweep stands behind it."""
+    outcome = run.begin(rig, generated, ip)
+
+    def action() -> None:
+        run.perform(outcome)
+        if outcome.violation is not None:
+            raise outcome.violation
+
+    return outcome, runner.capture(outcome.conversation, action, evidence=evidence)
 
 
 def _is_played(ended: runner.Outcome) -> bool:

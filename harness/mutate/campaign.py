@@ -30,6 +30,8 @@ class Noticed:
     case_id: str
     ip: int
     shown: Shown
+    #: Of a generated conversation: what plays it again.
+    replay: str = ""
 
     @property
     def code(self) -> str:
@@ -112,7 +114,7 @@ class Campaign:
                 break
             played += 1
             shown = play(script, defect.stack_class, wall_s=self.wall_s)
-            noticed = Noticed(script.name, script.ip, shown)
+            noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 troubles.append(noticed)
                 if shown.text.startswith(TOO_LONG):

@@ -1,6 +1,7 @@
 """``tcpspec mutate``: arguments, run, exit code."""
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,10 +11,14 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from harness.explore.choice import Choice, UnknownKind
+from harness.explore.playing import Stage
 from harness.mutate import reasons, table
 from harness.mutate.campaign import Campaign
 from harness.mutate.script import Script
 from harness.stack.defects import DEFECTS, INTERACTIONS, KINDS, Defect, UnknownDefect, defective
+from harness.targets.protocol import Capability
+from harness.targets.registry import parse
 
 #: Every kind of interaction.
 ALL = "all"
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
     paths = [word for word in options.what if _is_path(word)]
     if problem := _unwritable(options) or _missing(paths):
         return _refuse(problem)
+    if options.by:
+        return _by_conversations(console, options, chosen, given)
     quick = ["--timers", "0"] if options.no_timers else []
     versions = ["--ip", str(options.ip)] if options.ip else []
     grid = ["--grid", options.grid] if options.grid else []
@@ -60,6 +67,12 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
     if campaign.trials:
         _write(options, campaign, chosen, idle)
     return code
+
+
+#: In place of cases.
+EXPLORE = "explore"
+CONVERSATIONS = 1000
+_BY_HELP = "play generated conversations, of this kind, in place of cases (repeatable)"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,8 +110,55 @@ def _parser() -> argparse.ArgumentParser:
     add("--case", action="append", default=[], metavar="PATTERN", help="only these cases (repeatable)")
     add("--ip", type=int, choices=(4, 6), help="on this IP version only (default: IPv6 for survivors)")
     add("--grid", choices=("off", "core", "full"), help="how much of the grid (default: core; none of files by name)")
+    add("--by", action="append", default=[], type=_by, metavar="explore[:KIND]", help=_BY_HELP)
+    add(
+        "--count",
+        type=_conversations,
+        default=CONVERSATIONS,
+        metavar="N",
+        help=f"conversations (default: {CONVERSATIONS})",
+    )
+    add("--seed", type=int, default=1, metavar="N", help="of their order (default: 1)")
     add("--no-timers", action="store_true", help="without timer cases")
     return parser
+
+
+def _by_conversations(
+    console: Console, options: argparse.Namespace, chosen: Mapping[str, Defect], given: Mapping[str, str]
+) -> int:
+    """Play generated conversations in place of cases."""
+    names = [kind for kind in (word.removeprefix(EXPLORE).removeprefix(":") for word in options.by) if kind]
+    try:
+        choice = Choice.of(names, options.seed)
+    except UnknownKind as error:
+        return _refuse(str(error))
+    stage = Stage(parse("reference"), options.ip or 4)
+    every = frozenset(Capability)
+    scripts = [
+        Script(stage.case_of(generated), generated=generated)
+        for generated in itertools.islice(choice.for_target("reference", every, demand=True), options.count)
+    ]
+    campaign = Campaign(scripts, full=options.full, workers=options.n)
+    try:
+        code, idle = _run(console, campaign, chosen, given, whole=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    table.print_killers(console, campaign)
+    if campaign.trials:
+        _write(options, campaign, chosen, idle)
+    return code
+
+
+def _conversations(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of conversations: 1 or more")
+    return int(text)
+
+
+def _by(text: str) -> str:
+    if text.partition(":")[0] != EXPLORE:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {EXPLORE} nor {EXPLORE}:KIND")
+    return text
 
 
 def positive(text: str) -> int:

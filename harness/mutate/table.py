@@ -24,8 +24,10 @@ GRID = "grid/"
 
 def show_command(kill: Noticed, defect: str) -> str:
     """Return the command that shows one case on one defect."""
-    words = ["tcpspec", "show", kill.case_id, "--target", f"reference,defect={defect}"]
-    return shlex.join([*words, *(["--ip", str(kill.ip)] if kill.ip != 4 else [])])
+    target = ["--target", f"reference,defect={defect}", *(["--ip", str(kill.ip)] if kill.ip != 4 else [])]
+    if kill.replay:
+        return shlex.join(["tcpspec", "explore", *target, "--replay", kill.replay])
+    return shlex.join(["tcpspec", "show", kill.case_id, *target])
 
 
 def print_list(console: Console, defects: Mapping[str, Defect]) -> None:
@@ -89,6 +91,19 @@ def print_kinds(console: Console, campaign: Campaign, defects: Mapping[str, Defe
         for kind, number in tried.items():
             table.add_row(kind, str(number), str(killed[kind]))
         table.add_row("all", str(tried.total()), str(sum(killed[kind] for kind in tried)))
+        console.print(table)
+
+
+def print_killers(console: Console, campaign: Campaign) -> None:
+    """Print which kind of generated conversations killed how many defects first."""
+    played = Counter(script.generated.kind for script in campaign.scripts if script.generated is not None)
+    first = Counter(trial.kills[0].case_id.split("/")[1] for trial in campaign.trials.values() if trial.kills)
+    if played:
+        columns = [Column(title, justify="right") for title in ("played", "killed first")]
+        table = Table("conversations", *columns, box=SIMPLE_HEAD)
+        for kind, number in sorted(played.items(), key=lambda item: (-first[item[0]], item[0])):
+            table.add_row(kind, str(number), str(first[kind]))
+        table.add_row("all", str(played.total()), str(first.total()))
         console.print(table)
 
 
