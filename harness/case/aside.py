@@ -7,14 +7,25 @@ from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 
 from harness.case.connection import Received
-from harness.spec.segment import Segment, flag_names
+from harness.spec.segment import Segment, flag_names, parse_flags
 
 NOTE = "(set aside)"
+_WITH_TEXT = " with text"
 
 
 def name_of(segment: Segment) -> str:
     """Return what a segment is called."""
-    return f"{flag_names(segment.flags) or 'none'}{' with text' if segment.payload else ''}"
+    return f"{flag_names(segment.flags) or 'none'}{_WITH_TEXT if segment.payload else ''}"
+
+
+def canonical(text: str) -> str:
+    """Return the name that somebody wrote, as `name_of` writes it; raises ValueError for what names no segment."""
+    bits, text_mark = text.removesuffix(_WITH_TEXT), _WITH_TEXT if text.endswith(_WITH_TEXT) else ""
+    try:
+        flags = parse_flags(bits.upper().split(","))
+    except KeyError:
+        raise ValueError(f"--set-aside {text}: write control bits, such as ACK or 'PSH,ACK with text'") from None
+    return flag_names(flags) + text_mark
 
 
 def without(

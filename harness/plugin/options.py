@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.case import aside
 from harness.case.selection import Selection
 from harness.case.violation import Level
 from harness.expectations import deviations
@@ -97,9 +98,7 @@ class Options:
         try:
             return cls(
                 specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
-                settings=registry.Settings(
-                    sysctls, get("observer"), get("time_scale"), frozenset(get("set_aside", default=()))
-                ),
+                settings=registry.Settings(sysctls, get("observer"), get("time_scale"), _aside(get("set_aside"))),
                 selection=Selection(
                     tuple(get("case")),
                     tuple(citations.parse_selector(text) for text in get("rfc")),
@@ -122,3 +121,10 @@ class Options:
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
             raise pytest.UsageError(str(error)) from None
+
+
+def _aside(names: list[str]) -> frozenset[str]:
+    try:
+        return frozenset(map(aside.canonical, names))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None

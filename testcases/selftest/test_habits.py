@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.case import aside
 from harness.report import causes, merge
 from harness.report.runs import Case
+from harness.spec.segment import ACK, PSH, Segment
 from harness.trace import results
 from testcases.selftest.made_runs import SILENT, case
 
@@ -182,6 +184,7 @@ def test_a_few_cases_have_no_common_cause() -> None:
         ("--sw", "judged in batches"),
         ("--lf", "no results of a run before"),
         ("--among=nowhere", "nowhere"),
+        ("--set-aside=everything", "such as ACK or 'PSH,ACK with text'"),
     ],
 )
 def test_a_bad_option_gets_one_sentence(tmp_path: Path, option: str, words: str) -> None:
@@ -221,3 +224,8 @@ def test_what_a_lost_worker_took_with_it_is_said_and_given_to_another(tmp_path: 
     assert {record["verdict"] for record in whole.cases} == {"conforms"}
     assert len(whole.cases) == 24
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_segment_is_called_as_it_is_printed_however_it_is_written() -> None:
+    assert aside.canonical("ack") == "ACK"
+    assert aside.canonical("ACK,PSH with text") == aside.name_of(Segment(PSH | ACK, payload=b"x"))

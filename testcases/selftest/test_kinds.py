@@ -1,10 +1,12 @@
 """A wall of failures is a list of kinds: what differs, the most telling ladder of each, the others."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import cli
 from harness.report import failures, kinds
 from harness.report.kinds import Difference, grouped, shape
 from harness.report.runs import Case
@@ -111,3 +113,15 @@ def test_the_story_of_the_first_has_rule_ladder_and_command() -> None:
     for words in ("the target MUST send <CTL=ACK>", "but it sent nothing", "MUST-12 · linux 6.18", "◀─ <SEQ=0>"):
         assert words in text
     assert "again: tcpspec run --case a/b" in text
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["kinds", "all"])
+def test_junit_has_one_ladder_per_kind_unless_all_are_asked_for(tmp_path: Path, everything: bool) -> None:
+    xml = tmp_path / "junit.xml"
+    options = ["--results", str(tmp_path), f"--junitxml={xml}", *(["--failures", "all"] if everything else [])]
+    wrong = ["--target", "reference,defect=D54", "--ip", "4", "--case", "half-close/*"]
+    assert cli.main(["run", *wrong, *options]) == 1
+    failed = re.findall("<failure.*?</failure>", xml.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(failed) == 5
+    assert all("again: tcpspec run" in text for text in failed)
+    assert sum("◀─" in text for text in failed) == (5 if everything else 1)
