@@ -100,8 +100,9 @@ def test_what_is_as_expected_depends_on_the_level(verdict: str) -> None:
 
 
 def test_the_words_of_the_file_are_those_of_the_judge() -> None:
-    assert sorted(VERDICTS) == sorted(str(verdict) for verdict in Verdict)
-    assert {str(verdict) for verdict in BAD} == UNEXPECTED
+    several = {"unstable"}  # no judge of one run gives it: --reruns does
+    assert {*VERDICTS} - several == {str(verdict) for verdict in Verdict}
+    assert {str(verdict) for verdict in BAD} == UNEXPECTED - several
 
 
 @pytest.mark.parametrize(
