@@ -43,7 +43,7 @@ _VERBS = """verbs:
   declare    draft an expectations file from a run, or bring one up to date
   build      build a driver or an image that comes with the tool: tcpspec build linux
   kernels    list the kernels that are built, and those that can be
-  test       run the project's own tests (in a checkout)
+  test       run the project's own tests (in a checkout): the quick ones, or --all, or those of a PATH
   help       print a page of the manual: tcpspec help TASK
   completion print what makes bash, zsh or fish complete verbs, cases and targets
 
@@ -70,6 +70,7 @@ USAGES = {
     "doctor": tools.DOCTOR_USAGE,
     "help": "tcpspec help TASK",
     "completion": "tcpspec completion bash|zsh|fish",
+    "test": "tcpspec test [--all] [PATH…] [options of pytest]    (in workers, as many as there are processors)",
 }
 
 
@@ -139,8 +140,9 @@ _WITH_VALUE = frozenset({"-k", "-m", "-n", "-p", "-c", "-o", "-r", "-W"})
 def _names_paths(arguments: Sequence[str]) -> bool:
     """Tell whether any argument is a path of tests, and not an option or the value of one."""
     for before, text in zip(["", *arguments], arguments, strict=False):
-        value = before in _WITH_VALUE or (before.startswith("--") and "=" not in before)
-        if not value and not text.startswith("-") and Path(text.partition("::")[0]).exists():
+        path = text.partition("::")[0]
+        value = before in _WITH_VALUE or (before.startswith("--") and "=" not in before and not path.endswith(".py"))
+        if not value and not text.startswith("-") and Path(path).exists():
             return True
     return False
 
@@ -315,16 +317,32 @@ def docs(arguments: list[str]) -> int:
     return pictures.main(arguments, _pytest)
 
 
+#: What `tcpspec test` leaves out unless it is asked for `--all`: selftests/conftest.py says which these are.
+QUICK_TESTS = ("-m", "not slow")
+
+
 def test(arguments: list[str]) -> int:
-    """Run the project's own tests: its selftests, and all cases with the timers under 15 s."""
+    """Run the project's own tests: the quick selftests and all cases; with --all every selftest, and timers to 15 s."""
     folder = _testcases()
     if not (folder / "selftest").is_dir():
         print("tcpspec test: the project's own tests are only in a checkout of its repository", file=sys.stderr)
         return USAGE_ERROR
-    if _names_paths(arguments):
-        return _pytest(["-q", "--no-header", *arguments])
+    every = "--all" in arguments
+    rest = [argument for argument in arguments if argument != "--all"]
+    if _names_paths(rest):
+        return _pytest([*rest, "-q", "--no-header"])
+    own = ["-q", "--no-header"]
+    if not any(argument.startswith(("-n", "--numprocesses", "--pdb", "--tx")) for argument in rest):
+        own += ["-n", "auto"]
+    if every:
+        own += ["--timers", "15"]
+    elif not any(argument in ("-m", "-k") for argument in rest):
+        own += QUICK_TESTS
     with contextlib.chdir(folder.parent):
-        return _pytest(["-q", "--no-header", "--timers", "15", str(folder), *arguments])
+        code = _pytest([*own, str(folder), *rest])
+    if not every and code == 0:
+        print("these were the quick ones; tcpspec test --all runs them all")
+    return code
 
 
 def manual(arguments: list[str]) -> int:

@@ -3,9 +3,54 @@
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+#: Modules that take long, which `tcpspec test` runs with --all only: what they try are processes, containers, kernels.
+SLOW = frozenset(
+    {
+        "test_adapter_check",
+        "test_adapter_kit",
+        "test_bad_paths",
+        "test_bisect",
+        "test_compare_command",
+        "test_direct",
+        "test_docker",
+        "test_docker_adapter",
+        "test_docker_leftovers",
+        "test_docker_refused",
+        "test_docker_runtime",
+        "test_explain",
+        "test_failing_capture",
+        "test_fuzz",
+        "test_github",
+        "test_grid_power",
+        "test_habits",
+        "test_identical_runs",
+        "test_images",
+        "test_in_a_container",
+        "test_kernel",
+        "test_killed_run",
+        "test_leftovers",
+        "test_machines",
+        "test_manual",
+        "test_mutate",
+        "test_narrowing",
+        "test_own_cases",
+        "test_pictures",
+        "test_progress",
+        "test_report_browser",
+        "test_skips",
+        "test_smoltcp",
+        "test_stack_kernel",
+        "test_stack_random",
+        "test_storms",
+        "test_tap",
+        "test_variants",
+    }
+)
 
 #: Set where everything is installed, as in this project's own CI: a test that is skipped there has failed.
 MUST_RUN = "TCPSPEC_ALL_MUST_RUN"
@@ -22,3 +67,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         why: Any = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"{MUST_RUN} is set, and this did not run. {why}"
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of what takes long."""
+    config.addinivalue_line("markers", "slow: takes long; `tcpspec test` runs it with --all only")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long, and put it behind everything else."""
+    for item in items:
+        if item.path.stem in SLOW and item.path.parent == Path(__file__).parent:
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

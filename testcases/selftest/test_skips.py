@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from testcases.selftest import conftest
+
 pytest_plugins = ("pytester",)
 
 TESTS = """
@@ -41,3 +43,8 @@ def test_where_all_must_run_a_skip_is_a_failure_with_its_reason(
     done.assert_outcomes(**ended)
     if required:
         assert "did not run. Skipped: no browser" in done.stdout.str()
+
+
+def test_each_module_that_takes_long_exists() -> None:
+    folder = Path(__file__).parent
+    assert [name for name in sorted(conftest.SLOW) if not (folder / f"{name}.py").is_file()] == []
