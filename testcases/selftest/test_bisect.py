@@ -1,4 +1,4 @@
-"""`git bisect run` as the README prints it, from end to end, on a small repository of kernels."""
+"""`git bisect run` as the page of kernels prints it, from end to end, on a small repository of kernels."""
 
 import os
 import re
@@ -60,7 +60,9 @@ def tree(tmp_path: Path) -> Path:
 def test_the_printed_bisection_skips_what_does_not_build_or_boot_and_names_the_culprit(
     tree: Path, tmp_path: Path
 ) -> None:
-    text = re.search(r"git bisect run sh -c '(.*?)'\n\n", (ROOT / "README.md").read_text(), re.DOTALL)
+    text = re.search(
+        r"git bisect run sh -c '(.*?)'\n\n", (ROOT / "harness" / "targets" / "KERNELS.md").read_text(), re.DOTALL
+    )
     assert text is not None
     script = text[1].replace("passive-close/*", CASE).replace("/tmp/", f"{tmp_path}/")
     folder = str(Path(sys.executable).parent)

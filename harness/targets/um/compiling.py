@@ -56,9 +56,16 @@ class Recipe:
         """The programs that it takes, and their Debian packages."""
         return LLVM_TOOLS if self.llvm else TOOLS
 
-    def options(self) -> str:
-        """Return the options, as a configuration has them."""
-        return "\n".join(path.read_text() for path in self.fragments)
+    def options(self, tree: Path) -> str:
+        """Return the options, as a configuration has them, with what an old `tree` needs besides."""
+        return "\n".join([*(path.read_text() for path in self.fragments), *old_trees_need(tree)])
+
+
+def old_trees_need(tree: Path) -> list[str]:
+    """Return options for trees before 5.14, which mount a root without a device only where they know block devices."""
+    mounting = tree / "init" / "do_mounts.c"
+    knows = mounting.is_file() and "mount_nodev_root" in mounting.read_text(errors="replace")
+    return [] if knows or not mounting.is_file() else ["CONFIG_BLOCK=y", ""]
 
 
 def need_tools(tools: Mapping[str, str]) -> None:
@@ -73,7 +80,7 @@ def compile_kernel(tree: Path, objects: Path, recipe: Recipe, say: Say) -> None:
     objects.mkdir(parents=True, exist_ok=True)
     make = ["make", "-C", str(tree), f"O={objects}", *ARCH, *(["LLVM=1"] if recipe.llvm else [])]
     say("configuring")
-    options, used = recipe.options(), objects / "tcpspec.config"
+    options, used = recipe.options(tree), objects / "tcpspec.config"
     if not (objects / ".config").is_file() or not used.is_file() or used.read_text() != options:
         run([*make, "tinyconfig"], say)
         with open(objects / ".config", "a") as config:
