@@ -76,7 +76,9 @@ def test_the_section_header_tells_case_verdict_and_facts(failing: tuple[Case, di
     octets = case.pcap.read_bytes()
     said = json.JSONDecoder().raw_decode(octets[octets.index(b'{"case"') :].decode("utf-8", "replace"))[0]
     assert (said["case"], said["verdict"]) == (case.key.id, "violates")
-    assert said["target"] == {name: value for name, value in facts.items() if name not in ("kind", "capabilities", "changes")}
+    assert said["target"] == {
+        name: value for name, value in facts.items() if name not in ("kind", "capabilities", "changes")
+    }
 
 
 def test_tshark_shows_the_facts_of_the_run(failing: tuple[Case, dict[str, Any]]) -> None:
