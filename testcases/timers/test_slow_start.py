@@ -1,0 +1,65 @@
+"""How much may be under way on a connection that has just been opened, or has lost something (RFC 5681 §3.1)."""
+
+from harness.case import ACK, ESTABLISHED, Peer, Segment, Target, cites, in_state, timer
+from harness.case.timers import Stopwatch, Waits
+from harness.case.violation import Code
+from harness.spec.options import mss
+
+#: The peer's maximum segment size, in octets.
+MSS = 1000
+#: The largest initial window of all RFCs: RFC 6928 allows ten segments, or 14600 octets if these are more.
+LARGEST_INITIAL = 10 * MSS
+#: More than any initial window, and within the peer's window of 65535.
+MUCH = bytes(range(250)) * 160
+#: A first timeout ends by then, and no second one, of twice the time, has.
+FIRST_RTO_S = 3.5
+ROUTES = ("passive", "active")
+
+
+def _flight(target: Target) -> list[Segment]:
+    """Take the data segments that have come."""
+    segments = []
+    while target.connection.inbox:
+        segments.append(target.must_send(ACK, ack=1, data=None))
+    return segments
+
+
+def _octets(segments: list[Segment]) -> int:
+    return sum(len(each.payload) for each in segments)
+
+
+def _demand_at_most(target: Target, octets: int, segments: list[Segment]) -> None:
+    if (sent := _octets(segments)) > octets:
+        due = f"at most {octets} octets under way at once"
+        target.conversation.fail(Code.EXTRA, due, f"{sent} octets", connection=target.connection)
+
+
+@timer(seconds=8)
+@cites("MUST-19")
+@in_state(ESTABLISHED, opened=ROUTES, options=mss(MSS))
+def test_slow_start(target: Target, peer: Peer) -> Waits:
+    """A new connection sends an initial window and waits; the ACK of one segment lets two more out, not the rest."""
+    yield from Stopwatch(target).sleep(0.1)
+    target.send(MUCH)
+    first = _flight(target)
+    _demand_at_most(target, LARGEST_INITIAL, first)
+    if len(first) > 1:
+        peer.send(ACK, ack=1 + len(first[0].payload))
+        # What was acknowledged, and one segment by which the window has grown.
+        _demand_at_most(target, 2 * MSS, _flight(target))
+
+
+@timer(seconds=8)
+@cites("MUST-19", "RFC 6298 §5.4")
+@in_state(ESTABLISHED, opened=ROUTES, options=mss(MSS))
+def test_loss_window(target: Target, peer: Peer) -> Waits:
+    """Behind a timeout one segment is sent, the first; its ACK lets two more out, whatever was under way before."""
+    watch = Stopwatch(target)
+    yield from watch.sleep(0.1)
+    target.send(MUCH)
+    first = _flight(target)
+    lost = first[0]
+    yield from watch.must_send_within(FIRST_RTO_S, ACK, seq=1, ack=1, data=lost.payload)
+    _demand_at_most(target, 0, _flight(target))
+    peer.send(ACK, ack=1 + len(lost.payload))
+    _demand_at_most(target, 2 * MSS, _flight(target))
