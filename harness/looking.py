@@ -39,10 +39,13 @@ class Collector:
     def scripts(self) -> "list[Script]":
         """Return the cases as something that can be played without pytest."""
         from harness.mutate.script import Script
-        from harness.plugin.items import CellItem, timer_body
+        from harness.plugin.items import CellItem, TalkItem, timer_body
 
         scripts = []
         for case, item in self.items:
+            if isinstance(item, TalkItem):
+                scripts.append(Script(case, generated=item.generated))
+                continue
             cell = item.cell if isinstance(item, CellItem) else None
             body = timer_body(item) if cell is None or case.meta.timer_s is not None else None
             scripts.append(Script(case, body, cell))

@@ -4,10 +4,11 @@ So a short run has seen each kind, two runs with one seed see the same, and who 
 """
 
 import difflib
+import fnmatch
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.explore.kinds import KINDS
@@ -69,16 +70,17 @@ class Choice:
 
     def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
         for generated in shuffled(KINDS[kind].generate(), f"{self.seed}/{kind}"):
-            if reason := self._unfit(generated, capabilities):
+            if reason := self.unfit(generated, capabilities):
                 self.left_out[reason] += 1
             else:
                 yield generated
 
     def fits(self, generated: Generated, capabilities: frozenset[Capability]) -> bool:
         """Tell whether a target can play a conversation."""
-        return not self._unfit(generated, capabilities)
+        return not self.unfit(generated, capabilities)
 
-    def _unfit(self, generated: Generated, capabilities: frozenset[Capability]) -> str:
+    def unfit(self, generated: Generated, capabilities: frozenset[Capability]) -> str:
+        """Return why a target can't play a conversation, "" if it can."""
         if missing := generated.needs - capabilities:
             return f"conversations that need what the target does not claim: {', '.join(sorted(missing))}"
         if generated.slow and not self.slow and Capability.VIRTUAL_TIME not in capabilities:
@@ -86,9 +88,34 @@ class Choice:
         return ""
 
     def _why(self, kind: str, capabilities: frozenset[Capability]) -> str:
-        reasons = {self._unfit(generated, capabilities) for generated in itertools.islice(KINDS[kind].generate(), 1000)}
+        reasons = {self.unfit(generated, capabilities) for generated in itertools.islice(KINDS[kind].generate(), 1000)}
         slow = "minutes pass in all of them, so they want simulated time, or --slow"
         return slow if TOO_SLOW in reasons else f"all are {reasons.pop()}"
+
+
+#: How many conversations of each kind a run of cases takes.
+SMALL = 12
+OFF, CORE, ALL = LEVELS = ("off", "core", "all")
+PREFIX = "explore/"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """What a module of test cases holds where conversations are to be collected."""
+
+    def chosen(self, level: str, patterns: Sequence[str]) -> list[Generated]:
+        """Return those of a run: a fixed small choice, or all; patterns that speak of them choose among all."""
+        named = any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns)
+        if level == ALL or named:
+            return [generated for kind in KINDS.values() for generated in kind.generate()]
+        return list(_small()) if level == CORE else []
+
+
+def _small() -> Iterator[Generated]:
+    """Yield the same few of each kind in every run, none in which minutes pass."""
+    for kind in KINDS.values():
+        quick = (generated for generated in shuffled(kind.generate(), kind.name) if not generated.slow)
+        yield from itertools.islice(quick, SMALL)
 
 
 def shuffled(all_of_them: Iterable[Generated], seed: str) -> Iterator[Generated]:

@@ -36,6 +36,7 @@ PAGES: dict[str, Page] = {
     "ci": Page("harness/plugin/CI.md", "in CI: GitHub, GitLab, TAP, shards, other machines, pytest's options"),
     "cases": Page("harness/case/CASES.md", "write cases of your own"),
     "grid": Page("harness/grid/GRID.md", "the grid of states and segments"),
+    "explore": Page("harness/explore/EXPLORE.md", "play whole conversations that nobody wrote"),
     "fuzz": Page("harness/fuzz/FUZZ.md", "compare two stacks by random sequences"),
     "defects": Page("harness/mutate/DEFECTS.md", "the seeded defects, and what kills them"),
     "design": Page("harness/DESIGN.md", "how it works, and how to work on it"),

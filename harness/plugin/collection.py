@@ -2,14 +2,16 @@
 
 import gc
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.case.marks import CaseMeta, meta_of
 from harness.case.selection import Binding, Case, idle_deviations, in_order
+from harness.explore.choice import Conversations
 from harness.grid import session as grid
-from harness.plugin.items import CellItem, case_of, demand_unique, is_bundled, is_whole, stashed
+from harness.plugin.items import CellItem, TalkItem, case_of, demand_unique, is_bundled, is_whole, stashed
 from harness.plugin.narrowing import files_of
 from harness.plugin.session import CasePlugin
 
@@ -54,6 +56,8 @@ class Collection:
 
     def pytest_pycollect_makeitem(self, collector: pytest.Module, name: str, obj: object) -> list[pytest.Item] | None:
         """Make an item of each cell that the run takes of a module's `CELLS`, on every target and IP version."""
+        if name == "CONVERSATIONS" and isinstance(obj, Conversations):
+            return list(self._talks(collector, obj))
         if name != "CELLS" or not isinstance(obj, grid.CellGroup):
             return None
         cells = obj.cells(self.options.grid, self.options.selection.cases)
@@ -73,6 +77,16 @@ class Collection:
             for version in self.options.selection.versions
             for cell in cells
         ]
+
+    def _talks(self, collector: pytest.Module, conversations: Conversations) -> Iterator[pytest.Item]:
+        chosen = conversations.chosen(self.options.explore, self.options.selection.cases)
+        for spec in self.options.specs:
+            for version in self.options.selection.versions:
+                for generated in chosen:
+                    name = f"{generated.id}-{spec.text}-ipv{version}"
+                    yield TalkItem.from_parent(
+                        collector, name=name, plugin=self.plugin, generated=generated, spec=spec, version=version
+                    )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:

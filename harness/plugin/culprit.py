@@ -15,8 +15,9 @@ from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, capture, died, gone_in, run
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
+from harness.explore.playing import perform as play_again
 from harness.grid.session import GridSession
-from harness.plugin.items import CASE, OUTCOME, CellItem
+from harness.plugin.items import CASE, OUTCOME, CellItem, OwnItem, TalkItem
 from harness.plugin.reports import Held
 from harness.targets.protocol import Capability, TargetDied, TargetHung
 from harness.trace.events import Kind
@@ -103,6 +104,8 @@ def _again(rig: Rig, item: pytest.Item, grid: GridSession) -> Outcome:
             cell_run.perform()
 
         return capture(cell_run.conversation, both, evidence=False)
+    if isinstance(item, TalkItem):
+        return play_again(rig, item.generated, case.binding.version, evidence=False)[1]
     conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
     function = cast("pytest.Function", item)
     names = function._fixtureinfo.argnames
@@ -120,7 +123,7 @@ def _is_on(item: pytest.Item, rig: Rig) -> bool:
 
 
 def _can_run(item: pytest.Item) -> bool:
-    if isinstance(item, CellItem):
+    if isinstance(item, OwnItem):
         return True
     function = cast("pytest.Function", item)
     return set(function._fixtureinfo.argnames) <= _OWN_FIXTURES | set(function.callspec.params)

@@ -13,7 +13,7 @@ from _pytest.runner import get_reraise_exceptions
 
 from harness.case.runner import Outcome
 from harness.case.selection import Case
-from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, CellItem, is_bundled
+from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, OwnItem, is_bundled
 from harness.plugin.reports import VERDICTS
 
 #: Hooks that nobody but pytest itself, xdist and we may have where an item runs without them.
@@ -57,7 +57,7 @@ class Direct:
             self._allowed = not _is_watched(self._config)
         if item is None or not self._allowed or CASE not in item.stash or not is_bundled(item.path):
             return False
-        if isinstance(item, CellItem):
+        if isinstance(item, OwnItem):
             return True
         function = cast("pytest.Function", item)
         return OURS.issuperset(set(function.fixturenames).difference(function.callspec.params))
@@ -77,7 +77,7 @@ class Direct:
         return [call, _report(item, "teardown")]
 
     def _set_up(self, item: pytest.Item) -> None:
-        if isinstance(item, CellItem):
+        if isinstance(item, OwnItem):
             item.setup()
         else:
             self._begin(item, item.stash[CASE])
@@ -102,7 +102,7 @@ class Direct:
 
 
 def _call(item: pytest.Item) -> None:
-    if isinstance(item, CellItem):
+    if isinstance(item, OwnItem):
         item.runtest()
         return
     run, timed = item.stash[RUN], item.stash.get(TIMED, None)

@@ -13,6 +13,10 @@ from harness.case.runner import CaseRun, Outcome
 from harness.case.selection import Binding, Case, case_id
 from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase
+from harness.explore.choice import Choice
+from harness.explore.playing import Stage
+from harness.explore.run import Generated, begin, in_virtual_time, perform
+from harness.explore.run import Outcome as GeneratedOutcome
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.targets import registry
@@ -23,13 +27,57 @@ if TYPE_CHECKING:
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
 CELL_RUN = pytest.StashKey[grid.AnyRun]()
+TALK_RUN = pytest.StashKey[GeneratedOutcome]()
 TIMED = pytest.StashKey[TimerCase]()
 OUTCOME = pytest.StashKey[Outcome]()
 #: Set where a case ended by an exception that is no verdict: a bug of the case or of the harness.
 SURPRISE = pytest.StashKey[bool]()
 
 
-class CellItem(pytest.Item):
+class OwnItem(pytest.Item):
+    """A case that is no function: it knows itself how to begin and how to go on."""
+
+
+class TalkItem(OwnItem):
+    """One generated conversation on one target and IP version."""
+
+    def __init__(
+        self, *, plugin: "CasePlugin", generated: Generated, spec: registry.TargetSpec, version: int, **rest: Any
+    ) -> None:
+        super().__init__(**rest)
+        self.plugin = plugin
+        self.generated = generated
+        self.stash[CASE] = Stage(spec, version).case_of(generated)
+
+    def setup(self) -> None:
+        """Begin the conversation; where time is simulated hours pass in it, which no case before it should see."""
+        binding = self.stash[CASE].binding
+        rig = self.plugin.engine.rig(binding.spec)
+        if reason := Choice(()).unfit(self.generated, rig.target.capabilities):
+            pytest.skip(f"not applicable: {reason}")
+        if in_virtual_time(rig.target):
+            self.plugin.flush()
+        self.stash[TALK_RUN] = begin(rig, self.generated, binding.version)
+
+    def runtest(self) -> None:
+        """Play it. No timing guard is needed: the judge explains what a timer repeats."""
+        outcome = self.stash[TALK_RUN]
+        rig = outcome.conversation.rig
+        before = rig.guarded, rig.patient
+        rig.guarded = rig.patient = False
+        try:
+            perform(outcome)
+        finally:
+            rig.guarded, rig.patient = before
+        if outcome.violation is not None:
+            raise outcome.violation
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from."""
+        return self.path, None, self.name
+
+
+class CellItem(OwnItem):
     """One cell of the grid on one target and IP version."""
 
     def __init__(
@@ -66,7 +114,7 @@ class CellItem(pytest.Item):
 
 def forget_run(item: pytest.Item) -> None:
     """Let go of what a case did: the item lives to the end of the session, and so would every segment."""
-    keys: tuple[pytest.StashKey[Any], ...] = (RUN, CELL_RUN, TIMED, OUTCOME)
+    keys: tuple[pytest.StashKey[Any], ...] = (RUN, CELL_RUN, TALK_RUN, TIMED, OUTCOME)
     for key in keys:
         if key in item.stash:
             del item.stash[key]
@@ -78,7 +126,7 @@ def stashed(item: pytest.Item) -> Case | None:
 
 def case_of(item: pytest.Item) -> Case | None:
     """Return the case of an item, None for other tests, and remember it."""
-    if isinstance(item, CellItem):
+    if isinstance(item, OwnItem):
         return item.stash[CASE]
     callspec = getattr(item, "callspec", None)
     binding = callspec.params.get("conversation") if callspec is not None else None

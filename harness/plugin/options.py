@@ -12,6 +12,7 @@ from harness.case.violation import Level
 from harness.expectations import deviations
 from harness.expectations.deviations import Deviation
 from harness.expectations.entries import BrokenExpectations
+from harness.explore import choice
 from harness.grid import session as grid
 from harness.grid.known import GridRule
 from harness.spec import citations, requirements
@@ -34,6 +35,7 @@ def declare(parser: pytest.Parser) -> None:
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
+    add("--explore", nargs="?", const=choice.ALL, default=choice.OFF, choices=choice.LEVELS, help=_EXPLORE_HELP)
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
     add("--drafts", action="store_true", help="take expectations whose reason or source is still '?'")
     add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
@@ -46,6 +48,7 @@ def declare(parser: pytest.Parser) -> None:
 
 
 _TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
+_EXPLORE_HELP = "also play generated conversations: core, a fixed small choice, or all (with the option alone)"
 _FAILURES_HELP = "print the ladder of the first of each kind, of 20 kinds at most (default), or all ladders"
 _PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
 
@@ -61,6 +64,7 @@ class Options:
     extra: tuple[Deviation, ...]
     expectations: tuple[str, ...]
     grid: str
+    explore: str
     grid_rules: tuple[GridRule, ...]
     results: Path | None
     pcap: str
@@ -75,6 +79,7 @@ class Options:
         options += ["--observer=ss"] if self.settings.observer == "ss" else []
         options += ["--level=should"] if self.level is Level.SHOULD else []
         options += ["--grid=full"] if self.grid == "full" else []
+        options += [f"--explore={self.explore}"] if self.explore != choice.OFF else []
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
         options += [] if self.bundled else ["--no-expectations"]
         options += ["--drafts"] if self.drafts else []
@@ -112,6 +117,7 @@ class Options:
                 ),
                 expectations=tuple(get("expectations")),
                 grid=get("grid"),
+                explore=get("explore"),
                 grid_rules=grid.own_rules(get("expectations"), drafts=drafts),
                 results=Path(get("results")).resolve() if get("results") else None,
                 pcap=get("pcap"),

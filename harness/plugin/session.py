@@ -29,6 +29,7 @@ from harness.plugin.items import (
     OUTCOME,
     RUN,
     SURPRISE,
+    TALK_RUN,
     TIMED,
     CellItem,
     demand_capabilities,
@@ -174,7 +175,8 @@ class CasePlugin:
 
     def _outcome_of(self, item: pytest.Item, error: BaseException | None) -> Outcome:
         """Return what an item has come to, with evidence if that is not as expected."""
-        outcome = outcome_of(item.stash.get(RUN, None) or item.stash.get(CELL_RUN, None), error)
+        stash = item.stash
+        outcome = outcome_of(stash.get(RUN, None) or stash.get(CELL_RUN, None) or stash.get(TALK_RUN, None), error)
         if outcome.died or (not outcome.findings and outcome.ending is not Ending.INCONCLUSIVE):
             return outcome
         timed = item.stash[CASE].meta.timer_s is not None

@@ -12,8 +12,9 @@ from harness.case.selection import Case
 from harness.case.verdict import Judgement, judge_release
 from harness.expectations import changes
 from harness.expectations.deviations import Deviation
+from harness.explore.playing import Stage
 from harness.grid.session import GridSession
-from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, path_outside
+from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, TalkItem, path_outside
 from harness.plugin.options import Options
 from harness.plugin.reports import Held, deciding_report, write_verdict
 from harness.report import story
@@ -71,6 +72,12 @@ class Settler:
         case = item.stash[CASE]
         ip = case.binding.version
         found = self.engine.declared(target, case.case_id, ip)
+        if isinstance(item, TalkItem):
+            options = self.options
+            stage = Stage(case.binding.spec, ip, expectations=options.expectations, bundled=options.bundled)
+            known = stage.declared(target.facts.implementation, target.facts.version)
+            outcome = item.stash.get(OUTCOME, None)
+            return known.about(outcome.findings) if outcome is not None else []
         return found + (self.grid.declared(target, item.cell, ip) if isinstance(item, CellItem) else [])
 
     def _story(self, record: dict[str, Any], target: Target) -> str:

@@ -234,3 +234,17 @@ def test_the_page_names_each_kind_and_each_word() -> None:
     assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
     for example in re.findall(r"--replay '([^']+)'", page):
         assert notation.text_of(notation.generated_from(example)) == example
+
+
+def test_a_run_of_cases_takes_a_fixed_dozen_of_each_kind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "run", "--target", "reference", "--ip", "4", "--explore", "core"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    path = str(ROOT / "testcases" / "explore")
+    done = subprocess.run(
+        [*command, path, "--results", "out"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = verdicts(tmp_path / "out")
+    quick = [kind for kind in KINDS if any(not made.slow for made in KINDS[kind].generate())]
+    assert {name.split("/")[1] for name in shown} == set(quick)
+    assert set(shown.values()) == {"conforms"}
