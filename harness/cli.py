@@ -284,7 +284,14 @@ def _scripts(options: Sequence[str], patterns: Sequence[str]) -> tuple[int, "lis
 
 
 def coverage(arguments: list[str]) -> int:
-    """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case."""
+    """Print requirement, cases and verdict; exit code 1 if an observable requirement in scope has no case.
+
+    With --lines: which lines of lwIP's TCP the suite executes.
+    """
+    if "--lines" in arguments:
+        from harness.bench import lines
+
+        return lines.main([argument for argument in arguments if argument != "--lines"], run)
     from harness.report import coverage_command
 
     def collect() -> tuple[int, coverage_command.Cited]:

@@ -25,6 +25,7 @@ def main(arguments: Sequence[str], console: Console, collect: Collect) -> int:
     parser = argparse.ArgumentParser(
         prog="tcpspec coverage",
         description="Prints requirement, cases and verdict, and why the others have no case; or another suite's cases.",
+        epilog="`tcpspec coverage --lines` prints which lines of lwIP's TCP the suite executes instead.",
     )
     parser.add_argument("results", nargs="*", type=Path, metavar="RESULTS", help="runs (default: results, if there)")
     parser.add_argument(
