@@ -35,6 +35,11 @@ class Line:
     keys: list[Key] = field(default_factory=list)
 
     @property
+    def breaks_a_rule(self) -> bool:
+        """Whether one of the releases does not simply conform."""
+        return any(not behaviour.shown.startswith("conforms") for behaviour in self.behaviours)
+
+    @property
     def names(self) -> list[str]:
         """The ids of the cases, each once."""
         return list(dict.fromkeys(key.id for key in self.keys))
@@ -60,6 +65,10 @@ class History:
             for case in column.cases.values():
                 found[_class_of(case.verdict)] += 1
             yield release_of(column), found
+
+    def ran(self) -> list[str]:
+        """Return for each release what was run: on which IP versions, with or without timers, in which time."""
+        return [_ran(column) for column in self.columns]
 
     def changes(self) -> list[tuple[Seen, list[str]]]:
         """Return each known change with what every release showed of it: has, lacks, both ways, not seen."""
@@ -150,6 +159,12 @@ def _shown(case: Case, first: Case) -> str:
 def _seen(text: str) -> str:
     """Return a description without the verdict, where it says what was seen."""
     return re.sub(r"^(known deviation|gone deviation|violates|deviates) (?=\[)", "", text)
+
+
+def _ran(column: Column) -> str:
+    versions = " and ".join(f"IPv{ip}" for ip in sorted({key.ip for key in column.cases}))
+    timers = ", timers" if any(case.timer_s is not None for case in column.cases.values()) else ""
+    return f"{versions}{timers}, {column.facts.get('details', {}).get('time', 'real')} time"
 
 
 def _class_of(verdict: str) -> str:

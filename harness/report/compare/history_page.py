@@ -65,9 +65,11 @@ def _page(history: History) -> Iterator[str]:
     yield ""
     rows = list(history.counts())
     yield from markdown.table(
-        ("release", *rows[0][1]),
-        ([release, *(str(count or "·") for count in counts.values())] for release, counts in rows),
-        right=True,
+        ("release", "run", *rows[0][1]),
+        (
+            [release, ran, *(str(count or "·") for count in counts.values())]
+            for (release, counts), ran in zip(rows, history.ran(), strict=True)
+        ),
     )
     if found := history.changes():
         yield from ("", "## Known changes of behaviour", "", f"{_LEGEND}.", "")
@@ -79,15 +81,19 @@ def _page(history: History) -> Iterator[str]:
         for change, _words in found:
             yield f"* {markdown.code(change.name)}: {change.now} Before: {change.was} Came with {change.reached}."
     yield from ("", "## What changed, and when", "")
-    for line in history.lines:
+    told = [line for line in history.lines if line.breaks_a_rule]
+    for line in told:
         yield f"* {', '.join(map(markdown.code, line.names[:NAMED]))}" + (
             f" and {len(line.names) - NAMED} more" if len(line.names) > NAMED else ""
         )
         for behaviour in line.behaviours:
             yield f"  * {history.ranges(behaviour.releases)}: {markdown.code(behaviour.shown)}"
-    changed = sum(len(line.keys) for line in history.lines)
+    changed, shown = (sum(len(line.keys) for line in lines) for lines in (history.lines, told))
     yield ""
-    yield f"Changed: {changed} verdicts, in {len(history.lines)} ways; unchanged: {history.same}."
+    yield (
+        f"Changed: {shown} verdicts, in {len(told)} ways. {changed - shown} others differ, and "
+        f"conform all the same (`tcpspec compare --history` prints them). Unchanged: {history.same}."
+    )
 
 
 def as_data(history: History) -> dict[str, Any]:
