@@ -12,6 +12,8 @@ from harness.wire.codec import checksum
 _IPV4_HEADER, _IPV6_HEADER = 20, 40
 _TCP = 6
 _MORE_FRAGMENTS = 0x2000
+#: Where a TCP header says how long it is.
+_DATA_OFFSET = 12
 
 
 def shaped(packet: bytes, form: str) -> list[bytes]:
@@ -74,13 +76,17 @@ def _extended(packet: bytes, kind: int) -> list[bytes] | None:
 
 
 def _fragments(packet: bytes) -> list[bytes]:
-    """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5); the first holds as much of the header as eight octets."""
+    """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5).
+
+    On IPv4 the first ends within the header. On IPv6 it has to hold all headers (RFC 8200 §4.5); what is no longer than
+    these comes as an atomic fragment (RFC 6946).
+    """
     body_at = _IPV4_HEADER if _version(packet) == 4 else _IPV6_HEADER
     body = packet[body_at:]
-    cut = 16
-    if len(body) <= cut:
-        return [packet]
     if _version(packet) == 4:
+        cut = 16
+        if len(body) <= cut:
+            return [packet]
         identification = random.Random(body).randrange(1, 1 << 16)
         first = _ipv4(packet[:body_at] + body[:cut], length=body_at + cut, fragment=_MORE_FRAGMENTS, id=identification)
         rest = _ipv4(
@@ -88,6 +94,9 @@ def _fragments(packet: bytes) -> list[bytes]:
         )
         return [first, rest]
     identification = random.Random(body).randrange(1, 1 << 32)
+    cut = ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
+    if len(body) <= cut:
+        return [_ipv6_fragment(packet, body, 0, False, identification)]
     return [
         _ipv6_fragment(packet, body[:cut], 0, True, identification),
         _ipv6_fragment(packet, body[cut:], cut, False, identification),
