@@ -6,6 +6,7 @@ from harness.spec.states import SYN_RECEIVED
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import of_kind
 from harness.stack.options import TIMESTAMPS_LENGTH, Options
+from harness.stack.output import LARGEST_FIELD
 from harness.stack.reassembly import Reassembly
 from harness.stack.timers import Timer
 
@@ -155,14 +156,15 @@ class DelayedEcho(Connection):
 class DataWindowUnscaled(Connection):
     with_data = False
 
-    @property
-    def rcv_scale(self) -> int:
-        return 0 if self.with_data else super().rcv_scale
-
     def transmit(self, flags: int, seq: int, payload: bytes = b"") -> None:
         self.with_data = bool(payload)
         super().transmit(flags, seq, payload)
         self.with_data = False
+
+    def emit(self, segment: Segment) -> None:
+        if self.with_data:
+            segment.window = min(segment.window << self.rcv_scale, LARGEST_FIELD)
+        super().emit(segment)
 
 
 @defect("D486", "Where SACK and scale are agreed, timestamps end with the handshake of a passive open.", STAMPS)
