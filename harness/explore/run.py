@@ -1,17 +1,19 @@
 """One generated conversation on one rig: the plan, then the epilogue; where it has a twin, both, and their times."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from harness.case.conversation import Conversation
 from harness.case.rig import Rig
-from harness.case.timers import Wait, Waits
+from harness.case.timers import COARSENESS, Wait, Waits
 from harness.case.violation import Code, Level, Unjudgeable, Violation
 from harness.explore import twins
 from harness.explore.epilogue import epilogue
-from harness.explore.plan import Plan, text_of
+from harness.explore.plan import Plan, moves, text_of
 from harness.explore.talk import Talk, play
 from harness.grid.execute import policies_in_force
 from harness.spec.history.world import Traits
+from harness.spec.states import TIME_WAIT
 from harness.targets.protocol import Capability, Target
 
 #: So long a conversation may wait in real time in which no minutes pass, in seconds: none has to wait at all.
@@ -67,9 +69,38 @@ def in_virtual_time(target: Target) -> bool:
     return Capability.VIRTUAL_TIME in target.capabilities
 
 
-def traits_of(target: Target) -> Traits:
-    """Return what is known of a target's own choices, where the RFCs leave one."""
-    return Traits(throttled=target.facts.throttle_s > 0)
+#: What has been measured of targets in virtual time, so that it is done once.
+_MEASURED: WeakKeyDictionary[Rig, Traits] = WeakKeyDictionary()
+#: TIME-WAIT is looked at so often, and for so long, in seconds.
+LOOK_S, LONGEST_TIME_WAIT_S = 0.5, 270.0
+
+
+def traits_of(rig: Rig) -> Traits:
+    """Return what is known of a target's own choices, where the RFCs leave one; in virtual time 2 MSL is measured."""
+    known = _MEASURED.get(rig)
+    if known is None:
+        known = _MEASURED[rig] = Traits(throttled=rig.target.facts.throttle_s > 0)
+        two_msl_s = _time_wait_s(rig)
+        if two_msl_s:
+            bounds = (two_msl_s * (1 - COARSENESS) - 1, two_msl_s * (1 + COARSENESS) + 1)
+            known = _MEASURED[rig] = replace(known, two_msl_s=bounds)
+    return known
+
+
+def _time_wait_s(rig: Rig) -> float:
+    """Return how long TIME-WAIT lasts on a target in virtual time that shows its states, 0 if that can't be told."""
+    if not in_virtual_time(rig.target) or Capability.STATES not in rig.target.capabilities:
+        return 0.0
+    talk = _talk(rig, moves("connect SA@i,r shutdown A@p,r FA@p,r"), 4)
+    clock, found = rig.target.clock, 0.0
+    if play(talk, talk.run()) is None and talk.states == (str(TIME_WAIT),):
+        begin = clock.now_ns()
+        while found < LONGEST_TIME_WAIT_S and talk.link(1).state is TIME_WAIT:
+            clock.wait(LOOK_S)
+            talk.conversation.step()
+            found = (clock.now_ns() - begin) / 1e9
+    clear(rig)
+    return found if found < LONGEST_TIME_WAIT_S else 0.0
 
 
 def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
@@ -124,8 +155,7 @@ def _hurried(outcome: Outcome) -> Waits:
 
 
 def _talk(rig: Rig, plan: Plan, version: int) -> Talk:
-    target = rig.target
-    return Talk(rig, version, plan, name=NAME, policies=policies_in_force(target), traits=traits_of(target))
+    return Talk(rig, version, plan, name=NAME, policies=policies_in_force(rig.target), traits=traits_of(rig))
 
 
 def _judge_twin(talk: Talk, twin: Talk) -> Violation | None:

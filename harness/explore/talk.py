@@ -68,6 +68,8 @@ class Talk:
         #: How many events belong to the plan; the rest is the epilogue's.
         self.planned = 0
         self.ended_ns = 0
+        #: The states that the target showed at the plan's end, by connection.
+        self.states: tuple[str, ...] = ()
         self._salt = salt
 
     # --- the plan ----------------------------------------------------------------------------------------------------
@@ -81,6 +83,8 @@ class Talk:
             yield from self.make(link, move)
             self.replies.append((at, len(link.connection.received) - before))
             self.planned, self.ended_ns = len(self.conversation.events), self._now()
+        shown = [link.state for link in self.links.values()]
+        self.states = tuple(map(str, shown)) if None not in shown else ()
 
     def make(self, link: Link, move: Move) -> Waits:
         """Make one move."""

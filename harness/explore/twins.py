@@ -17,6 +17,8 @@ ANSWER_S = 0.001
 
 def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
+    if talk.states and twin.states and talk.states != twin.states:
+        return f"state {twin.states[0]} by now, as without the segment that changes nothing", f"{talk.states[0]}"
     mine, other = by_themselves(talk), by_themselves(twin)
     end = _length(twin)
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):

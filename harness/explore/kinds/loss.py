@@ -3,12 +3,28 @@
 from collections.abc import Iterator
 
 from harness.explore.kinds import bases
-from harness.explore.plan import Move, Plan, Special
+from harness.explore.plan import Move, Plan, Special, moves
 from harness.explore.run import Generated
 from harness.fuzz.steps import Call, Probe
 
 #: How many segments are lost: one; a pair, or one and its repetition; more, so that repetitions add up.
 DEPTHS = (1, 2, 4)
+#: Losses in places that no ordinary conversation has one after the other.
+ODD = {
+    "data-and-fin-in-last-ack": "listen S@i A@p,r accept FA@p,r lose:2 send:100 close recover",
+    "data-and-fin-in-last-ack-twice": "listen S@i A@p,r accept FA@p,r lose:4 send:100 close recover",
+    "data-and-fin-in-closing": "listen S@i A@p,r accept lose:2 send:100 shutdown FA@p,u recover",
+    "fin-behind-data": "listen S@i A@p,r accept send:100 lose:1 shutdown A@p,u+100 recover FA@p,r",
+    "fin-behind-data-last-ack": "listen S@i A@p,r accept FA@p,r send:100 lose:1 close A@p,u+100 recover",
+    "again-and-again": "listen S@i A@p,r accept " + "lose:1 send:10 recover A@p,r " * 9 + "FA@p,r close A@p,r",
+    "again-and-again-active": "connect SA@i,r " + "lose:1 send:10 recover A@p,r " * 9 + "close A@p,r FA@p,r",
+    "long-after": "listen S@i A@p,r accept lose:1 send:10 recover A@p,r wait:900000 lose:2 send:10 recover A@p,r close",
+    "fast-retransmit": "listen S@i A@p,r accept lose:1 send:6000 lose:1 A@p,r A@p,r A@p,r A@p,r recover A@p,r close",
+    "syn-ack-again": "connect SA@i,r send:100 SA@i,u A@p,r FA@p,r close",
+    "syn-again": "listen lose:2 S@i await await S@i recover A@p,r accept FA@p,r close A@p,r",
+    "crossing-text": "listen S@i A@p,r accept lose:1 send:100 A@p,u/10 A@p,u/10 recv:100 recover A@p,r close",
+    "last-ack-of-all": "listen S@i A@p,r accept shutdown A@p,r lose:3 FA@p,r again again again",
+}
 #: Calls that make a target send nothing.
 _MUTE = frozenset({"listen", "accept", "recv", "unlisten"})
 
@@ -22,6 +38,8 @@ def generate() -> Iterator[Generated]:
             for depth in DEPTHS:
                 yield Generated("loss", f"{name}.{at + 1}x{depth}", losing(plan, at, depth), slow=True)
         yield Generated("loss", f"{name}.all", _losing_all(plan), slow=True)
+    for name, text in ODD.items():
+        yield Generated("loss", f"odd.{name}", moves(text), slow=True)
 
 
 def losing(plan: Plan, at: int, depth: int) -> Plan:

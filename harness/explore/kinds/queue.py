@@ -38,6 +38,7 @@ def generate() -> Iterator[Generated]:
         yield _queued("-".join(names) + ".1", names, USES[0])
     yield from _listener_closed()
     yield from _backlogs()
+    yield from _given_back()
 
 
 def _queued(name: str, events: tuple[str, ...], use: str) -> Generated:
@@ -83,3 +84,16 @@ def _backlogs() -> Iterator[Generated]:
             behind = f"{count + 1}{{same-port}}:S@i {count + 1}:A@p,r accept accept accept"
             text = f"listen:{backlog} {' '.join(opened)} {resets} {behind}"
             yield Generated("queue", f"backlog-{backlog}.{count}-reset", moves(text))
+
+
+def _given_back() -> Iterator[Generated]:
+    """Attempts that end before they are established give their place in the backlog back."""
+    for backlog in (1, 2, 3):
+        for name, ends in {"reset": "%d:R@p", "given-up": "%d:wait:4000000"}.items():
+            words = [f"listen:{backlog}"]
+            for number in range(1, backlog + 4):
+                like = "{same-port}" if number > 1 else ""
+                words += [f"{number}{like}:S@i", _of(ends, number)]
+            last = backlog + 4
+            words += [f"{last}{{same-port}}:S@i", f"{last}:A@p,r", "accept", f"{last}:FA@p,r"]
+            yield Generated("queue", f"{name}-opening.{backlog}", moves(" ".join(words)), slow=name == "given-up")

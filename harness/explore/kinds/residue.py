@@ -43,6 +43,8 @@ ENDINGS = {
     "given-up-syn-received": "listen S@i wait:4000000",
     "unread": "listen S@i A@p,r/100 accept close FA@p,r A@p,r wait:300000",
     "reopened": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i A@p,r accept FA@p,r close A@p,r",
+    "reopened-long": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i A@p,r accept wait:600000 A@p,r/10 recv:9",
+    "listener-closed-late": "listen S@i A@p,r accept shutdown A@p,r FA@p,r unlisten wait:1000 again wait:300000",
     "fallen-back": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i R@p wait:300000",
     "listener-closed": "listen S@i A@p,r accept unlisten shutdown A@p,r FA@p,r FA@p-1,r wait:300000",
 }
@@ -51,6 +53,7 @@ AGAIN = {
     "passive": "listen S@i A@p,r/10 accept recv:100 send:100 A@p,r * send:10 A@p,r FA@p,r close A@p,r",
     "passive-options": "listen S@i~s.w3.t+0 A@p,r accept * A@p,r/10 recv:100 send:3000 A@p,r close A@p,r FA@p,r",
     "passive-loss": "listen lose:1 S@i recover A@p,r accept lose:2 send:100 recover lose:1 close recover FA@p,r",
+    "passive-small": "listen S@i A@p,r%20 accept send:100 await A@p,r%20 await A@p,r close A@p,r FA@p,r",
     "active": "unlisten connect SA@i,r send:100 A@p,r * A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
     "active-options": "unlisten connect SA@i,r~s.w3.t+0 A@p,r/10 * recv:100 send:3000 A@p,r FA@p,r close A@p,r",
     "active-loss": "unlisten lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",

@@ -21,6 +21,9 @@ STRAYS = {
     "no-ack": "F@n",
     "nothing": "-@n",
 }
+#: Where something is under way: an acknowledgment of nothing new (RFC 6298 §5.3 restarts for new data only). A third
+#: one would draw a fast retransmit.
+UNDER_WAY = {"duplicate-ack": "A@n,u", "old-acknowledgment": "A@n,u-1"}
 #: Where nothing is synchronized, what each state answers with a reset or not at all.
 UNSYNCHRONIZED = {
     "ack-of-nothing": "A@i+5,n+10",
@@ -34,6 +37,7 @@ UNSYNCHRONIZED = {
 TIMES = ((50,), (700,), (300, 2600), (1500, 1500, 1500))
 _SYNCHRONIZED_ONLY = frozenset({"listen"})
 _EARLY = ("syn-sent",)
+_UNDER_WAY = ("established-flight", "fin-wait-1-data", "close-wait-flight", "last-ack", "last-ack-data", "closing-data")
 
 
 def generate() -> Iterator[Generated]:
@@ -42,14 +46,36 @@ def generate() -> Iterator[Generated]:
         if state in _SYNCHRONIZED_ONLY:
             continue
         strays = UNSYNCHRONIZED if state in _EARLY else STRAYS
+        if state in _UNDER_WAY:
+            strays = strays | UNDER_WAY
         for name, stray in strays.items():
             if name == "challenged-syn" and state.startswith("time-wait"):
                 continue  # it may begin a new connection (MAY-2)
             if name == "challenged-syn" and state == "syn-received-passive":
                 continue  # it returns to LISTEN (§3.10.7.4 fourth)
             for number, times in enumerate(TIMES):
+                if name in UNDER_WAY and len(times) > 2:
+                    continue
                 needs = frozenset({Capability.RFC5961} if name.startswith("challenged") else ())
                 yield _made(f"{state}.{name}.{number + 1}", moves(text), moves(stray)[0], times, needs)
+    yield from _time_wait()
+
+
+def _time_wait() -> Iterator[Generated]:
+    """In TIME-WAIT only a FIN that comes again restarts the wait of 2 MSL, and each one does."""
+    for state in ("time-wait", "time-wait-closing"):
+        for name in ("far-reset", "old-ack", "nothing", "no-ack", "reset-right-of-the-window"):
+            for wait in (7_000, 40_000, 150_000):
+                plan, stray = moves(bases.STATES[state]), moves(STRAYS[name])
+                pause = moves(f"wait:{wait}")
+                rest = moves(f"wait:{wait * 3 // 4}")
+                whole = (*plan, *pause, *stray, *rest)
+                yield Generated("stray", f"{state}.{name}.late-{wait}", whole, (*plan, *pause, *rest), slow=True)
+        again = f"{bases.STATES[state]} {'wait:5000 FA@n-1,r ' * 4}"
+        yield Generated("stray", f"{state}.fin-again", moves(f"{again} wait:5000 FA@n-1,r"), slow=True)
+        for wait in (40_000, 150_000):
+            again = f"{bases.STATES[state]} {f'wait:{wait} FA@n-1,r ' * 4}"
+            yield Generated("stray", f"{state}.fin-again-{wait}", moves(again), slow=True)
 
 
 def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...], needs: frozenset[Capability]) -> Generated:

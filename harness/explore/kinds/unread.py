@@ -27,6 +27,10 @@ ENDS = {
     "shutdown-fin": "shutdown FA@p,r",
     "shutdown-text-fin": "shutdown A@p,r A@p,r/10 FA@p,r",
     "abort": "abort",
+    "fin-behind-text-again": "FA@p-10,r/10",
+    "reset-with-text": "R@p/5",
+    "closed-by-both": "FA@p,r shutdown A@p,r",
+    "closed-by-both-long-ago": "shutdown A@p,r FA@p,r wait:300000",
     "text-again": "again FA@p,r",
 }
 READS = {
@@ -48,4 +52,4 @@ def generate() -> Iterator[Generated]:
                         plan = moves(f"{opening} {data.replace('recv:3', '')} {ending} accept {reads}")
                     else:
                         plan = moves(f"{opening} {data} {ending} {reads}")
-                    yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan)
+                    yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan, slow="wait" in ending)

@@ -133,7 +133,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
     # After the peer's FIN its stream is whole, whatever ends the connection then: an error is told to SEND.
     at_end = world.fin_in and world.available <= 0
     after_error = world.told and world.fate in _ENDED
-    flushed = world.fin_in and world.fate is Fate.ORDERLY
+    flushed = world.fin_in and world.fate is Fate.SWEPT
     if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED)):
         due = "the rest of the text" if world.available else "no end of the stream"
         raise _fall(due, answer, "RFC 9293 §3.10.3", *(("MUST-12",) if world.fate in _ENDED else ()))
@@ -145,7 +145,8 @@ def _refused_receive(world: World, answer: Answer) -> Step:
         if answer.error == AGAIN or (answer.error not in ENDINGS[world.fate] | NO_CONNECTION):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.3", "MUST-12")
         return Step(replace(world, told=True, read=world.read + max(0, world.available)))
-    if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED, Fate.ORDERLY):
+    unread = world.fate is Fate.ORDERLY and world.available > 0
+    if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED, Fate.SWEPT, Fate.ORDERLY) and not unread:
         return Step(world)
     if answer.error not in {AGAIN, "ENOTCONN"}:
         raise _fall("no error: the connection lives", answer, "RFC 9293 §3.10.3")

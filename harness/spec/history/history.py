@@ -18,7 +18,7 @@ from harness.spec.history.react import Step, arrive
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.reaction import Outgoing
-from harness.spec.segment import ACK, Segment
+from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 
 #: More worlds than that are not followed.
@@ -68,7 +68,8 @@ class History:
 
         def steps(world: World) -> Iterable[Step]:
             found = arrive(world, segment, now, self.policies)
-            early = world.over or (world.state is SYN_RECEIVED and not world.accepted)
+            request = world.over and segment.flags & SYN
+            early = request or (world.state is SYN_RECEIVED and not world.accepted)
             return [*found, Step(world)] if crowded and early else found
 
         self._settle(steps, now, sent, state)

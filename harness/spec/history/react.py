@@ -226,7 +226,7 @@ def _fate(world: World, was: object, reaction: Reaction) -> Fate:
     if was is SYN_RECEIVED:
         return Fate.FORGOTTEN
     if was in (LAST_ACK, CLOSING, TIME_WAIT):
-        return Fate.ORDERLY
+        return Fate.SWEPT if any("second/" in rule for rule in reaction.path) else Fate.ORDERLY
     return Fate.ABORTED  # no reader: a reset of the target's own
 
 

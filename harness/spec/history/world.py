@@ -40,6 +40,7 @@ class Fate(StrEnum):
     ABORTED = "aborted"
     TIMED_OUT = "connection aborted due to user timeout"
     FORGOTTEN = "returned to LISTEN"
+    SWEPT = "reset behind both FINs"
     DROPPED = "gone with its listener"
 
 
@@ -186,7 +187,7 @@ class World:
 class Traits:
     """What the RFCs leave to a stack, in seconds, as far as it is known; the defaults allow what they allow."""
 
-    #: 2 MSL, as an interval (§3.6.1; MSL is "arbitrarily" two minutes, and shorter in the field).
+    #: 2 MSL, as an interval; measured where it can be. MSL is two minutes (§3.6.1) and shorter in the field.
     two_msl_s: tuple[float, float] = (2.0, 270.0)
     #: The longest that anything outstanding may wait to be sent again at first, or twice as long as the time before
     #: if that is more; RFC 6298 §2.4 bounds the RTO from below only.
