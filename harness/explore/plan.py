@@ -12,6 +12,8 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     form=F     the form of the peer's packets: one of `harness.explore.forms`
     offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps; with t every
                segment has a timestamp
+    own-iss=N  the target's initial sequence number, where it lets that be chosen (elsewhere it chooses itself)
+    own-tsval=N  likewise its first timestamp
     tsval=N    the first timestamp of the peer
     window=N   the window field of the peer's segments that name none
 
@@ -34,7 +36,7 @@ COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000)}
 BARE = ("recover", "await", "again", "fresh")
 _LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
-TRAITS = ("same-port", "address", "iss", "form", "offer", "window", "tsval")
+TRAITS = ("same-port", "address", "iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval")
 
 
 @dataclass(frozen=True, slots=True)

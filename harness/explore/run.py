@@ -136,8 +136,9 @@ def clear(rig: Rig) -> None:
 
 def whole(talk: Talk) -> Waits:
     """Return the plan and the epilogue of a talk."""
-    yield from talk.run()
-    yield from epilogue(talk, patient=in_virtual_time(talk.rig.target))
+    with talk.chosen:
+        yield from talk.run()
+        yield from epilogue(talk, patient=in_virtual_time(talk.rig.target))
     talk.conversation.finished = True
     talk.conversation.told = len(talk.conversation.events)
 

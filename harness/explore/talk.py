@@ -8,6 +8,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from harness.case.connection import Received
@@ -26,12 +27,15 @@ from harness.spec.history.history import History, Sent
 from harness.spec.history.world import Traits, World, text
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
-from harness.targets.protocol import AppSocket
+from harness.targets.protocol import Adjustable, AppSocket
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
 #: How long `await` waits for the target to speak, in seconds: longer than the RTOs that stacks come to by doubling.
 AWAIT_S = 600.0
+#: The stack whose own numbers can be chosen, and its settings for that.
+REFERENCE = "reference"
+OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
 #: A clock that stands still so often in a row has stopped.
 STILL = 1000
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
@@ -70,6 +74,8 @@ class Talk:
         self.ended_ns = 0
         #: The states that the target showed at the plan's end, by connection.
         self.states: tuple[str, ...] = ()
+        #: Settings of the target that hold until the talk is over.
+        self.chosen = ExitStack()
         self._salt = salt
 
     # --- the plan ----------------------------------------------------------------------------------------------------
@@ -144,10 +150,18 @@ class Talk:
             history.listens(True)
         view = PeerView(salt=salt + 5, listening=port_open)
         view.last_tsval = int(like.get("tsval", view.last_tsval))
+        self._choose(like)
         if "offer" in like:
             view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
         view.usual_window = int(like.get("window", view.usual_window))
         return Link(number, connection, history, view, salt + 5, like.get("form", ""))
+
+    def _choose(self, like: dict[str, str]) -> None:
+        """Have the target begin with the numbers that are asked for, if it lets them be chosen."""
+        target = self.rig.target
+        for trait, setting in OWN_NUMBERS.items():
+            if trait in like and isinstance(target, Adjustable) and target.facts.implementation == REFERENCE:
+                self.chosen.enter_context(target.setting(setting, str(int(like[trait]) & 0xFFFFFFFF)))
 
     def _second_address(self) -> str | None:
         addresses = self.rig.target.addresses(self.version).target

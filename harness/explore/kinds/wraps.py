@@ -24,6 +24,16 @@ EDGES = {
     "urgent-state": "listen S@i A@p,r accept FA@p,r A@n-1,r FA@n-1,r send:10 A@p,r close A@p,r",
     "reopened": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i A@p,r/10 accept recv:100",
 }
+#: The same for the target's own numbers, which some let choose.
+OWN = (-1, -2, -3, -11, -12, -50, -101, -102, -1000, -1461, (1 << 31) - 12)
+OWN_EDGES = {
+    "much": "listen S@i A@p,r accept send:3000 A@p,r send:10 A@p,r FA@p,r close A@p,r",
+    "small": "listen S@i A@p,r accept send:10 A@p,r send:10 A@p,r send:10 A@p,r A@p,r%50 send:100 await A@p,r close",
+    "old-acks": "listen S@i A@p,r accept send:10 A@p,r send:100 A@p,u-5/10 A@p,r/10 recv:100 A@n-10,u",
+    "loss": "listen S@i A@p,r accept lose:1 send:3000 recover lose:1 close recover FA@p,r",
+    "window": "listen S@i A@p,r%0 accept send:200 await A@p,u%20 await A@p,r%0 await A@p,r",
+}
+OWN_STAMPS = (-1, -2, -3, -1001, -3001)
 STAMPS = ((1 << 32) - 1, (1 << 32) - 3, (1 << 32) - 6, (1 << 31) - 3)
 
 
@@ -39,6 +49,19 @@ def generate() -> Iterator[Generated]:
             slow = any(str(move.step) == "await" for move in plan)
             like = _like(plan, f"tsval={stamp}", "offer=s.w3.t", "iss=-12")
             yield Generated("wraps", f"tsval-{stamp}.{name}", like, slow=slow)
+    yield from _own()
+
+
+def _own() -> Iterator[Generated]:
+    """Yield the same from each number of the target's."""
+    plans = {name: moves(text) for name, text in (EDGES | OWN_EDGES).items()} | bases.usual()
+    for number in OWN:
+        for name, plan in plans.items():
+            yield Generated("wraps", f"own{number}.{name}", _like(plan, f"own-iss={number}"), slow=True)
+    for stamp in OWN_STAMPS:
+        for name, plan in plans.items():
+            like = _like(plan, f"own-tsval={stamp}", "offer=s.w3.t", "own-iss=-12")
+            yield Generated("wraps", f"own-tsval{stamp}.{name}", like, slow=True)
 
 
 def _like(plan: Plan, *traits: str) -> Plan:
