@@ -146,6 +146,8 @@ def print_explanation(items: "Sequence[tuple[Case, Any]]") -> None:
     declared = all_bundled()
     explained = ""
     for case, item in items:
+        if not hasattr(item, "obj"):
+            continue  # a generated conversation: nobody has written what is due in it
         if explained:
             print()
         print(case.case_id)

@@ -4,11 +4,14 @@ There, tcpspec is installed, and each worker has a pod of its own. xdist transla
 its own into one below a folder that it copies; nothing has to be copied, so no path may stand there.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 _GATEWAYS = ("--tx", "--px")
+#: A gateway, or so many of them, that are processes of this machine.
+_LOCAL = re.compile(r"(\d+\*)?popen\b")
 #: What `run.ini` says, for a machine where that file lies elsewhere.
 _SETTINGS = (
     "--config-file=/dev/null",
@@ -28,7 +31,7 @@ def are_named(arguments: Sequence[str]) -> bool:
         for text, following in pairwise(texts)
         if text.partition("=")[0] in _GATEWAYS
     ]
-    return any("popen" not in spec for spec in specs)
+    return any(not _LOCAL.match(spec) for spec in specs)
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:

@@ -22,6 +22,8 @@ def misbehave(mode: str) -> None:
         ctypes.string_at(0)  # a real fault: the first process of a container ignores signals of its own
     elif mode == "exit":
         sys.exit(3)
+    elif mode == "hang":
+        time.sleep(60)
     elif mode == "mute":
         os.close(1)
         time.sleep(60)

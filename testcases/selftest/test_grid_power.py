@@ -77,7 +77,7 @@ UNDECIDED_WITHOUT_RFC5961 = {
 }
 UNDECIDED = {
     "reference": {},
-    "lwip": UNDECIDED_WITHOUT_RFC5961 | {"syn-received-simultaneous": 39},
+    "lwip": UNDECIDED_WITHOUT_RFC5961 | {"syn-received-simultaneous": 42},
     "smoltcp": UNDECIDED_WITHOUT_RFC5961,
 }
 
