@@ -86,10 +86,11 @@ def test_what_it_lacks_is_a_capability(variant: Variant) -> None:
     assert variant.lacks <= {str(capability) for capability in Capability}
 
 
-def test_a_variant_is_noticed_where_it_ignores_a_should() -> None:
+def test_a_variant_is_told_from_the_reference_stack() -> None:
     """The selftest would pass with variants that nobody can tell from the reference stack."""
     scripts = [script for script in every_script() if matches("timers/*", script.name)]
-    assert play_on(scripts, varied("first-rto-6-s")).noted
+    slow = play_on(scripts, varied("first-rto-6-s"))
+    assert slow.noted or slow.failed
     assert not play_on(scripts, varied("isn-hash-of-all")).noted
 
 
