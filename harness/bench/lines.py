@@ -22,7 +22,6 @@ from typing import Any
 from harness.targets.build import driver_folder
 
 FILES = ("tcp_in", "tcp", "tcp_out")
-MIRROR = "http://deb.debian.org/debian"
 INCLUDE = Path("/usr/include/lwip")
 USAGE_ERROR = 4
 #: Of what runs: everything that one stack can be asked.
@@ -91,7 +90,7 @@ def fetch(folder: Path) -> Path:
     if not found:
         for name in ("lists/partial", "cache"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / "sources.list").write_text(f"deb-src {MIRROR} {_codename()} main\n")
+        (folder / "sources.list").write_text(f"deb-src {_mirror()} {_codename()} main\n")
         (folder / "status").touch()
         own = {"Dir::Etc::sourcelist": "sources.list", "Dir::Etc::sourceparts": "none", "Dir::State::lists": "lists"}
         own |= {"Dir::Cache": "cache", "Dir::State::status": "status"}
@@ -141,6 +140,15 @@ def _codename() -> str:
     lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
     names = [line.partition("=")[2].strip('"') for line in lines if line.startswith("VERSION_CODENAME=")]
     return names[0] if names else "stable"
+
+
+def _mirror() -> str:
+    """Return the archive that the machine's own apt uses for its release; raises Unmeasurable."""
+    asked = ["apt-get", "indextargets", "--format", "$(REPO_URI)", f"Codename: {_codename()}", "Created-By: Packages"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    if not found:
+        raise Unmeasurable("apt knows no archive of this release: run apt-get update")
+    return found[0]
 
 
 def _call(command: Sequence[str], folder: Path) -> None:
