@@ -36,7 +36,7 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
     old = list(talk.links.values())
     for link in old:
         yield from carry(talk, link)
-    for port in list(talk.listeners):
+    for port in list(talk.application.listeners):
         yield from _another(talk, port)
     if not patient:
         return
@@ -86,7 +86,7 @@ def _ended(world: World) -> bool:
 def _serve(talk: Talk, link: Link) -> None:
     """Do as an application does that wants to be done: accept, read, close."""
     port = link.connection.tuple4.port
-    if not link.accepted and port in talk.listeners:
+    if not link.accepted and port in talk.application.listeners:
         for _each in range(len(talk.links) + 1):
             if talk.call(link, "accept").error:
                 break
@@ -177,7 +177,7 @@ def serve_once(talk: Talk, link: Link) -> Waits:
 def again(talk: Talk, link: Link) -> Waits:
     """Demand that the same pair works again, with nothing left of the connection before."""
     link.renew()
-    if link.connection.tuple4.port in talk.listeners:
+    if link.connection.tuple4.port in talk.application.listeners:
         yield from serve_once(talk, link)
         return
     for move in moves("connect SA@i,r A@p,r/4 recv:100 send:4 A@p,r"):

@@ -29,7 +29,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.fuzz.steps import BadSequence, Call, Probe, parse
+from harness.explore.forms import FORMS
+from harness.fuzz.steps import USUAL_WINDOW, BadSequence, Call, Probe, parse
 
 #: Words with a number: the least and the greatest.
 COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000)}
@@ -37,6 +38,11 @@ BARE = ("recover", "await", "again", "fresh")
 _LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
 TRAITS = ("same-port", "address", "iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval")
+
+#: Those without a value.
+BARE_TRAITS = ("same-port", "address")
+_OFFER = re.compile(r"s|t|w\d{1,3}")
+_NUMBER = re.compile(r"-?\d{1,10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +101,26 @@ def _words(text: str) -> Iterator[Move]:
         if traits and link in known:
             raise BadSequence(f"{word!r}: what a connection is like stands with its first word")
         for trait in traits:
-            if trait.partition("=")[0] not in TRAITS:
-                raise BadSequence(f"{word!r}: {trait!r} is none of {', '.join(TRAITS)}")
+            _check(trait, word)
         known.add(link)
         yield Move(_step(rest, word), link, traits)
+
+
+def _check(trait: str, word: str) -> None:
+    """Refuse what a connection can't be like; raises BadSequence."""
+    name, equals, value = trait.partition("=")
+    if name not in TRAITS:
+        raise BadSequence(f"{word!r}: {trait!r} is none of {', '.join(TRAITS)}")
+    if (name in BARE_TRAITS) == bool(equals):
+        raise BadSequence(f"{word!r}: {name} {'takes no value' if equals else 'takes a value, as in ' + name + '=1'}")
+    if name == "form" and value not in FORMS:
+        raise BadSequence(f"{word!r}: {value!r} is no form; forms are {', '.join(FORMS)}")
+    if name == "offer" and not all(map(_OFFER.fullmatch, value.split("."))):
+        raise BadSequence(f"{word!r}: {value!r} is no offer; one looks like s.w3.t")
+    if name not in {*BARE_TRAITS, "form", "offer"} and not _NUMBER.fullmatch(value):
+        raise BadSequence(f"{word!r}: {name} takes a number, not {value!r}")
+    if name == "window" and not 0 <= int(value) <= USUAL_WINDOW:
+        raise BadSequence(f"{word!r}: a window is at most {USUAL_WINDOW}")
 
 
 def _step(rest: str, word: str) -> Call | Probe | Special:

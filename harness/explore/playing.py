@@ -188,9 +188,9 @@ def _let_go(outcome: Outcome) -> None:
         if link.app is not None:
             link.app.close()
             link.app = None
-    for listener in talk.listeners.values():
+    for listener in talk.application.listeners.values():
         listener.close()
-    talk.listeners.clear()
+    talk.application.listeners.clear()
 
 
 def _make_room() -> None:

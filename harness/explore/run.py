@@ -6,10 +6,10 @@ from weakref import WeakKeyDictionary
 from harness.case.conversation import Conversation
 from harness.case.rig import Rig
 from harness.case.timers import COARSENESS, Wait, Waits
-from harness.case.violation import Code, Level, Unjudgeable, Violation
+from harness.case.violation import Code, Level, Violation
 from harness.explore import twins
 from harness.explore.epilogue import epilogue
-from harness.explore.plan import Plan, moves, text_of
+from harness.explore.plan import Plan, moves
 from harness.explore.talk import Talk, play
 from harness.grid.execute import policies_in_force
 from harness.spec.history.world import Traits
@@ -170,6 +170,3 @@ def _judge_twin(talk: Talk, twin: Talk) -> Violation | None:
     except Violation as violation:
         return violation
     return None
-
-
-__all__ = ["Generated", "Outcome", "Unjudgeable", "play_generated", "text_of", "traits_of"]

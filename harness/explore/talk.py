@@ -4,9 +4,6 @@ A talk is a generator that yields its waits, as timer cases are, so that many ca
 virtual time `play` lets the time pass at once. A Fall of a history becomes a finding of the conversation.
 """
 
-import errno
-import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,19 +12,19 @@ from harness.case.connection import Received
 from harness.case.conversation import Conversation
 from harness.case.rig import FIRST_PEER_PORT, Rig
 from harness.case.timers import Wait, Waits
-from harness.case.user_calls import BACKLOG
 from harness.case.violation import Code, Level, Violation
 from harness.explore import forms, option_checks
+from harness.explore.application import Application, waits_ended
 from harness.explore.link import SALT, Link, PeerView, replace_numbers, sent_by
 from harness.explore.plan import Move, Plan, Special
 from harness.fuzz.steps import Call, Probe
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import History, Sent
-from harness.spec.history.world import Traits, World, text
+from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
-from harness.targets.protocol import Adjustable, AppSocket
+from harness.targets.protocol import Adjustable
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
@@ -38,8 +35,6 @@ REFERENCE = "reference"
 OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
 #: A clock that stands still so often in a row has stopped.
 STILL = 1000
-#: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
-EARLY = 1 << 16
 
 
 class Talk:
@@ -63,10 +58,7 @@ class Talk:
         self.traits = traits
         self.conversation: Conversation = rig.begin(version, name=name)
         self.links: dict[int, Link] = {}
-        self.listeners: dict[int, AppSocket] = {}
-        self._backlogs: dict[int, int] = {}
-        #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
-        self._ghosts: Counter[int] = Counter()
+        self.application = Application(rig.target, self.links, self.refuse)
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
@@ -145,7 +137,7 @@ class Talk:
         history = History(
             policies=self.policies, traits=self.traits, own_salt=salt, peer_salt=salt + 5, now=self._now()
         )
-        port_open = connection.tuple4.port in self.listeners
+        port_open = connection.tuple4.port in self.application.listeners
         if port_open:
             history.listens(True)
         view = PeerView(salt=salt + 5, listening=port_open)
@@ -178,40 +170,21 @@ class Talk:
         event.segment = segment
         packets = forms.shaped(packet, link.form)
         event.annotations += [f"({link.form})"] if link.form else []
-        arrived, crowded = replace_numbers(segment), self._is_crowded(link.connection.tuple4.port)
+        arrived, crowded = replace_numbers(segment), self.application.is_crowded(link.connection.tuple4.port)
         now = self._now()
-        ended = link.history.some(_waits_ended)
+        ended = waits_ended(link)
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: world.over):
             self.call(link, "close")  # whoever opens anew has done with the connection before
         self._settle(
             link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state, crowded=crowded)
         )
-        if ended and not link.history.some(_waits_ended):
-            self._ghosts[link.connection.tuple4.port] += 1
+        if ended and not waits_ended(link):
+            self.application.ghosts[link.connection.tuple4.port] += 1
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
             link.app.close()  # of a connection in TIME-WAIT that has been reopened
             link.app = None
         if segment.flags & SYN and link.app is None and link.history.every(lambda world: not world.accepted):
             link.accepted = False
-
-    def _is_crowded(self, port: int) -> bool:
-        """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
-        waiting = [
-            link
-            for link in self.links.values()
-            if link.connection.tuple4.port == port
-            and not link.accepted
-            and link.history.some(lambda world: world.queued or not world.over)
-        ]
-        return len(waiting) >= self._backlogs.get(port, BACKLOG)
-
-    def repeatable(self, link: Link) -> Segment | None:
-        """Return what the peer would send again: all of its stream that is not acknowledged, its SYN before."""
-        view = link.view
-        start = view.rcv_nxt if view.synchronized else view.iss
-        if view.sent_end <= start:
-            return None
-        return link.last_probe
 
     # --- what the application does -----------------------------------------------------------------------------------
 
@@ -219,7 +192,7 @@ class Talk:
         """Make a call at the target and judge its answer."""
         event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
         now = self._now()
-        answer = self._called(link, name, octets)
+        answer = self.application.call(link, name, octets)
         if answer is None:
             event.annotations.append("= not possible here")
             return Answer("EBADF")
@@ -230,129 +203,6 @@ class Talk:
         else:
             self._settle(link, now, (), lambda sent: link.history.calls(name, octets, answer, now, sent, link.state))
         return answer
-
-    def _called(self, link: Link, name: str, octets: int) -> Answer | None:
-        try:
-            return self._perform(link, name, octets)
-        except OSError as error:
-            return Answer(errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0)))
-
-    def _perform(self, link: Link, name: str, octets: int) -> Answer | None:
-        tuple4, port = link.connection.tuple4, link.connection.tuple4.port
-        if name == "listen":
-            return self._listen(link, octets or BACKLOG) if port not in self.listeners else None
-        if name == "unlisten":
-            return self._unlisten(port) if port in self.listeners else None
-        if name == "accept":
-            return self._accept(port) if port in self.listeners else None
-        if name == "connect":
-            if link.app is not None:
-                return None
-            sock = self.rig.target.socket(tuple4.version)
-            sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
-            link.app, link.accepted, link.written, link.read = sock, True, 0, 0
-            return Answer()
-        app = link.app
-        if app is None:
-            return None
-        if name == "send":
-            taken = app.send(text(1 + link.written, octets, link.salt - 5))
-            link.written += taken
-            return Answer(taken=taken)
-        if name == "recv":
-            data, link.early = link.early[:octets], link.early[octets:]
-            data = data or app.recv(octets)
-            link.read += len(data)
-            return Answer(data=data)
-        if name == "shutdown":
-            app.shutdown()
-            return Answer()
-        link.app, link.view.reader_gone = None, True
-        (app.close if name == "close" else app.abort)()
-        return Answer()
-
-    def _listen(self, link: Link, backlog: int) -> Answer:
-        tuple4 = link.connection.tuple4
-        sock = self.rig.target.socket(tuple4.version)
-        sock.listen(tuple4.address, tuple4.port, backlog)
-        self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
-        self._listening(tuple4.port, True)
-        return Answer()
-
-    def _unlisten(self, port: int) -> Answer:
-        self.listeners.pop(port).close()
-        self._listening(port, False)
-        return Answer()
-
-    def _listening(self, port: int, listening: bool) -> None:
-        for link in self.links.values():
-            if link.connection.tuple4.port == port:
-                link.history.listens(listening)
-                link.view.listening = listening
-
-    def _accept(self, port: int) -> Answer | None:
-        waiting = self.queue(port)
-        try:
-            sock = self.listeners[port].accept()
-        except BlockingIOError:
-            ready = [link for link in waiting if link.history.every(lambda world: world.queued and not world.over)]
-            if ready:
-                cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
-                self.refuse(ready[0], Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
-            return Answer("EAGAIN")
-        link = self._identify(waiting, sock, port)
-        if link is None and self._ghosts[port]:
-            self._ghosts[port] -= 1
-            sock.close()
-            return Answer()
-        if link is None:
-            sock.abort()
-            cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.5")
-            self.refuse(self.links[min(self.links)], Code.WRONG_ANSWER, "no connection", "a connection", cites)
-            return Answer()
-        link.app, link.accepted, link.written, link.read = sock, True, 0, 0
-        link.history.accepted()
-        return Answer()
-
-    def queue(self, port: int) -> list[Link]:
-        """Return the connections of a port that nobody has accepted and that may be waiting, in their order."""
-        found = [
-            link
-            for link in self.links.values()
-            if link.connection.tuple4.port == port
-            and not link.accepted
-            and link.history.some(lambda world: world.queued)
-        ]
-        return sorted(found, key=lambda link: link.established_at)
-
-    def _identify(self, waiting: list[Link], sock: AppSocket, port: int) -> Link | None:
-        """Return whose connection was accepted: the first in order that lives, unless only ended ones are left.
-
-        Where ended ones may wait too, what RECEIVE gives tells whose it is.
-        """
-        alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
-        ended: list[Link | None] = [link for link in waiting if link not in alive]
-        if self._ghosts[port]:
-            ended.append(None)
-        if not (alive and ended):
-            return (alive or ended or [None])[0]
-        other = ended[0]
-        try:
-            data = sock.recv(EARLY)
-        except BlockingIOError:
-            return alive[0]
-        except OSError:
-            if other is not None:
-                other.history.tells()
-            return other
-        first = alive[0]
-        unread = first.history.every(lambda world: world.available > 0 or not world.fin_in)
-        if (data and data == text(first.view.iss + 1, len(data), first.salt)) or not (data or unread):
-            first.early = data
-            return first
-        if other is not None:
-            other.early = data
-        return other
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -472,14 +322,6 @@ def play(talk: Talk, waits: Waits) -> Violation | None:
     return None
 
 
-def _waits_ended(world: World) -> bool:
-    """Tell whether `accept()` may still give a connection that has ended."""
-    return world.queued and world.over
-
-
 def _pair(trait: str) -> tuple[str, str]:
     name, _equals, value = trait.partition("=")
     return name, value
-
-
-__all__ = ["SYN", "Talk", "play"]

@@ -50,6 +50,28 @@ def with_flow_label(packet: bytes, label: int) -> bytes:
     return head.to_bytes(4, "big") + packet[4:]
 
 
+def with_hops(packet: bytes, left: int) -> bytes:
+    """Return the packet with so many hops left: TTL (RFC 791), or hop limit (RFC 8200 §3)."""
+    if packet[0] >> 4 == 6:
+        return packet[:7] + bytes([left]) + packet[8:]
+    return _rewritten(packet, 8, left)
+
+
+def with_class(packet: bytes, octet: int) -> bytes:
+    """Return the packet with this traffic class: DSCP and ECN (RFC 2474, RFC 3168)."""
+    if packet[0] >> 4 == 6:
+        head = int.from_bytes(packet[:4], "big") & 0xF00FFFFF | octet << 20
+        return head.to_bytes(4, "big") + packet[4:]
+    return _rewritten(packet, 1, octet)
+
+
+def _rewritten(packet: bytes, at: int, octet: int) -> bytes:
+    length = (packet[0] & 15) * 4
+    header = bytearray(packet[:length])
+    header[at] = octet
+    return _summed(header, int.from_bytes(packet[2:4], "big") - length) + packet[length:]
+
+
 def fragmented(packet: bytes, at: Sequence[int], identity: int) -> list[bytes]:
     """Return the packet cut at these octets of its payload, multiples of eight; the pieces in order.
 

@@ -8,7 +8,6 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from harness.explore.kinds import bases
 from harness.explore.plan import Move, moves
 from harness.explore.run import Generated
 
@@ -112,6 +111,3 @@ def _kind(move: Move) -> str:
 
 def _pick(rng: random.Random, table: Sequence[tuple[int, str]]) -> str:
     return rng.choices([word for _weight, word in table], [weight for weight, _word in table])[0]
-
-
-__all__ = ["bases", "generate"]

@@ -13,7 +13,7 @@ from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World, text
 from harness.spec.reaction import Outgoing
-from harness.spec.segment import ACK, RST, SYN
+from harness.spec.segment import RST, SYN
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -228,5 +228,3 @@ _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "close": _close,
     "abort": _abort,
 }
-
-__all__ = ["ACK", "Answer", "call"]

@@ -10,7 +10,6 @@ from harness.spec.reaction import Outgoing
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
 from harness.spec.states import (
     CLOSE_WAIT,
-    CLOSED,
     CLOSING,
     ESTABLISHED,
     FIN_WAIT_1,
@@ -19,7 +18,6 @@ from harness.spec.states import (
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
-    TIME_WAIT,
 )
 
 #: States in which text or a FIN may be under way.
@@ -244,6 +242,3 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
 def named(owed: Sequence[Outgoing]) -> str:
     """Return what is owed in words."""
     return " and ".join(f"<CTL={flag_names(due.flags)}>" if due.seq is None else str(due) for due in owed)
-
-
-__all__ = ["CLOSED", "TIME_WAIT", "Open", "explain", "named", "unmet"]

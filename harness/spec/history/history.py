@@ -17,7 +17,6 @@ from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step, arrive
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
-from harness.spec.reaction import Outgoing
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 
@@ -226,6 +225,3 @@ class _Fallen(Exception):
         super().__init__(str(fall))
         self.explained = explained
         self.fall = fall
-
-
-__all__ = ["Answer", "History", "Outgoing", "Sent"]

@@ -1,0 +1,174 @@
+"""The application at the target: its sockets and listeners, and whose connection it is that `accept()` gives."""
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from harness.case.user_calls import BACKLOG
+from harness.case.violation import Code
+from harness.explore.link import Link
+from harness.spec.history.calls import Answer
+from harness.spec.history.world import text
+from harness.targets.protocol import AppSocket, Target
+
+#: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
+EARLY = 1 << 16
+
+
+class Application:
+    """Makes the calls of a talk. `refuse` takes a link, a code, what was due, what was seen, and citations."""
+
+    def __init__(
+        self,
+        target: Target,
+        links: Mapping[int, Link],
+        refuse: Callable[[Link, Code, str, str, tuple[str, ...]], None],
+    ) -> None:
+        self.listeners: dict[int, AppSocket] = {}
+        #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
+        self.ghosts: Counter[int] = Counter()
+        self._target = target
+        self._links = links
+        self._refuse = refuse
+        self._backlogs: dict[int, int] = {}
+
+    def is_crowded(self, port: int) -> bool:
+        """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
+        waiting = [
+            link
+            for link in self._links.values()
+            if link.connection.tuple4.port == port
+            and not link.accepted
+            and link.history.some(lambda world: world.queued or not world.over)
+        ]
+        return len(waiting) >= self._backlogs.get(port, BACKLOG)
+
+    def call(self, link: Link, name: str, octets: int) -> Answer | None:
+        """Make a call and return its answer; None where there is nothing to call on."""
+        try:
+            return self._perform(link, name, octets)
+        except OSError as error:
+            return Answer(errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0)))
+
+    def _perform(self, link: Link, name: str, octets: int) -> Answer | None:
+        tuple4, port = link.connection.tuple4, link.connection.tuple4.port
+        if name == "listen":
+            return self._listen(link, octets or BACKLOG) if port not in self.listeners else None
+        if name == "unlisten":
+            return self._unlisten(port) if port in self.listeners else None
+        if name == "accept":
+            return self._accept(port) if port in self.listeners else None
+        if name == "connect":
+            if link.app is not None:
+                return None
+            sock = self._target.socket(tuple4.version)
+            sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
+            link.app, link.accepted, link.written, link.read = sock, True, 0, 0
+            return Answer()
+        app = link.app
+        if app is None:
+            return None
+        if name == "send":
+            taken = app.send(text(1 + link.written, octets, link.salt - 5))
+            link.written += taken
+            return Answer(taken=taken)
+        if name == "recv":
+            data, link.early = link.early[:octets], link.early[octets:]
+            data = data or app.recv(octets)
+            link.read += len(data)
+            return Answer(data=data)
+        if name == "shutdown":
+            app.shutdown()
+            return Answer()
+        link.app, link.view.reader_gone = None, True
+        (app.close if name == "close" else app.abort)()
+        return Answer()
+
+    def _listen(self, link: Link, backlog: int) -> Answer:
+        tuple4 = link.connection.tuple4
+        sock = self._target.socket(tuple4.version)
+        sock.listen(tuple4.address, tuple4.port, backlog)
+        self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
+        self._listening(tuple4.port, True)
+        return Answer()
+
+    def _unlisten(self, port: int) -> Answer:
+        self.listeners.pop(port).close()
+        self._listening(port, False)
+        return Answer()
+
+    def _listening(self, port: int, listening: bool) -> None:
+        for link in self._links.values():
+            if link.connection.tuple4.port == port:
+                link.history.listens(listening)
+                link.view.listening = listening
+
+    def _accept(self, port: int) -> Answer | None:
+        waiting = self.queue(port)
+        try:
+            sock = self.listeners[port].accept()
+        except BlockingIOError:
+            ready = [link for link in waiting if link.history.every(lambda world: world.queued and not world.over)]
+            if ready:
+                cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
+                self._refuse(ready[0], Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
+            return Answer("EAGAIN")
+        link = self._identify(waiting, sock, port)
+        if link is None and self.ghosts[port]:
+            self.ghosts[port] -= 1
+            sock.close()
+            return Answer()
+        if link is None:
+            sock.abort()
+            cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.5")
+            self._refuse(self._links[min(self._links)], Code.WRONG_ANSWER, "no connection", "a connection", cites)
+            return Answer()
+        link.app, link.accepted, link.written, link.read = sock, True, 0, 0
+        link.history.accepted()
+        return Answer()
+
+    def queue(self, port: int) -> list[Link]:
+        """Return the connections of a port that nobody has accepted and that may be waiting, in their order."""
+        found = [
+            link
+            for link in self._links.values()
+            if link.connection.tuple4.port == port
+            and not link.accepted
+            and link.history.some(lambda world: world.queued)
+        ]
+        return sorted(found, key=lambda link: link.established_at)
+
+    def _identify(self, waiting: list[Link], sock: AppSocket, port: int) -> Link | None:
+        """Return whose connection was accepted: the first in order that lives, unless only ended ones are left.
+
+        Where ended ones may wait too, what RECEIVE gives tells whose it is.
+        """
+        alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
+        ended: list[Link | None] = [link for link in waiting if link not in alive]
+        if self.ghosts[port]:
+            ended.append(None)
+        if not (alive and ended):
+            return (alive or ended or [None])[0]
+        other = ended[0]
+        try:
+            data = sock.recv(EARLY)
+        except BlockingIOError:
+            return alive[0]
+        except OSError:
+            if other is not None:
+                other.history.tells()
+            return other
+        first = alive[0]
+        unread = first.history.every(lambda world: world.available > 0 or not world.fin_in)
+        if (data and data == text(first.view.iss + 1, len(data), first.salt)) or not (data or unread):
+            first.early = data
+            return first
+        if other is not None:
+            other.early = data
+        return other
+
+
+def waits_ended(link: Link) -> bool:
+    """Tell whether `accept()` may still give a connection that has ended."""
+    return link.history.some(lambda world: world.queued and world.over)
