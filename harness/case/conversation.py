@@ -19,7 +19,7 @@ from harness.case.expect import Expected, Silence
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple
 from harness.spec import options
-from harness.spec.segment import RST, SYN
+from harness.spec.segment import CWR, ECE, PSH, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import TargetStorms
 from harness.trace.events import Event, Kind, Mark
@@ -34,6 +34,8 @@ _HERE = str(Path(__file__).parent)
 SET_UP = "set-up"
 #: How often a case is run again because a timer of the target has disturbed it.
 MAX_REPLAYS = 3
+#: AE, the first of the bits that were reserved (RFC 9768 §3.1).
+ACCURATE_ECN = 0b0001
 #: How long a patient rig waits for an answer that is due: less than any time-out of a target.
 LATE_ANSWER_S = 0.1
 
@@ -356,12 +358,17 @@ class Conversation:
                     self.fail(Code.WRONG_HEADER, "a well-formed header", problem, connection=connection, cites=cites)
 
 
+def _asks_for_accurate_ecn(segment: Segment) -> bool:
+    """Tell whether this is an AccECN-setup SYN: AE (once reserved), CWR and ECE are set (RFC 9768 §3.1.1)."""
+    return segment.reserved == ACCURATE_ECN and segment.flags & ~PSH == SYN | ECE | CWR
+
+
 def _header_problem(received: Received) -> str:
     if "(bad checksum)" in received.event.annotations:
         return "a wrong checksum"
     if received.stray:
         return "addresses or ports of no connection"
-    if received.wire.reserved:
+    if received.wire.reserved and not _asks_for_accurate_ecn(received.wire):
         return f"reserved bits {received.wire.reserved:04b}"
     if received.wire.options:
         try:

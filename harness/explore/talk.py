@@ -199,7 +199,8 @@ class Talk:
         if str(answer) != "ok":
             event.annotations.append(f"= {answer}")
         if name in ("listen", "unlisten", "accept"):
-            self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state))
+            read = name == "accept"  # of what may be an ended connection's socket
+            self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state, spare=read), spare=read)
         else:
             self._settle(link, now, (), lambda sent: link.history.calls(name, octets, answer, now, sent, link.state))
         return answer
@@ -240,7 +241,13 @@ class Talk:
     # --- judging -----------------------------------------------------------------------------------------------------
 
     def _settle(
-        self, about: Link, now: int | None, packets: Iterable[bytes], judge: Callable[[list[Sent]], None]
+        self,
+        about: Link,
+        now: int | None,
+        packets: Iterable[bytes],
+        judge: Callable[[list[Sent]], None],
+        *,
+        spare: bool = False,
     ) -> None:
         try:
             self.conversation.step(packets)
@@ -252,7 +259,9 @@ class Talk:
                 if link is about:
                     judge(sent_by(received))
                 elif received or now is None or link.history.now < time:
-                    link.history.passes(time if not received else self._now(), sent_by(received), link.state)
+                    link.history.passes(
+                        time if not received else self._now(), sent_by(received), link.state, spare=spare
+                    )
             except Fall as fall:
                 self._fallen(link, received, fall)
             self._check_options(link, received)

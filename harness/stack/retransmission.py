@@ -75,6 +75,8 @@ class Retransmission(Output):
         if self.snd_wnd == 0:
             self.probes += 1
             self.send_probe()
+            if self.state is CLOSE_WAIT and self.fin_queued and seqno.lt(self.snd_end, self.snd_nxt):
+                self.enter(LAST_ACK)  # the FIN has been sent, in whatever window (§3.10.4)
             self.start(Timer.PROBE, self.probe_interval())
             self.start_user_timeout()
         else:
@@ -97,8 +99,6 @@ class Retransmission(Output):
         if seqno.lt(self.snd_nxt, end):
             self.snd_nxt = end
         self.transmit(ACK if payload else FIN | ACK, self.snd_una, payload)
-        if not payload and self.state is CLOSE_WAIT:
-            self.enter(LAST_ACK)  # the FIN has been sent, in whatever window (§3.10.4)
 
     # --- the other timers --------------------------------------------------------------------------------------------
 

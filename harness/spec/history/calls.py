@@ -194,7 +194,7 @@ def _close(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Ste
         yield Step(gone.ended(Fate.ABORTED))
         return
     if world.state is not CLOSED and (world.available > 0 or world.held):
-        yield _aborted(gone)
+        yield from _reset(gone, now)
     if world.state is FIN_WAIT_2:
         gone = replace(gone, fin_wait_2_since=now)
     yield from _close_sending(gone, now)
@@ -205,20 +205,20 @@ def _abort(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Ste
     if world.state in (CLOSED, SYN_SENT):
         yield Step(gone.ended(Fate.ABORTED) if world.state is SYN_SENT else gone)
         return
-    yield _aborted(gone)
-    # The side that sends a reset should enter TIME-WAIT (§3.5.2); ABORT itself says CLOSED.
-    resting = replace(gone.with_connection(state=TIME_WAIT), time_wait_since=now, held=(), closing=True)
-    yield replace(_aborted(gone), world=resting)
+    yield from _reset(gone, now)
     if world.state in (CLOSING, LAST_ACK, TIME_WAIT):
         yield Step(gone.ended(Fate.ABORTED))  # §3.10.5: these respond "ok" and delete the TCB, without a reset
         if world.state is TIME_WAIT:
             yield Step(gone)
 
 
-def _aborted(world: World) -> Step:
+def _reset(world: World, now: int) -> Iterator[Step]:
+    """The side that sends a reset should enter TIME-WAIT (§3.5.2); ABORT itself says CLOSED (§3.10.5)."""
     connection = world.connection
-    reset = Outgoing(RST, connection.snd_nxt, connection.rcv_nxt)
-    return Step(world.ended(Fate.ABORTED), (reset,))
+    reset = (Outgoing(RST, connection.snd_nxt, connection.rcv_nxt),)
+    yield Step(world.ended(Fate.ABORTED), reset)
+    resting = replace(world.with_connection(state=TIME_WAIT), time_wait_since=now, held=(), closing=True)
+    yield Step(resting, reset)
 
 
 _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {

@@ -191,6 +191,8 @@ def _acknowledgment(at: Open, sent: Segment) -> Open:
             left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
             return _carries_ack(left, sent)
     if world.state not in SYNCHRONIZED:
+        if at.spare and not at.owed and seqno.add(sent.ack, 0) == connection.rcv_nxt:
+            return replace(at, spare=False)
         raise _fall(at, _kind(at, sent), sent)
     seq, ack = seqno.add(sent.seq, 0), seqno.add(sent.ack, 0)
     if sent.flags & ~PSH != ACK:

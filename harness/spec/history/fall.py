@@ -21,7 +21,7 @@ class Broken(StrEnum):
     EARLY = "early"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Fall(Exception):
     """A rule that does not hold in one world. `due` is what it asks for, `seen` what came instead.
 

@@ -83,9 +83,9 @@ class History:
 
         self._settle(steps, now, sent, state)
 
-    def passes(self, now: int, sent: Sequence[Sent], state: State | None) -> None:
-        """Time has passed, and this has come by itself."""
-        self._settle(lambda world: (Step(world),), now, sent, state)
+    def passes(self, now: int, sent: Sequence[Sent], state: State | None, *, spare: bool = False) -> None:
+        """Time has passed, and this has come by itself; `spare`: somebody may have read, so that the window grew."""
+        self._settle(lambda world: (Step(world, spare=spare),), now, sent, state)
 
     def listens(self, listening: bool) -> None:
         """A listener for the connection's local end has come or gone. What had not been accepted goes with it."""
@@ -164,17 +164,26 @@ class History:
             time = each.time if each is not None else now
             following: dict[World, None] = {}
             for world in worlds:
-                try:
-                    for aged in age(world, time, self.traits):
-                        if each is None:
-                            following[aged] = None
-                        else:
-                            opened = explain(Open(aged), each.segment, each.raw_seq, time, self._own_salt)
-                            following[opened.world] = None
-                except Fall as fall:
-                    falls.append((index, fall))
+                for aged in self._grown(world, time, index, falls):
+                    try:
+                        following[self._said(aged, each)] = None
+                    except Fall as fall:
+                        falls.append((index, fall))
             worlds = list(following)
         yield from worlds
+
+    def _grown(self, world: World, time: int, index: int, falls: list[tuple[int, Fall]]) -> list[World]:
+        try:
+            return list(age(world, time, self.traits))
+        except Fall as fall:
+            falls.append((index, fall))
+            return []
+
+    def _said(self, world: World, sent: Sent | None) -> World:
+        """Return the world behind a segment that came by itself; raises Fall."""
+        if sent is None:
+            return world
+        return explain(Open(world), sent.segment, sent.raw_seq, sent.time, self._own_salt).world
 
     def _explained(self, step: Step, sent: Sequence[Sent], now: int) -> Iterator[World]:
         reaction = step.reaction

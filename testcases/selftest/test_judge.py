@@ -1,0 +1,244 @@
+"""The judge of whole conversations, by hand: what explains a conversation, and by which rule each wrong one falls."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from harness.case.rig import Rig
+from harness.case.violation import Level
+from harness.explore import run
+from harness.explore.kinds import KINDS
+from harness.spec.history.calls import Answer
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.history import LIMIT, History, Sent
+from harness.spec.history.world import Traits, World, text
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+    State,
+)
+from harness.stack.variants import VARIANTS
+from harness.targets.registry import Settings, open_target, parse
+
+SECOND = 1_000_000_000
+#: What the target's own stream and the peer's are made of.
+OWN, PEER = 3, 40
+#: Variants whose way of answering once in a while they don't tell.
+THROTTLED = frozenset(
+    {"ten-challenges-in-five-seconds", "challenges-throttled", "unacceptable-answered-once-in-a-while"}
+)
+
+
+class Hand:
+    """Tells a history what happened, a second after the other; `seen` switches the states off."""
+
+    def __init__(self, *, states: bool = True) -> None:
+        self.history = History(own_salt=OWN, peer_salt=PEER)
+        self.states = states
+        self.now = 0
+
+    def peer(self, segment: Segment, *answers: Segment, state: State | None = None) -> None:
+        self.now += SECOND
+        self.history.arrives(segment, self.now, self._sent(answers), self._shown(state))
+
+    def call(self, name: str, octets: int, answer: Answer, *sent: Segment, state: State | None = None) -> None:
+        self.now += SECOND
+        self.history.calls(name, octets, answer, self.now, self._sent(sent), self._shown(state))
+
+    def wait(self, seconds: float, *sent: tuple[float, Segment], state: State | None = None) -> None:
+        begin, self.now = self.now, self.now + round(seconds * SECOND)
+        told = [Sent(segment, segment.seq, begin + round(at * SECOND)) for at, segment in sent]
+        self.history.passes(self.now, told, self._shown(state))
+
+    def _sent(self, segments: Sequence[Segment]) -> list[Sent]:
+        return [Sent(segment, segment.seq, self.now) for segment in segments]
+
+    def _shown(self, state: State | None) -> State | None:
+        return state if self.states else None
+
+
+def segment(flags: int, seq: int, ack: int = 0, octets: int = 0, salt: int = PEER) -> Segment:
+    return Segment(flags, seq, ack, payload=text(seq, octets, salt))
+
+
+def own(flags: int, seq: int, ack: int, octets: int = 0) -> Segment:
+    return segment(flags, seq, ack, octets, OWN)
+
+
+def established(hand: Hand) -> Hand:
+    hand.history.listens(True)
+    hand.peer(segment(SYN, 0), own(SYN | ACK, 0, 1), state=SYN_RECEIVED)
+    hand.peer(segment(ACK, 1, 1), state=ESTABLISHED)
+    hand.history.accepted()
+    return hand
+
+
+def closing(hand: Hand) -> Hand:
+    established(hand).call("shutdown", 0, Answer(), own(FIN | ACK, 1, 1), state=FIN_WAIT_1)
+    return hand
+
+
+def waiting(hand: Hand) -> Hand:
+    closing(hand).peer(segment(ACK, 1, 2), state=FIN_WAIT_2)
+    hand.peer(segment(FIN | ACK, 1, 2), own(ACK, 2, 2), state=TIME_WAIT)
+    return hand
+
+
+@pytest.mark.parametrize("states", [True, False], ids=["states", "no-states"])
+def test_a_whole_conversation_has_one_explanation(states: bool) -> None:
+    hand = established(Hand(states=states))
+    hand.peer(segment(ACK, 1, 1, 10), own(ACK, 1, 11), state=ESTABLISHED)
+    hand.call("recv", 100, Answer(data=text(1, 10, PEER)), state=ESTABLISHED)
+    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 11, 20), state=ESTABLISHED)
+    hand.wait(3, (1, own(ACK, 1, 11, 20)), state=ESTABLISHED)
+    hand.peer(segment(FIN | ACK, 11, 21), own(ACK, 21, 12), state=CLOSE_WAIT)
+    hand.call("recv", 100, Answer(data=b""), state=CLOSE_WAIT)
+    hand.call("close", 0, Answer(), own(FIN | ACK, 21, 12), state=LAST_ACK)
+    hand.peer(segment(ACK, 12, 22), state=CLOSED)
+    assert hand.history.states == {CLOSED}
+    assert len(hand.history.worlds) == 1
+
+
+def test_what_the_rfc_leaves_open_stays_open() -> None:
+    """Text above a gap is held or not: the next acknowledgment tells."""
+    for held, acknowledged in ((True, 21), (False, 11)):
+        hand = established(Hand())
+        hand.peer(segment(ACK, 11, 1, 10), own(ACK, 1, 1), state=ESTABLISHED)
+        hand.peer(segment(ACK, 1, 1, 10), own(ACK, 1, acknowledged), state=ESTABLISHED)
+        assert hand.history.some(lambda world, due=20 if held else 10: world.available == due)
+        assert not held or hand.history.every(lambda world: world.available == 20)
+
+
+Act = Callable[[Hand], None]
+#: Something wrong: how far the conversation has come, what happens then, and the kind of difference.
+WRONG: dict[str, tuple[Callable[[Hand], Hand], Act, Broken]] = {
+    "text is not acknowledged": (established, lambda h: (h.peer(segment(FIN | ACK, 1, 1)), None)[1], Broken.SILENT),
+    "an ACK answers an ACK": (established, lambda h: h.peer(segment(ACK, 1, 1), own(ACK, 1, 1)), Broken.EXTRA),
+    "a reset for nothing": (established, lambda h: h.peer(segment(ACK, 1, 1), own(RST, 1, 0)), Broken.RESET),
+    "another ACK": (established, lambda h: h.peer(segment(ACK, 1, 1, 5), own(ACK, 1, 7)), Broken.WRONG_ACK),
+    "another number": (established, lambda h: h.peer(segment(ACK, 9000, 5), own(ACK, 2, 1)), Broken.WRONG_SEQ),
+    "another state": (established, lambda h: h.peer(segment(ACK, 1, 1), state=CLOSE_WAIT), Broken.WRONG_STATE),
+    "text that nobody has sent": (established, lambda h: h.wait(1, (0.5, own(ACK, 1, 1, 5))), Broken.WRONG_DATA),
+    "a FIN before CLOSE": (established, lambda h: h.wait(1, (0.5, own(FIN | ACK, 1, 1))), Broken.WRONG_FLAGS),
+    "text that never came": (
+        established,
+        lambda h: h.call("recv", 9, Answer(data=text(1, 9, PEER))),
+        Broken.WRONG_ANSWER,
+    ),
+    "the end of a stream that goes on": (
+        established,
+        lambda h: h.call("recv", 9, Answer(data=b"")),
+        Broken.WRONG_ANSWER,
+    ),
+    "a refusal to close": (established, lambda h: h.call("shutdown", 0, Answer("ENOTCONN")), Broken.WRONG_ANSWER),
+    "a FIN that is not repeated": (closing, lambda h: h.wait(200), Broken.SILENT),
+    "a FIN that is given up at once": (closing, lambda h: h.wait(1, state=CLOSED), Broken.WRONG_STATE),
+    "TIME-WAIT that ends at once": (waiting, lambda h: h.wait(1, state=CLOSED), Broken.WRONG_STATE),
+    "TIME-WAIT that never ends": (waiting, lambda h: h.wait(600, state=TIME_WAIT), Broken.WRONG_STATE),
+    "a FIN again, unanswered": (waiting, lambda h: h.peer(segment(FIN | ACK, 1, 2)), Broken.SILENT),
+    "something behind the end": (
+        waiting,
+        lambda h: (h.wait(600, state=CLOSED), h.wait(1, (0.5, own(ACK, 2, 2))))[1],
+        Broken.EXTRA,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_no_history_explains(name: str) -> None:
+    reached, act, code = WRONG[name]
+    hand = reached(Hand())
+    with pytest.raises(Fall) as fallen:
+        act(hand)
+    assert fallen.value.code is code
+    assert fallen.value.cites
+
+
+def test_the_rule_that_fell_last_is_named() -> None:
+    hand = established(Hand())
+    with pytest.raises(Fall) as fallen:
+        hand.peer(segment(FIN | ACK, 1, 1), state=CLOSE_WAIT)
+    assert fallen.value.rule == "other/eighth/established"
+    assert "<ACK=2>" in fallen.value.due
+
+
+def test_a_name_that_comes_early_is_a_remark_and_no_fall() -> None:
+    hand = established(Hand())
+    hand.peer(Segment(FIN | ACK, 1, 1, window=0), own(ACK, 1, 2), state=CLOSE_WAIT)
+    hand.call("close", 0, Answer(), state=LAST_ACK)
+    (remark,) = hand.history.remarks
+    assert not remark.must
+    assert hand.history.states == {CLOSE_WAIT}
+
+
+def test_an_open_without_an_answer_is_repeated_or_given_up_after_a_while() -> None:
+    hand = Hand()
+    hand.call("connect", 0, Answer(), own(SYN, 0, 0), state=SYN_SENT)
+    again = own(SYN, 0, 0)
+    hand.wait(20, (1, again), (3, again), (7, again), state=CLOSED)
+    hand.call("recv", 1, Answer("ETIMEDOUT"), state=CLOSED)
+    with pytest.raises(Fall):
+        hand.call("connect", 0, Answer("ECONNREFUSED"))
+
+
+def test_too_many_histories_are_given_up_and_never_a_pass() -> None:
+    hand = established(Hand(states=False))
+    for at in range(LIMIT.bit_length() + 4):
+        hand.peer(segment(ACK, 2000 * at + 1000, 1, 10), own(ACK, 1, 1))
+        if hand.history.lost:
+            return
+        hand.history.worlds = [*hand.history.worlds, *_others(hand.history)]
+    hand.peer(segment(ACK, 30_000, 1, 10), own(ACK, 1, 1))
+    assert hand.history.lost
+
+
+def _others(history: History) -> list[World]:
+    """Return as many worlds again, each a little different."""
+    return [replace(world, read=world.read - len(history.worlds)) for world in history.worlds]
+
+
+def test_two_msl_bound_time_wait_where_they_are_known() -> None:
+    for measured, ends in (((50.0, 70.0), False), ((2.0, 70.0), True)):
+        hand = Hand()
+        hand.history.traits = Traits(two_msl_s=measured)
+        waiting(hand)
+        if ends:
+            hand.wait(30, state=CLOSED)
+            continue
+        with pytest.raises(Fall):
+            hand.wait(30, state=CLOSED)
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIANTS) - THROTTLED))
+def test_no_conversation_is_unexplained_on_a_correct_but_different_stack(name: str) -> None:
+    """One conversation of each kind, another one on each variant."""
+    rig = Rig(open_target(parse(f"reference,variant={name}"), Settings()), guarded=False)
+    offset = sorted(VARIANTS).index(name)
+    try:
+        for kind in KINDS.values():
+            made = _every(kind.name)
+            generated = made[(offset * 37) % len(made)]
+            if rig.target.capabilities >= generated.needs:
+                outcome = run.play_generated(rig, generated)
+                must = [each for each in outcome.conversation.findings if each.level is Level.MUST]
+                assert not must, f"{generated.id}: {must[0].expected}, but {must[0].observed}"
+    finally:
+        rig.close()
+
+
+_MADE: dict[str, list[run.Generated]] = {}
+
+
+def _every(kind: str) -> list[run.Generated]:
+    if kind not in _MADE:
+        _MADE[kind] = list(KINDS[kind].generate())
+    return _MADE[kind]
