@@ -82,7 +82,8 @@ def traits_of(rig: Rig) -> Traits:
         known = _MEASURED[rig] = Traits(throttled=rig.target.facts.throttle_s > 0)
         two_msl_s = _time_wait_s(rig)
         if two_msl_s:
-            bounds = (two_msl_s * (1 - COARSENESS) - 1, two_msl_s * (1 + COARSENESS) + 1)
+            # From below only: an adapter may have to move its clock forward so that nothing is throttled.
+            bounds = (two_msl_s * (1 - COARSENESS) - 1, known.two_msl_s[1])
             known = _MEASURED[rig] = replace(known, two_msl_s=bounds)
     return known
 

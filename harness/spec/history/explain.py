@@ -46,10 +46,10 @@ def explain(at: Open, sent: Segment, raw_seq: int, now: int, salt: int = 0) -> O
     if sent.flags & SYN:
         return _syn(at, sent, now)
     if at.world.state not in SYNCHRONIZED:
-        return _acknowledgment(at, sent)
+        return _acknowledgment(at, sent, now)
     if sent.payload or sent.flags & FIN:
         return _stream(at, sent, now, salt)
-    return _acknowledgment(at, sent)
+    return _acknowledgment(at, sent, now)
 
 
 def unmet(at: Open) -> Outgoing | None:
@@ -160,15 +160,17 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
     if fin_sent and state is CLOSE_WAIT:
         state = LAST_ACK
     idle = not world.unacknowledged
+    # What the timer sends again begins with the earliest segment (RFC 6298 §5.4); other parts may come besides.
+    front = not new and not seqno.lt(connection.snd_una, seqno.add(sent.seq, 0))
     moved = replace(connection, snd_nxt=end if new else connection.snd_nxt, fin_sent=fin_sent, state=state)
     return replace(
         at,
         world=replace(
             at.world,
             connection=replace(moved, rcv_wnd=at.world.connection.rcv_wnd),
-            waiting_since=now if not new or idle else world.waiting_since,
-            tries=world.tries if new else world.tries + 1,
-            interval=world.interval if new else now - world.waiting_since,
+            waiting_since=now if front or idle else world.waiting_since,
+            tries=world.tries + front,
+            interval=now - world.waiting_since if front else world.interval,
         ),
     )
 
@@ -183,7 +185,7 @@ def _probe_or_fall(at: Open, sent: Segment) -> Open:
     raise _fall(at, Broken.EXTRA, sent)
 
 
-def _acknowledgment(at: Open, sent: Segment) -> Open:
+def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     """A segment that is an ACK and no more."""
     world, connection = at.world, at.world.connection
     for index, due in enumerate(at.owed):
@@ -207,7 +209,7 @@ def _acknowledgment(at: Open, sent: Segment) -> Open:
     if seqno.lt(connection.snd_nxt, seq):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
     if seq == seqno.add(connection.snd_nxt, -1) and world.state in SENDING | {FIN_WAIT_2}:
-        return _carries_ack(at, sent)  # a keep-alive or a probe without an octet
+        return _probed(_carries_ack(at, sent), now)  # a keep-alive, or a probe without an octet
     if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
         return _carries_ack(at, sent)
     if at.owed:
@@ -215,6 +217,15 @@ def _acknowledgment(at: Open, sent: Segment) -> Open:
     if at.spare:
         return replace(_carries_ack(at, sent), spare=False)
     raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)
+
+
+def _probed(at: Open, now: int) -> Open:
+    """Count a probe of a closed window, which waits for the next one."""
+    world = at.world
+    if world.connection.snd_wnd or not (world.unsent or world.unacknowledged):
+        return at
+    probed = replace(world, waiting_since=now, tries=world.tries + 1, interval=now - world.waiting_since)
+    return replace(at, world=probed)
 
 
 def _kind(at: Open, sent: Segment) -> Broken:
