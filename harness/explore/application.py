@@ -4,13 +4,14 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from harness.case.user_calls import BACKLOG
 from harness.case.violation import Code
 from harness.explore.link import Link
 from harness.spec.history.calls import Answer
 from harness.spec.history.world import text
-from harness.targets.protocol import AppSocket, Target
+from harness.targets.protocol import AppSocket, ConnectedSocket, Target
 
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
 EARLY = 1 << 16
@@ -142,8 +143,13 @@ class Application:
     def _identify(self, waiting: list[Link], sock: AppSocket, port: int) -> Link | None:
         """Return whose connection was accepted: the first in order that lives, unless only ended ones are left.
 
-        Where ended ones may wait too, what RECEIVE gives tells whose it is.
+        The socket tells whose it is where it can. Elsewhere, where ended ones may wait too, what RECEIVE gives tells.
         """
+        if isinstance(sock, ConnectedSocket):
+            with suppress(OSError):
+                _address, port_there = sock.remote()
+                return next((link for link in waiting if link.connection.tuple4.peer_port == port_there), None)
+            waiting = [link for link in waiting if link.history.some(lambda world: world.over)]
         alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
         ended: list[Link | None] = [link for link in waiting if link not in alive]
         if self.ghosts[port]:

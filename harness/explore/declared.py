@@ -6,7 +6,7 @@ nothing any more is a gone deviation.
 
     observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything
     due        what was due, likewise; rule: what the finding cites; state: the target's state then
-    when, ip   versions of the target, and the IP version, as in a [[deviation]]
+    when, since, before, ip   releases, changes that the target has or lacks, the IP version: as in a [[deviation]]
     reason, source, example
 """
 
@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from harness import expectations
 from harness.case.record import short_origin
 from harness.case.violation import Finding
+from harness.expectations import changes
 from harness.expectations.changes import Scope
 from harness.expectations.deviations import Deviation, demand_no_draft
 from harness.expectations.entries import BrokenExpectations, read
@@ -34,7 +34,7 @@ from harness.fuzz.steps import BadSequence
 KIND = "declared"
 _REQUIRED = ("observed", "reason", "source", "example")
 _PATTERNS = ("observed", "due", "rule", "state")
-_KEYS = {*_REQUIRED, *_PATTERNS, "when", "ip"}
+_KEYS = {*_REQUIRED, *_PATTERNS, "when", "since", "before", "ip"}
 #: Words in which minutes may pass.
 _SLOW = ("wait", "await", "recover", "lose")
 
@@ -86,10 +86,13 @@ class Entry:
 
 
 class Declared:
-    """What holds for one target."""
+    """What holds for one target; `having` are the changes that it is known to have or to lack, others are open."""
 
-    def __init__(self, entries: Iterable[Entry], ip: int, version: str) -> None:
-        self.entries = tuple(entry for entry in entries if entry.holds_for(ip, version))
+    def __init__(
+        self, entries: Iterable[Entry], ip: int, version: str, having: Mapping[str, bool] = MappingProxyType({})
+    ) -> None:
+        self._having = having
+        self.entries = tuple(entry for entry in entries if entry.holds_for(ip, version) and entry.scope.holds(having))
 
     def about(self, findings: Iterable[Finding]) -> list[Deviation]:
         """Return the declarations of these findings: of each the first entry that explains it."""
@@ -103,7 +106,8 @@ class Declared:
     def unmet(self, origins: Iterable[str]) -> list[Generated]:
         """Return the examples of the entries that are not among these (file and line)."""
         met = set(origins)
-        return [entry.as_generated() for entry in self.entries if entry.name not in met]
+        due = [entry for entry in self.entries if set(entry.scope.changes) <= self._having.keys()]
+        return [entry.as_generated() for entry in due if entry.name not in met]
 
     def example_of(self, generated: Generated) -> Entry | None:
         """Return the entry whose example a conversation is, None if it is none."""
@@ -138,11 +142,9 @@ def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Entry:
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
     if not drafts:
         demand_no_draft(entry, origin)
+    scope = changes.scope(entry, origin)
     try:
-        scope = Scope(SpecifierSet(entry.get("when", "")))
         notation.generated_from(entry["example"])
-    except (InvalidSpecifier, TypeError, AttributeError) as error:
-        raise BrokenExpectations(f"{origin}: 'when' is a version range such as '>=5.10,<6.12': {error}") from None
     except BadSequence as error:
         raise BrokenExpectations(f"{origin}: example: {error}") from None
     patterns = {name: tuple(_texts(entry[name], name, origin)) for name in _PATTERNS if name in entry}

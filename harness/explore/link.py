@@ -79,8 +79,8 @@ class PeerView(View):
                 if self.state is not State.SYN_SENT:
                     self.got, self.fin_got, self.pieces = 0, False, []
             return
-        if not self.synchronized or not segment.flags & ACK:
-            return
+        if not self.synchronized or not segment.flags & ACK or self.peer_fin is not None:
+            return  # behind its FIN the peer's stream goes on no further
         end = segment.seq + segment.length
         if segment.seq <= self.sent_end < end:
             self.sent_end = end

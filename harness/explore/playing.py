@@ -19,6 +19,7 @@ from harness.case.selection import Binding, Case
 from harness.case.verdict import Judgement, Verdict, judge
 from harness.case.violation import Finding, Level, Unjudgeable
 from harness.case.walks import Walk
+from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.explore import declared, notation, run
 from harness.explore.declared import Declared
@@ -61,7 +62,7 @@ class Stage:
         """Return the known deviations that hold for such a target; raises BrokenExpectations."""
         own = [entry for name in self.expectations for entry in declared.load(Path(name), drafts=self.drafts)]
         known = declared.bundled(implementation) if self.bundled else ()
-        return Declared((*own, *known), self.ip, version)
+        return Declared((*own, *known), self.ip, version, changes.history(implementation).standing(version))
 
 
 class Player:

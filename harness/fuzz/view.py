@@ -94,7 +94,7 @@ class View:
             elif token[0] == "w":
                 field += options.NOP + options.window_scale(min(int(token[1:]), 255))
             else:
-                field += options.NOP * 2 + options.timestamps(self.last_tsval + int(token[1:]), self.echo)
+                field += options.NOP * 2 + options.timestamps(seqno.add(self.last_tsval, int(token[1:])), self.echo)
         return field
 
     @property
@@ -136,9 +136,9 @@ class View:
             self.last_syn = segment
             if self.state is SYN_SENT:
                 self._peer_offers(segment)
-        old = stamps is not None and self.stamping and stamps[0] < self.last_tsval  # RFC 7323 §5.3, R1
-        if stamps is not None:
-            self.last_tsval = max(self.last_tsval, stamps[0])
+        old = stamps is not None and self.stamping and seqno.lt(stamps[0], self.last_tsval)  # RFC 7323 §5.3, R1
+        if stamps is not None and seqno.lt(self.last_tsval, stamps[0]):
+            self.last_tsval = stamps[0]
         if segment.flags & ACK and not old and self._counts(segment):
             if self.snd_una < segment.ack <= self.snd_nxt:
                 self.snd_una = segment.ack

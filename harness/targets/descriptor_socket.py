@@ -63,6 +63,11 @@ class DescriptorSocket:
         address, port = self._sock.getsockname()[:2]
         return str(address), int(port)
 
+    def remote(self) -> tuple[str, int]:
+        """Return the peer's address and port; ENOTCONN where the connection is gone."""
+        address, port = self._sock.getpeername()[:2]
+        return str(address), int(port)
+
     def poll(self) -> int:
         """Return what holds now, in the bits of poll(2)."""
         poll = select.poll()

@@ -140,6 +140,14 @@ class WatchedSocket(AppSocket, Protocol):
         """Return what holds now, in the bits of poll(2): `select.POLLIN`, POLLOUT, POLLERR, POLLHUP, POLLRDHUP."""
 
 
+@runtime_checkable
+class ConnectedSocket(Protocol):
+    """What sockets of some targets offer besides: whose connection it is."""
+
+    def remote(self) -> tuple[str, int]:
+        """Return the peer's address and port; an OSError where the connection is gone."""
+
+
 @dataclass(slots=True)
 class Facts:
     """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back.

@@ -189,7 +189,8 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     """A segment that is an ACK and no more."""
     world, connection = at.world, at.world.connection
     for index, due in enumerate(at.owed):
-        if due.flags == ACK and _same(due, sent, 0):
+        # What has left before it in the same step has moved SND.NXT on.
+        if due.flags == ACK and (_same(due, sent, 0) or _same(replace(due, seq=connection.snd_nxt), sent, 0)):
             left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
             return _carries_ack(left, sent)
     if world.state not in SYNCHRONIZED:
@@ -242,6 +243,8 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
     """Take in the acknowledgment and the window that every segment carries."""
     world, connection = at.world, at.world.connection
     ack = seqno.add(sent.ack, 0)
+    if at.owed and seqno.leq(at.low_ack, ack) and seqno.lt(ack, connection.rcv_nxt):
+        return at  # it left before text or FIN of the segment were looked at; what is owed is still to come
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", "RFC 9293 §3.4", *at.cites)
     edge = _edge(world, sent)

@@ -203,7 +203,8 @@ def _timestamp_taken(world: World, segment: Segment, before: World, outcome: Out
         return world  # RFC 7323 §5.3, R2 and R3
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
     # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what the checks refuse need not count.
-    sure = before.ack_by is None and outcome.hears_ack
+    old_ack = seqno.lt(segment.ack, before.connection.snd_una)
+    sure = before.ack_by is None and outcome.hears_ack and not old_ack
     return replace(world, newest_recent=newest, oldest_recent=stamp if sure else before.oldest_recent)
 
 
@@ -211,6 +212,8 @@ def _moved(world: World, was: object, reaction: Reaction, now: int) -> World:
     """Take note of what a change of state brings with it: how it ended, and since when the state's timer runs."""
     if reaction.next in _GONE and was not in _GONE:
         return world.ended(_fate(world, was, reaction))
+    if reaction.next is ESTABLISHED and world.closing and was in (SYN_SENT, SYN_RECEIVED):
+        return world.with_connection(state=FIN_WAIT_1)  # CLOSE was queued until now (§3.10.4)
     if reaction.restarts_time_wait or (reaction.next is TIME_WAIT and was is not TIME_WAIT):
         return replace(world, time_wait_since=now)
     if reaction.next is FIN_WAIT_2 and was is not FIN_WAIT_2:
