@@ -6,6 +6,7 @@ nothing any more is a gone deviation.
 
     observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything
     due        what was due, likewise; rule: what the finding cites; state: the target's state then
+    plan       what the conversation is like, in its notation: "*{form=fragments}*"
     when, since, before, ip   releases, changes that the target has or lacks, the IP version: as in a [[deviation]]
     reason, source, example
 """
@@ -33,7 +34,7 @@ from harness.fuzz.steps import BadSequence
 #: The kind of a conversation that is the example of an entry.
 KIND = "declared"
 _REQUIRED = ("observed", "reason", "source", "example")
-_PATTERNS = ("observed", "due", "rule", "state")
+_PATTERNS = ("observed", "due", "rule", "state", "plan")
 _KEYS = {*_REQUIRED, *_PATTERNS, "when", "since", "before", "ip"}
 #: Words in which minutes may pass.
 _SLOW = ("wait", "await", "recover", "lose")
@@ -55,9 +56,10 @@ class Entry:
         """Tell whether the entry is about this IP version and this release of the target."""
         return self.ip in (0, ip) and self.scope.in_range(version)
 
-    def explains(self, finding: Finding) -> bool:
-        """Tell whether this is what the entry pins."""
+    def explains(self, finding: Finding, plan: str) -> bool:
+        """Tell whether this finding in such a conversation is what the entry pins."""
         facts = {
+            "plan": plan,
             "observed": finding.signature,
             "due": finding.expected,
             "rule": ", ".join(finding.cites),
@@ -94,11 +96,11 @@ class Declared:
         self._having = having
         self.entries = tuple(entry for entry in entries if entry.holds_for(ip, version) and entry.scope.holds(having))
 
-    def about(self, findings: Iterable[Finding]) -> list[Deviation]:
-        """Return the declarations of these findings: of each the first entry that explains it."""
-        found = []
+    def about(self, findings: Iterable[Finding], generated: Generated) -> list[Deviation]:
+        """Return the declarations of what a conversation has shown: of each finding the first that explains it."""
+        found, plan = [], notation.text_of(generated)
         for finding in findings:
-            entry = next((entry for entry in self.entries if entry.explains(finding)), None)
+            entry = next((entry for entry in self.entries if entry.explains(finding, plan)), None)
             if entry is not None:
                 found.append(entry.as_deviation(finding))
         return found

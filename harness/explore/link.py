@@ -7,7 +7,7 @@ from harness.case.connection import Connection, Received
 from harness.fuzz.steps import USUAL_WINDOW, Position, Probe
 from harness.fuzz.view import View
 from harness.spec.history.history import History, Sent
-from harness.spec.history.world import text
+from harness.spec.history.world import PERIOD, text
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
@@ -179,6 +179,7 @@ class Link:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
         self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
         iss = self.view.sent_end + NEXT_ISS
+        iss += (iss - self.view.iss) % PERIOD == 0  # its text is to be told from the old one's
         self.view = PeerView(
             salt=self.salt, listening=self.view.listening, iss=iss, sent_end=iss, state=self.view.state
         )

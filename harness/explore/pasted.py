@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.case import __all__ as VOCABULARY
 from harness.case.violation import Code, Finding
 from harness.explore.findings import without_numbers
-from harness.explore.playing import Player, Stage
+from harness.explore.playing import REFERENCE, Player, Stage
 from harness.explore.run import Generated
 from harness.explore.talk import Talk
-from harness.explore.transcript import PATTERN, Block, Inexpressible, Transcript
+from harness.explore.transcript import Block, Inexpressible, Transcript
 from harness.spec import citations, requirements
+from harness.spec.history.world import PERIOD
 from harness.targets.registry import parse
-
-REFERENCE = "reference"
 
 
 def case_of(player: Player, generated: Generated) -> str:
@@ -95,7 +94,7 @@ def _module(body: Sequence[str], transcript: Transcript, finding: Finding) -> It
     if timed:
         yield "from harness.case.timers import Stopwatch, Waits"
     if largest := max(map(int, re.findall(r"DATA\[\d+:(\d+)\]", "\n".join(body))), default=0):
-        yield from ("", f"DATA = bytes(range({PATTERN})) * {math.ceil(largest / PATTERN)}")
+        yield from ("", f"DATA = bytes(range({PERIOD})) * {math.ceil(largest / PERIOD)}")
     yield from ("", "")
     if timed:
         yield f"@timer(seconds={max(1, math.ceil(transcript.seconds))})"

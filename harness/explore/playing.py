@@ -36,6 +36,8 @@ DESCRIPTORS = 4096
 #: Why a conversation was not judged to its end.
 CUT = "it would have to wait for the target's timers, in real time"
 LOST = "there are more ways to explain it than can be followed"
+#: A sound stack, to hold a finding against.
+REFERENCE = "reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ class Player:
             self.close()
         return outcome, outcome.conversation.findings
 
+    def undeclared(self, generated: Generated, *, late: bool) -> list[Finding]:
+        """Play one conversation and return what was found and is not known of this target."""
+        found = self.findings(generated, late=late)[1]
+        return [each for each in found if not self.declared.about([each], generated)]
+
     def _swept(self, batch: Sequence[Generated]) -> list[dict[str, Any]]:
         played = [self.perform(generated) for generated in batch]
         try:
@@ -154,7 +161,7 @@ class Player:
         """Return the verdict of a conversation."""
         known = self.declared
         entry = known.example_of(outcome.generated)
-        deviations = known.about(ended.findings)
+        deviations = known.about(ended.findings, outcome.generated)
         if entry is not None and entry.origin not in {each.origin for each in deviations} and _is_played(ended):
             seen = ended.findings[0].signature if ended.findings else "nothing"
             reason = f"declared at {entry.name}, but its example shows {seen}"

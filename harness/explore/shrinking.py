@@ -7,10 +7,11 @@ from harness.case.violation import Code
 from harness.explore import notation
 from harness.explore.findings import Sort
 from harness.explore.plan import Move, Special
-from harness.explore.playing import Player
+from harness.explore.playing import REFERENCE, Player, Stage
 from harness.explore.run import Generated
 from harness.fuzz import shrink
 from harness.fuzz.steps import SIMPLER, Call, Probe
+from harness.targets.registry import parse
 
 #: So many shorter ones are tried of a finding.
 TRIES = 400
@@ -27,16 +28,23 @@ class Part:
 def shortest(player: Player, generated: Generated, sort: Sort, seed: int) -> Generated | None:
     """Return a shortest conversation with a finding of this sort, None if even the whole one shows it no more."""
     late = sort.code == Code.LATE
+    sound = Player(Stage(parse(REFERENCE), player.stage.ip))
 
     def shows_it(parts: tuple[Part, ...]) -> bool:
         candidate = _generated(parts)
-        return candidate is not None and sort.is_shown_by(player.findings(candidate, late=late)[1])
+        if candidate is None or not sort.is_shown_by(player.undeclared(candidate, late=late)):
+            return False
+        # A segment of which the twin says wrongly that it changes nothing would show the sort on any target.
+        return candidate.twin is None or not sound.undeclared(candidate, late=False)
 
-    parts = _parts(generated)
-    if not shows_it(parts):
-        return None
-    part = next((parts[:end] for end in range(1, len(parts)) if shows_it(parts[:end])), parts)
-    return _generated(shrink.shortest(part, shows_it, seed, _SIMPLER, tries=TRIES)) or generated
+    try:
+        parts = _parts(generated)
+        if not shows_it(parts):
+            return None
+        part = next((parts[:end] for end in range(1, len(parts)) if shows_it(parts[:end])), parts)
+        return _generated(shrink.shortest(part, shows_it, seed, _SIMPLER, tries=TRIES)) or generated
+    finally:
+        sound.close()
 
 
 def _parts(generated: Generated) -> tuple[Part, ...]:

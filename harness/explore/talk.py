@@ -21,7 +21,7 @@ from harness.fuzz.steps import Call, Probe
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import History, Sent
-from harness.spec.history.world import Traits
+from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
 from harness.targets.protocol import Adjustable
@@ -133,7 +133,7 @@ class Talk:
             if first is not None and shares:
                 address = first.connection.tuple4.address
             connection = conversation.connect_peer(port=port, peer_port=peer_port, target_address=address, iss=iss)
-        salt = (self._salt + number * SALT) % 251
+        salt = (self._salt + number * SALT) % PERIOD
         history = History(
             policies=self.policies, traits=self.traits, own_salt=salt, peer_salt=salt + 5, now=self._now()
         )

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from harness.case.peer_side import DEFAULT_MSS
 from harness.explore.link import ANEW, Link
 from harness.explore.talk import Talk
+from harness.spec.history.world import PERIOD
 from harness.spec.options import mss
 from harness.spec.segment import ACK, RST, SYN, Segment, flag_names
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
-#: Octets of the streams: both sides' begin somewhere in this pattern (`harness.spec.history.world.text`).
-PATTERN = 251
 #: A first repetition comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
 FIRST_RTO_S = 3.5
 #: A state that nobody has to name.
@@ -189,7 +188,7 @@ class Transcript:
     # --- words -------------------------------------------------------------------------------------------------------
 
     def _data(self, first: int, octets: int, salt: int) -> str:
-        start = (first + salt) % PATTERN
+        start = (first + salt) % PERIOD
         return f"DATA[{start}:{start + octets}]"
 
     def _suffix(self, event: Event) -> str:

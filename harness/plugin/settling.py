@@ -77,7 +77,7 @@ class Settler:
             stage = Stage(case.binding.spec, ip, expectations=options.expectations, bundled=options.bundled)
             known = stage.declared(target.facts.implementation, target.facts.version)
             outcome = item.stash.get(OUTCOME, None)
-            return known.about(outcome.findings) if outcome is not None else []
+            return known.about(outcome.findings, item.generated) if outcome is not None else []
         return found + (self.grid.declared(target, item.cell, ip) if isinstance(item, CellItem) else [])
 
     def _story(self, record: dict[str, Any], target: Target) -> str:

@@ -66,9 +66,13 @@ def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     for index, due in enumerate(at.owed):
         if due.flags & RST and (_same(due, sent, raw_seq) or (not at.rule and _aborts(at.world, due, sent))):
             return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
-    if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED):
-        return at  # who gives up may say so
-    raise _fall(at, Broken.RESET if not any(due.flags & RST for due in at.owed) else Broken.WRONG_SEQ, sent)
+    if not any(due.flags & RST for due in at.owed):
+        if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED):
+            return at  # who gives up may say so
+        raise _fall(at, Broken.RESET, sent)
+    alike = any(due.flags & ACK and due.seq == seqno.add(sent.seq, 0) for due in at.owed)
+    what = f"{at.owed[0]} (0 on the wire, where it is {raw_seq})" if alike and raw_seq else ""
+    raise _fall(at, Broken.WRONG_SEQ, sent, what)
 
 
 def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:

@@ -13,17 +13,18 @@ from harness.spec.connection import Connection
 from harness.spec.segment import FIN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT, State
 
-#: What a stream is made of: octet number n of the stream with salt s is (n + s) mod 251, so that nothing is taken for
+#: What a stream is made of: octet number n of the stream with salt s is (n + s) mod PERIOD: nothing is taken for
 #: its neighbour, nor one stream for another.
-_PATTERN = bytes(range(251)) * 12
+PERIOD = 251
+_PATTERN = bytes(range(PERIOD)) * 12
 
 
 def text(first: int, octets: int, salt: int = 0) -> bytes:
     """Return so many octets of a stream from number `first` on."""
-    start = (first + salt) % 251
+    start = (first + salt) % PERIOD
     if start + octets <= len(_PATTERN):
         return _PATTERN[start : start + octets]
-    return bytes((start + at) % 251 for at in range(octets))
+    return bytes((start + at) % PERIOD for at in range(octets))
 
 
 #: The largest shift that means anything (RFC 7323 §2.3).
