@@ -103,21 +103,20 @@ def _check_options(config: Path, recipe: Recipe) -> None:
 
 def run(command: list[str], say: Say) -> None:
     """Run a step of the build; its last lines go into the error if it fails, and what may help."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    assert process.stdout is not None
     kept: list[str] = []
     errors: list[str] = []
     files, started = 0, time.monotonic()
     told = started
+    # Who breaks off while the step begins waits until it can be ended.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
+        process = _begun(command, mask)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
+    assert process.stdout is not None
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for line in process.stdout:
             kept = [*kept[1 - KEPT_LOG_LINES :], line.rstrip()]
             if "error:" in line or "Error " in line:
@@ -132,6 +131,19 @@ def run(command: list[str], say: Say) -> None:
         raise
     if process.wait():
         raise _failure(command, kept, errors)
+
+
+def _begun(command: list[str], mask: set[int | signal.Signals]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+    )
 
 
 def _failure(command: list[str], kept: list[str], errors: list[str]) -> UnusableTarget:
