@@ -71,6 +71,17 @@ def name_namespace(nsid: int, *, pid: int = 0, descriptor: int = -1) -> None:
     _ask(RTM_NEWNSID, NLM_F_ACK, struct.pack("=HHi", 8, NETNSA_NSID, nsid) + who)
 
 
+def is_named(nsid: int, pid: int) -> bool:
+    """Name the namespace of a process; tell whether it was still there."""
+    try:
+        name_namespace(nsid, pid=pid)
+    except FileExistsError:
+        return True  # it has its name
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def living_namespaces() -> int:
     """Return how many namespaces with an id in this one are still there."""
     return len(_ask(RTM_GETNSID, NLM_F_DUMP, b""))
@@ -166,11 +177,11 @@ def _ended_run(how: str, workers: list[str], environment: dict[str, str], result
     )
     wanted = int(workers[0]) if workers else 1
     deadline = time.monotonic() + START_LIMIT_S
-    while len(found := housed()) < wanted and time.monotonic() < deadline and child.poll() is None:
-        time.sleep(0.05)
-    time.sleep(1.0)  # in the middle of its cases
-    for number, pid in enumerate(found):
-        name_namespace(10 + number, pid=pid)
+    found: list[int] = []
+    while len(found) < wanted and time.monotonic() < deadline and child.poll() is None:
+        time.sleep(1.0)  # in the middle of its cases
+        # One that was there for a first look at the target may go again.
+        found = [pid for number, pid in enumerate(housed()) if is_named(10 + number, pid)]
     named = living_namespaces()
     if how == "sigint":
         os.killpg(child.pid, signal.SIGINT)
