@@ -65,8 +65,8 @@ _OF_PYTEST = """pytest's options work too, among them:
 #: Of the verbs without an argparse of their own; `run` and `test` print pytest's.
 USAGES = {
     "list": "tcpspec list [options of run that choose]",
-    "explain": "tcpspec explain CASE [--svg]    (tcpspec list prints the cases)",
-    "show": "tcpspec show CASE [-v] [options of run]    (default: on IPv4)",
+    "explain": "tcpspec explain CASE|SCRIPT.pkt [--svg]    (tcpspec list prints the cases)",
+    "show": "tcpspec show CASE|SCRIPT.pkt [-v] [options of run]    (default: on IPv4)",
     "doctor": tools.DOCTOR_USAGE,
     "help": "tcpspec help TASK",
     "completion": "tcpspec completion bash|zsh|fish",
@@ -209,6 +209,8 @@ def explain(arguments: list[str]) -> int:
         return USAGE_ERROR
     if names[0].startswith("grid/"):
         return _explain_cell(names[0])
+    if _is_script(names[0]):
+        return _explain_script(Path(names[0]))
     code, collector = _collect(["--ip", "4", "--grid", "off", "--case", names[0]])
     if code:
         return code
@@ -219,6 +221,24 @@ def explain(arguments: list[str]) -> int:
         print(looking.drawn_explanation(*scenarios[0]))
         return 0
     looking.print_explanation(scenarios)
+    return 0
+
+
+def _is_script(name: str) -> bool:
+    """Tell whether a name is that of a packetdrill script, which need not be there."""
+    return name.endswith(".pkt")
+
+
+def _explain_script(path: Path) -> int:
+    from harness.pkt import explain as scripts
+    from harness.pkt import run as reading
+    from harness.pkt.scanner import BadScript
+
+    try:
+        print(scripts.explain(reading.load(path)))
+    except BadScript as error:
+        print(error, file=sys.stderr)
+        return USAGE_ERROR
     return 0
 
 
@@ -250,13 +270,15 @@ def show(arguments: list[str]) -> int:
         print(f"usage: {USAGES['show']}", file=sys.stderr)
         return USAGE_ERROR
     rest = [argument for argument in arguments[1:] if argument not in ("-v", "--verbose")]
-    ip = [] if any(argument.split("=")[0] == "--ip" for argument in rest) else ["--ip", "4"]
+    named = any(argument.split("=")[0] == "--ip" for argument in rest)
+    ip = [] if named or _is_script(names[0]) else ["--ip", "4"]
+    which = [names[0]] if _is_script(names[0]) else ["--case", names[0]]
     shower = looking.Shower(verbose=len(rest) < len(arguments) - 1)
-    code = _pytest(["-p", "no:terminal", "--timers", "1e9", "--case", names[0], *ip, *rest], shower)
+    code = _pytest(["-p", "no:terminal", "--timers", "1e9", *which, *ip, *rest], shower)
     for problem in shower.problems:
         print(problem, file=sys.stderr)
     print("\n".join(shower.texts))
-    return _no_such_case(names[0]) if code == NOTHING_RAN else code
+    return _no_such_case(names[0]) if code == NOTHING_RAN and not _is_script(names[0]) else code
 
 
 def mutate(arguments: list[str]) -> int:

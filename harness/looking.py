@@ -40,9 +40,12 @@ class Collector:
         """Return the cases as something that can be played without pytest."""
         from harness.mutate.script import Script
         from harness.plugin.items import CellItem, TalkItem, timer_body
+        from harness.plugin.pkt_items import PktItem
 
         scripts = []
         for case, item in self.items:
+            if isinstance(item, PktItem):
+                continue  # a script is judged by its own lines, not by rules
             if isinstance(item, TalkItem):
                 scripts.append(Script(case, generated=item.generated))
                 continue

@@ -16,6 +16,7 @@ import errno
 import fcntl
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
@@ -32,6 +33,8 @@ DEVICES = ("eth0", "vec0")
 IPV6_MODULES = ("lib/crc-ccitt.ko", "net/ipv6/ipv6.ko")
 MODULES = "/usr/lib/uml/modules/{release}/kernel"
 SYS_FINIT_MODULE = 313
+SHUT_WR = socket.SHUT_WR
+WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 #: Octets of a message per frame, behind the Ethernet header and this one: number of the message, "more parts follow".
 PART = 1400
 PART_HEADER = struct.Struct("!I?")
@@ -195,9 +198,20 @@ class Agent:
         """RECEIVE."""
         return self._sockets[number].recv(limit, flags).hex()
 
-    def shutdown(self, number: int) -> None:
-        """Close the sending direction."""
-        self._sockets[number].shutdown(socket.SHUT_WR)
+    def shutdown(self, number: int, how: int = SHUT_WR) -> None:
+        """Close the sending direction, or what `how` says."""
+        self._sockets[number].shutdown(how)
+
+    def poll(self, number: int) -> int:
+        """Return what holds now, in the bits of poll(2)."""
+        poll = select.poll()
+        poll.register(self._sockets[number], WATCHED)
+        return sum(events for _descriptor, events in poll.poll(0))
+
+    def local(self, number: int) -> tuple[str, int]:
+        """Return the own address and port."""
+        address, port = self._sockets[number].getsockname()[:2]
+        return address, port
 
     def close(self, number: int) -> None:
         """CLOSE; a second time, or after the connections were forgotten, it does nothing."""
@@ -240,6 +254,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "send": Agent.send,
     "recv": Agent.recv,
     "shutdown": Agent.shutdown,
+    "poll": Agent.poll,
+    "local": Agent.local,
     "close": Agent.close,
     "abort": Agent.abort,
     "pending error": Agent.pending_error,

@@ -25,20 +25,23 @@ class Engine:
         self._settings = settings
         self._extra = extra
         self._bundled = bundled
-        self._rigs: dict[tuple[str, bool], Rig] = {}
+        self._rigs: dict[tuple[str, bool, bool], Rig] = {}
         self._declared: dict[str, Declared] = {}
 
-    def rig(self, spec: TargetSpec, *, timers: bool = False) -> Rig:
-        """Return the rig of a target, starting it on first use; raises UnusableTarget."""
-        key = (spec.text, timers)
+    def rig(self, spec: TargetSpec, *, timers: bool = False, as_found: bool = False) -> Rig:
+        """Return the rig of a target, starting it on first use; raises UnusableTarget.
+
+        `as_found`: a kernel's timers and limits are its own, as scripts by others assume them.
+        """
+        key = (spec.text, timers, as_found)
         if key not in self._rigs:
-            target = open_target(spec, self._settings, timers=timers)
+            target = open_target(spec, self._settings, timers=timers, as_found=as_found)
             own_time = Capability.VIRTUAL_TIME in target.capabilities
             slow = self._settings.observer == "ss"
             self._rigs[key] = Rig(
                 target,
-                guarded=not (timers or slow or own_time),
-                patient=(slow or not target.facts.hasty) and not timers,
+                guarded=not (timers or as_found or slow or own_time),
+                patient=(slow or not target.facts.hasty) and not (timers or as_found),
                 time_scale=self._settings.time_scale,
                 aside=self._settings.aside,
             )

@@ -12,7 +12,8 @@ from harness.case.selection import Binding, Case, idle_deviations, in_order
 from harness.explore.choice import Conversations
 from harness.grid import session as grid
 from harness.plugin.items import CellItem, TalkItem, case_of, demand_unique, is_bundled, is_whole, stashed
-from harness.plugin.narrowing import files_of
+from harness.plugin.narrowing import files_of, names_scripts
+from harness.plugin.pkt_items import PktFile, PktItem
 from harness.plugin.session import CasePlugin
 
 OUTSIDE_THE_CORE = "cells outside the core of the grid (--grid full)"
@@ -31,13 +32,24 @@ class Collection:
         self._choosing = False
         #: The only files of the package that can hold what is asked for, None for all; whether the user's own
         #: expectations are about cases that exist is told by all cases.
+        self._names_scripts = names_scripts(self.config.args, self.options.selection.cases)
+        #: Scripts that can't be read and were named themselves.
+        self._bad: list[str] = []
         self._files = None if self.options.extra else files_of(self.options.selection.cases)
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out the modules of the package that hold nothing of what was named."""
+        if collection_path.suffix == ".pkt" and is_bundled(collection_path):
+            return True if self._files is None and not self._names_scripts else None
         if self._files is None or collection_path.suffix != ".py" or not is_bundled(collection_path):
             return None
         return True if collection_path.name.startswith("test_") and collection_path not in self._files else None
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Take packetdrill's scripts."""
+        if file_path.suffix != ".pkt":
+            return None
+        return PktFile.from_parent(parent, path=file_path, plugin=self.plugin, bad=self._bad)
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -91,6 +103,8 @@ class Collection:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Name the cases, select, and put the sanity cases where they belong."""
+        if self._bad:
+            raise pytest.UsageError("\n".join(self._bad))
         cases = [case_of(item) for item in items]
         found = [case for case in cases if case is not None]
         demand_unique(found)
@@ -105,7 +119,7 @@ class Collection:
         items[:] = [items[at] for at, reason in zip(order, reasons, strict=True) if not reason]
         self._let_go(dropped)
         if items and any(stashed(item) for item in items) and not self.config.option.collectonly:
-            self.plugin.preflight()
+            self.plugin.preflight(as_found=all(isinstance(item, PktItem) for item in items))
 
     def leave_out(self, dropped: list[pytest.Item], reason: str) -> None:
         """Count cases that another plugin of ours does not choose."""

@@ -17,7 +17,9 @@ from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
 from harness.explore.playing import perform as play_again
 from harness.grid.session import GridSession
+from harness.pkt.run import play_alone
 from harness.plugin.items import CASE, OUTCOME, CellItem, OwnItem, TalkItem
+from harness.plugin.pkt_items import PktItem
 from harness.plugin.reports import Held
 from harness.targets.protocol import Capability, TargetDied, TargetHung
 from harness.trace.events import Kind
@@ -107,6 +109,8 @@ def _again(rig: Rig, item: pytest.Item, grid: GridSession) -> Outcome:
     if isinstance(item, TalkItem):
         return play_again(rig, item.generated, case.binding.version, evidence=False)[1]
     conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
+    if isinstance(item, PktItem):
+        return capture(conversation, lambda: play_alone(item.begin(conversation)), evidence=False)
     function = cast("pytest.Function", item)
     names = function._fixtureinfo.argnames
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from harness.grid.session import PREFIX
 
+#: The topic of packetdrill's scripts.
+SCRIPTS = "pkt/"
 _NAME = re.compile(r"^def test_(\w+)\(", re.MULTILINE)
 #: What may be a name, perhaps with its row, or a folder: anything else is a pattern.
 _PLAIN = re.compile(r"[\w/.-]+(\[[^*?]*\])?")
@@ -29,7 +31,20 @@ def files_of(names: Sequence[str]) -> frozenset[Path] | None:
     return frozenset(found)
 
 
+def names_scripts(arguments: Sequence[str], cases: Sequence[str]) -> bool:
+    """Tell whether a command line names scripts of the package: others are not asked for by a run of all cases."""
+    import testcases
+
+    folders = [Path(folder, SCRIPTS).resolve() for folder in testcases.__path__]
+    paths = [Path(str(argument).partition("::")[0]).resolve() for argument in arguments]
+    inside = any(path.is_relative_to(folder) for path in paths for folder in folders)
+    return inside or any(case.startswith(SCRIPTS.rstrip("/")) for case in cases)
+
+
 def _holding(name: str) -> Iterator[Path]:
+    if name.startswith(SCRIPTS):
+        yield from _scripts()
+        return
     group, _slash, rest = name.partition("[")[0].rpartition("/")
     if name.startswith(PREFIX):
         yield from _modules(PREFIX.rstrip("/"))
@@ -40,6 +55,13 @@ def _holding(name: str) -> Iterator[Path]:
         for path in _modules(group):
             if wanted in _NAME.findall(path.read_text(encoding="utf-8")):
                 yield path
+
+
+@cache
+def _scripts() -> tuple[Path, ...]:
+    import testcases
+
+    return tuple(path for folder in testcases.__path__ for path in sorted(Path(folder, "pkt").rglob("*.pkt")))
 
 
 @cache

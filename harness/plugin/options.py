@@ -1,7 +1,7 @@
 """The command line: options of pytest that make a run of cases."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,9 @@ from harness.expectations.entries import BrokenExpectations
 from harness.explore import choice
 from harness.grid import session as grid
 from harness.grid.known import GridRule
+from harness.pkt import run as pkt
+from harness.pkt.run import Profile
+from harness.pkt.symbols import Dialect
 from harness.spec import citations, requirements
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
@@ -36,6 +39,10 @@ def declare(parser: pytest.Parser) -> None:
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
     add("--explore", nargs="?", const=choice.ALL, default=choice.OFF, choices=choice.LEVELS, help=_EXPLORE_HELP)
+    add("--pkt-match", choices=pkt.PROFILES, default=pkt.LENIENT, help=_PKT_MATCH_HELP)
+    add("--pkt-dialect", choices=[*Dialect], help="whose symbols the .pkt scripts use (default: by their words)")
+    add("--pkt-shell", action="store_true", help="run the commands of .pkt scripts in the pod's namespace (linux)")
+    add("--pkt", metavar="DIR", help="write what is not as expected as .pkt scripts into this folder")
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
     add("--drafts", action="store_true", help="take expectations whose reason or source is still '?'")
     add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
@@ -49,6 +56,7 @@ def declare(parser: pytest.Parser) -> None:
 
 _TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
 _EXPLORE_HELP = "also play generated conversations: core, a fixed small choice, or all (with the option alone)"
+_PKT_MATCH_HELP = "what of a .pkt script is asserted: lenient (no windows, no order of options, ...) or strict"
 _FAILURES_HELP = "print the ladder of the first of each kind, of 20 kinds at most (default), or all ladders"
 _PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
 
@@ -71,6 +79,9 @@ class Options:
     every_failure: bool = False
     bundled: bool = True
     drafts: bool = False
+    pkt: Profile = field(default_factory=Profile)
+    pkt_shell: bool = False
+    pkt_folder: Path | None = None
 
     @property
     def again(self) -> list[str]:
@@ -81,6 +92,9 @@ class Options:
         options += ["--grid=full"] if self.grid == "full" else []
         options += [f"--explore={self.explore}"] if self.explore != choice.OFF else []
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
+        options += [f"--pkt-match={self.pkt.match}"] if self.pkt.match != pkt.LENIENT else []
+        options += [f"--pkt-dialect={self.pkt.dialect}"] if self.pkt.dialect else []
+        options += ["--pkt-shell"] if self.pkt_shell else []
         options += [] if self.bundled else ["--no-expectations"]
         options += ["--drafts"] if self.drafts else []
         return options + [f"--expectations={name}" for name in self.expectations]
@@ -124,6 +138,9 @@ class Options:
                 every_failure=get("failures") == "all",
                 bundled=not get("no_expectations"),
                 drafts=drafts,
+                pkt=Profile(get("pkt_match"), get("pkt_dialect")),
+                pkt_shell=get("pkt_shell"),
+                pkt_folder=Path(get("pkt")).resolve() if get("pkt") else None,
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:
             raise pytest.UsageError(str(error)) from None

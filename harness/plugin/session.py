@@ -39,6 +39,7 @@ from harness.plugin.items import (
     timer_body,
 )
 from harness.plugin.options import Options
+from harness.plugin.pkt_batch import side_by_side
 from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_evidence
 from harness.plugin.settling import Settler
 from harness.targets.protocol import Capability, UnusableTarget
@@ -66,6 +67,7 @@ class CasePlugin:
         #: Whether a target has come to its end in a sweep, so that from then on each case has one of its own.
         self._one_by_one = False
         self.timers_done = False
+        self.scripts_done = False
         self._places: dict[pytest.Item, int] = {}
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -77,11 +79,11 @@ class CasePlugin:
             self.preflight()
             self.engine.close()
 
-    def preflight(self) -> None:
+    def preflight(self, *, as_found: bool = False) -> None:
         """Start every target; raises pytest.UsageError for one that can't be had."""
         try:
             for spec in self.options.specs:
-                self.engine.rig(spec)
+                self.engine.rig(spec, as_found=as_found)
         except UnusableTarget as error:
             raise pytest.UsageError(f"target {spec.text}: {error}") from None
 
@@ -153,6 +155,12 @@ class CasePlugin:
         for spec in self.options.specs:
             if spec.text in groups:
                 run_together(self.engine.rig(spec, timers=True), groups[spec.text])
+
+    def run_scripts(self, session: pytest.Session) -> None:
+        """Play all scripts of this process that may wait side by side, once: where time is real."""
+        if not self.scripts_done:
+            self.scripts_done = True
+            side_by_side(self, session)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -1,5 +1,6 @@
 """Settling: the outcome of a case becomes a verdict, a record, a capture, and what its report says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ from harness.case import record as case_records
 from harness.case.engine import Engine
 from harness.case.runner import Outcome
 from harness.case.selection import Case
-from harness.case.verdict import Judgement, judge_release
+from harness.case.verdict import Judgement, Verdict, judge_release
 from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.explore.playing import Stage
 from harness.grid.session import GridSession
-from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, TalkItem, path_outside
+from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, OwnItem, TalkItem, path_outside
 from harness.plugin.options import Options
+from harness.plugin.pkt_items import PktItem
 from harness.plugin.reports import Held, deciding_report, write_verdict
 from harness.report import story
 from harness.report.runs import Case as Recorded
@@ -41,7 +43,7 @@ class Settler:
         if outcome is None:
             return
         case = item.stash[CASE]
-        target = self.engine.rig(case.binding.spec, timers=held.timers).target
+        target = self._target(item, timers=held.timers)
         judgement = self.judge(item, outcome, timers=held.timers)
         record = case_records.case_record(
             case, judgement, outcome, case.reproduce(*self.options.again, *path_outside(item))
@@ -64,9 +66,16 @@ class Settler:
 
     def judge(self, item: pytest.Item, outcome: Outcome, *, timers: bool = False) -> Judgement:
         """Return the verdict that the outcome comes to."""
-        target = self.engine.rig(item.stash[CASE].binding.spec, timers=timers).target
+        target = self._target(item, timers=timers)
         having = changes.history(target.facts.implementation).standing(target.facts.version)
-        return judge_release(outcome, self._declared(item, target), having)
+        judgement = judge_release(outcome, self._declared(item, target), having)
+        if isinstance(item, PktItem) and judgement.verdict is Verdict.CONFORMS:
+            return replace(judgement, reason=item.notes())
+        return judgement
+
+    def _target(self, item: pytest.Item, *, timers: bool) -> Target:
+        as_found = isinstance(item, OwnItem) and item.as_found
+        return self.engine.rig(item.stash[CASE].binding.spec, timers=timers, as_found=as_found).target
 
     def _declared(self, item: pytest.Item, target: Target) -> list[Deviation]:
         case = item.stash[CASE]

@@ -2,6 +2,7 @@
 
 import errno
 import re
+import socket
 from typing import TYPE_CHECKING
 
 from harness.targets.protocol import TargetError
@@ -43,8 +44,10 @@ class AdapterSocket:
         word = self._one_word(f"recv {self._handle} {limit}", r"eof|(?:[0-9a-fA-F]{2})+", octets=limit)
         return b"" if word == "eof" else bytes.fromhex(word)
 
-    def shutdown(self) -> None:
-        """Close the sending direction."""
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction; the protocol has no other way."""
+        if how != socket.SHUT_WR:
+            raise OSError(errno.ENOSYS, "an adapter shuts the sending direction only")
         self._call(f"shutdown {self._handle}")
 
     def close(self) -> None:

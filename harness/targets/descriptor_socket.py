@@ -41,9 +41,9 @@ class DescriptorSocket:
         """RECEIVE."""
         return self._sock.recv(limit, flags)
 
-    def shutdown(self) -> None:
-        """Close the sending direction."""
-        self._sock.shutdown(socket.SHUT_WR)
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction, or what `how` says."""
+        self._sock.shutdown(how)
 
     def close(self) -> None:
         """CLOSE."""

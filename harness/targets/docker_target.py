@@ -31,9 +31,12 @@ class DockerTarget(LinuxTarget):
         timers: bool = False,
         sysctls: Mapping[str, str] | None = None,
         observer: str = "sockdiag",
+        as_found: bool = False,
     ) -> None:
         opener = functools.partial(open_pod, image, wire)
-        super().__init__(name=name, timers=timers, sysctls=sysctls, observer=observer, open_pod=opener)
+        super().__init__(
+            name=name, timers=timers, sysctls=sysctls, observer=observer, open_pod=opener, as_found=as_found
+        )
         self.facts.version = self.pod.kernel["release"]
         self.facts.details |= {
             "machine": self.pod.kernel["machine"],

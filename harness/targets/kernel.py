@@ -29,11 +29,18 @@ class KernelTarget:
     """
 
     def __init__(
-        self, kernel: Path, *, name: str, timers: bool = False, sysctls: Mapping[str, str] | None = None
+        self,
+        kernel: Path,
+        *,
+        name: str,
+        timers: bool = False,
+        sysctls: Mapping[str, str] | None = None,
+        as_found: bool = False,
     ) -> None:
         self.name = name
         self._kernel = kernel
-        self._timers = timers
+        self._timers = timers or as_found
+        self._as_found = as_found
         self._sysctls = sysctls or {}
         self._simulated = is_simulated(kernel)
         self._life = Life()
@@ -135,7 +142,9 @@ class KernelTarget:
         return [arrival for arrival in arrivals if not stale or _source_port(arrival.packet) not in stale]
 
     def _set_up(self) -> dict[str, Any]:
-        request = pod_config(timers=self._timers, sysctls=self._sysctls, patient=self._simulated).request()
+        request = pod_config(
+            timers=self._timers, sysctls=self._sysctls, patient=self._simulated, as_found=self._as_found
+        ).request()
         request["pins"] |= {name: value for name, value in MACHINE_PINS.items() if name not in request["overrides"]}
         self._calls.greet()
         try:

@@ -86,11 +86,12 @@ class LinuxTarget:
         sysctls: Mapping[str, str] | None = None,
         observer: str = "sockdiag",
         open_pod: Callable[[PodConfig], LinuxPod] = Pod,
+        as_found: bool = False,
     ) -> None:
         self.name = name
-        self._timers = timers
+        self._timers = timers or as_found
         self._observer = observer
-        self.pod = open_pod(pod_config(timers=timers, sysctls=sysctls or {}))
+        self.pod = open_pod(pod_config(timers=timers, sysctls=sysctls or {}, as_found=as_found))
         try:
             self._link = self.pod.link()
             self._diag = SockDiag(self.pod.diag_socket)
@@ -200,17 +201,19 @@ class LinuxTarget:
         )
 
 
-def pod_config(*, timers: bool, sysctls: Mapping[str, str], patient: bool = False) -> PodConfig:
+def pod_config(*, timers: bool, sysctls: Mapping[str, str], patient: bool = False, as_found: bool = False) -> PodConfig:
     """Return what a kernel is set to, for timer cases or for all others. `sysctls` are the user's overrides.
 
-    A `patient` target's time costs nothing: it gives up as late as it does by default.
+    A `patient` target's time costs nothing: it gives up as late as it does by default. One that is taken `as_found` has
+    its timers and limits as scripts by others assume them.
     """
-    profile = pins.QUICK if patient or not timers else pins.TIMERS
+    profile: tuple[pins.Pin, ...] = pins.QUICK if patient or not timers else pins.TIMERS
+    profile = (*pins.QUICK, *pins.AS_FOUND) if as_found else profile
     pinned = {pin.name: pin.value for pin in (*pins.COMMON, *profile)}
     overrides = {pins.full_name(name): value for name, value in sysctls.items()}
     return PodConfig(
         pins={name: value for name, value in pinned.items() if name not in overrides},
         overrides=overrides,
         record=tuple(dict.fromkeys((*pinned, *pins.RECORDED, *overrides))),
-        metrics={} if timers else {"quickack": 1, "rto_min": QUICK_RTO_MIN_MS, "lock": 1 << RTAX_RTO_MIN},
+        metrics={} if timers or as_found else {"quickack": 1, "rto_min": QUICK_RTO_MIN_MS, "lock": 1 << RTAX_RTO_MIN},
     )

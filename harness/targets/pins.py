@@ -64,6 +64,15 @@ TIMERS = (
     Pin(_IPV4 + "tcp_fin_timeout", "3", "FIN-WAIT-2 after close() ends within seconds"),
 )
 
+#: Pins of the pod for scripts that others have written: what they take for granted, a kernel's defaults, where those
+#: differ from what the cases assume.
+AS_FOUND = (
+    Pin(_IPV4 + "tcp_syncookies", "1", "the kernel's default"),
+    Pin(_IPV4 + "tcp_invalid_ratelimit", "500", "the kernel's default"),
+    Pin(_IPV4 + "tcp_early_retrans", "3", "the kernel's default"),
+    Pin(_IPV4 + "tcp_fastopen", "1", "the kernel's default"),
+)
+
 #: Recorded in the results beside the pinned ones: kernels differ in their defaults.
 RECORDED = (
     _IPV4 + "tcp_syn_linear_timeouts",

@@ -4,6 +4,7 @@ Cases never see a target directly; the vocabulary of `harness.case` stands in
 between. One file per kind implements this.
 """
 
+import socket
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -110,8 +111,8 @@ class AppSocket(Protocol):
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """RECEIVE: return what has come, the empty string at the end of the stream; BlockingIOError if nothing."""
 
-    def shutdown(self) -> None:
-        """Close the sending direction only."""
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction only, or what `how` says; ENOSYS where there is no such call."""
 
     def close(self) -> None:
         """CLOSE, for both directions."""

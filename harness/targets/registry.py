@@ -25,6 +25,8 @@ class Settings:
     observer: str = "sockdiag"
     time_scale: float = 1.0
     aside: frozenset[str] = frozenset()
+    #: A kernel's timers and limits are its own, not those that the cases assume.
+    as_found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,12 @@ def kinds() -> tuple[str, ...]:
     return tuple(_OPENERS)
 
 
-def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -> Target:
-    """Start a target; `timers` for one whose settings suit timer cases. Raises UnusableTarget."""
-    target = _OPENERS[spec.kind](spec, settings, timers)
+def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False, as_found: bool = False) -> Target:
+    """Start a target; `timers` for one whose settings suit timer cases, `as_found` for a kernel with its own.
+
+    Raises UnusableTarget.
+    """
+    target = _OPENERS[spec.kind](spec, replace(settings, as_found=as_found), timers)
     if release := spec.options.get("release"):
         details = {**target.facts.details, "release of its own": target.facts.version}
         target.facts = replace(target.facts, version=release, details=details)
@@ -82,7 +87,13 @@ def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False) -
 def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     from harness.targets.linux import LinuxTarget
 
-    return LinuxTarget(name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer)
+    return LinuxTarget(
+        name=spec.text,
+        timers=timers,
+        sysctls=settings.sysctls,
+        observer=settings.observer,
+        as_found=settings.as_found,
+    )
 
 
 def _open_exec(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -126,7 +137,13 @@ def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     if runtime is not None:
         return RuntimeTarget(image, runtime, name=spec.text, timers=timers, sysctls=settings.sysctls)
     return DockerTarget(
-        image, wire=wire, name=spec.text, timers=timers, sysctls=settings.sysctls, observer=settings.observer
+        image,
+        wire=wire,
+        name=spec.text,
+        timers=timers,
+        sysctls=settings.sysctls,
+        observer=settings.observer,
+        as_found=settings.as_found,
     )
 
 
@@ -143,7 +160,7 @@ def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     from harness.targets.um import kernels
 
     kernel = kernels.resolve(spec.ident, cache_folder() / "kernels")
-    return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls)
+    return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:

@@ -19,21 +19,25 @@ IPPROTO_ICMPV6 = 58
 QUOTED_OCTETS_V6 = 1200
 
 
-def error(path: Path, kind: int, code: int, quoted: bytes, *, seq_offset: int = 0, port_offset: int = 0) -> bytes:
+def error(
+    path: Path, kind: int, code: int, quoted: bytes, *, seq_offset: int = 0, port_offset: int = 0, rest: int = 0
+) -> bytes:
     """Return an ICMP error along `path` about the IP packet `quoted`, which may be falsified.
 
-    `seq_offset` is added to the quoted sequence number, `port_offset` to the quoted destination port.
+    `seq_offset` is added to the quoted sequence number, `port_offset` to the quoted destination port; `rest` are the 32
+    bits behind the checksum: of some messages an MTU.
     """
     header = 20 if quoted[0] >> 4 == 4 else 40
     copy = bytearray(quoted)
     _source, destination, seq = struct.unpack_from("!HHI", copy, header)
     struct.pack_into("!HI", copy, header + 2, (destination + port_offset) & 0xFFFF, (seq + seq_offset) & 0xFFFFFFFF)
     addresses = b"".join(ipaddress.ip_address(text).packed for text in path)
-    return _v4(addresses, kind, code, bytes(copy)) if path.version == 4 else _v6(addresses, kind, code, bytes(copy))
+    write = _v4 if path.version == 4 else _v6
+    return write(addresses, kind, code, bytes(copy), rest)
 
 
-def _v4(addresses: bytes, kind: int, code: int, quoted: bytes) -> bytes:
-    message = struct.pack("!BBHI", kind, code, 0, 0) + quoted
+def _v4(addresses: bytes, kind: int, code: int, quoted: bytes, rest: int) -> bytes:
+    message = struct.pack("!BBHI", kind, code, 0, rest) + quoted
     head = bytearray.fromhex(_headers()["4"])
     struct.pack_into("!H", head, 2, len(head) + len(message))
     head[10:12], head[12:20] = bytes(2), addresses
@@ -41,8 +45,8 @@ def _v4(addresses: bytes, kind: int, code: int, quoted: bytes) -> bytes:
     return bytes(head) + message[:2] + checksum(message).to_bytes(2, "big") + message[4:]
 
 
-def _v6(addresses: bytes, kind: int, code: int, quoted: bytes) -> bytes:
-    message = struct.pack("!BBHI", kind, code, 0, 0) + quoted[:QUOTED_OCTETS_V6]
+def _v6(addresses: bytes, kind: int, code: int, quoted: bytes, rest: int) -> bytes:
+    message = struct.pack("!BBHI", kind, code, 0, rest) + quoted[:QUOTED_OCTETS_V6]
     head = bytearray.fromhex(_headers()["6"])
     struct.pack_into("!H", head, 4, len(message))
     head[8:40] = addresses

@@ -29,6 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "grid": _BELOW_MUTATE,
     "fuzz": _BELOW_MUTATE | {"grid"},
     "explore": _BELOW_MUTATE | {"grid", "fuzz", "report"},
+    "pkt": _BELOW_MUTATE,
     "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
     "bench": _BELOW_MUTATE,
     "manual": {"targets"},

@@ -1,6 +1,7 @@
 """Application sockets that an agent works: inside a kernel that runs as a process, or in a container far away."""
 
 import itertools
+import socket
 from dataclasses import dataclass, field
 
 from harness.targets.operations import Operations
@@ -51,9 +52,9 @@ class GuestSocket:
         """RECEIVE."""
         return bytes.fromhex(self._calls.call("recv", self._number, limit, flags))
 
-    def shutdown(self) -> None:
-        """Close the sending direction."""
-        self._calls.call("shutdown", self._number)
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction, or what `how` says."""
+        self._calls.call("shutdown", self._number, how)
 
     def close(self) -> None:
         """CLOSE. The socket of a forgotten connection is closed already."""
@@ -67,6 +68,15 @@ class GuestSocket:
     def pending_error(self) -> int:
         """Return and clear SO_ERROR."""
         return int(self._calls.call("pending error", self._number))
+
+    def poll(self) -> int:
+        """Return what holds now, in the bits of poll(2)."""
+        return int(self._calls.call("poll", self._number))
+
+    def local(self) -> tuple[str, int]:
+        """Return the own address and port."""
+        address, port = self._calls.call("local", self._number)
+        return str(address), int(port)
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set a socket option."""

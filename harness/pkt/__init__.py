@@ -1,0 +1,1 @@
+"""packetdrill's scripts (`.pkt`) on every target: read, played by the harness's own means, judged with its proofs."""

@@ -1,0 +1,148 @@
+"""The descriptors of a script: what its numbers stand for at the target, and which connection each is about."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.case.connection import Connection
+from harness.case.conversation import Conversation
+from harness.pkt.support import Traits, Unsupported
+from harness.pkt.symbols import Dialect
+from harness.pkt.tree import Place
+from harness.targets.protocol import AppSocket, ConnectedSocket
+
+#: The peer's text differs from the target's by this in each octet.
+PEER_SALT = 17
+#: The port that scripts listen on unless they say another.
+USUAL_PORT = 8080
+
+
+@dataclass(slots=True)
+class Descriptor:
+    """A number of the script. `read` is how much of the peer's text it has received; `armed` what epoll watches."""
+
+    sock: AppSocket | None = None
+    connection: Connection | None = None
+    port: int = 0
+    blocking: bool = True
+    listening: bool = False
+    connecting: bool = False
+    linger_resets: bool = False
+    read: int = 0
+    half_shut: bool = False
+    armed: dict[int, tuple[int, int]] | None = None
+    extra_flags: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Streams:
+    """What both applications have written on a connection."""
+
+    written: bytearray = field(default_factory=bytearray)
+    urgent: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """Where a script is played: the conversation and what is known beside it."""
+
+    conversation: Conversation
+    traits: Traits
+    version: int
+    mapped: bool
+    dialect: Dialect
+    symbols: Mapping[str, str]
+    strict: bool
+    #: What the script says and was not asserted, by its name.
+    left_out: Counter[str] = field(default_factory=Counter)
+    streams: dict[int, Streams] = field(default_factory=dict)
+    current: Connection | None = None
+    #: Connections that the peer has begun, in order, and the target's ports by those of the script.
+    incoming: list[Connection] = field(default_factory=list)
+    ports: dict[int, int] = field(default_factory=dict)
+    _main_taken: bool = False
+
+    def fresh(self, port: int | None = None) -> Connection:
+        """Return a connection that nobody uses yet; `port` is the target's."""
+        main = self.conversation.main
+        if not self._main_taken and port in (None, main.tuple4.port):
+            self._main_taken = True
+            self.current = main
+            return main
+        self.current = self.conversation.connect_peer(port=port)
+        return self.current
+
+    def bound(self, port: int) -> Connection:
+        """Return a connection on the target's port that stands for a port of the script, 0 for the usual one."""
+        own = self.fresh(self.ports.get(port or USUAL_PORT))
+        self.ports[port or USUAL_PORT] = own.tuple4.port
+        return own
+
+    @property
+    def under_test(self) -> Connection:
+        """The connection that a packet without ports is about."""
+        return self.current or self.fresh()
+
+    def streams_of(self, connection: Connection) -> Streams:
+        """Return what was written on a connection."""
+        return self.streams.setdefault(connection.index, Streams())
+
+    def local(self, port: int) -> tuple[str, int]:
+        """Return the target's address and port as its application writes it."""
+        return self._shown(self.conversation.main.tuple4.address), port
+
+    def remote(self, connection: Connection) -> tuple[str, int]:
+        """Return the peer's address and port as the application writes it."""
+        return self._shown(connection.tuple4.peer_address), connection.tuple4.peer_port
+
+    def _shown(self, address: str) -> str:
+        return f"::ffff:{address}" if self.mapped else address
+
+    def socket(self) -> AppSocket:
+        """Return a fresh socket of the target."""
+        return self.conversation.rig.target.socket(6 if self.mapped else self.version)
+
+
+class Table:
+    """The open descriptors of a script."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Descriptor] = {}
+
+    def add(self, number: int, descriptor: Descriptor) -> None:
+        """Give a descriptor the number that the script says it has."""
+        self._open[number] = descriptor
+
+    def get(self, number: int, place: Place) -> Descriptor | None:
+        """Return an open descriptor, None where there is none: the call says EBADF."""
+        return self._open.get(number)
+
+    def sock(self, descriptor: Descriptor, place: Place) -> AppSocket:
+        """Return the socket of a descriptor."""
+        if descriptor.sock is None:
+            raise Unsupported("a call on a descriptor that is no socket", place)
+        return descriptor.sock
+
+    def drop(self, number: int) -> None:
+        """Forget a closed descriptor."""
+        self._open.pop(number, None)
+
+    def all(self) -> list[Descriptor]:
+        """Return all that are open."""
+        return list(self._open.values())
+
+    def about(self, connection: Connection | None) -> Descriptor | None:
+        """Return the descriptor of a connection; the listener's where there is no other."""
+        own = [each for each in self._open.values() if each.connection is connection and each.sock is not None]
+        return next((each for each in own if not each.listening), own[0] if own else None)
+
+
+def connection_of(sock: AppSocket, waiting: list[Connection]) -> Connection | None:
+    """Return whose connection it is that was accepted: the socket tells, else it is the first that waits."""
+    if len(waiting) > 1 and isinstance(sock, ConnectedSocket):
+        try:
+            port = sock.remote()[1]
+        except OSError:
+            return waiting[0]
+        return next((each for each in waiting if each.tuple4.peer_port == port), waiting[0])
+    return waiting[0] if waiting else None

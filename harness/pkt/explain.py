@@ -1,0 +1,88 @@
+"""What `tcpspec explain x.pkt` prints: the script as it was read, event by event, and what is not asserted."""
+
+from collections.abc import Iterator
+
+from harness.pkt import run, shell
+from harness.pkt.matching import flag_letters
+from harness.pkt.tree import Call, Code, Event, Icmp, Script, Shell, TcpSegment, Udp
+
+WHAT, TIME = 9, 10
+
+
+def explain(script: Script) -> str:
+    """Return the explanation of a script."""
+    versions = ", ".join(map(str, run.versions(script)))
+    lines = [script.name]
+    if script.summary:
+        lines.append(f"  {script.summary}")
+    lines.append(f"  {len(script.events)} events, {versions}, {run.dialect_of(script)} dialect")
+    lines += [f"  --{name}={value}" for name, value in script.options.items() if name != "ip_version"]
+    lines.append("")
+    lines += [line for event in script.events for line in _event(event)]
+    left = sorted(set(_left_out(script)))
+    if left:
+        lines += ["", f"  not asserted, unless --pkt-match strict: {', '.join(left)}"]
+    return "\n".join(lines)
+
+
+def _event(event: Event) -> Iterator[str]:
+    head = f"{event.place.line:>5} {event.time!s:<{TIME}} "
+    action = event.action
+    match action:
+        case TcpSegment(inbound=inbound):
+            yield f"{head}{'injects' if inbound else 'expects':<{WHAT}} {_segment(action)}"
+        case Icmp():
+            mtu = f" mtu {action.mtu}" if action.mtu is not None else ""
+            about = f" about {action.quoted[0]}({action.quoted[1]})"
+            yield f"{head}{'injects':<{WHAT}} ICMP {action.type} {action.code}".rstrip() + mtu + about
+        case Udp():
+            yield f"{head}{'unplayed':<{WHAT}} a UDP datagram of {action.length} octets"
+        case Call():
+            until = " (blocks)" if action.stop_ns is not None else ""
+            yield f"{head}{'calls':<{WHAT}} {event.text[event.text.find(action.function + '(') :]}{until}"
+        case Code():
+            yield f"{head}{'asserts':<{WHAT}} {' '.join(action.text.split())}"
+        case Shell():
+            for meaning in shell.meanings(action.text):
+                yield f"{head}{_means(meaning)}"
+
+
+def _segment(line: TcpSegment) -> str:
+    parts = [flag_letters(int(line.flags), line.reserved), f"{line.seq}({line.length})"]
+    parts += [f"ack {line.ack}"] if line.ack is not None else []
+    parts += [f"win {line.window}"] if line.window is not None else []
+    if line.options is None:
+        parts.append("any options")
+    elif line.options:
+        parts.append(f"<{','.join(option.name for option in line.options)}>")
+    parts += [f"in {around}" for around in line.around]
+    return " ".join(parts)
+
+
+def _means(meaning: shell.Meaning) -> str:
+    why = f" ({meaning.why})" if meaning.why else ""
+    if meaning.unsupported:
+        return f"{'unplayed':<{WHAT}} `{meaning.command}`{why}"
+    if meaning.settings:
+        return f"{'sets':<{WHAT}} " + ", ".join(f"{each.name}={each.value}" for each in meaning.settings)
+    if meaning.sleep_s:
+        return f"{'waits':<{WHAT}} {meaning.sleep_s:g} s"
+    if meaning.state is not None:
+        state, count = meaning.state
+        return f"{'asserts':<{WHAT}} {'at least 1' if count is None else count} in {state}"
+    return f"{'ignores':<{WHAT}} `{meaning.command}`{why}"
+
+
+def _left_out(script: Script) -> Iterator[str]:
+    for event in script.events:
+        action = event.action
+        if isinstance(action, TcpSegment) and not action.inbound:
+            if action.window is not None:
+                yield "windows"
+            for option in action.options or ():
+                if option.name == "wscale":
+                    yield "the window scale's shift"
+                if option.name == "TS":
+                    yield "the values of timestamps"
+        if isinstance(action, Call) and "BUF," in event.text:
+            yield "sizes of buffers"

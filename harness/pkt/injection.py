@@ -1,0 +1,124 @@
+"""What the peer sends: segments and ICMP messages of a script, with the numbers that they have on the wire."""
+
+from harness.case.connection import Connection
+from harness.pkt import icmp
+from harness.pkt.descriptors import PEER_SALT, Stage
+from harness.pkt.options import Stamps, TooLong, octets
+from harness.pkt.support import Unsupported
+from harness.pkt.tree import Icmp, Place, TcpSegment
+from harness.spec import seqno
+from harness.spec.history.world import text
+from harness.spec.segment import ACK, SYN, URG, Segment
+from harness.trace.events import Kind
+from harness.wire import codec, forms
+from harness.wire import icmp as wire_icmp
+
+#: The TTL of what the peer sends, unless the script says another.
+TTL = 64
+
+
+class Peer:
+    """The peer of a script. A SYN begins at the number that it says; all others count from the last SYN."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._stamps: dict[int, Stamps] = {}
+        self._begun: set[int] = set()
+        self._by_ports: dict[tuple[int, int], Connection] = {}
+
+    def stamps_of(self, connection: Connection) -> Stamps:
+        """Return the timestamps of a connection."""
+        return self._stamps.setdefault(connection.index, Stamps())
+
+    def connection_of(self, line: TcpSegment) -> Connection:
+        """Return which connection a segment of the peer is about."""
+        if line.ports is not None:
+            peer_port, port = line.ports
+            known = self._by_ports.get((peer_port, port))
+            if known is None:
+                known = self._by_ports[peer_port, port] = self._stage.bound(port)
+            return known
+        return self._stage.under_test
+
+    def asked_for(self, line: TcpSegment) -> Connection | None:
+        """Return the connection whose ports a line of the target names, None where it names none."""
+        return self._by_ports.get((line.ports[1], line.ports[0])) if line.ports is not None else None
+
+    def send(self, line: TcpSegment, place: Place) -> Connection:
+        """Send a segment and take in what the target does because of it."""
+        __tracebackhide__ = True
+        if line.around:
+            raise Unsupported(f"{', '.join(line.around)} around a segment", place)
+        connection = self.connection_of(line)
+        wire = self._segment(connection, line, place)
+        packet = self._packet(connection, wire, line)
+        conversation = self._stage.conversation
+        relative = wire.relative(connection.peer_iss, connection.target_iss or 0)
+        connection.peer.sent(relative)
+        event = conversation.note(Kind.SENT, "", connection, packet)
+        event.segment = relative
+        if line.flags & URG:
+            self._stage.streams_of(connection).urgent = True
+        conversation.step([packet])
+        return connection
+
+    def _segment(self, connection: Connection, line: TcpSegment, place: Place) -> Segment:
+        if line.flags & SYN:
+            if connection.index not in self._begun:
+                connection.peer_iss = line.seq
+                self._begun.add(connection.index)
+            if not line.flags & ACK and connection not in self._stage.incoming:
+                self._stage.incoming.append(connection)
+            seq = line.seq
+        else:
+            seq = seqno.add(connection.peer_iss, line.seq)
+        ack = seqno.add(line.ack or 0, connection.target_iss or 0) if line.ack is not None else 0
+        first = seqno.diff(seq, connection.peer_iss) + bool(line.flags & SYN)
+        try:
+            field = octets(line.options or (), self.stamps_of(connection), connection.target_iss or 0)
+        except TooLong as error:
+            raise Unsupported(str(error), place) from None
+        return Segment(
+            line.flags,
+            seq,
+            ack,
+            0 if line.window is None else line.window,
+            text(first, line.length, PEER_SALT),
+            field,
+            line.urgent,
+            connection.tuple4.peer_port,
+            connection.tuple4.port,
+            line.reserved,
+        )
+
+    def _packet(self, connection: Connection, wire: Segment, line: TcpSegment) -> bytes:
+        ip = line.ip
+        traffic_class = ip.tos if ip.tos is not None else (ip.ecn or 0)
+        packet = codec.encode(connection.path, wire, ttl=ip.ttl or TTL, traffic_class=traffic_class)
+        if ip.flow_label is not None and self._stage.version == 6:
+            packet = forms.with_flow_label(packet, ip.flow_label)
+        return packet
+
+    def send_icmp(self, message: Icmp, place: Place) -> None:
+        """Send an ICMP message that quotes a segment of the target."""
+        __tracebackhide__ = True
+        version = self._stage.version
+        found = icmp.numbers(message, version)
+        if found is None or message.around:
+            raise Unsupported(f"icmp {message.type} {message.code}".rstrip() + f" on IPv{version}", place)
+        connection = self._stage.under_test
+        seq, length = message.quoted
+        quoted = Segment(
+            ACK,
+            seqno.add(connection.target_iss or 0, seq),
+            window=65535,
+            payload=bytes(min(length, 512)),
+            source_port=connection.tuple4.port,
+            destination_port=connection.tuple4.peer_port,
+        )
+        packet = codec.encode(connection.path.reversed(), quoted)
+        error = wire_icmp.error(connection.path, *found, packet, rest=icmp.rest_of(message, version))
+        conversation = self._stage.conversation
+        words = f"ICMP {message.type} {message.code}".rstrip()
+        conversation.note(Kind.NOTE, f"{words} about {seq}:{seqno.add(seq, length)}", connection, error)
+        conversation.step([error])

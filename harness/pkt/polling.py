@@ -1,0 +1,144 @@
+"""poll() and level-triggered epoll, worked out from what a target's sockets say of themselves."""
+
+import select
+from collections.abc import Callable
+
+from harness.pkt.answers import Answer, Attempt, done
+from harness.pkt.descriptors import Descriptor, Stage, Table
+from harness.pkt.support import Unsupported
+from harness.pkt.symbols import NUMBERS, number
+from harness.pkt.tree import Call, Expression, Items, Place, Record
+from harness.targets.protocol import WatchedSocket
+
+#: What is always told, asked for or not.
+_ALWAYS = select.POLLERR | select.POLLHUP
+_ONCE = select.EPOLLONESHOT
+_UNPLAYABLE = select.EPOLLET | select.EPOLLEXCLUSIVE
+
+
+class Polling:
+    """The calls that ask what is ready."""
+
+    def __init__(self, stage: Stage, table: Table) -> None:
+        self._stage = stage
+        self._table = table
+
+    def attempt(self, call: Call, place: Place) -> Attempt | None:
+        """Return how to make such a call, None for any other."""
+        makers: dict[str, Callable[[Call, Place], Attempt]] = {
+            "poll": self._poll,
+            "epoll_create": self._create,
+            "epoll_create1": self._create,
+            "epoll_ctl": self._control,
+            "epoll_wait": self._wait,
+        }
+        maker = makers.get(call.function)
+        return None if maker is None else maker(call, place)
+
+    def _ready(self, descriptor: Descriptor | None, wanted: int, place: Place) -> int:
+        """Return the events of a descriptor among those asked for; numbers of poll and epoll are the same."""
+        if descriptor is None:
+            return select.POLLNVAL
+        sock = self._table.sock(descriptor, place)
+        if not isinstance(sock, WatchedSocket):
+            raise Unsupported("poll() and epoll", place)
+        events = sock.poll()
+        if events & select.POLLIN:
+            events |= select.POLLRDNORM
+        if events & select.POLLOUT:
+            events |= select.POLLWRNORM
+        return events & (wanted | _ALWAYS)
+
+    def _poll(self, call: Call, place: Place) -> Attempt:
+        entries = call.arguments[0].items if call.arguments and isinstance(call.arguments[0], Items) else ()
+        records = [entry for entry in entries if isinstance(entry, Record)]
+        timeout = number(call.arguments[2], self._stage.symbols) if len(call.arguments) > 2 else 0
+        waits = call.stop_ns is not None or timeout < 0
+
+        def poll() -> Answer | None:
+            seen = []
+            for record in records:
+                descriptor = self._table.get(number(record.fields["fd"], self._stage.symbols), place)
+                seen.append(self._ready(descriptor, self._events(record, "events"), place))
+            count = sum(1 for events in seen if events)
+            if not count and waits and number(call.result, self._stage.symbols):
+                return None
+            answer = Answer(count)
+            for record, events in zip(records, seen, strict=True):
+                due = self._events(record, "revents") if "revents" in record.fields else 0
+                if due != events & ~(select.POLLRDNORM | select.POLLWRNORM) | (events & due):
+                    answer.problem = (f"revents={_named(due)}", f"they are {_named(events)}")
+            return answer
+
+        return poll
+
+    def _events(self, record: Record, name: str) -> int:
+        return number(record.fields[name], self._stage.symbols)
+
+    def _create(self, call: Call, place: Place) -> Attempt:
+        said = number(call.result, self._stage.symbols)
+
+        def create() -> Answer:
+            self._table.add(said, Descriptor(armed={}))
+            return Answer(said)
+
+        return create
+
+    def _control(self, call: Call, place: Place) -> Attempt:
+        numbers = [number(argument, self._stage.symbols) for argument in call.arguments[:3]]
+        record = call.arguments[3] if len(call.arguments) > 3 else None
+        events = self._events(record, "events") if isinstance(record, Record) else 0
+        if events & _UNPLAYABLE:
+            raise Unsupported("epoll that is triggered by edges (EPOLLET, EPOLLEXCLUSIVE)", place)
+
+        def control() -> Answer:
+            poll = self._table.get(numbers[0], place)
+            if poll is None or poll.armed is None:
+                return Answer(-1, "EBADF")
+            if numbers[1] == NUMBERS["EPOLL_CTL_DEL"]:
+                poll.armed.pop(numbers[2], None)
+            else:
+                poll.armed[numbers[2]] = (events, _data(record))
+            return done()
+
+        return control
+
+    def _wait(self, call: Call, place: Place) -> Attempt:
+        numbered = number(call.arguments[0], self._stage.symbols)
+        due = call.arguments[1] if len(call.arguments) > 1 else None
+        timeout = number(call.arguments[3], self._stage.symbols) if len(call.arguments) > 3 else 0
+        expected = number(call.result, self._stage.symbols)
+
+        def wait() -> Answer | None:
+            poll = self._table.get(numbered, place)
+            if poll is None or poll.armed is None:
+                return Answer(-1, "EBADF")
+            found = []
+            for watched, (events, data) in list(poll.armed.items()):
+                seen = self._ready(self._table.get(watched, place), events & ~_ONCE, place)
+                if seen and self._table.get(watched, place) is not None:
+                    found.append((seen, data))
+                    if events & _ONCE:
+                        poll.armed[watched] = (0, data)
+            if not found and expected and (call.stop_ns is not None or timeout < 0):
+                return None
+            answer = Answer(len(found))
+            wanted = self._events(due, "events") if isinstance(due, Record) and found else None
+            if wanted is not None and wanted != found[0][0]:
+                answer.problem = (f"events={_named(wanted)}", f"they are {_named(found[0][0])}")
+            return answer
+
+        return wait
+
+
+def _data(record: Expression | None) -> int:
+    fields = record.fields if isinstance(record, Record) else {}
+    value = fields.get("fd") or fields.get("u32") or fields.get("u64")
+    return number(value, {}) if value is not None else 0
+
+
+_NAMES = ("POLLIN", "POLLPRI", "POLLOUT", "POLLERR", "POLLHUP", "POLLNVAL", "POLLRDHUP")
+
+
+def _named(events: int) -> str:
+    return "|".join(name for name in _NAMES if getattr(select, name) & events) or "0"

@@ -1,0 +1,194 @@
+"""A script on one target and IP version: what is played, by which profile, and how it ended."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.case.conversation import Conversation
+from harness.case.timers import Waits
+from harness.pkt import grammar, scanner
+from harness.pkt.descriptors import Stage
+from harness.pkt.player import Player
+from harness.pkt.schedule import TOLERANCE_S, Schedule
+from harness.pkt.settings import Settings
+from harness.pkt.support import Traits, Unsupported, traits_of
+from harness.pkt.symbols import Dialect
+from harness.pkt.tree import Code, Place, Script, Shell
+from harness.targets.protocol import Capability
+
+LENIENT, STRICT = "lenient", "strict"
+PROFILES = (LENIENT, STRICT)
+#: What a script may be written for, by the value of its option.
+VERSIONS: Mapping[str, tuple[int, bool]] = {
+    "ipv4": (4, False),
+    "ipv6": (6, False),
+    "ipv4-mapped-ipv6": (4, True),
+    "ipv4_mapped_ipv6": (4, True),
+    "ipv4-mapped": (4, True),
+}
+#: Words of the dialect of FreeBSD.
+_BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE", "kldload", "SO_DEBUG")
+#: The MTU of the wire.
+MTU = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """On which IP version a script runs, and whether the application's sockets are IPv6's with mapped addresses."""
+
+    ip: int
+    mapped: bool = False
+
+    def __str__(self) -> str:
+        return f"ipv{self.ip}" + ("-mapped" if self.mapped else "")
+
+
+def load(path: Path) -> Script:
+    """Read a script; raises BadScript."""
+    return grammar.parse(path.name, scanner.load(path))
+
+
+def versions(script: Script, chosen: Iterable[int] | None = None) -> tuple[Version, ...]:
+    """Return the versions that a script asks for: its own, or else IPv4, or what was `chosen`.
+
+    Raises BadScript for one that there is not.
+    """
+    asked = script.options.get("ip_version")
+    if asked is None:
+        return tuple(Version(ip) for ip in chosen) if chosen else (Version(4),)
+    if asked not in VERSIONS:
+        known = ", ".join(list(VERSIONS)[:3])
+        raise scanner.BadScript(script.name, Place(1, 1), f"--ip_version={asked[:24]}: expected one of {known}")
+    ip, mapped = VERSIONS[asked]
+    return (Version(ip, mapped),) if not chosen or ip in chosen else ()
+
+
+def dialect_of(script: Script, chosen: str | None = None) -> Dialect:
+    """Return whose symbols a script uses: what was chosen, or what its words tell."""
+    if chosen:
+        return Dialect(chosen)
+    texts = (event.text if not isinstance(event.action, Shell | Code) else event.action.text for event in script.events)
+    return Dialect.BSD if any(word in text for text in texts for word in _BSD) else Dialect.LINUX
+
+
+@dataclass(eq=False)
+class Outcome:
+    """A script on its way on a rig."""
+
+    script: Script
+    version: Version
+    conversation: Conversation
+    stage: Stage
+    settings: Settings
+    player: Player | None = None
+
+    def waits(self) -> Waits:
+        """Play; raises Violation, and Unsupported where that turns out on the way."""
+        __tracebackhide__ = True
+        player = self.player = Player(self.script, self.stage, self._schedule(), self.settings)
+        try:
+            yield from player.play()
+        finally:
+            self.settings.undo()
+            self._keep_sockets(player)
+
+    def notes(self) -> str:
+        """Return what the script says and was not asserted: ``3 windows, 1 window scale not asserted``."""
+        counts = [f"{count} {_plural(name, count)}" for name, count in sorted(self.stage.left_out.items())]
+        return f"{', '.join(counts)} not asserted" if counts else ""
+
+    def _schedule(self) -> Schedule:
+        options = self.script.options
+        rig = self.conversation.rig
+        return Schedule(
+            rig.target.clock.now_ns(),
+            self.stage.traits.tick_s,
+            self.stage.strict,
+            _number(options, "tolerance_usecs", TOLERANCE_S * 1e6) / 1e6,
+            _number(options, "tolerance_percent", 0.0),
+            rig.time_scale,
+        )
+
+    def _keep_sockets(self, player: Player) -> None:
+        """Leave the sockets to the conversation, whose sweep closes them: a close() now would go on the wire."""
+        for descriptor in player.application.table.all():
+            if descriptor.sock is None:
+                continue
+            own = descriptor.connection or self.conversation.main
+            if descriptor.listening:
+                own.listener = descriptor.sock
+            else:
+                own.app = descriptor.sock
+
+
+def _number(options: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        return float(options.get(name, default))
+    except ValueError:
+        return default
+
+
+def _plural(name: str, count: int) -> str:
+    if count == 1:
+        return name
+    head, behind, rest = name.partition(" behind ")
+    return f"{head}s{behind}{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How scripts are played: what is asserted, and whose symbols they use where that is not told by their words."""
+
+    match: str = LENIENT
+    dialect: str | None = None
+
+
+def begin(
+    conversation: Conversation,
+    script: Script,
+    version: Version,
+    profile: Profile = Profile(),
+    *,
+    made_before: bool = False,
+) -> Outcome:
+    """Return a script that is ready to be played; `made_before`: its first settings are made already."""
+    traits = traits_of(conversation.rig.target)
+    stage = Stage(
+        conversation,
+        traits,
+        version.ip,
+        version.mapped,
+        dialect_of(script, profile.dialect),
+        script.symbols,
+        profile.match == STRICT,
+    )
+    return Outcome(script, version, conversation, stage, Settings(conversation.rig.target, traits, made_before))
+
+
+def demand(script: Script, version: Version, traits: Traits) -> None:
+    """Refuse what the head of a script asks for and can't be had; raises Unsupported."""
+    head = Place(1, 1)
+    if version.ip == 6 and not traits.claims(Capability.IPV6):
+        raise Unsupported("IPv6", head)
+    if version.mapped and not traits.is_linux:
+        raise Unsupported("sockets of IPv6 with mapped addresses", head)
+    mtu = script.options.get("mtu", str(MTU))
+    if mtu != str(MTU):
+        raise Unsupported(f"an MTU of {mtu[:8]}", head)
+    for option in ("udp_encapsulation", "init_scripts", "tcp_md5_secret"):
+        if script.options.get(option):
+            raise Unsupported(f"--{option}", head)
+
+
+def play_alone(outcome: Outcome) -> None:
+    """Play a script in its target's time, nothing else being under way; raises what it raises."""
+    __tracebackhide__ = True
+    rig = outcome.conversation.rig
+    clock = rig.target.clock
+    for wait in outcome.waits():
+        while (left := wait.until_ns - clock.now_ns()) > 0:
+            before = clock.now_ns()
+            clock.wait(left / 1e9)
+            rig.collect(outcome.conversation)
+            if any(connection.inbox for connection in outcome.conversation.connections) or clock.now_ns() == before:
+                break

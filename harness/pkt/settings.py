@@ -1,0 +1,75 @@
+"""The settings of a script on a target: made for as long as it runs, and taken back."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from harness.pkt import shell
+from harness.pkt.shell import Meaning, Setting
+from harness.pkt.support import Traits, Unsupported
+from harness.pkt.tree import Place, Script, Shell
+from harness.targets.protocol import Adjustable, Target, TargetError
+
+
+@dataclass
+class Settings:
+    """Makes settings on a target. Those at the beginning of a script are made before it, for all that share them."""
+
+    target: Target
+    traits: Traits
+    made_before: bool = False
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    over: bool = False
+
+    def meanings(self, text: str, place: Place) -> Iterator[Meaning]:
+        """Yield what the commands of a text mean, and make their settings; raises Unsupported."""
+        for meaning in shell.meanings(text):
+            if meaning.unsupported:
+                raise Unsupported(f"the command `{meaning.command[:60]}`", place)
+            for setting in meaning.settings:
+                found = shell.outcome(setting, self.traits)
+                if found.unsupported:
+                    if self.over:
+                        continue  # nothing is judged behind it
+                    raise Unsupported(found.unsupported, place)
+                if not self.made_before:
+                    self.make(found.sets, place)
+            yield meaning
+
+    def make(self, settings: tuple[Setting, ...], place: Place | None = None) -> None:
+        """Make settings, to be taken back by `undo`."""
+        if not settings:
+            return
+        if not isinstance(self.target, Adjustable):
+            raise Unsupported(f"sysctl {settings[0].name}", place or Place(1, 1))
+        for setting in settings:
+            try:
+                self._stack.enter_context(self.target.setting(setting.name, setting.value))
+            except (TargetError, OSError):
+                raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
+
+    def undo(self) -> None:
+        """Take all settings back, the last one first."""
+        self._stack.close()
+
+
+def initial(script: Script, traits: Traits) -> tuple[Setting, ...] | None:
+    """Return what a script sets before it begins, None where it sets something later, or can't.
+
+    Scripts that share these settings may be played side by side.
+    """
+    found: list[Setting] = []
+    begun = False
+    last_line = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)
+    for at, event in enumerate(script.events):
+        if not isinstance(event.action, Shell):
+            begun = True
+            continue
+        for meaning in shell.meanings(event.action.text):
+            for setting in meaning.settings:
+                outcome = shell.outcome(setting, traits)
+                if outcome.sets and begun and at < last_line:
+                    return None
+                if not begun:
+                    found += outcome.sets
+    return tuple(found)

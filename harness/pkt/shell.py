@@ -1,0 +1,196 @@
+"""What the command lines of scripts mean: they are looked up in a table (`shell.toml`), and never run by that."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from harness.pkt.support import Traits
+from harness.pkt.symbols import SHOWN_STATES
+from harness.spec.states import State
+from harness.targets.protocol import Capability
+
+_REDIRECTION = re.compile(r"\s*(?:\d?>{1,2}\s*(?:/dev/null|&\d)|2>&1|&>\s*/dev/null)")
+_CONTINUED = re.compile(r"\\\s*\n\s*")
+_SEPARATOR = re.compile(r"\n|;|&&")
+_SYSCTL = re.compile(r"(?:sudo )?(?:/usr)?(?:/sbin/)?sysctl((?: +-[a-zA-Z]+)*) +(.+)")
+_ASSIGNMENT = re.compile(r"([\w.\-/]+) *= *(\"[^\"]*\"|'[^']*'|\S+)")
+_SETTER = re.compile(r"(?:\./|\S*/)?set_sysctls\.py +(.+)")
+_ECHO = re.compile(r"echo +(?:-n +)?(\"[^\"]*\"|'[^']*'|\S+) *> *(/proc/sys/net/\S+)")
+_ARITHMETIC = re.compile(r"\$\(\( *(\d+(?: *\* *\d+)*) *\)\)")
+#: States as `ss` takes them, which have hyphens, and names for several of them.
+_SS_STATES = {name.lower().replace("_", "-"): state for name, state in SHOWN_STATES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A sysctl and the value that a script wants it to have."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a command does here. Exactly one of the fields but `command` and `why` says it; none: it is ignored."""
+
+    command: str
+    why: str = ""
+    settings: tuple[Setting, ...] = ()
+    unsupported: bool = False
+    sleep_s: float = 0.0
+    #: A state, and how many connections are to be in it; None: at least one.
+    state: tuple[State, int | None] | None = None
+    drops: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A setting that the table knows; `harness/pkt/shell.toml` says what the fields mean."""
+
+    names: tuple[str, ...]
+    meaning: str
+    linux: tuple[str, ...] = ()
+    default: str | None = None
+    capability: Capability | None = None
+    inverted: bool = False
+    ignore: bool = False
+    ignore_elsewhere: bool = False
+    ignore_unless: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The table of commands and settings."""
+
+    commands: tuple[tuple["re.Pattern[str]", Mapping[str, object]], ...]
+    settings: Mapping[str, Known] = field(default_factory=dict)
+
+
+@cache
+def table() -> Table:
+    """Return the table, read once."""
+    data = tomllib.loads(Path(__file__).with_name("shell.toml").read_text(encoding="utf-8"))
+    known: dict[str, Known] = {}
+    for entry in data["setting"]:
+        capability = Capability(entry.pop("capability")) if "capability" in entry else None
+        names, linux = tuple(entry.pop("names")), tuple(entry.pop("linux", ()))
+        made = Known(names, linux=linux, capability=capability, **entry)
+        known |= dict.fromkeys(names, made)
+    return Table(tuple((re.compile(entry["pattern"]), entry) for entry in data["command"]), known)
+
+
+def meanings(text: str) -> Iterator[Meaning]:
+    """Yield what the commands of a text mean, in order."""
+    for part in _SEPARATOR.split(_CONTINUED.sub(" ", text)):
+        command = " ".join(part.split())
+        if command and not command.startswith("#"):
+            yield _meaning(command)
+
+
+def _meaning(command: str) -> Meaning:
+    plain = _REDIRECTION.sub("", command).strip()
+    settings = tuple(_settings(plain if ">" not in command or not _ECHO.fullmatch(command) else command))
+    if settings:
+        return Meaning(command, settings=settings)
+    for pattern, entry in table().commands:
+        if (found := pattern.fullmatch(plain)) is None:
+            continue
+        why = str(entry.get("why", ""))
+        match entry["means"]:
+            case "ignore":
+                return Meaning(command, why)
+            case "drop":
+                return Meaning(command, why, drops=True)
+            case "sleep":
+                return Meaning(command, sleep_s=min(float(found[1]), 86_400.0))
+            case "settings":
+                sets = entry["sets"]
+                assert isinstance(sets, dict)
+                return Meaning(command, why, tuple(Setting(name, value) for name, value in sets.items()))
+            case "states":
+                state = SHOWN_STATES.get(found[1].upper()) or _SS_STATES.get(found[1])
+                if state is not None:
+                    return Meaning(command, state=(state, int(found[2]) if found[2] else None))
+        return Meaning(command, why, unsupported=True)
+    return Meaning(command, "a command that the table does not know", unsupported=True)
+
+
+def _settings(command: str) -> Iterator[Setting]:
+    if (found := _ECHO.fullmatch(command)) is not None:
+        yield Setting(_dotted(found[2]), _value(found[1]))
+    elif (found := _SETTER.fullmatch(command)) is not None:
+        yield from (Setting(_dotted(name), _value(value)) for name, value in _ASSIGNMENT.findall(found[1]))
+    elif (found := _SYSCTL.fullmatch(command)) is not None:
+        assigned = _ASSIGNMENT.findall(_ARITHMETIC.sub(_product, found[2]))
+        yield from (Setting(_dotted(name), _value(value)) for name, value in assigned)
+
+
+def _dotted(name: str) -> str:
+    return name.removeprefix("/proc/sys/").replace("/", ".")
+
+
+def _value(text: str) -> str:
+    return " ".join(text.strip("\"'").split())
+
+
+def _product(found: "re.Match[str]") -> str:
+    product = 1
+    for number in found[1].split("*")[:4]:
+        product *= int(number[:20])
+    return str(product)
+
+
+# --- what a setting comes to on a target -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be done for a setting: what to set (nothing: it is so), or why that can't be."""
+
+    sets: tuple[Setting, ...] = ()
+    unsupported: str = ""
+
+
+NOTHING = Outcome()
+
+
+def outcome(setting: Setting, traits: Traits) -> Outcome:
+    """Return what a setting comes to on a target with these traits."""
+    known = table().settings.get(setting.name)
+    if known is None:
+        if traits.is_linux and setting.name.startswith(("net.ipv4.", "net.ipv6.", "net.core.")):
+            return _unless_set((setting,), traits)
+        return Outcome(unsupported=f"sysctl {setting.name}")
+    if known.ignore or (known.ignore_unless is not None and setting.value != known.ignore_unless):
+        return NOTHING
+    if traits.is_linux:
+        direct = setting.name.startswith("net.") and not setting.name.startswith("net.inet")
+        names = known.linux or ((setting.name,) if direct else ())
+        if names:
+            return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
+    elif known.linux and set(known.linux) <= traits.settings:
+        return _unless_set(tuple(Setting(name, _in_units(setting)) for name in known.linux), traits)
+    if known.ignore_elsewhere:
+        return NOTHING
+    if known.capability is not None:
+        wanted = (setting.value != "0") is not known.inverted
+        if traits.claims(known.capability) is wanted:
+            return NOTHING
+    elif known.default == setting.value:
+        return NOTHING
+    return Outcome(unsupported=f"sysctl {setting.name}={setting.value}")
+
+
+def _in_units(setting: Setting) -> str:
+    """Return the value in Linux's units: FreeBSD counts this timer in milliseconds."""
+    if setting.name == "net.inet.tcp.finwait2_timeout" and setting.value.isdecimal():
+        return str(max(1, int(setting.value) // 1000))
+    return setting.value
+
+
+def _unless_set(settings: tuple[Setting, ...], traits: Traits) -> Outcome:
+    left = tuple(setting for setting in settings if traits.values.get(setting.name) != setting.value)
+    return Outcome(left)

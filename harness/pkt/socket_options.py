@@ -1,0 +1,249 @@
+"""setsockopt, getsockopt and ioctl: set where the target has such options, and compared where that tells of TCP."""
+
+import socket
+import struct
+from collections.abc import Callable
+
+from harness.observe.snapshot import Snapshot
+from harness.pkt import tcp_info
+from harness.pkt.answers import Answer, Attempt, done, error_name, refused
+from harness.pkt.descriptors import Descriptor, Stage, Table
+from harness.pkt.support import Unsupported
+from harness.pkt.symbols import errno_of, number
+from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place, Record, Text
+
+#: Options whose value is the size of a buffer, of which windows are made; they are not asserted.
+_BUFFERS = {"SO_RCVBUF", "SO_SNDBUF", "SO_RCVBUFFORCE", "SO_SNDBUFFORCE"}
+#: Options that change nothing for what is judged here, or are as they should be anyway.
+_IGNORED = {
+    "SO_REUSEADDR",
+    "SO_REUSEPORT",
+    "SO_DEBUG",
+    "SO_NOSIGPIPE",
+    "SO_ZEROCOPY",
+    "SO_TIMESTAMP",
+    "SO_TIMESTAMPNS",
+    "SO_TIMESTAMPING",
+    "SO_PRIORITY",
+    "SO_BUSY_POLL",
+    "SO_INCOMING_CPU",
+    "SO_MAX_PACING_RATE",
+    "TCP_QUICKACK",
+    "TCP_CONGESTION",
+    "TCP_LOG",
+    "TCP_LOGBUF",
+    "TCP_FUNCTION_BLK",
+    "IP_MTU_DISCOVER",
+    "IPV6_V6ONLY",
+    "SO_RCVTIMEO",
+    "SO_SNDTIMEO",
+}
+_QUEUES = {"SIOCINQ": "in", "FIONREAD": "in", "SIOCOUTQ": "out", "FIONWRITE": "out", "TIOCOUTQ": "out"}
+#: To look at all that is there.
+_PEEK = 1 << 22
+
+
+class SocketOptions:
+    """The options of a script's sockets."""
+
+    def __init__(self, stage: Stage, table: Table) -> None:
+        self._stage = stage
+        self._table = table
+
+    def attempt(self, call: Call, place: Place) -> Attempt | None:
+        """Return how to make such a call, None for any other."""
+        makers: dict[str, Callable[[Call, Place], Attempt]] = {
+            "setsockopt": self._set,
+            "getsockopt": self._get,
+            "ioctl": self._ioctl,
+        }
+        maker = makers.get(call.function)
+        return None if maker is None else maker(call, place)
+
+    # --- setsockopt --------------------------------------------------------------------------------------------------
+
+    def _set(self, call: Call, place: Place) -> Attempt:
+        descriptor, name = self._descriptor(call, place), _name(call, 2, place)
+        value = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
+
+        def put() -> Answer:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            if name == "SO_LINGER":
+                onoff, seconds = _linger(value)
+                if onoff and seconds:
+                    raise Unsupported("a close() that lingers", place)
+                descriptor.linger_resets = bool(onoff)
+                return done()
+            if name in _IGNORED or (name in _BUFFERS and not self._stage.traits.has_sockets):
+                return done()
+            if not self._stage.traits.has_sockets:
+                raise Unsupported(f"the socket option {name}", place)
+            try:
+                self._put(descriptor, call, name, value, place)
+            except OSError as error:
+                return self._refused(error, call, name, place)
+            return done()
+
+        return put
+
+    def _put(self, descriptor: Descriptor, call: Call, name: str, value: Expression, place: Place) -> None:
+        sock = self._table.sock(descriptor, place)
+        level = number(call.arguments[1], self._stage.symbols)
+        option = number(call.arguments[2], self._stage.symbols)
+        given = _octets(value)
+        sock.set_option(level, option, number(value, self._stage.symbols) if given is None else given)
+
+    def _refused(self, error: OSError, call: Call, name: str, place: Place) -> Answer:
+        """Return the refusal that a script expects; any other says that the target has no such option."""
+        if call.error and error.errno == errno_of(call.error):
+            return refused(error)
+        if error.errno in (errno_of("ENOPROTOOPT"), errno_of("ENOENT"), errno_of("EPERM"), errno_of("EOPNOTSUPP")):
+            raise Unsupported(f"the socket option {name}", place)
+        return refused(error)
+
+    # --- getsockopt --------------------------------------------------------------------------------------------------
+
+    def _get(self, call: Call, place: Place) -> Attempt:
+        descriptor, name = self._descriptor(call, place), _name(call, 2, place)
+        due = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
+
+        def get() -> Answer:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            if name == "SO_ERROR":
+                return self._error(descriptor, due, place)
+            if name == "TCP_INFO":
+                return self._info(descriptor, due, place)
+            if name in _BUFFERS and not self._stage.strict:
+                self._stage.left_out["buffer size"] += 1
+                return done()
+            if name in _IGNORED or isinstance(due, Anything):
+                self._stage.left_out["socket option"] += 1
+                return done()
+            if not self._stage.traits.has_sockets:
+                raise Unsupported(f"the socket option {name}", place)
+            try:
+                return self._compared(descriptor, call, due, place)
+            except OSError as error:
+                return self._refused(error, call, name, place)
+
+        return get
+
+    def _error(self, descriptor: Descriptor, due: Expression, place: Place) -> Answer:
+        code = self._table.sock(descriptor, place).pending_error()
+        seen = error_name(code)
+        answer = Answer(0, shown=f"[{seen}]")
+        named = due.items[0] if isinstance(due, Items) and due.items else due
+        if isinstance(named, Anything):
+            return answer
+        said = named.name if isinstance(named, Name) else error_name(number(named, self._stage.symbols))
+        if said != seen:
+            answer.problem = (f"SO_ERROR {said}", f"it is {seen}")
+        return answer
+
+    def _info(self, descriptor: Descriptor, due: Expression, place: Place) -> Answer:
+        answer = Answer(0)
+        fields = self.info(descriptor, place)
+        wanted = due.fields if isinstance(due, Record) else {}
+        for name, value in wanted.items():
+            if isinstance(value, Anything):
+                continue
+            if name not in fields:
+                raise Unsupported(f"{name} of TCP_INFO", place)
+            said = number(value, self._stage.symbols)
+            if fields[name] != said and answer.problem is None:
+                answer.problem = (f"{name} = {said}", f"it is {fields[name]}")
+        return answer
+
+    def info(self, descriptor: Descriptor | None, place: Place) -> dict[str, int]:
+        """Return the fields of TCP_INFO that can be known; raises Unsupported where there are none."""
+        if descriptor is None:
+            raise Unsupported("TCP_INFO without a socket", place)
+        if self._stage.traits.is_linux:
+            octets = self._table.sock(descriptor, place).get_option(*tcp_info.OPTION, tcp_info.SIZE)
+            assert isinstance(octets, bytes)
+            return tcp_info.decode(octets, self._stage.dialect)
+        connection = descriptor.connection
+        snapshot = self._stage.conversation.rig.snapshot(connection.tuple4) if connection is not None else None
+        if snapshot is None:
+            raise Unsupported("TCP_INFO where states can't be seen", place)
+        return tcp_info.from_snapshot(snapshot, self._stage.dialect)
+
+    def _compared(self, descriptor: Descriptor, call: Call, due: Expression, place: Place) -> Answer:
+        sock = self._table.sock(descriptor, place)
+        level = number(call.arguments[1], self._stage.symbols)
+        option = number(call.arguments[2], self._stage.symbols)
+        answer = Answer(0)
+        given = _octets(due)
+        if given is not None:
+            octets = sock.get_option(level, option, max(len(given), 16))
+            text = octets.rstrip(b"\0") if isinstance(octets, bytes) else b""
+            answer.problem = None if text == given.rstrip(b"\0") else (f"{given!r}", f"it is {text!r}")
+            return answer
+        said, seen = number(due, self._stage.symbols), sock.get_option(level, option)
+        answer.problem = None if said == seen else (f"the value {said}", f"it is {seen!r}")
+        return answer
+
+    # --- ioctl -------------------------------------------------------------------------------------------------------
+
+    def _ioctl(self, call: Call, place: Place) -> Attempt:
+        descriptor, name = self._descriptor(call, place), _name(call, 1, place)
+        if name not in _QUEUES:
+            raise Unsupported(f"ioctl() with {name}", place)
+        due = call.arguments[2] if len(call.arguments) > 2 else Anything(place)
+
+        def look() -> Answer:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            seen = self._unread(descriptor, place) if _QUEUES[name] == "in" else self._unacknowledged(descriptor, place)
+            answer = Answer(0, shown=f"[{seen}]")
+            if not isinstance(due, Anything) and number(due, self._stage.symbols) != seen:
+                answer.problem = (f"{number(due, self._stage.symbols)} octets", f"there are {seen}")
+            return answer
+
+        return look
+
+    def _unread(self, descriptor: Descriptor, place: Place) -> int:
+        if self._stage.traits.has_sockets:
+            try:
+                return len(self._table.sock(descriptor, place).recv(_PEEK, socket.MSG_PEEK))
+            except OSError:
+                return 0
+        return self._queue(descriptor, place).receive_queue
+
+    def _unacknowledged(self, descriptor: Descriptor, place: Place) -> int:
+        return self._queue(descriptor, place).send_queue
+
+    def _queue(self, descriptor: Descriptor, place: Place) -> Snapshot:
+        connection = descriptor.connection
+        snapshot = self._stage.conversation.rig.snapshot(connection.tuple4) if connection is not None else None
+        if snapshot is None:
+            raise Unsupported("the length of a queue that can't be seen", place)
+        return snapshot
+
+    def _descriptor(self, call: Call, place: Place) -> Descriptor | None:
+        return self._table.get(number(call.arguments[0], self._stage.symbols), place) if call.arguments else None
+
+
+def _name(call: Call, at: int, place: Place) -> str:
+    given = call.arguments[at] if at < len(call.arguments) else None
+    if isinstance(given, Name):
+        return given.name
+    raise Unsupported(f"an option of {call.function}() without a name", place)
+
+
+def _linger(value: Expression) -> tuple[int, int]:
+    fields = value.fields if isinstance(value, Record) else {}
+    numbers = [number(each, {}) for each in fields.values()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
+
+
+def _octets(value: Expression) -> bytes | None:
+    """Return the octets of a value that is no number."""
+    only = value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
+    if isinstance(only, Text):
+        return only.value.encode()
+    if isinstance(only, Record) and set(only.fields) == {"onoff", "linger"}:
+        return struct.pack("ii", *(number(each, {}) for each in only.fields.values()))
+    return None

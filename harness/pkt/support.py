@@ -1,0 +1,61 @@
+"""What a target offers to a script, and the word for what it does not: `Unsupported` names construct and line."""
+
+from dataclasses import dataclass, field
+
+from harness.pkt.tree import Place
+from harness.targets.protocol import Capability, Target
+
+#: A timer of a target that does not say how coarse it is, in seconds.
+TICK_S = 0.06
+#: The fact of an adapter that says how coarse its timers are, in milliseconds.
+_INTERVAL = "tcp-timer-interval"
+
+
+class Unsupported(Exception):
+    """A construct that can't be played on this target: the script is not applicable there."""
+
+    def __init__(self, construct: str, place: Place) -> None:
+        super().__init__(f"{construct} (line {place.line})")
+        self.construct = construct
+        self.place = place
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What of a target decides whether a script can be played on it."""
+
+    implementation: str
+    capabilities: frozenset[Capability]
+    #: Settings that can be changed, by name; a kernel has those of its sysctls, of which none is listed.
+    settings: frozenset[str] = frozenset()
+    tick_s: float = TICK_S
+    values: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_linux(self) -> bool:
+        """Whether it is a Linux kernel: sockets with all options, settings by sysctl."""
+        return self.implementation == "Linux"
+
+    @property
+    def has_sockets(self) -> bool:
+        """Whether its sockets take flags, options and poll()."""
+        return self.is_linux or self.implementation == "reference"
+
+    def claims(self, capability: Capability) -> bool:
+        """Tell whether the target claims this."""
+        return capability in self.capabilities
+
+
+def traits_of(target: Target) -> Traits:
+    """Return what a script needs to know of a target."""
+    facts = target.facts
+    adjustable = Capability.SETTINGS in target.capabilities
+    text = facts.details.get(_INTERVAL, "").removesuffix("ms")
+    tick_s = max(TICK_S, 2 * float(text) / 1000) if text.isdecimal() else TICK_S
+    return Traits(
+        facts.implementation,
+        target.capabilities,
+        frozenset(facts.sysctls) if adjustable else frozenset(),
+        tick_s,
+        dict(facts.sysctls),
+    )

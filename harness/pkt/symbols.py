@@ -1,0 +1,176 @@
+"""The symbols of scripts and their numbers: those of Linux, and what FreeBSD numbers in another way.
+
+Names that Python's modules know are taken from there; the others are from linux/tcp.h, asm-generic/socket.h and
+FreeBSD's netinet/tcp.h.
+"""
+
+import errno
+import fcntl
+import os
+import select
+import socket
+from collections.abc import Mapping
+from enum import StrEnum
+
+from harness.pkt.support import Unsupported
+from harness.pkt.tree import Applied, Expression, Items, Name, Number, Union
+from harness.spec.states import State
+
+
+class Dialect(StrEnum):
+    """Whose symbols and commands a script uses."""
+
+    LINUX = "linux"
+    BSD = "bsd"
+
+
+_PREFIXES = ("AF_", "PF_", "SOCK_", "SOL_", "IPPROTO_", "SO_", "TCP_", "IP_", "IPV6_", "MSG_", "SHUT_", "INADDR_")
+_EXTRA = {
+    "SO_ZEROCOPY": 60,
+    "SO_MAX_PACING_RATE": 47,
+    "SO_INCOMING_CPU": 49,
+    "SO_RCVLOWAT": 18,
+    "SO_SNDLOWAT": 19,
+    "SO_TIMESTAMPING": 37,
+    "TCP_CORK": 3,
+    "TCP_THIN_LINEAR_TIMEOUTS": 16,
+    "TCP_THIN_DUPACK": 17,
+    "TCP_REPAIR": 19,
+    "TCP_TIMESTAMP": 24,
+    "TCP_NOTSENT_LOWAT": 25,
+    "TCP_CC_INFO": 26,
+    "TCP_SAVE_SYN": 27,
+    "TCP_SAVED_SYN": 28,
+    "TCP_FASTOPEN_CONNECT": 30,
+    "TCP_FASTOPEN_KEY": 33,
+    "TCP_INQ": 36,
+    "TCP_TX_DELAY": 37,
+    "TCP_RTO_MAX_MS": 44,
+    "TCP_RTO_MIN_US": 45,
+    "MSG_ZEROCOPY": 0x4000000,
+    "MSG_FASTOPEN": 0x20000000,
+    "IP_RECVERR": 11,
+    "IPV6_RECVERR": 25,
+    "IP_MTU_DISCOVER": 10,
+    "IP_MTU": 14,
+    "IPV6_MTU": 24,
+    "IPV6_V6ONLY": 26,
+    "SIOCINQ": 0x541B,
+    "FIONREAD": 0x541B,
+    "SIOCOUTQ": 0x5411,
+    "FIONWRITE": 0x5411,
+    "TIOCOUTQ": 0x5411,
+    "SOL_TCP": 6,
+    "SOL_IP": 0,
+    "SOL_IPV6": 41,
+    "EPOLL_CTL_ADD": 1,
+    "EPOLL_CTL_DEL": 2,
+    "EPOLL_CTL_MOD": 3,
+    "NULL": 0,
+}
+
+#: TCP's states as Linux numbers them (net/tcp_states.h), and as FreeBSD does (netinet/tcp_fsm.h).
+LINUX_STATES = {
+    "TCP_ESTABLISHED": (1, State.ESTABLISHED),
+    "TCP_SYN_SENT": (2, State.SYN_SENT),
+    "TCP_SYN_RECV": (3, State.SYN_RECEIVED),
+    "TCP_FIN_WAIT1": (4, State.FIN_WAIT_1),
+    "TCP_FIN_WAIT2": (5, State.FIN_WAIT_2),
+    "TCP_TIME_WAIT": (6, State.TIME_WAIT),
+    "TCP_CLOSE": (7, State.CLOSED),
+    "TCP_CLOSE_WAIT": (8, State.CLOSE_WAIT),
+    "TCP_LAST_ACK": (9, State.LAST_ACK),
+    "TCP_LISTEN": (10, State.LISTEN),
+    "TCP_CLOSING": (11, State.CLOSING),
+    "TCP_NEW_SYN_RECV": (12, State.SYN_RECEIVED),
+}
+BSD_STATES = {
+    "TCPS_CLOSED": (0, State.CLOSED),
+    "TCPS_LISTEN": (1, State.LISTEN),
+    "TCPS_SYN_SENT": (2, State.SYN_SENT),
+    "TCPS_SYN_RECEIVED": (3, State.SYN_RECEIVED),
+    "TCPS_ESTABLISHED": (4, State.ESTABLISHED),
+    "TCPS_CLOSE_WAIT": (5, State.CLOSE_WAIT),
+    "TCPS_FIN_WAIT_1": (6, State.FIN_WAIT_1),
+    "TCPS_CLOSING": (7, State.CLOSING),
+    "TCPS_LAST_ACK": (8, State.LAST_ACK),
+    "TCPS_FIN_WAIT_2": (9, State.FIN_WAIT_2),
+    "TCPS_TIME_WAIT": (10, State.TIME_WAIT),
+}
+#: Words for states in what commands print: of sockstat, netstat, ss.
+SHOWN_STATES = {
+    "CLOSED": State.CLOSED,
+    "LISTEN": State.LISTEN,
+    "SYN_SENT": State.SYN_SENT,
+    "SYN_RCVD": State.SYN_RECEIVED,
+    "SYN_RECV": State.SYN_RECEIVED,
+    "ESTABLISHED": State.ESTABLISHED,
+    "ESTAB": State.ESTABLISHED,
+    "CLOSE_WAIT": State.CLOSE_WAIT,
+    "FIN_WAIT_1": State.FIN_WAIT_1,
+    "FIN_WAIT_2": State.FIN_WAIT_2,
+    "CLOSING": State.CLOSING,
+    "LAST_ACK": State.LAST_ACK,
+    "TIME_WAIT": State.TIME_WAIT,
+}
+#: What TCP_INFO's options and congestion states are called (linux/tcp.h).
+TCP_INFO_NAMES = {
+    "TCPI_OPT_TIMESTAMPS": 1,
+    "TCPI_OPT_SACK": 2,
+    "TCPI_OPT_WSCALE": 4,
+    "TCPI_OPT_ECN": 8,
+    "TCPI_OPT_ECN_SEEN": 16,
+    "TCPI_OPT_SYN_DATA": 32,
+    "TCP_CA_Open": 0,
+    "TCP_CA_Disorder": 1,
+    "TCP_CA_CWR": 2,
+    "TCP_CA_Recovery": 3,
+    "TCP_CA_Loss": 4,
+    "TCP_INFINITE_SSTHRESH": 0x7FFFFFFF,
+}
+
+
+def _known() -> dict[str, int]:
+    found = {name: int(getattr(socket, name)) for name in dir(socket) if name.startswith(_PREFIXES)}
+    for module, prefixes in ((fcntl, ("F_",)), (os, ("O_",)), (select, ("POLL", "EPOLL"))):
+        found |= {
+            name: value
+            for name in dir(module)
+            if name.startswith(prefixes) and isinstance(value := getattr(module, name), int)
+        }
+    states = {name: number for name, (number, _state) in (LINUX_STATES | BSD_STATES).items()}
+    return found | _EXTRA | states | TCP_INFO_NAMES
+
+
+NUMBERS: Mapping[str, int] = _known()
+
+
+def number(expression: Expression, defined: Mapping[str, str]) -> int:
+    """Return the number that an expression stands for; Unsupported for a symbol that there is not."""
+    match expression:
+        case Number(value):
+            return value
+        case Name(name, place):
+            if name in defined:
+                text = defined[name].strip()
+                if text.lstrip("-").isdecimal() or text.lower().startswith("0x"):
+                    return int(text, 0)
+                name = text
+            if name not in NUMBERS:
+                raise Unsupported(f"the symbol {name[:40]}", place)
+            return NUMBERS[name]
+        case Union(parts):
+            total = 0
+            for part in parts:
+                total |= number(part, defined)
+            return total
+        case Items((only,)):
+            return number(only, defined)
+        case Applied(function="htons" | "htonl" | "ntohs" | "ntohl", arguments=(only,)):
+            return number(only, defined)
+    raise Unsupported("an expression without a number", expression.place)
+
+
+def errno_of(name: str) -> int:
+    """Return the number of an errno, 0 for one that this machine does not know."""
+    return int(getattr(errno, name, 0))

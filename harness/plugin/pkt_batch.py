@@ -1,0 +1,60 @@
+"""Scripts of one run that wait side by side: where time is real, those that ask for the same settings."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.case.rig import Rig
+from harness.case.timer_batch import run_together
+from harness.pkt import run
+from harness.pkt.settings import Settings, initial
+from harness.pkt.shell import Setting
+from harness.pkt.support import Unsupported, traits_of
+from harness.plugin.items import CASE
+from harness.plugin.pkt_items import PktItem
+from harness.targets.protocol import Capability
+
+if TYPE_CHECKING:
+    from harness.plugin.session import CasePlugin
+
+#: So many scripts share a pod at a time: more would keep the processor from answering in time.
+TOGETHER = 100
+
+Group = tuple[str, tuple[Setting, ...]]
+
+
+def side_by_side(plugin: "CasePlugin", session: pytest.Session) -> None:
+    """Play the scripts of a session in groups; one that sets something on its way is played alone, later."""
+    groups: dict[Group, list[PktItem]] = {}
+    for item in session.items:
+        if not isinstance(item, PktItem) or item.script is None:
+            continue
+        spec = item.stash[CASE].binding.spec
+        target = plugin.engine.rig(spec, as_found=True).target
+        traits = traits_of(target)
+        if Capability.VIRTUAL_TIME in target.capabilities:
+            continue
+        try:
+            run.demand(item.script, item.version, traits)
+        except Unsupported:
+            continue
+        settings = initial(item.script, traits)
+        if settings is not None:
+            groups.setdefault((spec.text, settings), []).append(item)
+    for (_target, settings), items in groups.items():
+        rig = plugin.engine.rig(items[0].stash[CASE].binding.spec, as_found=True)
+        for at in range(0, len(items), TOGETHER):
+            _play(rig, items[at : at + TOGETHER], settings)
+
+
+def _play(rig: Rig, items: list[PktItem], settings: tuple[Setting, ...]) -> None:
+    made = Settings(rig.target, traits_of(rig.target))
+    try:
+        made.make(settings)
+    except Unsupported:
+        made.undo()
+        return  # each of them will say so itself
+    try:
+        run_together(rig, [item.timed() for item in items])
+    finally:
+        made.undo()

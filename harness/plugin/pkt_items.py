@@ -1,0 +1,156 @@
+"""packetdrill's scripts as items: one per target and IP version that the script asks for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.case.conversation import Conversation
+from harness.case.marks import CaseMeta
+from harness.case.runner import CaseRun
+from harness.case.selection import Binding, Case
+from harness.case.timer_batch import TimerCase
+from harness.case.violation import Unjudgeable
+from harness.case.walks import Walk
+from harness.pkt import run
+from harness.pkt.scanner import BadScript
+from harness.pkt.support import Unsupported, traits_of
+from harness.pkt.tree import Script
+from harness.plugin.items import CASE, RUN, TIMED, OwnItem
+from harness.spec.states import CLOSED
+from harness.targets.protocol import Capability
+from harness.targets.registry import TargetSpec
+
+if TYPE_CHECKING:
+    from harness.plugin.session import CasePlugin
+
+TOPIC = "pkt"
+
+
+def case_id(path: Path) -> str:
+    """Return the id of a script: its name, and its folder's unless that is the topic's."""
+    folder = path.parent.name
+    return f"{TOPIC}/{path.stem}" if folder in (TOPIC, "") else f"{TOPIC}/{folder}/{path.stem}"
+
+
+class PktFile(pytest.File):
+    """A script. One that can't be read, and was named itself, is a `bad` argument of the command line."""
+
+    def __init__(self, *, plugin: "CasePlugin", bad: list[str], **rest: Any) -> None:
+        super().__init__(**rest)
+        self.plugin = plugin
+        self.bad = bad
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield an item for each target and IP version."""
+        options = self.plugin.options
+        chosen = self.config.getoption("ip")
+        broken: BadScript | None = None
+        script: Script | None = None
+        versions: tuple[run.Version, ...] = (run.Version(4),)
+        try:
+            script = run.load(self.path)
+            versions = run.versions(script, chosen)
+        except BadScript as error:
+            broken = error
+            if self._is_named():
+                self.bad.append(str(error))
+                return
+        for spec in options.specs:
+            for version in versions:
+                yield PktItem.from_parent(
+                    self,
+                    name=f"{self.path.stem}-{spec.text}-{version}",
+                    plugin=self.plugin,
+                    script=script,
+                    version=version,
+                    spec=spec,
+                    broken=broken,
+                )
+
+    def _is_named(self) -> bool:
+        named = [Path(str(argument).partition("::")[0]) for argument in self.config.args]
+        return any(path.suffix == ".pkt" and path.resolve() == self.path.resolve() for path in named)
+
+
+class PktItem(OwnItem):
+    """A script on one target and IP version; a `broken` one is an error."""
+
+    as_found = True
+
+    def __init__(
+        self,
+        *,
+        plugin: "CasePlugin",
+        script: Script | None,
+        version: run.Version,
+        spec: TargetSpec,
+        broken: BadScript | None,
+        **rest: Any,
+    ) -> None:
+        super().__init__(**rest)
+        self.plugin = plugin
+        self.script = script
+        self.version = version
+        self.broken = broken
+        self.outcome: run.Outcome | None = None
+        binding = Binding(spec, version.ip, "", Walk(CLOSED))
+        summary = script.summary if script is not None else ""
+        self.stash[CASE] = Case(case_id(self.path), binding, CaseMeta(), summary, f"{self.path.name}:1")
+
+    def setup(self) -> None:
+        """Begin the script; where time is real, play it beside all others that set nothing for themselves."""
+        if self.broken is not None or self.script is None:
+            raise Unjudgeable(str(self.broken))
+        spec = self.stash[CASE].binding.spec
+        rig = self.plugin.engine.rig(spec, as_found=True)
+        try:
+            run.demand(self.script, self.version, traits_of(rig.target))
+        except Unsupported as reason:
+            pytest.skip(f"not applicable: {reason}")
+        if Capability.VIRTUAL_TIME in rig.target.capabilities:
+            self.plugin.flush()  # hours may pass in it, which no case before it should see
+        else:
+            self.plugin.run_scripts(self.session)
+        if TIMED not in self.stash:
+            self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
+
+    def conversation(self) -> Conversation:
+        """Return a fresh conversation for the script."""
+        case = self.stash[CASE]
+        rig = self.plugin.engine.rig(case.binding.spec, as_found=True)
+        return rig.begin(case.binding.version, name=case.case_id)
+
+    def begin(self, conversation: Conversation, *, made_before: bool = False) -> run.Outcome:
+        """Return the script as it is about to be played in a conversation."""
+        assert self.script is not None
+        profile = self.plugin.options.pkt
+        self.outcome = run.begin(conversation, self.script, self.version, profile, made_before=made_before)
+        return self.outcome
+
+    def timed(self) -> TimerCase:
+        """Return the script as something that waits beside others."""
+        self.stash[RUN] = case_run = CaseRun(self.conversation(), Walk(CLOSED))
+        body = lambda _target, _peer: self.begin(case_run.conversation, made_before=True).waits()  # noqa: E731
+        self.stash[TIMED] = timed = TimerCase(case_run, body)
+        return timed
+
+    def runtest(self) -> None:
+        """Play it, or tell how it went."""
+        __tracebackhide__ = True
+        try:
+            if TIMED not in self.stash:
+                run.play_alone(self.begin(self.stash[RUN].conversation))
+            elif (error := self.stash[TIMED].error) is not None:
+                raise error
+        except Unsupported as reason:
+            pytest.skip(f"not applicable: {reason}")
+
+    def notes(self) -> str:
+        """Return what the script says and was not asserted."""
+        return self.outcome.notes() if self.outcome is not None else ""
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        """Return where the item comes from."""
+        return self.path, None, self.name
