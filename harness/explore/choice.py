@@ -9,8 +9,11 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from harness.cache import kept
+from harness.explore import notation
 from harness.explore.kinds import KINDS
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -95,6 +98,8 @@ class Choice:
 
 #: How many conversations of each kind a run of cases takes.
 SMALL = 12
+#: The packages that decide which they are.
+_SOURCES = ("explore", "spec", "grid", "fuzz", "wire")
 OFF, CORE, ALL = LEVELS = ("off", "core", "all")
 PREFIX = "explore/"
 
@@ -108,14 +113,30 @@ class Conversations:
         named = any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns)
         if level == ALL or named:
             return [generated for kind in KINDS.values() for generated in kind.generate()]
-        return list(_small()) if level == CORE else []
+        return _small() if level == CORE else []
 
 
-def _small() -> Iterator[Generated]:
-    """Yield the same few of each kind in every run, none in which minutes pass."""
+def _small() -> list[Generated]:
+    """Return the same few of each kind in every run, none in which minutes pass.
+
+    To find them all are made, which takes seconds: they are kept.
+    """
+    package = Path(__file__).parents[1]
+    sources = sorted(path for name in _SOURCES for path in (package / name).rglob("*.py"))
+    return [
+        replace(notation.generated_from(text, name, kind), needs=frozenset(map(Capability, needs)))
+        for kind, name, text, needs in kept("conversations", sources, _survey)
+    ]
+
+
+def _survey() -> list[tuple[str, str, str, list[str]]]:
+    found = []
     for kind in KINDS.values():
-        quick = (generated for generated in shuffled(kind.generate(), kind.name) if not generated.slow)
-        yield from itertools.islice(quick, SMALL)
+        first = itertools.islice(kind.generate(), kind.core_of)
+        quick = (generated for generated in shuffled(first, kind.name) if not generated.slow)
+        for generated in itertools.islice(quick, SMALL):
+            found.append((kind.name, generated.name, notation.text_of(generated), sorted(map(str, generated.needs))))
+    return found
 
 
 def shuffled(all_of_them: Iterable[Generated], seed: str) -> Iterator[Generated]:

@@ -17,7 +17,7 @@ import pytest
 from harness.case.violation import Code, Finding, Level
 from harness.expectations.entries import BrokenExpectations
 from harness.explore import declared, main, notation, shrinking
-from harness.explore.choice import Choice
+from harness.explore.choice import Choice, Conversations
 from harness.explore.findings import Tally, sort_of
 from harness.explore.kinds import KINDS
 from harness.explore.playing import Player, Stage
@@ -248,3 +248,13 @@ def test_a_run_of_cases_takes_a_fixed_dozen_of_each_kind(tmp_path: Path) -> None
     quick = [kind for kind in KINDS if any(not made.slow for made in KINDS[kind].generate())]
     assert {name.split("/")[1] for name in shown} == set(quick)
     assert set(shown.values()) == {"conforms"}
+
+
+def test_the_small_choice_of_a_run_is_read_as_it_was_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made = Conversations().chosen("core", ())
+    assert list((tmp_path / "tcpspec" / "kept").glob("conversations-*.json"))
+    assert Conversations().chosen("core", ()) == made
+    all_of_them = {kind: list(itertools.islice(KINDS[kind].generate(), KINDS[kind].core_of)) for kind in KINDS}
+    assert all(each in all_of_them[each.kind] for each in made)
+    assert {each.kind for each in made} == {kind for kind in KINDS if any(not one.slow for one in all_of_them[kind])}
