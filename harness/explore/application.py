@@ -2,16 +2,19 @@
 
 import errno
 import os
+import select
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from harness.case.user_calls import BACKLOG
 from harness.case.violation import Code
+from harness.explore.asking import ASKING, ask
 from harness.explore.link import Link
-from harness.spec.history.calls import Answer
+from harness.spec.history.answers import Answer
+from harness.spec.history.readiness import CITES
 from harness.spec.history.world import text
-from harness.targets.protocol import AppSocket, ConnectedSocket, Target
+from harness.targets.protocol import AppSocket, ConnectedSocket, Target, TellingSocket
 
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
 EARLY = 1 << 16
@@ -29,8 +32,8 @@ class Application:
         self.listeners: dict[int, AppSocket] = {}
         #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
         self.ghosts: Counter[int] = Counter()
+        self.links = links
         self._target = target
-        self._links = links
         self._refuse = refuse
         self._backlogs: dict[int, int] = {}
 
@@ -38,7 +41,7 @@ class Application:
         """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
         waiting = [
             link
-            for link in self._links.values()
+            for link in self.links.values()
             if link.connection.tuple4.port == port
             and not link.accepted
             and link.history.some(lambda world: world.queued or not world.over)
@@ -63,10 +66,12 @@ class Application:
         if name == "connect":
             if link.app is not None:
                 return None
-            sock = self._target.socket(tuple4.version)
+            sock = self.socket(tuple4.version)
             sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
             link.app, link.accepted, link.written, link.read = sock, True, 0, 0
             return Answer()
+        if name == "poll-listener":
+            return self._poll_listener(port)
         app = link.app
         if app is None:
             return None
@@ -82,13 +87,19 @@ class Application:
         if name == "shutdown":
             app.shutdown()
             return Answer()
+        if name in ASKING:
+            return ask(app, link.history, name, octets)
         link.app, link.view.reader_gone = None, True
         (app.close if name == "close" else app.abort)()
         return Answer()
 
+    def socket(self, version: int) -> AppSocket:
+        """Return a fresh socket."""
+        return self._target.socket(version)
+
     def _listen(self, link: Link, backlog: int) -> Answer:
         tuple4 = link.connection.tuple4
-        sock = self._target.socket(tuple4.version)
+        sock = self.socket(tuple4.version)
         sock.listen(tuple4.address, tuple4.port, backlog)
         self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
         self._listening(tuple4.port, True)
@@ -100,21 +111,24 @@ class Application:
         return Answer()
 
     def _listening(self, port: int, listening: bool) -> None:
-        for link in self._links.values():
+        for link in self.links.values():
             if link.connection.tuple4.port == port:
                 link.history.listens(listening)
                 link.view.listening = listening
 
     def _accept(self, port: int) -> Answer | None:
-        waiting = self.queue(port)
         try:
             sock = self.listeners[port].accept()
         except BlockingIOError:
-            ready = [link for link in waiting if link.history.every(lambda world: world.queued and not world.over)]
-            if ready:
+            for link in self.ready(port)[:1]:
                 cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
-                self._refuse(ready[0], Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
+                self._refuse(link, Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
             return Answer("EAGAIN")
+        return self.accepted(port, sock)
+
+    def accepted(self, port: int, sock: AppSocket) -> Answer:
+        """Find out whose connection it is that a listener has given."""
+        waiting = self.queue(port)
         link = self._identify(waiting, sock, port)
         if link is None and self.ghosts[port]:
             self.ghosts[port] -= 1
@@ -123,17 +137,34 @@ class Application:
         if link is None:
             sock.abort()
             cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.5")
-            self._refuse(self._links[min(self._links)], Code.WRONG_ANSWER, "no connection", "a connection", cites)
+            self._refuse(self.links[min(self.links)], Code.WRONG_ANSWER, "no connection", "a connection", cites)
             return Answer()
         link.app, link.accepted, link.written, link.read = sock, True, 0, 0
         link.history.accepted()
         return Answer()
 
+    def _poll_listener(self, port: int) -> Answer | None:
+        listener = self.listeners.get(port)
+        if not isinstance(listener, TellingSocket):
+            return None
+        answer = Answer(ready=listener.poll())
+        readable = bool((answer.ready or 0) & select.POLLIN)
+        ready, link = self.ready(port), self.links[min(self.links)]
+        if ready and not readable:
+            self._refuse(ready[0], Code.WRONG_ANSWER, "a listener that is readable", str(answer), CITES)
+        if readable and not self.queue(port) and not self.ghosts[port]:
+            self._refuse(link, Code.WRONG_ANSWER, "a listener that is not readable", str(answer), CITES)
+        return answer
+
+    def ready(self, port: int) -> list[Link]:
+        """Return the connections of a port that `accept()` must give."""
+        return [link for link in self.queue(port) if link.history.every(lambda world: world.queued and not world.over)]
+
     def queue(self, port: int) -> list[Link]:
         """Return the connections of a port that nobody has accepted and that may be waiting, in their order."""
         found = [
             link
-            for link in self._links.values()
+            for link in self.links.values()
             if link.connection.tuple4.port == port
             and not link.accepted
             and link.history.some(lambda world: world.queued)

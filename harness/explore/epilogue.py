@@ -13,6 +13,7 @@ from harness.explore.link import Link
 from harness.explore.plan import moves
 from harness.explore.talk import AWAIT_S, Talk
 from harness.fuzz.steps import Position, Probe
+from harness.spec.history.answers import Answer
 from harness.spec.history.world import World
 from harness.spec.segment import ACK, FIN, SYN
 from harness.spec.states import CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
@@ -162,7 +163,7 @@ def serve_once(talk: Talk, link: Link) -> Waits:
     """Demand that the link's listener takes a connection: handshake, text both ways, close."""
     for move in moves("S@i A@p,r A@p,r/4"):
         yield from talk.make(link, move)
-    answer = talk.call(link, "accept")
+    answer = Answer() if link.accepted else talk.call(link, "accept")  # a call that waited may have it already
     while not answer.error and not link.accepted:
         answer = talk.call(link, "accept")  # others, ended ones among them, may stand before it
     if answer.error:

@@ -23,6 +23,15 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     wait:MS    so many milliseconds pass
     again      the peer sends its last segment again, as it was
     fresh      the same two ports from now on, with a new initial sequence number of the peer
+
+    poll, poll-listener, edges, error
+               the application asks: for conditions (level) of its socket or its listener, for what has newly come about
+               (edge-triggered), for SO_ERROR
+    buffer:N   so many octets are room for what is sent (SO_SNDBUF)
+    shut-rd, shut-rdwr
+               shutdown(2) of the receiving direction, of both
+    begin-connect, begin-accept, begin-recv:N, begin-send:N, begin-close:MS
+               a call that waits begins; `begin-close` has so many milliseconds of linger time
 """
 
 import re
@@ -30,10 +39,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.explore.forms import FORMS
-from harness.fuzz.steps import USUAL_WINDOW, BadSequence, Call, Probe, parse
+from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Probe, parse
 
 #: Words with a number: the least and the greatest.
 COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000)}
+#: Calls that are about what the application is told, with the bounds of their number: octets, or milliseconds.
+TOLD: dict[str, tuple[int, int] | None] = {
+    "poll": None,
+    "poll-listener": None,
+    "edges": None,
+    "error": None,
+    "shut-rd": None,
+    "shut-rdwr": None,
+    "begin-connect": None,
+    "begin-accept": None,
+    "begin-recv": (1, LARGEST["recv"]),
+    "begin-send": (1, LARGEST["send"]),
+    "begin-close": (1, 3_600_000),
+    "buffer": (1, 1 << 20),
+}
 BARE = ("recover", "await", "again", "fresh")
 _LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
@@ -134,4 +158,18 @@ def _step(rest: str, word: str) -> Call | Probe | Special:
         if not amount.isdecimal() or not least <= int(amount) <= most:
             raise BadSequence(f"{word!r}: {name} takes a number from {least} to {most}: {name}:{least}")
         return Special(name, int(amount))
+    if name in TOLD:
+        return _told(name, amount if colon else None, word)
     return parse(rest)[0]
+
+
+def _told(name: str, amount: str | None, word: str) -> Call:
+    bounds = TOLD[name]
+    if bounds is None:
+        if amount is not None:
+            raise BadSequence(f"{word!r}: {name} takes no number")
+        return Call(name)
+    least, most = bounds
+    if amount is None or not amount.isdecimal() or not least <= int(amount) <= most:
+        raise BadSequence(f"{word!r}: {name} takes a number from {least} to {most}: {name}:100")
+    return Call(name, int(amount))

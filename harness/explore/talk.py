@@ -17,10 +17,13 @@ from harness.explore import forms, option_checks
 from harness.explore.application import Application, waits_ended
 from harness.explore.link import SALT, Link, PeerView, replace_numbers, sent_by
 from harness.explore.plan import Move, Plan, Special
+from harness.explore.promises import Promise
+from harness.explore.waiting import PREFIX, WaitingCalls
 from harness.fuzz.steps import Call, Probe
-from harness.spec.history.calls import Answer
+from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import History, Sent
+from harness.spec.history.readiness import CITES
 from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
@@ -59,6 +62,8 @@ class Talk:
         self.conversation: Conversation = rig.begin(version, name=name)
         self.links: dict[int, Link] = {}
         self.application = Application(rig.target, self.links, self.refuse)
+        self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
+        self._promise: Promise | None = None
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
@@ -163,7 +168,7 @@ class Talk:
 
     def inject(self, link: Link, segment: Segment) -> None:
         """Send a segment of the peer, and judge all that comes of it."""
-        link.last_probe = replace(segment)
+        link.last_probe, self._promise = replace(segment), None
         link.view.sent(segment)
         packet = codec.encode(link.connection.path, link.connection.to_wire(replace(segment)))
         event = self.conversation.note(Kind.SENT, "", link.connection, packet)
@@ -192,18 +197,36 @@ class Talk:
         """Make a call at the target and judge its answer."""
         event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
         now = self._now()
-        answer = self.application.call(link, name, octets)
+        promise, self._promise = self._promise, None
+        judged, answer = self._perform(link, name, octets, now)
         if answer is None:
             event.annotations.append("= not possible here")
             return Answer("EBADF")
         if str(answer) != "ok":
             event.annotations.append(f"= {answer}")
-        if name in ("listen", "unlisten", "accept"):
-            read = name == "accept"  # of what may be an ended connection's socket
+        if promise is not None and (broken := promise.broken(link, name, answer)) is not None:
+            self.refuse(link, Code.WRONG_ANSWER, *broken, CITES)
+        if judged in ("", "listen", "unlisten", "accept", "poll-listener"):
+            read = judged in ("", "accept")  # of what may be an ended connection's socket
             self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state, spare=read), spare=read)
         else:
-            self._settle(link, now, (), lambda sent: link.history.calls(name, octets, answer, now, sent, link.state))
+            self._settle(link, now, (), lambda sent: link.history.calls(judged, octets, answer, now, sent, link.state))
+        if answer.ready is not None and name != "edges":
+            self._promise = Promise(link, name, answer.ready)
         return answer
+
+    def _perform(self, link: Link, name: str, octets: int, now: int) -> tuple[str, Answer | None]:
+        """Make a call; return the judge's name for it, "" where a history has nothing to say about it."""
+        if self.waiting.forbid(link, name):
+            return name, None
+        if not name.startswith(PREFIX):
+            return name, self.application.call(link, name, octets)
+        begun = self.waiting.begin(link, name, octets, now)
+        return begun if begun is not None else (name, None)
+
+    def _told(self, link: Link, words: str, answer: str) -> None:
+        event = self.conversation.note(Kind.CALL, words, link.connection)
+        event.annotations += [f"= {answer}"] if answer else []
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -220,6 +243,7 @@ class Talk:
             still = still + 1 if self._now() == now else 0
 
     def _pass(self) -> None:
+        self._promise = None
         link = self.links[min(self.links)]
         self._settle(link, None, (), lambda sent: link.history.passes(self._now(), sent, link.state))
 
@@ -268,6 +292,7 @@ class Talk:
             self._remark(link)
             link.see(received)
             self._look(link)
+        self.waiting.look(self._now())
 
     def _look(self, link: Link) -> None:
         states = link.history.states

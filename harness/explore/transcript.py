@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.case.peer_side import DEFAULT_MSS
 from harness.explore.link import ANEW, Link
+from harness.explore.plan import TOLD
 from harness.explore.talk import Talk
 from harness.spec.history.world import PERIOD
 from harness.spec.options import mss
@@ -99,6 +100,8 @@ class Transcript:
 
     def _call(self, event: Event) -> None:
         name, _bracket, octets = event.text.partition("(")
+        if name in TOLD or event.text.endswith("returns"):
+            raise Inexpressible("cases have no verbs for what the application is told in it")
         answer = event.annotations[-1].removeprefix("= ") if event.annotations else "ok"
         if answer != "not possible here":
             line = self._line_of_call(event, name, int(octets.rstrip(")") or 0), answer)

@@ -33,7 +33,7 @@ class PolledSocket(PlainSocket):
         if connection.state is CLOSED:
             return error | ENDED
         if connection.state in (SYN_SENT, SYN_RECEIVED):
-            return error
+            return error | (Ready.IN | Ready.RDHUP if self._reads_no_more else Ready.NONE)
         return error | self._incoming() | self._outgoing() | self._both_closed()
 
     def edges(self) -> Ready:

@@ -5,6 +5,8 @@ import select
 import socket
 import struct
 
+#: With them an epoll tells edges; its other bits are those of poll(2).
+EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 LINGER_RESET = struct.pack("ii", 1, 0)
 
@@ -14,6 +16,7 @@ class DescriptorSocket:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._edges: select.epoll | None = None
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     def listen(self, address: str, port: int, backlog: int) -> None:
@@ -47,10 +50,12 @@ class DescriptorSocket:
 
     def close(self) -> None:
         """CLOSE."""
+        self._close_epoll()
         self._sock.close()
 
     def abort(self) -> None:
         """ABORT: SO_LINGER with a time of 0, then close()."""
+        self._close_epoll()
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
         self._sock.close()
 
@@ -73,6 +78,17 @@ class DescriptorSocket:
         poll = select.poll()
         poll.register(self._sock, WATCHED)
         return sum(events for _descriptor, events in poll.poll(0))
+
+    def edges(self) -> int:
+        """Return what has newly come about, as EPOLLET tells it; the first look tells all that holds."""
+        if self._edges is None:
+            self._edges = select.epoll(1)
+            self._edges.register(self._sock, EDGES)
+        return sum(events for _descriptor, events in self._edges.poll(0))
+
+    def _close_epoll(self) -> None:
+        if self._edges is not None:
+            self._edges.close()
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set a socket option."""

@@ -52,7 +52,8 @@ class KernelTarget:
             raise UnusableTarget(f"{kernel} does not boot: {error}") from None
         self.facts = self._facts()
         virtual = {Capability.VIRTUAL_TIME}
-        self.capabilities = frozenset(Capability) - (set() if self._simulated else virtual)
+        lacks = {Capability.READINESS, Capability.WAITING_CALLS} | (set() if self._simulated else virtual)
+        self.capabilities = frozenset(Capability) - lacks
 
     def addresses(self, version: int) -> Addresses:
         """Return the same addresses as a pod has."""

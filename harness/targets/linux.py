@@ -107,7 +107,7 @@ class LinuxTarget:
         except BaseException:
             self.pod.close()
             raise
-        self.capabilities = frozenset(Capability) - {Capability.VIRTUAL_TIME}
+        self.capabilities = frozenset(Capability) - {Capability.VIRTUAL_TIME, Capability.WAITING_CALLS}
         self._jiffy_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
 
     def addresses(self, version: int) -> Addresses:

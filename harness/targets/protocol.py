@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.wire.link import Arrival
@@ -33,6 +33,8 @@ class Capability(StrEnum):
     SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
     ICMP = "icmp"  # ICMP errors reach TCP
     SETTINGS = "settings"  # its settings can be changed for one case (`Adjustable`)
+    READINESS = "readiness"  # poll(2), epoll(7) and all of shutdown(2) (`TellingSocket`)
+    WAITING_CALLS = "waiting-calls"  # calls can be begun that wait (`WaitingSocket`)
     GIVES_UP = "gives-up"  # within seconds: its retries can be pinned to few, or its time is virtual
     VIRTUAL_TIME = "virtual-time"
 
@@ -147,6 +149,39 @@ class ConnectedSocket(Protocol):
 
     def remote(self) -> tuple[str, int]:
         """Return the peer's address and port; an OSError where the connection is gone."""
+
+
+@runtime_checkable
+class TellingSocket(AppSocket, Protocol):
+    """What sockets offer besides of a target with the capability READINESS."""
+
+    def poll(self) -> int:
+        """Return what holds now, in the bits of poll(2): `select.POLLIN`, POLLOUT, POLLERR, POLLHUP, POLLRDHUP."""
+
+    def edges(self) -> int:
+        """Return what holds and has newly come about since the last call, as EPOLLET tells it; same bits."""
+
+
+class UnderWay(Protocol):
+    """A call that waits."""
+
+    @property
+    def done(self) -> bool:
+        """Tell whether it has returned; up to date behind each exchange."""
+
+    def result(self) -> Any:
+        """Return what it returned, or raise its OSError."""
+
+
+@runtime_checkable
+class WaitingSocket(Protocol):
+    """What sockets offer besides of a target with the capability WAITING_CALLS."""
+
+    def start(self, call: str, *arguments: Any) -> UnderWay:
+        """Begin a call that waits: ``connect`` (local, remote), ``accept``, ``recv`` (limit), ``send`` (data).
+
+        ``close`` takes its linger time in seconds, and gives whether all was acknowledged (None: it does not tell).
+        """
 
 
 @dataclass(slots=True)

@@ -49,6 +49,8 @@ CAPABILITIES = in_parts(
         Capability.SOCKET_OPTIONS,
         Capability.ICMP,
         Capability.SETTINGS,
+        Capability.READINESS,
+        Capability.WAITING_CALLS,
         Capability.GIVES_UP,
         Capability.VIRTUAL_TIME,
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.explore.kinds import (
+    application,
     conditions,
     forms,
     loss,
@@ -49,6 +50,7 @@ KINDS = {
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
         Kind("random", "long seeded walks", random_walks.generate, core_of=200),
+        Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

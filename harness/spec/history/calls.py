@@ -5,10 +5,12 @@ which of the RFC's errors is the interface's choice; that a refusal is one, and 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.connection import Connection, Origin
+from harness.spec.history import readiness, waiting
+from harness.spec.history.answers import AGAIN, ENDINGS, NO_CONNECTION, Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World, text
@@ -29,30 +31,6 @@ from harness.spec.states import (
 
 _OPEN = frozenset({SYN_SENT, SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT})
 _ENDED = frozenset({Fate.RESET, Fate.REFUSED, Fate.TIMED_OUT})
-AGAIN = "EAGAIN"
-#: Errors that say that there is no connection (any more), or none to send on.
-NO_CONNECTION = frozenset({"ENOTCONN", "EPIPE", "EINVAL", "EBADF", "ESHUTDOWN", "ECONNABORTED"})
-ENDINGS = {
-    Fate.RESET: frozenset({"ECONNRESET", "EPIPE"}),
-    Fate.REFUSED: frozenset({"ECONNREFUSED", "ECONNRESET", "EPIPE"}),
-    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPIPE"}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call gave: an errno's name, or the octets that SEND took or RECEIVE gave (b"": the end of the stream)."""
-
-    error: str = ""
-    taken: int = 0
-    data: bytes | None = None
-
-    def __str__(self) -> str:
-        if self.error:
-            return self.error
-        if self.data is not None:
-            return f"{len(self.data)} octets" if self.data else "the end of the stream"
-        return f"{self.taken} octets taken" if self.taken else "ok"
 
 
 def call(world: World, name: str, octets: int, answer: Answer, now: int, salt: int = 0) -> Iterator[Step]:
@@ -134,7 +112,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
         yield Step(replace(world, read=world.read + len(data)), spare=True)
         return
     # After the peer's FIN its stream is whole, whatever ends the connection then: an error is told to SEND.
-    at_end = world.fin_in and world.available <= 0
+    at_end = (world.fin_in or world.reads_no_more) and world.available <= 0
     after_error = world.told and world.fate in _ENDED
     flushed = world.fin_in and world.fate is Fate.SWEPT
     if not (at_end or after_error or flushed or world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED)):
@@ -155,6 +133,8 @@ def _refused_receive(world: World, answer: Answer) -> Step:
         raise _fall("no error: the connection lives", answer, "RFC 9293 §3.10.3")
     if world.available > 0 and not world.opening:
         raise _fall(f"{world.available} octets", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 seventh")
+    if world.reads_no_more and not world.opening:
+        raise _fall("the end of the stream, which SHUT_RD has brought", answer, "RFC 9293 §3.10.4")
     if world.fin_in and not world.opening:
         raise _fall("the end of the stream", answer, "RFC 9293 §3.10.3", "RFC 9293 §3.10.7.4 eighth")
     return Step(world, spare=True)
@@ -166,7 +146,32 @@ def _shutdown(world: World, _octets: int, answer: Answer, now: int) -> Iterator[
             raise _fall("the sending side to be closed", answer, "RFC 9293 §3.10.4")
         yield Step(world)
         return
-    yield from _close_sending(world, now)
+    for step in _close_sending(world, now):
+        yield from _unread(step)
+
+
+def _shutdown_reading(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    """SHUT_RD: TCP has no word for it, so that the peer hears nothing; what comes later may be read or not."""
+    if answer.error:
+        if world.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT):
+            raise _fall("the receiving side to be closed", answer, "RFC 9293 §3.10.4")
+        yield Step(world)
+        return
+    yield from _unread(Step(replace(world, reads_no_more=True)))
+    if world.state is SYN_SENT:
+        yield Step(world.ended(Fate.ABORTED))  # as any shutdown() of what is not connected yet
+
+
+def _shutdown_both(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    for step in _shutdown(world, octets, answer, now):
+        yield from [step] if answer.error else _unread(replace(step, world=replace(step.world, reads_no_more=True)))
+
+
+def _unread(step: Step) -> Iterator[Step]:
+    """With both directions closed nobody will read what comes: that may be a CLOSE of both (MAY-1, SHLD-3)."""
+    yield step
+    if step.world.closing and step.world.reads_no_more:
+        yield replace(step, world=step.world.with_connection(reader_gone=True))
 
 
 def _close_sending(world: World, now: int) -> Iterator[Step]:
@@ -228,6 +233,12 @@ _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "connect": _connect,
     "send": _send,
     "shutdown": _shutdown,
+    "shut-rd": _shutdown_reading,
+    "shut-rdwr": _shutdown_both,
     "close": _close,
     "abort": _abort,
+    "begin-connect": _connect,
+    "begin-close": _close,
+    **readiness.CALLS,
+    **waiting.CALLS,
 }

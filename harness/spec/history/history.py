@@ -10,16 +10,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.spec.connection import Connection
-from harness.spec.history.calls import Answer, call
+from harness.spec.history.answers import Answer
+from harness.spec.history.calls import call
 from harness.spec.history.clock import age, delayed
 from harness.spec.history.explain import Open, explain, named, unmet
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step, arrive
+from harness.spec.history.readiness import Edges
+from harness.spec.history.waiting import Call, may_wait
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 
+#: Calls that change nothing that a wake-up could tell of.
+CALLS_THAT_ASK = frozenset({"poll", "edges", "error", "buffer"})
 #: More worlds than that are not followed.
 LIMIT = 400
 
@@ -52,6 +57,10 @@ class History:
         self.lost = False
         #: What breaks a recommendation and leaves the worlds as they are.
         self.remarks: list[Fall] = []
+        #: What an edge-triggered look has to tell; None until there is a socket that is asked.
+        self.edges: Edges | None = None
+        #: A call of recv() waits, so that what arrives is read at once.
+        self.reader_waits = False
         self._own_salt, self._peer_salt = own_salt, peer_salt
 
     # --- what happened -----------------------------------------------------------------------------------------------
@@ -67,6 +76,8 @@ class History:
 
         def steps(world: World) -> Iterable[Step]:
             found = arrive(world, segment, now, self.policies)
+            if self.reader_waits:
+                found = [replace(step, spare=True) for step in found]
             request = world.over and segment.flags & SYN
             early = request or (world.state is SYN_RECEIVED and not world.accepted)
             return [*found, Step(world)] if crowded and early else found
@@ -81,7 +92,19 @@ class History:
         def steps(world: World) -> Iterable[Step]:
             return call(world, name, octets, answer, now, self._peer_salt)
 
-        self._settle(steps, now, sent, state)
+        self._settle(steps, now, sent, state, asking=name in CALLS_THAT_ASK)
+        if name == "edges" and self.edges is not None and not self.lost:
+            self.edges.looked(answer.ready or 0, self.worlds)
+
+    def waits(self, waiting: Call, now: int) -> None:
+        """A call goes on waiting; raises Fall if it must have returned in all worlds."""
+        if self.lost:
+            return
+        found = [world for world in self.worlds if may_wait(world, waiting, now)]
+        if not found:
+            due, cites = f"{waiting.name}() to return", ("RFC 9293 §3.9.1.8",)
+            raise Fall(Broken.WRONG_ANSWER, due, "it waits", cites, f"waiting/{waiting.name}")
+        self.worlds = found
 
     def passes(self, now: int, sent: Sequence[Sent], state: State | None, *, spare: bool = False) -> None:
         """Time has passed, and this has come by itself; `spare`: somebody may have read, so that the window grew."""
@@ -129,6 +152,8 @@ class History:
         now: int,
         sent: Sequence[Sent],
         state: State | None,
+        *,
+        asking: bool = False,
     ) -> None:
         if self.lost:
             return
@@ -153,7 +178,9 @@ class History:
                     falls.append((len(sent) + 1, fall))
         if not found:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
-        self.worlds = list(found)
+        before, self.worlds = self.worlds, list(found)
+        if self.edges is not None and not asking:
+            self.edges.changed(before, self.worlds)
         if len(found) > LIMIT:
             self.lost = True
 

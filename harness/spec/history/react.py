@@ -11,6 +11,7 @@ from harness.spec.policy import Policy
 from harness.spec.reaction import Outgoing, Reaction, Signal
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
+    CLOSE_WAIT,
     CLOSED,
     CLOSING,
     ESTABLISHED,
@@ -55,6 +56,9 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
         for outcome in outcomes(record, seen, policies):
             step = _apply(world, segment, outcome, now)
             steps += _with_held(step, now, policies)
+            if world.closing and world.state is SYN_RECEIVED and step.world.state is CLOSE_WAIT:
+                # CLOSE was queued until now (§3.10.4), and the FIN behind the ACK comes before or after it.
+                steps.append(replace(step, world=step.world.with_connection(state=CLOSING)))
             if step.world.fate is Fate.FORGOTTEN and world.before is not None:
                 steps.append(replace(step, world=world.before))  # MAY-2 (2)
     return list(dict.fromkeys(steps))

@@ -74,6 +74,8 @@ class World:
     irs: int = 0
     read: int = 0
     fin_in: bool = False
+    #: The application has closed its receiving direction (SHUT_RD).
+    reads_no_more: bool = False
     held: tuple[Held, ...] = ()
     #: The right edge that the target has shown; it may have opened its window further without saying so.
     shown_edge: int = 0
@@ -168,7 +170,7 @@ class World:
             fate=fate,
             held=(),
             ack_by=None,
-            told=self.told or self.connection.reader_gone,
+            told=self.told or (self.connection.reader_gone and not self.reads_no_more),
         )
 
     def holds(self, segment: Segment) -> "World":
