@@ -1,5 +1,8 @@
 """What the peer sends: segments and ICMP messages of a script, with the numbers that they have on the wire."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from harness.case.connection import Connection
 from harness.pkt import icmp
 from harness.pkt.descriptors import PEER_SALT, Stage
@@ -8,11 +11,13 @@ from harness.pkt.support import Unsupported
 from harness.pkt.tree import Icmp, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.history.world import text
-from harness.spec.segment import ACK, SYN, URG, Segment
+from harness.spec.segment import ACK, FIN, PSH, SYN, URG, Flags, Segment
 from harness.trace.events import Kind
 from harness.wire import codec, forms
 from harness.wire import icmp as wire_icmp
 
+#: The MTU of the wire, and the longest options field.
+MTU, MAX_OPTIONS = 1500, 40
 #: The TTL of what the peer sends, unless the script says another.
 TTL = 64
 
@@ -50,17 +55,29 @@ class Peer:
         if line.around:
             raise Unsupported(f"{', '.join(line.around)} around a segment", place)
         connection = self.connection_of(line)
-        wire = self._segment(connection, line, place)
-        packet = self._packet(connection, wire, line)
-        conversation = self._stage.conversation
-        relative = wire.relative(connection.peer_iss, connection.target_iss or 0)
-        connection.peer.sent(relative)
-        event = conversation.note(Kind.SENT, "", connection, packet)
-        event.segment = relative
         if line.flags & URG:
             self._stage.streams_of(connection).urgent = True
-        conversation.step([packet])
+        packets = []
+        for part in self._cut(line):
+            wire = self._segment(connection, part, place)
+            packets.append(self._packet(connection, wire, part))
+            relative = wire.relative(connection.peer_iss, connection.target_iss or 0)
+            connection.peer.sent(relative)
+            event = self._stage.conversation.note(Kind.SENT, "", connection, packets[-1])
+            event.segment = relative
+        self._stage.conversation.step(packets)
         return connection
+
+    def _cut(self, line: TcpSegment) -> Iterator[TcpSegment]:
+        """Yield a segment in pieces that fit the wire: scripts inject larger ones, as a card that merges would."""
+        room = MTU - (40 if self._stage.version == 4 else 60) - MAX_OPTIONS
+        seq, left = line.seq, line.length
+        while left > room:
+            self._stage.left_out["segmentation"] += 1
+            flags = int(line.flags) & ~int(FIN | PSH)
+            yield replace(line, flags=Flags(flags), seq=seq, length=room)
+            seq, left = seqno.add(seq, room + bool(line.flags & SYN)), left - room
+        yield replace(line, seq=seq, length=left)
 
     def _segment(self, connection: Connection, line: TcpSegment, place: Place) -> Segment:
         if line.flags & SYN:

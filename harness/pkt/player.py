@@ -6,7 +6,7 @@ Whatever the target sends must be a line of the script: what comes before, betwe
 
 from collections import deque
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
@@ -36,6 +36,16 @@ TAIL_S = 0.55
 PAUSE_S = 0.02
 
 
+@dataclass(slots=True)
+class Pending:
+    """A call that blocks, and when it is to return; None: as soon as it is made."""
+
+    event: Event
+    call: Call
+    attempt: Attempt
+    stop_ns: int | None
+
+
 class Player:
     """One run of a script. `stage.left_out` counts what was not asserted."""
 
@@ -48,7 +58,7 @@ class Player:
         self.peer = Peer(stage)
         self.event = script.events[0]
         self._arrived: deque[Piece] = deque()
-        self._pending: tuple[Event, Call, Attempt, int | None] | None = None
+        self._pending: Pending | None = None
         #: The highest acknowledgment that a line or a tolerated segment has shown, by connection.
         self._acknowledged: dict[int, int] = {}
         #: Whether a call, and whether text of the peer, came behind the last line.
@@ -71,7 +81,7 @@ class Player:
             yield from self._reach(event)
             self._begin(event)
             yield from self._perform(event)
-        yield from self._finish_pending(None)
+        yield from self._finish_pending()
         yield from self._tail()
         self.conversation.finished = True
         self.conversation.told = len(self.conversation.events)
@@ -87,13 +97,15 @@ class Player:
         if isinstance(event.action, TcpSegment) and not event.action.inbound:
             return
         due = self.schedule.due_ns(event.time)
-        if isinstance(event.action, Call) or (
-            self._pending is not None and self._pending[3] is not None and self._pending[3] <= due
-        ):
-            yield from self._finish_pending(None)
+        stop = self._pending.stop_ns if self._pending is not None else None
+        over = stop is not None and stop + self.schedule.margin_ns(stop - self.schedule.previous_ns) < due
+        if isinstance(event.action, Call) or over:
+            yield from self._finish_pending()
             due = self.schedule.due_ns(event.time)
         yield from self._wait_until(due)
-        self.schedule.happened(due, self._now())
+        now = self._now()
+        self.schedule.latest_ns = max(self.schedule.latest_ns, now - due)
+        self.schedule.happened(due, now)
 
     def _wait_until(self, until_ns: int) -> Waits:
         while (now := self._now()) < until_ns:
@@ -154,9 +166,9 @@ class Player:
         if answer is None:
             answer = attempt()  # what it waits for may just have come
         if answer is None:
-            self._pending = (event, call, attempt, stop)
+            self._pending = Pending(event, call, attempt, stop)
             if stop is None:
-                yield from self._finish_pending(noted.annotations)
+                yield from self._finish_pending()
             return
         noted.annotations.append(f"= {answer}")
         self._judge(event, call, answer)
@@ -166,8 +178,8 @@ class Player:
         __tracebackhide__ = True
         if self._pending is None:
             return
-        event, call, attempt, stop = self._pending
-        answer = attempt()
+        event, call, stop = self._pending.event, self._pending.call, self._pending.stop_ns
+        answer = self._pending.attempt()
         if answer is None:
             return
         self._pending = None
@@ -178,12 +190,12 @@ class Player:
             self._fail(Code.EARLY, due, "it has returned", event)
         self._judge(event, call, answer)
 
-    def _finish_pending(self, _noted: object) -> Waits:
+    def _finish_pending(self) -> Waits:
         """Wait for the call that blocks: to its time and what it may differ by."""
         __tracebackhide__ = True
         if self._pending is None:
             return
-        event, call, _attempt, stop = self._pending
+        event, call, stop = self._pending.event, self._pending.call, self._pending.stop_ns
         target = stop if stop is not None else self._now()
         latest = target + self.schedule.margin_ns(target - self.schedule.previous_ns)
         while self._pending is not None and (now := self._now()) < latest:
@@ -291,6 +303,11 @@ class Player:
         self._arrived.popleft()
         return True
 
+    def _is_written(self, piece: Piece) -> bool:
+        """Tell whether a segment brings nothing but text that the application has asked to be sent."""
+        written = len(self.stage.streams_of(piece.connection).written)
+        return bool(piece.payload) and not piece.flags & FIN and piece.seq - 1 + len(piece.payload) <= written
+
     def _is_text(self, piece: Piece, octets: int) -> bool:
         """Tell whether a segment carries what the application has written there."""
         streams = self.stage.streams_of(piece.connection)
@@ -367,7 +384,7 @@ class Player:
                 continue
             before = self._acknowledged.get(piece.connection.index, 0)
             owed = self._owed and piece.is_bare_ack and seqno.lt(before, piece.ack)
-            if self._called or owed:
+            if self._called or owed or self._is_written(piece):
                 self._acknowledged[piece.connection.index] = piece.ack
                 self.stage.left_out["segment behind the last line"] += 1
                 continue

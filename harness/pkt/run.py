@@ -28,6 +28,8 @@ VERSIONS: Mapping[str, tuple[int, bool]] = {
 }
 #: Words of the dialect of FreeBSD.
 _BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE", "kldload", "SO_DEBUG")
+#: Who does something so much later than it is due may see what a timer does: one of 4 ms is the shortest.
+LATE_NS = 3_000_000
 #: The MTU of the wire.
 MTU = 1500
 
@@ -91,6 +93,11 @@ class Outcome:
         finally:
             self.settings.undo()
             self._keep_sockets(player)
+
+    @property
+    def was_late(self) -> bool:
+        """Whether the peer did something much later than the script says: a timer may have spoken meanwhile."""
+        return self.player is not None and self.player.schedule.latest_ns > LATE_NS
 
     def notes(self) -> str:
         """Return what the script says and was not asserted: ``3 windows, 1 window scale not asserted``."""

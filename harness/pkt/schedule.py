@@ -35,6 +35,8 @@ class Schedule:
     scale: float = 1.0
     previous_ns: int = 0
     shift_ns: int = 0
+    #: How much later than due something was done at the worst.
+    latest_ns: int = 0
 
     def __post_init__(self) -> None:
         self.previous_ns = self.origin_ns

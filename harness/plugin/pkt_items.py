@@ -11,7 +11,7 @@ from harness.case.marks import CaseMeta
 from harness.case.runner import CaseRun
 from harness.case.selection import Binding, Case
 from harness.case.timer_batch import TimerCase
-from harness.case.violation import Unjudgeable
+from harness.case.violation import Unjudgeable, Violation
 from harness.case.walks import Walk
 from harness.pkt import run
 from harness.pkt.scanner import BadScript
@@ -140,10 +140,15 @@ class PktItem(OwnItem):
         """Play it, or tell how it went."""
         __tracebackhide__ = True
         try:
-            if TIMED not in self.stash:
+            error = self.stash[TIMED].error if TIMED in self.stash else None
+            if isinstance(error, Violation) and self.outcome is not None and self.outcome.was_late:
+                # Beside others the peer was too late for this: it is judged by a run of its own.
+                self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
                 run.play_alone(self.begin(self.stash[RUN].conversation))
-            elif (error := self.stash[TIMED].error) is not None:
+            elif error is not None:
                 raise error
+            elif TIMED not in self.stash:
+                run.play_alone(self.begin(self.stash[RUN].conversation))
         except Unsupported as reason:
             pytest.skip(f"not applicable: {reason}")
 

@@ -34,7 +34,7 @@ def listing(kinds: Sequence[Kind], *, width: int = WIDE, every: bool = False) ->
 
 
 def _row(number: int, kind: Kind, *, several: bool) -> tuple[str, str, str, str]:
-    rules = kind.rules[0] + (f" +{len(kind.rules) - 1}" if len(kind.rules) > 1 else "")
+    rules = "".join(kind.rules[:1]) + (f" +{len(kind.rules) - 1}" if len(kind.rules) > 1 else "")
     where = f"{kind.difference.target}: " if several else ""
     return f"#{number}", f"{len(kind.cases)} ×", f"{where}{kind.difference}", f"{kind.first.key.id}  {rules}"
 
