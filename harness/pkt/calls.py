@@ -231,6 +231,8 @@ class Application:
     def _shutdown(self, call: Call, place: Place) -> Attempt:
         descriptor = self._descriptor(call, place)
         how = self._number(call, 1, place)
+        if how != socket.SHUT_WR and not self.stage.traits.has_sockets:
+            raise Unsupported("shutdown() of the receiving direction", place)
 
         def shutdown() -> Answer:
             if descriptor is None:
@@ -255,6 +257,9 @@ class Application:
         descriptor = self._descriptor(call, place)
         data = self._data(call, place)
         flags = self._flags(call, place)
+        self._length(call, place)
+        if flags & ~socket.MSG_DONTWAIT and not self.stage.traits.has_sockets:
+            raise Unsupported("flags of send()", place)
         sent = 0
 
         def write() -> Answer | None:
@@ -282,8 +287,6 @@ class Application:
 
     def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         sock = self.table.sock(descriptor, place)
-        if flags & ~socket.MSG_DONTWAIT and not self.stage.traits.has_sockets:
-            raise Unsupported("flags of send()", place)
         taken = sock.send(data, flags & ~socket.MSG_DONTWAIT) if flags else sock.send(data)
         if descriptor.connection is not None:
             streams = self.stage.streams_of(descriptor.connection)

@@ -1,6 +1,7 @@
 """A line of a script held against what the target has sent."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from harness.case.connection import Connection, Received
@@ -74,7 +75,14 @@ class Mismatch:
 
 
 def mismatch(
-    line: TcpSegment, piece: Piece, stamps: Stamps, left_out: Counter[str], *, strict: bool, part: bool = False
+    line: TcpSegment,
+    piece: Piece,
+    stamps: Stamps,
+    left_out: Counter[str],
+    *,
+    strict: bool,
+    part: bool = False,
+    lacking: Collection[int] = (),
 ) -> Mismatch | None:
     """Return what is wrong with a segment where a line is due, None for nothing; `part`: other octets may follow it.
 
@@ -101,7 +109,8 @@ def mismatch(
         if not strict:
             left_out["window"] += 1
     if line.options is not None:
-        found = options.compare(line.options, wire.options, stamps, piece.connection.peer_iss, strict=strict)
+        base = piece.connection.peer_iss
+        found = options.compare(line.options, wire.options, stamps, base, strict=strict, lacking=lacking)
         if found.problem:
             return Mismatch(Code.WRONG_OPTIONS, found.problem)
         left_out.update(found.left_out)

@@ -1,7 +1,7 @@
 """TCP options of a script: as octets where the peer writes them, and held against what the target has sent."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from harness.pkt.tree import TcpOption
@@ -86,11 +86,19 @@ class Difference:
     left_out: list[str] = field(default_factory=list)
 
 
-def compare(due: Sequence[TcpOption], raw: bytes, stamps: Stamps, peer_iss: int, *, strict: bool) -> Difference:
+def compare(
+    due: Sequence[TcpOption],
+    raw: bytes,
+    stamps: Stamps,
+    peer_iss: int,
+    *,
+    strict: bool,
+    lacking: Collection[int] = (),
+) -> Difference:
     """Hold the options of a segment against those of a script; SACK blocks count from the peer's ISN.
 
-    Unless `strict`, the order, the padding and the window scale's shift are not asserted. The value of a timestamp
-    never is, but its echo.
+    Unless `strict`, the order, the padding and the window scale's shift are not asserted, nor are options of kinds that
+    the target does not claim to have (`lacking`). The value of a timestamp never is, but its echo.
     """
     found = Difference()
     seen = wire.parse(raw)
@@ -101,6 +109,9 @@ def compare(due: Sequence[TcpOption], raw: bytes, stamps: Stamps, peer_iss: int,
             return found
     by_kind = {option.kind: option.data for option in seen if option.kind not in (wire.KIND_NOP, wire.KIND_EOL)}
     wanted = {_kind(option): option for option in due if option.name not in _SINGLE}
+    missing = {kind for kind in set(wanted) - set(by_kind) if not strict and kind in lacking}
+    for kind in missing:
+        found.left_out.append(f"option {wanted.pop(kind).name} that the target does not have")
     if set(by_kind) != set(wanted):
         found.problem = f"options {described(raw, peer_iss)}"
         return found

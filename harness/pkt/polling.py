@@ -33,6 +33,8 @@ class Polling:
             "epoll_wait": self._wait,
         }
         maker = makers.get(call.function)
+        if maker is not None and not self._stage.traits.has_sockets:
+            raise Unsupported("poll() and epoll", place)
         return None if maker is None else maker(call, place)
 
     def _ready(self, descriptor: Descriptor | None, wanted: int, place: Place) -> int:

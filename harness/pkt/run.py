@@ -91,6 +91,8 @@ class Outcome:
         try:
             yield from player.play()
         finally:
+            # What comes of these connections later is nobody's business: other scripts go on beside them.
+            self.conversation.deaf_after_ns = self.conversation.rig.target.clock.now_ns()
             self.settings.undo()
             self._keep_sockets(player)
 

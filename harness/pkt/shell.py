@@ -173,14 +173,12 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
             return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
     elif known.linux and set(known.linux) <= traits.settings:
         return _unless_set(tuple(Setting(name, _in_units(setting)) for name in known.linux), traits)
-    if known.ignore_elsewhere:
+    if known.ignore_elsewhere or (known.default == setting.value and not known.inverted):
         return NOTHING
     if known.capability is not None:
         wanted = (setting.value != "0") is not known.inverted
         if traits.claims(known.capability) is wanted:
             return NOTHING
-    elif known.default == setting.value:
-        return NOTHING
     return Outcome(unsupported=f"sysctl {setting.name}={setting.value}")
 
 

@@ -65,6 +65,10 @@ class SocketOptions:
     def _set(self, call: Call, place: Place) -> Attempt:
         descriptor, name = self._descriptor(call, place), _name(call, 2, place)
         value = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
+        known = name in _IGNORED or name in _BUFFERS or name == "SO_LINGER"
+        if not known:
+            self._demand_sockets(name, place)
+            number(call.arguments[2], self._stage.symbols)
 
         def put() -> Answer:
             if descriptor is None:
@@ -77,8 +81,6 @@ class SocketOptions:
                 return done()
             if name in _IGNORED or (name in _BUFFERS and not self._stage.traits.has_sockets):
                 return done()
-            if not self._stage.traits.has_sockets:
-                raise Unsupported(f"the socket option {name}", place)
             try:
                 self._put(descriptor, call, name, value, place)
             except OSError as error:
@@ -107,6 +109,11 @@ class SocketOptions:
     def _get(self, call: Call, place: Place) -> Attempt:
         descriptor, name = self._descriptor(call, place), _name(call, 2, place)
         due = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
+        if name == "TCP_INFO":
+            self._demand_fields(due, place)
+        elif name not in _IGNORED and name not in _BUFFERS and name != "SO_ERROR" and not isinstance(due, Anything):
+            self._demand_sockets(name, place)
+            number(call.arguments[2], self._stage.symbols)
 
         def get() -> Answer:
             if descriptor is None:
@@ -121,14 +128,24 @@ class SocketOptions:
             if name in _IGNORED or isinstance(due, Anything):
                 self._stage.left_out["socket option"] += 1
                 return done()
-            if not self._stage.traits.has_sockets:
-                raise Unsupported(f"the socket option {name}", place)
             try:
                 return self._compared(descriptor, call, due, place)
             except OSError as error:
                 return self._refused(error, call, name, place)
 
         return get
+
+    def _demand_sockets(self, name: str, place: Place) -> None:
+        if not self._stage.traits.has_sockets:
+            raise Unsupported(f"the socket option {name}", place)
+
+    def _demand_fields(self, due: Expression, place: Place) -> None:
+        """Refuse fields of TCP_INFO that no look at the connection table tells."""
+        if self._stage.traits.is_linux or not isinstance(due, Record):
+            return
+        for name in due.fields:
+            if name not in tcp_info.KNOWN_EVERYWHERE:
+                raise Unsupported(f"{name} of TCP_INFO", place)
 
     def _error(self, descriptor: Descriptor, due: Expression, place: Place) -> Answer:
         code = self._table.sock(descriptor, place).pending_error()

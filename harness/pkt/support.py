@@ -3,12 +3,21 @@
 from dataclasses import dataclass, field
 
 from harness.pkt.tree import Place
+from harness.spec import options
 from harness.targets.protocol import Capability, Target
 
 #: A timer of a target that does not say how coarse it is, in seconds.
 TICK_S = 0.06
 #: The fact of an adapter that says how coarse its timers are, in milliseconds.
 _INTERVAL = "tcp-timer-interval"
+
+
+_BY_OPTION = {
+    options.KIND_WINDOW_SCALE: Capability.WINDOW_SCALE,
+    options.KIND_SACK_PERMITTED: Capability.SACK,
+    options.KIND_SACK: Capability.SACK,
+    options.KIND_TIMESTAMPS: Capability.TIMESTAMPS,
+}
 
 
 class Unsupported(Exception):
@@ -40,6 +49,11 @@ class Traits:
     def has_sockets(self) -> bool:
         """Whether its sockets take flags, options and poll()."""
         return self.is_linux or self.implementation == "reference"
+
+    @property
+    def lacking(self) -> frozenset[int]:
+        """The kinds of options that the target does not claim to have."""
+        return frozenset(kind for kind, capability in _BY_OPTION.items() if capability not in self.capabilities)
 
     def claims(self, capability: Capability) -> bool:
         """Tell whether the target claims this."""

@@ -45,6 +45,8 @@ _LATER = (
 )
 SIZE = 248
 PREFIX = "tcpi_"
+#: What can be known where there is no such option, from a look at the connection table.
+KNOWN_EVERYWHERE = frozenset({PREFIX + "state"})
 
 
 def decode(octets: bytes, dialect: Dialect) -> dict[str, int]:

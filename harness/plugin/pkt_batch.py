@@ -6,7 +6,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.timer_batch import run_together
-from harness.pkt import run
+from harness.pkt import needs
 from harness.pkt.settings import Settings, initial
 from harness.pkt.shell import Setting
 from harness.pkt.support import Unsupported, traits_of
@@ -34,9 +34,7 @@ def side_by_side(plugin: "CasePlugin", session: pytest.Session) -> None:
         traits = traits_of(target)
         if Capability.VIRTUAL_TIME in target.capabilities:
             continue
-        try:
-            run.demand(item.script, item.version, traits)
-        except Unsupported:
+        if next(needs.unmet(item.script, item.version, traits), None) is not None:
             continue
         settings = initial(item.script, traits)
         if settings is not None:

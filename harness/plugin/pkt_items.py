@@ -13,7 +13,7 @@ from harness.case.selection import Binding, Case
 from harness.case.timer_batch import TimerCase
 from harness.case.violation import Unjudgeable, Violation
 from harness.case.walks import Walk
-from harness.pkt import run
+from harness.pkt import needs, run
 from harness.pkt.scanner import BadScript
 from harness.pkt.support import Unsupported, traits_of
 from harness.pkt.tree import Script
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from harness.plugin.session import CasePlugin
 
 TOPIC = "pkt"
+#: So many scripts in simulated time share a sweep.
+IN_A_ROW = 25
 
 
 def case_id(path: Path) -> str:
@@ -105,12 +107,13 @@ class PktItem(OwnItem):
             raise Unjudgeable(str(self.broken))
         spec = self.stash[CASE].binding.spec
         rig = self.plugin.engine.rig(spec, as_found=True)
-        try:
-            run.demand(self.script, self.version, traits_of(rig.target))
-        except Unsupported as reason:
-            pytest.skip(f"not applicable: {reason}")
+        need = next(needs.unmet(self.script, self.version, traits_of(rig.target)), None)
+        if need is not None:
+            pytest.skip(f"not applicable: {need}")
         if Capability.VIRTUAL_TIME in rig.target.capabilities:
-            self.plugin.flush()  # hours may pass in it, which no case before it should see
+            # Minutes may pass in a script, in which those before it only cost time: nobody listens to them any more.
+            if rig.batch_size >= IN_A_ROW or any(not isinstance(held.item, PktItem) for held in self.plugin.held):
+                self.plugin.flush()
         else:
             self.plugin.run_scripts(self.session)
         if TIMED not in self.stash:

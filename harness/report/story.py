@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from harness.report.runs import Case
 from harness.trace import ladder
 
+#: The topic of packetdrill's scripts.
+SCRIPTS = "pkt/"
 #: A rule longer than this has a line of its own.
 RULE_COLUMNS = 50
 
@@ -39,6 +41,9 @@ def _headline(case: Case, facts: str) -> Iterator[str]:
         if case.declared:
             yield f"  declared at {case.declared}" + (f", {case.issue}" if case.issue else "")
         return
+    if case.key.id.startswith(SCRIPTS):
+        yield from _of_a_script(case, facts)
+        return
     expected = str(finding["expected"])
     verb = "send" if expected[:1] == "<" or expected == "nothing" else "show"
     subject = "be" if expected.startswith("state ") else verb
@@ -49,6 +54,14 @@ def _headline(case: Case, facts: str) -> Iterator[str]:
         yield from (f"  {what}", f"    {_but(case)}   [{case.code}]", f"    {rule}")
     else:
         yield from (f"  {what:<66} {rule}", f"    {_but(case)}   [{case.code}]")
+
+
+def _of_a_script(case: Case, facts: str) -> Iterator[str]:
+    """Say what a line of a script says, and what came instead: no rule stands behind it but the script."""
+    finding = case.finding or {}
+    yield f"  not as the script says: {finding['expected']}"
+    yield f"    but {finding['observed'] or 'nothing came'}   [{case.code}]"
+    yield f"    {', '.join(finding['cites'])} · {facts}"
 
 
 def _but(case: Case) -> str:

@@ -1,0 +1,87 @@
+"""What a script needs and a target has not, as far as that can be told without playing it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from harness.case.conversation import Conversation
+from harness.pkt import icmp, shell
+from harness.pkt.assertions import Assertion, BadAssertion
+from harness.pkt.calls import Application
+from harness.pkt.descriptors import Stage
+from harness.pkt.run import Version, demand, dialect_of
+from harness.pkt.support import Traits, Unsupported
+from harness.pkt.tcp_info import KNOWN_EVERYWHERE
+from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpSegment, Udp
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A construct that can't be played, and the place of the first one."""
+
+    construct: str
+    place: Place
+
+    def __str__(self) -> str:
+        return f"{self.construct} (line {self.place.line})"
+
+
+def unmet(script: Script, version: Version, traits: Traits) -> Iterator[Need]:
+    """Yield what can't be played on a target with these traits, in order."""
+    try:
+        demand(script, version, traits)
+    except Unsupported as reason:
+        yield Need(reason.construct, reason.place)
+    application, events = _dry(script, version, traits), script.events
+    last = max((at for at, event in enumerate(events) if not isinstance(event.action, Shell)), default=0)
+    for at, event in enumerate(events):
+        try:
+            _check(application, event, version, traits, over=at > last)
+        except Unsupported as reason:
+            yield Need(reason.construct, reason.place)
+
+
+def _check(application: Application, event: Event, version: Version, traits: Traits, *, over: bool) -> None:
+    action, place = event.action, event.place
+    match action:
+        case TcpSegment(around=around) if around:
+            raise Unsupported(f"{', '.join(around)} around a segment", place)
+        case Udp():
+            raise Unsupported("packets that are not TCP's", place)
+        case Icmp(inbound=False):
+            raise Unsupported("packets that are not TCP's", place)
+        case Icmp():
+            if icmp.numbers(action, version.ip) is None or action.around:
+                raise Unsupported(f"icmp {action.type} {action.code}".rstrip() + f" on IPv{version.ip}", place)
+        case Code(text):
+            _check_assertion(text, traits, place)
+        case Shell(text):
+            _check_shell(text, traits, place, over=over)
+        case Call():
+            application.attempt(action, place)
+
+
+def _check_assertion(text: str, traits: Traits, place: Place) -> None:
+    try:
+        names = Assertion(text).names()
+    except BadAssertion as error:
+        raise Unsupported(f"this assertion: {error}", place) from None
+    if not traits.is_linux and (strange := sorted(names - KNOWN_EVERYWHERE)):
+        raise Unsupported(f"{strange[0]} of TCP_INFO", place)
+
+
+def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None:
+    for meaning in shell.meanings(text):
+        if meaning.unsupported:
+            raise Unsupported(f"the command `{meaning.command[:60]}`", place)
+        for setting in meaning.settings:
+            found = shell.outcome(setting, traits)
+            if found.unsupported and not over:
+                raise Unsupported(found.unsupported, place)
+
+
+def _dry(script: Script, version: Version, traits: Traits) -> Application:
+    """Return an application whose calls are prepared and never made: what can't be played says so by then."""
+    nowhere = cast("Conversation", None)
+    stage = Stage(nowhere, traits, version.ip, version.mapped, dialect_of(script), script.symbols, strict=False)
+    return Application(stage)
