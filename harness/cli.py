@@ -65,7 +65,7 @@ _OF_PYTEST = """pytest's options work too, among them:
 #: Of the verbs without an argparse of their own; `run` and `test` print pytest's.
 USAGES = {
     "list": "tcpspec list [options of run that choose]",
-    "explain": "tcpspec explain CASE|SCRIPT.pkt [--svg]    (tcpspec list prints the cases)",
+    "explain": "tcpspec explain CASE|SCRIPT.pkt [--svg | --pkt]    (tcpspec list prints the cases)",
     "show": "tcpspec show CASE|SCRIPT.pkt [-v] [options of run]    (default: on IPv4)",
     "doctor": tools.DOCTOR_USAGE,
     "help": "tcpspec help TASK",
@@ -202,11 +202,13 @@ def list_cases(arguments: list[str]) -> int:
 
 def explain(arguments: list[str]) -> int:
     """Print what a case, or a cell of the grid, is about, without running it."""
-    names = [argument for argument in arguments if argument != "--svg"]
-    drawn = len(names) < len(arguments)
+    names = [argument for argument in arguments if argument not in ("--svg", "--pkt")]
+    drawn, scripted = "--svg" in arguments, "--pkt" in arguments
     if len(names) != 1 or names[0].startswith("-"):
         print(f"usage: {USAGES['explain']}", file=sys.stderr)
         return USAGE_ERROR
+    if scripted and not _is_script(names[0]):
+        return _write_script(names[0])
     if names[0].startswith("grid/"):
         return _explain_cell(names[0])
     if _is_script(names[0]):
@@ -221,6 +223,26 @@ def explain(arguments: list[str]) -> int:
         print(looking.drawn_explanation(*scenarios[0]))
         return 0
     looking.print_explanation(scenarios)
+    return 0
+
+
+def _write_script(name: str) -> int:
+    """Print a case as a script of packetdrill: what happens in it on the reference stack, or should."""
+    keeper = looking.Keeper()
+    grid = ["--grid", "full"] if name.startswith("grid/") else []
+    played = ["--case", name, "--target", "reference", "--ip", "4", "--no-expectations", "--maxfail", "1", *grid]
+    code = _pytest(["-p", "no:terminal", "--timers", "1e9", *played], keeper)
+    if code == NOTHING_RAN:
+        return _no_such_case(name)
+    if keeper.text:
+        print(keeper.text, end="")
+        return 0
+    code, collector = _collect(["--ip", "4", "--grid", "off", "--case", name])
+    scenarios = [(case, item) for case, item in collector.items if hasattr(item, "obj")]
+    if code or not scenarios:
+        print(f"{name}: the reference stack can't play it, and nothing else says what happens in it", file=sys.stderr)
+        return code or USAGE_ERROR
+    print(looking.scripted_explanation(*scenarios[0]), end="")
     return 0
 
 

@@ -101,6 +101,21 @@ class Shower:
             self.problems.append(str(report.longrepr))
 
 
+@dataclass(eq=False)
+class Keeper:
+    """Keeps the first case that was played, as a script of packetdrill."""
+
+    text: str = ""
+
+    def pytest_tcpspec_verdict(self, case: "Case", outcome: Any, judgement: Any, record: Any, story: str) -> None:
+        """Write down what happened."""
+        from harness.pkt import writer
+
+        if outcome.conversation is not None and not self.text:
+            about = (case.summary, ", ".join(str(citation) for citation in case.meta.citations()))
+            self.text = writer.write(outcome.conversation.events, title=case.case_id, about=filter(None, about))
+
+
 def wide_console() -> "Console":
     """Return a console as wide as the terminal; where the output goes into a file, nothing is cut or wrapped."""
     from rich.console import Console
@@ -182,6 +197,14 @@ def drawn_explanation(case: "Case", item: Any) -> str:
     ladder = rungs.of_events(events, 0)
     timeless = rungs.Ladder(ladder.rungs, (None,) * len(ladder.rungs))
     return ladder_svg.draw(timeless, title=f"{case.case_id}: {case.summary}", standalone=True)
+
+
+def scripted_explanation(case: "Case", item: Any) -> str:
+    """Return the exchange as it should be, as a script of packetdrill."""
+    from harness.pkt import writer
+
+    events, _problem = _rehearsed(case, item)
+    return writer.write(events, title=case.case_id, about=(case.summary,))
 
 
 def _rehearsed(case: "Case", item: Any) -> "tuple[list[Event], str]":

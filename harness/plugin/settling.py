@@ -15,6 +15,7 @@ from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.explore.playing import Stage
 from harness.grid.session import GridSession
+from harness.pkt import writer
 from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, OwnItem, TalkItem, path_outside
 from harness.plugin.options import Options
 from harness.plugin.pkt_items import PktItem
@@ -50,6 +51,7 @@ class Settler:
         )
         expected = judgement.as_expected(self.options.level)
         self._capture(record, outcome, expected, target.facts.as_dict())
+        self._script(case, judgement, outcome, target)
         told = "" if expected else self._story(record, target)
         self.config.hook.pytest_tcpspec_verdict(
             case=case, outcome=outcome, judgement=judgement, record=record, story=told
@@ -102,6 +104,19 @@ class Settler:
             record["facts"] = {**target.facts.as_dict(), "capabilities": sorted(target.capabilities)}
             if known := changes.expected(target.facts.implementation, target.facts.version):
                 record["facts"]["changes"] = known
+
+    def _script(self, case: Case, judgement: Judgement, outcome: Outcome, target: Target) -> None:
+        """Write a case that is not as expected as a script of packetdrill, where such are asked for."""
+        folder, conversation = self.options.pkt_folder, outcome.conversation
+        if folder is None or conversation is None or judgement.as_expected(self.options.level):
+            return
+        about = (f"{judgement.verdict} on {target.facts.name} {target.facts.version}: {judgement.reason}", case.summary)
+        text = writer.write(conversation.events, title=case.case_id, about=about, version=case.binding.version)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writer.path_in(folder, case.case_id, case.binding.suffix).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise pytest.UsageError(f"--pkt {folder}: can't be written: {error.strerror}") from None
 
     def _capture(self, record: dict[str, Any], outcome: Outcome, expected: bool, facts: dict[str, Any]) -> None:
         wanted = self.options.pcap == "on" or (self.options.pcap == "retain-on-failure" and not expected)

@@ -1,0 +1,307 @@
+"""Writes what happened in a case as a script of packetdrill, so that a finding can be sent to people who use that.
+
+What the target did is expected again; where it did something else than was due, the script says what was due, and ends
+there: it fails on that target, and passes on a sound one. What no script can say stands in comments.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.pkt import options
+from harness.pkt.matching import flag_letters
+from harness.spec import options as wire_options
+from harness.spec import seqno
+from harness.spec.segment import ACK, URG, Flags, Segment
+from harness.trace.events import Event, Kind, Mark
+from harness.wire import codec
+
+#: Shorter times between two events are those of the machine.
+SHORTEST_S = 0.005
+#: The port of the target, and that of the first peer, where there are several connections.
+PORT, PEER_PORT = 8080, 2000
+WIDTH = 8
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9.=-]+")
+_NOTATION = re.compile(r"<SEQ=(-?\d+)>(?:<ACK=(-?\d+)>)?(?:<DATA=(\d+)>)?<CTL=([A-Z,]+|none)>")
+_SENDS = re.compile(r"send\((\d+)(?: octets)?\)")
+_SETTING = re.compile(r"([\w.]+) = (.+)")
+_ICMP = re.compile(r"ICMP error type (\d+) code (\d+)")
+_OCTETS = re.compile(r"= (?:(\d+) octets )?(b(?:'|\").*)", re.DOTALL)
+_ERROR = re.compile(r"= (E[A-Z]+)")
+
+
+@dataclass(slots=True)
+class _Side:
+    """The descriptors of one connection."""
+
+    listener: int = 0
+    app: int = 0
+
+
+@dataclass(slots=True)
+class _Writing:
+    """A script that is being written."""
+
+    several: bool
+    lines: list[str] = field(default_factory=list)
+    sides: dict[int, _Side] = field(default_factory=dict)
+    next_number: int = 3
+    before_ns: int | None = None
+    #: The number of the target's last segment, which ICMP errors quote.
+    quoted: int = 0
+
+    def number(self) -> int:
+        """Return the next number of a descriptor."""
+        self.next_number += 1
+        return self.next_number - 1
+
+    def add(self, action: str, time_ns: int) -> None:
+        """Write an event."""
+        passed = 0.0 if self.before_ns is None else (time_ns - self.before_ns) / 1e9
+        shown = f"{passed:.3f}".rstrip("0").rstrip(".") if passed >= SHORTEST_S else "0"
+        self.lines.append(f"{'0' if self.before_ns is None else '+' + shown:>{WIDTH}} {action}")
+        self.before_ns = time_ns
+
+    def say(self, text: str) -> None:
+        """Write a comment."""
+        self.lines += [f"// {line}".rstrip() for line in text.splitlines()]
+
+
+def write(events: Sequence[Event], *, title: str, about: Iterable[str] = (), version: int = 4) -> str:
+    """Return these events as a script; `about` are lines for its head."""
+    writing = _Writing(several=len({event.connection for event in events if event.segment is not None}) > 1)
+    writing.say(title)
+    for line in about:
+        writing.say(line)
+    writing.lines += ["", f"--ip_version=ipv{version}", ""]
+    for event in _until_the_finding(events):
+        _WRITERS[event.kind](writing, event)
+    return "\n".join(writing.lines) + "\n"
+
+
+def path_in(folder: Path, case_id: str, suffix: str) -> Path:
+    """Return the file of a case in a folder of scripts."""
+    return folder / (_UNSAFE.sub("_", f"{case_id}-{suffix}").strip("_") + ".pkt")
+
+
+def _until_the_finding(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield the events up to what was due and did not come, or what came and was not due."""
+    for event in events:
+        yield event
+        if event.kind is Kind.EXPECTED:
+            return
+
+
+# --- segments --------------------------------------------------------------------------------------------------------
+
+
+def _sent(writing: _Writing, event: Event) -> None:
+    segment = event.segment
+    if segment is None:
+        return
+    if event.annotations:
+        writing.say(f"no script can say this: the peer sends {event.notation()}")
+        return
+    writing.add(f"< {_packet(writing, event, segment, inbound=True)}", event.time_ns)
+
+
+def _received(writing: _Writing, event: Event) -> None:
+    segment = event.segment
+    if segment is None:
+        return
+    if event.mark is not Mark.NONE:
+        writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
+        return
+    writing.quoted = segment.seq
+    writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
+
+
+def _expected(writing: _Writing, event: Event) -> None:
+    found = _NOTATION.match(event.text)
+    if found is None:
+        writing.say(f"due: {event.text}")
+        return
+    flags = Flags(0)
+    for name in found[4].split(","):
+        flags |= Flags[name] if name != "none" else Flags(0)
+    segment = Segment(flags, int(found[1]), int(found[2] or 0), payload=bytes(int(found[3] or 0)))
+    writing.say("this was due:")
+    writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
+
+
+def _packet(writing: _Writing, event: Event, segment: Segment, *, inbound: bool) -> str:
+    seq, length = segment.seq & seqno.MASK, len(segment.payload)
+    ports = (PEER_PORT + event.connection, PORT)
+    parts = [f"{ports[0]} > {ports[1]}" if inbound else f"{ports[1]} > {ports[0]}"] if writing.several else []
+    parts += [flag_letters(int(segment.flags), segment.reserved), f"{seq}:{seqno.add(seq, length)}({length})"]
+    if segment.flags & ACK:
+        parts.append(f"ack {segment.ack & seqno.MASK}")
+    if inbound:
+        parts.append(f"win {segment.window}")
+    if segment.flags & URG:
+        parts.append(f"urg {segment.urgent}")
+    if inbound and segment.options:
+        parts.append(options.described(segment.options, _other_iss(event, segment)))
+    elif not inbound:
+        # The peer echoes timestamps, so they must be written; of other options the script need not speak.
+        stamped = segment.options and wire_options.timestamps_of(segment.options) is not None
+        parts.append(options.described(segment.options, _other_iss(event, segment)) if stamped else "<...>")
+    return " ".join(parts)
+
+
+def _other_iss(event: Event, segment: Segment) -> int:
+    """Return the initial number of the other side, from which SACK blocks count."""
+    if not event.packet:
+        return 0
+    return (codec.decode(event.packet).segment.ack - segment.ack) & seqno.MASK
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+def _called(writing: _Writing, event: Event) -> None:
+    side = writing.sides.setdefault(event.connection, _Side())
+    name = event.text.partition("(")[0]
+    write_call = _CALLS.get(event.text) or _CALLS.get(name)
+    if write_call is None:
+        writing.say(f"no script can say this: {event.notation()}")
+        return
+    for text in write_call(writing, side, event):
+        writing.add(text, event.time_ns)
+
+
+def _outcome(event: Event, good: str) -> str:
+    """Return what a call gave: what is usual, or the error that it is annotated with."""
+    found = next((found for text in event.annotations if (found := _ERROR.match(text)) is not None), None)
+    return f"-1 {found[1]} ({found[1]})" if found is not None else good
+
+
+def _socket(writing: _Writing) -> tuple[int, str]:
+    number = writing.number()
+    return number, f"socket(..., SOCK_STREAM, IPPROTO_TCP) = {number}"
+
+
+def _listen(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    side.listener, made = _socket(writing)
+    yield made
+    yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
+    yield f"bind({side.listener}, ..., ...) = 0"
+    yield f"listen({side.listener}, 5) = {_outcome(event, '0')}"
+
+
+def _connect(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    side.app, made = _socket(writing)
+    yield made
+    yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+    yield f"connect({side.app}, ..., ...) = {_outcome(event, '-1 EINPROGRESS (Operation now in progress)')}"
+
+
+def _accept(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
+    refused = _outcome(event, "")
+    if refused:
+        yield f"fcntl({listener}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+        yield f"accept({listener}, ..., ...) = {refused}"
+        return
+    side.app = writing.number()
+    yield f"accept({listener}, ..., ...) = {side.app}"
+    yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+
+
+def _close(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    yield f"close({side.app or side.listener}) = {_outcome(event, '0')}"
+
+
+def _close_listener(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
+    yield f"close({listener}) = {_outcome(event, '0')}"
+
+
+def _abort(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    yield f"setsockopt({side.app}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0"
+    yield f"close({side.app}) = {_outcome(event, '0')}"
+
+
+def _shutdown(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    yield f"shutdown({side.app}, SHUT_WR) = {_outcome(event, '0')}"
+
+
+def _send(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    found = _SENDS.match(event.text)
+    octets = found[1] if found is not None else "0"
+    yield f"send({side.app}, ..., {octets}, MSG_NOSIGNAL) = {_outcome(event, octets)}"
+
+
+def _recv(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    got = "0"
+    for text in event.annotations:
+        if (found := _OCTETS.match(text)) is not None:
+            got = found[1] or str(len(_literal(found[2])))
+    yield f"read({side.app}, ..., 65536) = {_outcome(event, got)}"
+
+
+def _literal(text: str) -> bytes:
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return b""
+    return value if isinstance(value, bytes) else b""
+
+
+def _pending_error(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    seen = _outcome(event, "0").split()
+    name = seen[1] if len(seen) > 1 else "0"
+    yield f"getsockopt({side.app}, SOL_SOCKET, SO_ERROR, [{name}], [4]) = 0"
+
+
+_CALLS: dict[str, Callable[[_Writing, _Side, Event], Iterator[str]]] = {
+    "listen": _listen,
+    "connect": _connect,
+    "accept": _accept,
+    "close() of the listener": _close_listener,
+    "unlisten": _close_listener,
+    "close": _close,
+    "abort": _abort,
+    "shutdown": _shutdown,
+    "send": _send,
+    "recv": _recv,
+    "pending error": _pending_error,
+    "SO_ERROR": _pending_error,
+}
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def _noted(writing: _Writing, event: Event) -> None:
+    if (found := _ICMP.match(event.text)) is not None and not event.annotations:
+        quoted = writing.quoted & seqno.MASK
+        writing.add(f"< icmp type_{found[1]} code_{found[2]} [{quoted}:{quoted}(0)]", event.time_ns)
+    elif (setting := _SETTING.fullmatch(event.text)) is not None and setting[1].startswith(("net.", "tcp_")):
+        name = setting[1] if "." in setting[1] else f"net.ipv4.{setting[1]}"
+        writing.add(f'`sysctl -q {name}="{setting[2]}"`', event.time_ns)
+    else:
+        writing.say(event.notation())
+
+
+def _commented(writing: _Writing, event: Event) -> None:
+    writing.say(event.notation())
+
+
+def _passed(_writing: _Writing, _event: Event) -> None:
+    """Write nothing: the next event's time says it."""
+
+
+_WRITERS: dict[Kind, Callable[[_Writing, Event], None]] = {
+    Kind.SENT: _sent,
+    Kind.RECEIVED: _received,
+    Kind.EXPECTED: _expected,
+    Kind.CALL: _called,
+    Kind.ANSWER: _passed,
+    Kind.STATE: _commented,
+    Kind.WAIT: _passed,
+    Kind.NOTE: _noted,
+}
