@@ -202,6 +202,9 @@ class Application:
                 self.stage.incoming.remove(own)
             blocking = not flags & socket.SOCK_NONBLOCK
             descriptor = Descriptor(sock, own, listener.port, blocking, connecting=True)
+            if own is not None:
+                descriptor.begun = self.stage.streams_of(own).begun
+                self.stage.streams_of(own).written.clear()
             self.table.add(said, descriptor)
             self.stage.current = own or self.stage.current
             return Answer(said)
@@ -327,7 +330,7 @@ class Application:
         own = descriptor.connection
         if own is None or flags & socket.MSG_OOB or self.stage.streams_of(own).urgent:
             return answer
-        due = text(1 + descriptor.read, len(data), PEER_SALT)
+        due = text(descriptor.begun + 1 + descriptor.read, len(data), PEER_SALT)
         if data != due:
             at = next(at for at, (ours, theirs) in enumerate(zip(due, data, strict=True)) if ours != theirs)
             answer.problem = ("the octets that the peer has sent", f"others from octet {descriptor.read + at} on")

@@ -29,6 +29,7 @@ class Descriptor:
     connecting: bool = False
     linger_resets: bool = False
     read: int = 0
+    begun: int = 0
     half_shut: bool = False
     armed: dict[int, tuple[int, int]] | None = None
     extra_flags: int = 0
@@ -40,6 +41,8 @@ class Streams:
 
     written: bytearray = field(default_factory=bytearray)
     urgent: bool = False
+    #: The number of the peer's last SYN, from which its text counts.
+    begun: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,9 +70,12 @@ class Stage:
         main = self.conversation.main
         if not self._main_taken and port in (None, main.tuple4.port):
             self._main_taken = True
+            main.renew(0)
             self.current = main
             return main
-        self.current = self.conversation.connect_peer(port=port)
+        # The same port of the target needs another one of the peer.
+        peer_port = main.tuple4.peer_port + len(self.conversation.connections)
+        self.current = self.conversation.connect_peer(port=port, peer_port=peer_port, iss=0)
         return self.current
 
     def bound(self, port: int) -> Connection:

@@ -1,4 +1,8 @@
-"""What the peer sends: segments and ICMP messages of a script, with the numbers that they have on the wire."""
+"""What the peer sends: segments and ICMP messages of a script, with the numbers that they have on the wire.
+
+A SYN of the peer has the very number that is written, all that follows counts from it; so do the acknowledgments of the
+target, but with its own SYN. The target's numbers count from its SYN, which is written as any number, mostly 0.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +15,7 @@ from harness.pkt.support import Unsupported
 from harness.pkt.tree import Icmp, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.history.world import text
-from harness.spec.segment import ACK, FIN, PSH, SYN, URG, Flags, Segment
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, URG, Flags, Segment
 from harness.trace.events import Kind
 from harness.wire import codec, forms
 from harness.wire import icmp as wire_icmp
@@ -23,12 +27,13 @@ TTL = 64
 
 
 class Peer:
-    """The peer of a script. A SYN begins at the number that it says; all others count from the last SYN."""
+    """The peer of a script."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._stamps: dict[int, Stamps] = {}
-        self._begun: set[int] = set()
+        #: The number that the script gives to the target's SYN, by connection.
+        self.written_iss: dict[int, int] = {}
         self._by_ports: dict[tuple[int, int], Connection] = {}
 
     def stamps_of(self, connection: Connection) -> Stamps:
@@ -48,6 +53,13 @@ class Peer:
     def asked_for(self, line: TcpSegment) -> Connection | None:
         """Return the connection whose ports a line of the target names, None where it names none."""
         return self._by_ports.get((line.ports[1], line.ports[0])) if line.ports is not None else None
+
+    def learn(self, line: TcpSegment, connection: Connection) -> None:
+        """Note which connection the ports of a line of the target stand for, and the number of its SYN."""
+        if line.ports is not None:
+            self._by_ports.setdefault((line.ports[1], line.ports[0]), connection)
+        if line.flags & SYN:
+            self.written_iss[connection.index] = line.seq
 
     def send(self, line: TcpSegment, place: Place) -> Connection:
         """Send a segment and take in what the target does because of it."""
@@ -81,15 +93,18 @@ class Peer:
 
     def _segment(self, connection: Connection, line: TcpSegment, place: Place) -> Segment:
         if line.flags & SYN:
-            if connection.index not in self._begun:
+            if not self._is_synchronized(connection):
                 connection.peer_iss = line.seq
-                self._begun.add(connection.index)
             if not line.flags & ACK and connection not in self._stage.incoming:
                 self._stage.incoming.append(connection)
             seq = line.seq
+            self._stage.streams_of(connection).begun = seqno.diff(seq, connection.peer_iss)
         else:
             seq = seqno.add(connection.peer_iss, line.seq)
-        ack = seqno.add(line.ack or 0, connection.target_iss or 0) if line.ack is not None else 0
+        base = connection.target_iss or 0
+        if line.flags & SYN:
+            base -= self.written_iss.get(connection.index, 0)
+        ack = seqno.add(line.ack, base) if line.ack is not None else 0
         first = seqno.diff(seq, connection.peer_iss) + bool(line.flags & SYN)
         try:
             field = octets(line.options or (), self.stamps_of(connection), connection.target_iss or 0)
@@ -106,6 +121,14 @@ class Peer:
             connection.tuple4.peer_port,
             connection.tuple4.port,
             line.reserved,
+        )
+
+    def _is_synchronized(self, connection: Connection) -> bool:
+        """Tell whether the target has acknowledged a SYN of the peer: from then on the numbers count from that one."""
+        return any(
+            received.wire.flags & ACK and not received.wire.flags & RST
+            for received in connection.received
+            if seqno.diff(received.wire.ack, connection.peer_iss) > 0
         )
 
     def _packet(self, connection: Connection, wire: Segment, line: TcpSegment) -> bytes:

@@ -33,8 +33,9 @@ class Piece:
 
     @property
     def ack(self) -> int:
-        """The acknowledgment number as the script counts."""
-        return (self.received.wire.ack - self.connection.peer_iss) & seqno.MASK
+        """The acknowledgment number as scripts count: from the peer's SYN, but with a SYN as it is on the wire."""
+        wire = self.received.wire
+        return wire.ack if wire.flags & SYN else (wire.ack - self.connection.peer_iss) & seqno.MASK
 
     @property
     def is_bare_ack(self) -> bool:

@@ -66,6 +66,8 @@ class Player:
         #: Whether a call, and whether text of the peer, came behind the last line.
         self._called = False
         self._owed = False
+        #: An acknowledgment that was tolerated while a line was waited for.
+        self._spared: Piece | None = None
 
     @property
     def conversation(self) -> Conversation:
@@ -229,7 +231,7 @@ class Player:
             raise Unsupported(f"{', '.join(line.around)} around a segment", event.place)
         acknowledges = not line.length and int(line.flags) & ~int(PSH) == ACK and self._is_owed(line)
         window = self.schedule.window(event.time, acknowledges=acknowledges)
-        due = line
+        due, self._spared = line, None
         while True:
             piece = yield from self._next(due, window, event)
             if self._tolerated(piece, due):
@@ -264,6 +266,7 @@ class Player:
             wrong = Mismatch(Code.WRONG_DATA, "other octets than the application has written")
         if wrong is not None:
             self._differs(piece, line, wrong, event)
+        self.peer.learn(line, piece.connection)
 
     def _next(self, line: TcpSegment, window: Window, event: Event) -> Generator[Wait, None, Piece]:
         __tracebackhide__ = True
@@ -305,7 +308,7 @@ class Player:
             return False
         self._acknowledged[piece.connection.index] = piece.ack
         self.stage.left_out["acknowledgment"] += 1
-        self._arrived.popleft()
+        self._spared = self._arrived.popleft()
         return True
 
     def _is_written(self, piece: Piece) -> bool:
@@ -400,6 +403,8 @@ class Player:
 
     def _missing(self, line: TcpSegment, event: Event) -> None:
         __tracebackhide__ = True
+        if self._spared is not None:  # it was taken to come before what the line says, which has not come
+            self._differs(self._spared, line, Mismatch(Code.WRONG_ACK), event)
         self.conversation.note(Kind.EXPECTED, _notation(line), self.stage.current)
         self._fail(Code.SILENT, f"`{_written(event)}`", "", event)
 

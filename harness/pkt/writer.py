@@ -7,14 +7,14 @@ there: it fails on that target, and passes on a sound one. What no script can sa
 import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.pkt import options
 from harness.pkt.matching import flag_letters
 from harness.spec import options as wire_options
 from harness.spec import seqno
-from harness.spec.segment import ACK, URG, Flags, Segment
+from harness.spec.segment import ACK, RST, SYN, URG, Flags, Segment
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
@@ -23,6 +23,8 @@ SHORTEST_S = 0.005
 #: The port of the target, and that of the first peer, where there are several connections.
 PORT, PEER_PORT = 8080, 2000
 WIDTH = 8
+#: A peer's initial number that is so near the wrap is there for a purpose.
+NEAR_THE_WRAP = 1 << 17
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=-]+")
 _NOTATION = re.compile(r"<SEQ=(-?\d+)>(?:<ACK=(-?\d+)>)?(?:<DATA=(\d+)>)?<CTL=([A-Z,]+|none)>")
@@ -33,12 +35,23 @@ _OCTETS = re.compile(r"= (?:(\d+) octets )?(b(?:'|\").*)", re.DOTALL)
 _ERROR = re.compile(r"= (E[A-Z]+)")
 
 
+class _Unsayable(Exception):
+    """Something that no script can say: it ends there."""
+
+
 @dataclass(slots=True)
 class _Side:
-    """The descriptors of one connection."""
+    """One connection: its descriptors, and the numbers on the wire from which both sides count.
+
+    `begin` is the number that the script gives to the peer's SYN.
+    """
 
     listener: int = 0
     app: int = 0
+    peer_base: int | None = None
+    target_base: int | None = None
+    begin: int = 0
+    synchronized: bool = False
 
 
 @dataclass(slots=True)
@@ -52,6 +65,10 @@ class _Writing:
     before_ns: int | None = None
     #: The number of the target's last segment, which ICMP errors quote.
     quoted: int = 0
+
+    def side(self, event: Event) -> _Side:
+        """Return the connection that an event is about."""
+        return self.sides.setdefault(event.connection, _Side())
 
     def number(self) -> int:
         """Return the next number of a descriptor."""
@@ -77,8 +94,11 @@ def write(events: Sequence[Event], *, title: str, about: Iterable[str] = (), ver
     for line in about:
         writing.say(line)
     writing.lines += ["", f"--ip_version=ipv{version}", ""]
-    for event in _until_the_finding(events):
-        _WRITERS[event.kind](writing, event)
+    try:
+        for event in _until_the_finding(events):
+            _WRITERS[event.kind](writing, event)
+    except _Unsayable as reason:
+        writing.say(f"here the script ends: none can say that {reason}")
     return "\n".join(writing.lines) + "\n"
 
 
@@ -99,24 +119,59 @@ def _until_the_finding(events: Sequence[Event]) -> Iterator[Event]:
 
 
 def _sent(writing: _Writing, event: Event) -> None:
-    segment = event.segment
-    if segment is None:
+    if event.segment is None:
         return
     if event.annotations:
-        writing.say(f"no script can say this: the peer sends {event.notation()}")
-        return
-    writing.add(f"< {_packet(writing, event, segment, inbound=True)}", event.time_ns)
+        raise _Unsayable(f"the peer sends {event.notation()}")
+    side, wire = writing.side(event), _decoded(event)
+    opens = bool(wire.flags & SYN)
+    if side.peer_base is None or (opens and not side.synchronized):
+        side.peer_base = wire.seq if opens else seqno.add(wire.seq, -event.segment.seq)
+        side.begin = wire.seq if opens and abs(seqno.diff(wire.seq, 0)) < NEAR_THE_WRAP else 0
+    writing.add(f"< {_packet(writing, event, _counted(side, wire, inbound=True), inbound=True)}", event.time_ns)
 
 
 def _received(writing: _Writing, event: Event) -> None:
-    segment = event.segment
-    if segment is None:
+    if event.segment is None:
         return
+    side, wire = writing.side(event), _decoded(event)
+    if wire.flags & URG:
+        raise _Unsayable("the application sends urgent data")
+    if wire.flags & SYN:
+        side.target_base = wire.seq
+    if side.peer_base is not None and wire.flags & ACK and not wire.flags & RST:
+        side.synchronized |= seqno.diff(wire.ack, side.peer_base) > 0
+    segment = _counted(side, wire, inbound=False)
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
         return
     writing.quoted = segment.seq
     writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
+
+
+def _decoded(event: Event) -> Segment:
+    """Return a segment as it was on the wire; a rehearsed one has not been there."""
+    if not event.packet:
+        assert event.segment is not None
+        return event.segment
+    try:
+        wire = codec.decode(event.packet).segment
+    except codec.MalformedPacket as reason:
+        raise _Unsayable(f"the peer sends {event.notation()} with {reason}") from None
+    if wire.reserved & ~1:
+        raise _Unsayable(f"the peer sends {event.notation()} with reserved bits")
+    return wire
+
+
+def _counted(side: _Side, wire: Segment, *, inbound: bool) -> Segment:
+    """Return a segment with the numbers that a script gives it (`harness.pkt.injection`)."""
+    own, other = (side.peer_base, side.target_base) if inbound else (side.target_base, side.peer_base)
+    seq, ack = seqno.add(wire.seq, -(own or 0)), seqno.add(wire.ack, -(other or 0))
+    if wire.flags & SYN:
+        seq, ack = (seqno.add(seq, side.begin), ack) if inbound else (seq, seqno.add(ack, side.begin))
+    if not inbound and wire.flags & RST and not wire.seq:
+        seq = 0
+    return replace(wire, seq=seq, ack=ack)
 
 
 def _expected(writing: _Writing, event: Event) -> None:
@@ -128,6 +183,8 @@ def _expected(writing: _Writing, event: Event) -> None:
     for name in found[4].split(","):
         flags |= Flags[name] if name != "none" else Flags(0)
     segment = Segment(flags, int(found[1]), int(found[2] or 0), payload=bytes(int(found[3] or 0)))
+    if flags & SYN:
+        segment.ack += writing.side(event).begin
     writing.say("this was due:")
     writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
 
@@ -143,32 +200,28 @@ def _packet(writing: _Writing, event: Event, segment: Segment, *, inbound: bool)
         parts.append(f"win {segment.window}")
     if segment.flags & URG:
         parts.append(f"urg {segment.urgent}")
-    if inbound and segment.options:
-        parts.append(options.described(segment.options, _other_iss(event, segment)))
+    side = writing.side(event)
+    base = (side.target_base if inbound else side.peer_base) or 0
+    try:
+        stamped = bool(segment.options) and wire_options.timestamps_of(segment.options) is not None
+    except wire_options.MalformedOptions as reason:
+        raise _Unsayable(f"options are malformed: {reason}") from None
+    if segment.options and (inbound or stamped):  # the peer echoes timestamps, so they must be written
+        parts.append(options.described(segment.options, base))
     elif not inbound:
-        # The peer echoes timestamps, so they must be written; of other options the script need not speak.
-        stamped = segment.options and wire_options.timestamps_of(segment.options) is not None
-        parts.append(options.described(segment.options, _other_iss(event, segment)) if stamped else "<...>")
+        parts.append("<...>")
     return " ".join(parts)
-
-
-def _other_iss(event: Event, segment: Segment) -> int:
-    """Return the initial number of the other side, from which SACK blocks count."""
-    if not event.packet:
-        return 0
-    return (codec.decode(event.packet).segment.ack - segment.ack) & seqno.MASK
 
 
 # --- calls -----------------------------------------------------------------------------------------------------------
 
 
 def _called(writing: _Writing, event: Event) -> None:
-    side = writing.sides.setdefault(event.connection, _Side())
+    side = writing.side(event)
     name = event.text.partition("(")[0]
     write_call = _CALLS.get(event.text) or _CALLS.get(name)
     if write_call is None:
-        writing.say(f"no script can say this: {event.notation()}")
-        return
+        raise _Unsayable(f"the application calls {event.notation()}")
     for text in write_call(writing, side, event):
         writing.add(text, event.time_ns)
 
@@ -185,6 +238,8 @@ def _socket(writing: _Writing) -> tuple[int, str]:
 
 
 def _listen(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    if any(each.listener for each in writing.sides.values()):
+        raise _Unsayable("another listener waits on other ports or at another address")
     side.listener, made = _socket(writing)
     yield made
     yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
@@ -193,10 +248,13 @@ def _listen(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
 
 
 def _connect(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
+    outcome = _outcome(event, "-1 EINPROGRESS (Operation now in progress)")
+    if any(name in outcome for name in ("ENETUNREACH", "EADDR", "EHOSTUNREACH", "EACCES")):
+        raise _Unsayable(f"connect() goes to another address: {event.notation()}")
     side.app, made = _socket(writing)
     yield made
     yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
-    yield f"connect({side.app}, ..., ...) = {_outcome(event, '-1 EINPROGRESS (Operation now in progress)')}"
+    yield f"connect({side.app}, ..., ...) = {outcome}"
 
 
 def _accept(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
@@ -221,8 +279,9 @@ def _close_listener(writing: _Writing, side: _Side, event: Event) -> Iterator[st
 
 
 def _abort(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    yield f"setsockopt({side.app}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0"
-    yield f"close({side.app}) = {_outcome(event, '0')}"
+    number = side.app or side.listener
+    yield f"setsockopt({number}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0"
+    yield f"close({number}) = {_outcome(event, '0')}"
 
 
 def _shutdown(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
@@ -240,7 +299,7 @@ def _recv(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
     for text in event.annotations:
         if (found := _OCTETS.match(text)) is not None:
             got = found[1] or str(len(_literal(found[2])))
-    yield f"read({side.app}, ..., 65536) = {_outcome(event, got)}"
+    yield f"read({side.app}, ..., {got if got != '0' else 65536}) = {_outcome(event, got)}"
 
 
 def _literal(text: str) -> bytes:
