@@ -162,6 +162,7 @@ def compared(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Compa
     return compare(*pair)
 
 
+@pytest.mark.slow
 @PROPERTY
 @given(_RUNS)
 def test_a_run_does_not_differ_from_itself(records: list[dict[str, Any]]) -> None:

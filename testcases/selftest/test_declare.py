@@ -28,6 +28,7 @@ def verdicts(folder: Path) -> set[str]:
     return {record["verdict"] for record in results.read(folder).cases}
 
 
+@pytest.mark.slow
 def test_a_draft_is_what_the_run_passes_with_and_goes_when_the_defect_does(tmp_path: Path) -> None:
     draft = tmp_path / "my.toml"
     assert run(tmp_path / "a") == 1
@@ -106,6 +107,7 @@ def test_an_entry_is_over_behind_its_version_or_day(until: str, version: str, ov
     assert is_over(until, version) is over
 
 
+@pytest.mark.slow
 def test_what_is_still_so_behind_its_day_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draft = tmp_path / "my.toml"
     run(tmp_path / "a")

@@ -54,6 +54,7 @@ def test_the_sound_stack_is_clean_and_the_results_are_those_of_a_run(tmp_path: P
     assert {key.id.split("/")[1] for key in column.cases} == set(KINDS)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_verdicts_with_one_process_and_with_three(tmp_path: Path) -> None:
     for name, workers in (("one", "1"), ("again", "1"), ("three", "3")):
         explore("--target", DEFECT, "--kind", "unsent", "--count", "40", "-n", workers, "--results", name, cwd=tmp_path)
@@ -62,6 +63,7 @@ def test_a_seed_gives_the_same_verdicts_with_one_process_and_with_three(tmp_path
     assert len(one) == 40
 
 
+@pytest.mark.slow
 def test_another_seed_plays_another_choice() -> None:
     first, second = (
         [each.id for each in itertools.islice(Choice.of((), seed).for_target("x", EVERY, demand=False), 40)]
@@ -179,6 +181,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path: Path) -> None:
     assert len(run.cases) >= 20
 
 
+@pytest.mark.slow
 def test_the_tally_of_a_hundred_thousand_conversations_stays_small() -> None:
     finding = Finding(Code.SILENT, Level.MUST, "<SEQ=1><CTL=ACK>", "", "LISTEN", ("RFC 9293 §3.4",)).as_dict()
     tally = Tally("MUST")

@@ -186,6 +186,7 @@ def test_the_names_are_unique_and_there_are_enough() -> None:
     assert len({sabotage.name for sabotage in SABOTAGES}) == len(SABOTAGES) >= 30
 
 
+@pytest.mark.slow
 def test_every_sabotage_is_noticed(theatre: Theatre) -> None:
     trials = {sabotage.name: list(trials_until_noticed(theatre, sabotage)) for sabotage in SABOTAGES}
     theatre.rig.sweep()

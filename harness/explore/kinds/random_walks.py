@@ -7,9 +7,11 @@ this one, as kinds of words) has been seen least in all walks of the seed so far
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 
-from harness.explore.plan import Move, moves
+from harness.explore.plan import Move, Special, moves
 from harness.explore.run import Generated
+from harness.fuzz.steps import Call, Probe
 
 #: Words of a peer in good order, of one in disorder, of the application, of the wire and of time, with their weights.
 ORDERLY = ((8, "A@p,r"), (6, "A@p,r/10"), (2, "A@p,r/1400"), (3, "FA@p,r"), (1, "FA@p,r/10"), (2, "A@p,u"))
@@ -53,6 +55,7 @@ LOSSES = ((3, "lose:1"), (1, "lose:2"), (4, "recover"))
 TIMES = ((4, "await"), (2, "wait:300"), (1, "wait:3000"), (1, "wait:30000"))
 OPENINGS = ("listen S@i A@p,r accept", "listen S@i", "connect SA@i,r", "connect S@i", "connect", "listen S@i A@p,r")
 OFFERS = ("", "", "offer=s.w3.t", "offer=w7", "offer=t", "window=100", "iss=-5", "iss=-1000", "form=padded")
+_opening = cache(moves)
 #: How many words a walk has, and of how many the one is taken that leads to the least met pair.
 LENGTHS = (6, 10, 16, 24)
 CANDIDATES = 3
@@ -76,7 +79,7 @@ def _walk(rng: random.Random, seen: Counter[tuple[str, str]]) -> Iterator[Move]:
         like = tuple(
             each for each in (rng.choice(OFFERS), "same-port" if number > 1 and rng.random() < 0.7 else "") if each
         )
-        opening = moves(rng.choice(OPENINGS))
+        opening = _opening(rng.choice(OPENINGS))
         first = Move(opening[0].step, number, like)
         queues.append([first, *(Move(move.step, number) for move in opening[1:])])
     left = rng.choice(LENGTHS)
@@ -87,26 +90,27 @@ def _walk(rng: random.Random, seen: Counter[tuple[str, str]]) -> Iterator[Move]:
             yield rng.choice(ready).pop(0)
             continue
         left -= 1
-        move = _next(rng, seen, before, links, timed)
+        word, move = _next(rng, seen, before, links, timed)
         begun = next((queue for queue in queues if queue and queue[0].link == move.link and queue[0].like), None)
         if begun is not None:
             yield begun.pop(0)  # a connection begins with the word that says what it is like
-        before = _kind(move)
+        before = word
         yield move
 
 
-def _next(rng: random.Random, seen: Counter[tuple[str, str]], before: str, links: int, timed: bool) -> Move:
+def _next(rng: random.Random, seen: Counter[tuple[str, str]], before: str, links: int, timed: bool) -> tuple[str, Move]:
     choices = []
     for _each in range(CANDIDATES):
         table = rng.choices((ORDERLY, ODD, FATAL, CALLS, LOSSES, TIMES), (8, 5, 0.3, 6, 1.5 * timed, 2 * timed))[0]
-        choices.append(Move(moves(_pick(rng, table))[0].step, rng.randint(1, links)))
-    chosen = min(choices, key=lambda move: seen[before, _kind(move)])
-    seen[before, _kind(chosen)] += 1
-    return chosen
+        choices.append((_pick(rng, table), rng.randint(1, links)))
+    word, link = min(choices, key=lambda choice: seen[before, choice[0]])
+    seen[before, word] += 1
+    return word, Move(_step(word), link)
 
 
-def _kind(move: Move) -> str:
-    return str(move.step)
+@cache
+def _step(word: str) -> Call | Probe | Special:
+    return moves(word)[0].step
 
 
 def _pick(rng: random.Random, table: Sequence[tuple[int, str]]) -> str:
