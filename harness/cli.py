@@ -37,6 +37,7 @@ _VERBS = """verbs:
   variants   run the cases on stacks that are correct, but different: none may fail
   explore    play generated conversations, judged by the rules from end to end
   fuzz       play the same random sequences on two targets, and explain or report every difference
+  learn      learn what a stack really does, as a machine: a picture, a difference, a test
   doctor     check this machine, with hints (--clean: remove containers that a crash has left)
   bench      measure cases per CPU second; bench stability: repeat runs and compare the verdicts
   adapter    adapter check COMMAND: test the adapter of a stack, step by step
@@ -447,6 +448,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "grid": tools.grid,
     "explore": tools.explore,
     "fuzz": tools.fuzz,
+    "learn": tools.learn,
     "bench": tools.bench,
     "adapter": tools.adapter,
     "build": tools.build,

@@ -132,6 +132,18 @@ def fuzz(arguments: list[str]) -> int:
     return fuzzer.main(arguments)
 
 
+def learn(arguments: list[str]) -> int:
+    """Learn what a stack really does, as a machine."""
+    import importlib.util
+
+    if importlib.util.find_spec("aalpy") is None:
+        print("tcpspec learn: AALpy is not installed; pip install 'tcpspec[learn]' brings it", file=sys.stderr)
+        return USAGE_ERROR
+    from harness.learn import main as learner
+
+    return learner.main(arguments)
+
+
 def adapter(arguments: list[str]) -> int:
     """Test an adapter itself."""
     from harness.targets import adapter_check

@@ -66,3 +66,8 @@ def _forget_old(place: Path, name: str) -> None:
     versions = sorted(place.glob(f"{name}-*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in versions[KEPT_VERSIONS:]:
         path.unlink(missing_ok=True)
+
+
+def source_digest(root: Path) -> str:
+    """Return what is the same for the same Python sources below a folder only."""
+    return _digest(text for path in sorted(root.rglob("*.py")) for text in (path.relative_to(root).as_posix(), path))

@@ -69,11 +69,24 @@ class Side:
 
         If the target comes to its end by that (it dies, hangs, or sends without end), `ended` says so.
         """
+        return self._taken_in(lambda before: self._perform(step, before))
+
+    def let_pass(self, seconds: float) -> Outcome:
+        """Let at most so much of the target's time pass, less where it speaks; raises Unjudgeable."""
+
+        def wait(before: View) -> Outcome:
+            self.rig.target.clock.wait(seconds)
+            problem = self._exchange([])
+            return Outcome(problem, self._collect(), self.connection.state, before, None, None)
+
+        return self._taken_in(wait)
+
+    def _taken_in(self, action: Callable[[View], Outcome]) -> Outcome:
         self._steps += 1
         self.conversation.step_name = f"step {self._steps}"
         before = replace(self.view)
         try:
-            return self._perform(step, before)
+            return action(before)
         except (Unjudgeable, TargetError) as error:
             death = death_in(error)
             if death is None:

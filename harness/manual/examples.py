@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "variants": ("tcpspec variants",),
     "explore": ("tcpspec explore --help",),
     "fuzz": ("tcpspec fuzz --target reference,defect=D54 --against reference --count 50",),
+    "learn": ("tcpspec learn --target linux --role server",),
     "doctor": ("tcpspec doctor",),
     "bench": ("tcpspec bench", "tcpspec bench stability --runs 20"),
     "adapter": ("tcpspec adapter check ./my-adapter",),

@@ -38,6 +38,7 @@ PAGES: dict[str, Page] = {
     "grid": Page("harness/grid/GRID.md", "the grid of states and segments"),
     "explore": Page("harness/explore/EXPLORE.md", "play whole conversations that nobody wrote"),
     "fuzz": Page("harness/fuzz/FUZZ.md", "compare two stacks by random sequences"),
+    "learn": Page("harness/learn/LEARN.md", "learn what a stack really does: its machine, differences, tests"),
     "defects": Page("harness/mutate/DEFECTS.md", "the seeded defects, and what kills them"),
     "design": Page("harness/DESIGN.md", "how it works, and how to work on it"),
 }

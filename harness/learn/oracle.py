@@ -1,0 +1,148 @@
+"""Is this the whole machine? Tests of a hypothesis, until one shows something else.
+
+Wp tests go to each state, make each letter, then `k` others, and identify the state that they come to. With k = 1 all
+of them prove: no machine with one state more behaves otherwise, whatever it is. Random Wp tests go to a state, make
+random letters, and identify: what is found of machines with many states more.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from aalpy.base import Oracle
+
+from harness.learn.machine import Machine, Word
+from harness.learn.system import System
+
+#: Random words in the middle of a test go on with this probability.
+GOES_ON = 5 / 6
+#: Where a proof with k = 1 takes more tests than this, so many random ones are made instead.
+MOST_PROOF, RANDOM = 60_000, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a hypothesis is tried: `k` letters between each transition and the identification, and random tests.
+
+    None leaves a number to the size of the machine.
+    """
+
+    k: int | None = None
+    random: int | None = None
+    seed: int = 1
+
+    def for_size(self, tests: int) -> tuple[int, int]:
+        """Return k and the number of random tests for a machine whose proof with k = 1 takes so many tests."""
+        k = self.k if self.k is not None else int(tests <= MOST_PROOF)
+        return k, self.random if self.random is not None else 0 if k else RANDOM
+
+
+class Tests(Oracle):  # type: ignore[misc]
+    """Tries hypotheses. `tell` hears how it goes; `stopped` says what the last, unbroken series of tests proves."""
+
+    def __init__(self, system: System, effort: Effort, tell: Callable[[str], None]) -> None:
+        super().__init__(list(range(len(system.alphabet.letters))), system)
+        self.system = system
+        self.effort = effort
+        self.stopped: dict[str, Any] = {}
+        self.rounds = 0
+        self._tell = tell
+        self._random = random.Random(f"tcpspec learn {effort.seed}")
+
+    def find_cex(self, hypothesis: Any) -> Word | None:
+        """Return letters that the target answers otherwise than the hypothesis, None if all tests pass."""
+        machine = machine_of(hypothesis, self.system.alphabet.texts)
+        self.rounds += 1
+        self._tell(f"hypothesis {self.rounds}: {machine.size} states")
+        made = 0
+        k, count = self.effort.for_size(proof_size(machine, 1))
+        for word in self._words(machine, k, count):
+            made += 1
+            failed = self._fails(machine, word)
+            if failed:
+                self._tell(f"  otherwise: {' '.join(machine.letters[letter] for letter in failed)}")
+                return failed
+        self.stopped = {"k": k, "random": count, "seed": self.effort.seed, "tests": made}
+        return None
+
+    def _words(self, machine: Machine, k: int, count: int) -> Iterator[Word]:
+        """Yield the tests: of the transitions themselves first, then the longer ones in a random order."""
+        for middle in range(k + 1):
+            words = list(dict.fromkeys((*wp(machine, middle), *covered(machine, middle))))
+            self._random.shuffle(words)
+            yield from words
+        for _ in range(count):
+            yield self._drawn(machine)
+
+    def _drawn(self, machine: Machine) -> Word:
+        draw = self._random
+        word = list(machine.access[draw.randrange(machine.size)])
+        word.append(draw.randrange(len(machine.letters)))
+        while draw.random() < GOES_ON:
+            word.append(draw.randrange(len(machine.letters)))
+        words = machine.identifiers[machine.run(word)[1]]
+        return (*word, *(draw.choice(words) if words else ()))
+
+    def _fails(self, machine: Machine, word: Word) -> Word | None:
+        system, state = self.system, 0
+        system.pre()
+        self.num_queries += 1
+        for at, letter in enumerate(word):
+            self.num_steps += 1
+            if system.step(letter) != machine.answers[state][letter]:
+                system.post()
+                return word[: at + 1]
+            state = machine.following[state][letter]
+        system.post()
+        return None
+
+
+def wp(machine: Machine, middle: int) -> Iterator[Word]:
+    """Yield a word per transition, `middle` letters and identifying word: the T·Wp suite, where `middle` is 0."""
+    letters = range(len(machine.letters))
+    for state in range(machine.size):
+        for letter in letters:
+            for between in product(letters, repeat=middle):
+                word = (*machine.access[state], letter, *between)
+                for identifying in machine.identifiers[machine.run(word)[1]] or ((),):
+                    yield (*word, *identifying)
+
+
+def covered(machine: Machine, middle: int) -> Iterator[Word]:
+    """Yield a word per state, `middle` letters and word of the characterising set: that the states are what they are.
+
+    The identifying words of one state tell it from the others of the machine only (Wp method, first phase).
+    """
+    for state in range(machine.size):
+        for between in product(range(len(machine.letters)), repeat=middle):
+            for word in machine.characterising:
+                yield (*machine.access[state], *between, *word)
+
+
+def proof_size(machine: Machine, k: int) -> int:
+    """Return about how many tests a proof takes."""
+    words = sum(len(each) or 1 for each in machine.identifiers) / machine.size
+    return round(machine.size * int(len(machine.letters) ** (k + 1)) * words)
+
+
+def said(stopped: dict[str, Any], size: int) -> str:
+    """Return what it proves that the tests found nothing more."""
+    k, count = stopped["k"], stopped["random"]
+    proof = (
+        f"every Wp test with k={k} passes: nothing with up to {size + k} states behaves otherwise"
+        if k
+        else "each transition leads where it should, as far as the words that identify the states can tell"
+    )
+    drawn = f"; {count:,} random Wp tests (seed {stopped['seed']}) found nothing more" if count else ""
+    return f"{proof}{drawn}"
+
+
+def machine_of(hypothesis: Any, letters: tuple[str, ...]) -> Machine:
+    """Return AALpy's automaton as a machine; one that is not minimal has two states that nothing tells apart."""
+
+    def step(state: Any, letter: int) -> tuple[str, Any]:
+        return state.output_fun[letter], state.transitions[letter]
+
+    return Machine.explored(letters, hypothesis.initial_state, step)

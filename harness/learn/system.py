@@ -1,0 +1,152 @@
+"""The system under learning: answers from the tree where they are known, from the target where not, and never two.
+
+A query goes to the target at the first letter whose answer is not known; what comes before is played again there, and
+must show what it has shown before. If it does not, the query is repeated: a timer may have spoken. What stays different
+is reported with both traces.
+"""
+
+from collections.abc import Sequence
+
+from aalpy.base import SUL
+
+from harness.case.violation import Unjudgeable
+from harness.learn.alphabet import Alphabet
+from harness.learn.subject import Subject
+from harness.learn.tree import Node, Tree
+
+#: A query that shows something else than before, or that a timer disturbs, is repeated so often.
+REPLAYS = 5
+
+
+class Nondeterminism(Exception):
+    """The same letters, and two answers. `word` are the letters, `traces` both series of answers."""
+
+    def __init__(self, word: Sequence[str], traces: tuple[Sequence[str], Sequence[str]], shares: str) -> None:
+        super().__init__(f"{' '.join(word)} is answered in two ways ({shares})")
+        self.word = tuple(word)
+        self.traces = traces
+        self.shares = shares
+
+
+class StaleAnswers(Exception):
+    """What was kept on disk is not what the target answers now."""
+
+
+class System(SUL):  # type: ignore[misc]
+    """A subject with a memory, as AALpy asks for it. Letters are their numbers."""
+
+    def __init__(self, subject: Subject, tree: Tree) -> None:
+        super().__init__()
+        self.subject = subject
+        self.tree = tree
+        #: Queries that showed something else than before, and were settled by playing them again.
+        self.settled = 0
+        #: Queries that a timer has disturbed.
+        self.disturbed = 0
+        self._letters = subject.alphabet.letters
+        self._word: list[int] = []
+        self._answers: list[int] = []
+        self._node: Node = tree.root
+        self._live = False
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """What is asked."""
+        return self.subject.alphabet
+
+    def pre(self) -> None:
+        """Begin a query."""
+        self._word, self._answers, self._live = [], [], False
+        self._node = self.tree.root
+
+    def post(self) -> None:
+        """End it: what the target has said is kept."""
+        if self._live:
+            self.tree.add(self._word, self._answers)
+            self._live = False
+
+    def step(self, letter: int) -> str:
+        """Return the answer to a letter."""
+        known = self._node.get(letter)
+        self._word.append(letter)
+        if known is not None and not self._live:
+            self._answers.append(known[0])
+            self._node = known[1]
+            return self.tree.answers[known[0]]
+        if not self._live:
+            self._live = True
+            self._replay(self._word[:-1])
+        answer = self._asked(letter)
+        self._answers.append(answer)
+        self._node = known[1] if known is not None else {}
+        return self.tree.answers[answer]
+
+    def fresh(self, word: Sequence[int]) -> list[str]:
+        """Ask the target, whatever is known; raises Nondeterminism if it contradicts that."""
+        self.pre()
+        self._live = True
+        answers = self._settled(word)
+        self._word, self._answers = list(word), answers
+        self.post()
+        return [self.tree.answers[answer] for answer in answers]
+
+    # --- the target --------------------------------------------------------------------------------------------------
+
+    def _asked(self, letter: int) -> int:
+        answer = self.tree.number(self.subject.ask(self._letters[letter]))
+        if self.subject.disturbed():
+            self.disturbed += 1
+            answer = self._settled(self._word)[-1]
+        return answer
+
+    def _replay(self, word: Sequence[int]) -> None:
+        """Bring the target to where a word leads."""
+        if self._play(word) != self._answers:
+            self._settled(word)
+
+    def _play(self, word: Sequence[int]) -> list[int]:
+        self.subject.begin()
+        return [self.tree.number(self.subject.ask(self._letters[letter])) for letter in word]
+
+    def _settled(self, word: Sequence[int]) -> list[int]:
+        """Return what the target answers, as often as it takes: undisturbed, and as it has answered before."""
+        seen: list[list[int]] = []
+        for _attempt in range(REPLAYS):
+            answers = self._play(word)
+            if self.subject.disturbed():
+                self.disturbed += 1
+                continue
+            if self._agrees(word, answers):
+                self.settled += bool(seen)
+                return answers
+            seen.append(answers)
+        if not seen:
+            raise Unjudgeable(f"a timer spoke in each of {REPLAYS} attempts: the machine is too slow or too busy")
+        raise self._contradiction(word, seen)
+
+    def _agrees(self, word: Sequence[int], answers: Sequence[int]) -> bool:
+        node = self.tree.root
+        for letter, answer in zip(word, answers, strict=True):
+            known = node.get(letter)
+            if known is None:
+                return True
+            if known[0] != answer:
+                return False
+            node = known[1]
+        return True
+
+    def _contradiction(self, word: Sequence[int], seen: list[list[int]]) -> Exception:
+        if self.tree.loaded:
+            return StaleAnswers()
+        before: list[str] = []
+        node = self.tree.root
+        for letter in word:
+            known = node.get(letter)
+            if known is None:
+                break
+            before.append(self.tree.answers[known[0]])
+            node = known[1]
+        now = [self.tree.answers[answer] for answer in seen[-1]]
+        letters = [self.tree.letters[letter] for letter in word]
+        same = sum(each == seen[-1] for each in seen)
+        return Nondeterminism(letters, (before, now), f"the second one in {same} of {REPLAYS} attempts")

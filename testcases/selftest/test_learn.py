@@ -1,0 +1,192 @@
+"""``tcpspec learn``: the machine of a stack, the same however it is asked, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
+
+from harness import cli
+from harness.learn import alphabet, learner, record
+from harness.learn.alphabet import BadAlphabet
+from harness.learn.learner import Learned, Plan
+from harness.learn.machine import Machine
+from harness.learn.oracle import Effort
+from harness.learn.system import Nondeterminism, System
+from harness.learn.tree import Tree
+from harness.targets.registry import parse
+
+FEW = "listen S@i A@n,n FA@n,n close"
+
+
+def few(tmp_path: Path, letters: str = FEW) -> alphabet.Alphabet:
+    """Return an alphabet of a few letters."""
+    file = tmp_path / "few.txt"
+    file.write_text(f"# a few\n{letters}\n")
+    return alphabet.load(file, "server")
+
+
+def learned(plan: Plan) -> Learned:
+    """Learn what a plan asks for."""
+    with learner.started(plan) as subject:
+        return learner.learn(subject, plan, lambda _text: None)[0]
+
+
+def test_two_seeds_learn_the_same_machine(tmp_path: Path) -> None:
+    machines = [
+        learned(Plan(parse("reference"), few(tmp_path), effort=Effort(seed=seed), kept=False)).machine
+        for seed in (1, 2)
+    ]
+    assert machines[0] == machines[1]
+    answers, _state = machines[0].run([0, 1, 2, 3, 4])
+    assert answers == [
+        "nothing → LISTEN",
+        "SA@iss,seg.end~mss → SYN-RECEIVED",
+        "nothing → ESTABLISHED",
+        "A@n,n+1 → CLOSE-WAIT",
+        "FA@n,n → LAST-ACK",
+    ]
+
+
+def test_words_that_identify_a_state_tell_it_from_all_others(tmp_path: Path) -> None:
+    machine = learned(Plan(parse("reference"), few(tmp_path), kept=False)).machine
+    for state in range(machine.size):
+        due = [machine.run(word, state)[0] for word in machine.identifiers[state]]
+        others = set(range(machine.size)) - {state}
+        assert all([machine.run(word, other)[0] for word in machine.identifiers[state]] != due for other in others)
+        assert machine.run(machine.access[state])[1] == state
+
+
+def test_without_visible_states_the_machine_is_learned_from_answers_alone(tmp_path: Path) -> None:
+    found = learned(Plan(parse("reference"), few(tmp_path), states=False, kept=False)).machine
+    assert all(answer.endswith("→ ?") for _state, _letter, answer, _after in found.transitions)
+    assert found.size >= 5
+
+
+def test_what_was_asked_is_kept_and_another_run_asks_only_the_transitions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plan = Plan(parse("reference"), few(tmp_path))
+    first, second = learned(plan), learned(plan)
+    assert second.machine == first.machine
+    assert (second.figures.queries, second.figures.from_disk) == (
+        0,
+        first.figures.queries + len(learner.transitions(first.machine)),
+    )
+
+
+def test_answers_of_another_stack_are_found_out_and_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plan = Plan(parse("reference"), few(tmp_path))
+    right = learned(plan)
+    (kept,) = (tmp_path / "tcpspec" / "learn").iterdir()
+    kept.write_text(kept.read_text().replace("A@n,n+1 → CLOSE-WAIT", "A@n,n+1 → CLOSING"))
+    assert learned(plan).machine == right.machine
+
+
+def test_half_a_line_at_the_end_costs_that_query_only(tmp_path: Path) -> None:
+    file = tmp_path / "tree"
+    tree = Tree(("a", "b"), file, {})
+    tree.add([0, 1], [tree.number("x"), tree.number("y")])
+    tree.close()
+    with file.open("a") as stream:
+        stream.write("[[0,0],[")
+    again = Tree(("a", "b"), file, {})
+    assert (again.loaded, again.root) == (1, tree.root)
+    again.add([1], [again.number("z")])
+    again.close()
+    assert Tree(("a", "b"), file, {}).loaded == 2
+    assert Tree(("a",), file, {}).loaded == 0
+
+
+class Fickle:
+    """A subject that answers each question otherwise."""
+
+    def __init__(self, letters: alphabet.Alphabet) -> None:
+        self.alphabet = letters
+        self._count = 0
+
+    def begin(self) -> None:
+        """Nothing to begin."""
+
+    def ask(self, letter: alphabet.Letter) -> str:
+        """Return another answer each time."""
+        self._count += 1
+        return f"{letter} {self._count}"
+
+    def disturbed(self) -> bool:
+        """No timer speaks."""
+        return False
+
+
+def test_two_answers_to_one_question_are_reported_with_both_traces(tmp_path: Path) -> None:
+    letters = few(tmp_path)
+    system = System(Fickle(letters), Tree(letters.texts, None, {}))  # type: ignore[arg-type]
+    assert system.query((0, 1)) == ["listen 1", "S@i 2"]
+    with pytest.raises(Nondeterminism, match="listen S@i is answered in two ways") as found:
+        system.query((0, 1, 2))
+    before, now = found.value.traces
+    assert before == ["listen 1", "S@i 2"]
+    assert list(now) != before
+
+
+def test_the_verb_writes_the_machine_in_all_its_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few(tmp_path)
+    out = tmp_path / "out"
+    arguments = ["learn", "--target", "reference", "--alphabet", str(tmp_path / "few.txt"), "--anew", "-o", str(out)]
+    assert cli.main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "every Wp test with k=1 passes" in told
+    read = record.read(out / "reference-server.json")
+    assert isinstance(read.machine, Machine)
+    assert json.loads((out / "reference-server.json").read_text()) == read.as_dict()
+    assert "subgraph" in (out / "reference-server.dot").read_text()
+    assert "stateDiagram-v2" in (out / "reference-server.mmd").read_text()
+
+
+def test_time_is_a_letter_in_virtual_time(tmp_path: Path) -> None:
+    letters = few(tmp_path, "listen S@i A@n,n shutdown FA@n,n 2MSL")
+    machine = learned(Plan(parse("reference"), letters, kept=False)).machine
+    answers, _state = machine.run(range(6))
+    assert [answer.rpartition(" ")[2] for answer in answers[4:]] == ["TIME-WAIT", "LISTEN"]
+
+
+@pytest.mark.parametrize("text", ["S@p", "sin", "", "close close", "2msl", "send"])
+def test_a_letter_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(BadAlphabet):
+        few(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--alphabet", "nothing.txt"], "alphabets are small, usual, full, or a file"),
+        (["--target", "nothing"], "there is no target 'nothing'"),
+        (["--target", "linux", "--time", "2MSL"], "on linux time is real"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(
+    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["learn", *arguments, "-o", str(tmp_path)]) == 4
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is no machine"),
+        ("[]", "it has no schema"),
+        ('{"schema": "tcpspec-machine/0"}', "its schema is 'tcpspec-machine/0'"),
+        ('{"schema": "tcpspec-machine/1"}', "is damaged"),
+    ],
+)
+def test_a_file_that_is_no_machine_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "machine.json"
+    file.write_text(text)
+    with pytest.raises(record.BadMachine, match=sentence):
+        record.read(file)
