@@ -36,6 +36,7 @@ _VERBS = """verbs:
   mutate     run the cases on stacks with one known defect each: does the suite notice?
   variants   run the cases on stacks that are correct, but different: none may fail
   explore    play generated conversations, judged by the rules from end to end
+  pkt        pkt coverage DIR: which packetdrill scripts can be played, and what they want most
   fuzz       play the same random sequences on two targets, and explain or report every difference
   learn      learn what a stack really does, as a machine: a picture, a difference, a test
   doctor     check this machine, with hints (--clean: remove containers that a crash has left)
@@ -447,6 +448,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "coverage": coverage,
     "grid": tools.grid,
     "explore": tools.explore,
+    "pkt": tools.pkt,
     "fuzz": tools.fuzz,
     "learn": tools.learn,
     "bench": tools.bench,

@@ -125,6 +125,13 @@ def explore(arguments: list[str]) -> int:
     return explorer.main(arguments)
 
 
+def pkt(arguments: list[str]) -> int:
+    """Tell which of other people's scripts can be played."""
+    from harness.pkt import command
+
+    return command.main(arguments)
+
+
 def fuzz(arguments: list[str]) -> int:
     """Play the same random sequences on two targets."""
     from harness.fuzz import main as fuzzer

@@ -37,7 +37,7 @@ _OPTIONS = (
     *("--target", "--case", "--rfc", "--requirement", "--ip", "--level", "--timers", "--grid", "--results", "--for"),
     *("--expectations", "--no-expectations", "--drafts", "--failures", "--pcap", "--observer", "--set", "--time-scale"),
     *("--lf", "--ff", "--shard", "--max-failures", "--reruns", "--set-aside", "--tap", "--ktap", "--junitxml"),
-    *("-n", "-k", "-x", "-v"),
+    *("--pkt", "--pkt-match", "--pkt-dialect", "--pkt-shell", "-n", "-k", "-x", "-v"),
 )
 _VALUES: dict[str, tuple[str, ...]] = {
     "--ip": ("4", "6"),
@@ -46,6 +46,8 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "--failures": ("kinds", "all"),
     "--pcap": ("off", "on", "retain-on-failure"),
     "--observer": ("sockdiag", "ss"),
+    "--pkt-match": ("lenient", "strict"),
+    "--pkt-dialect": ("linux", "bsd"),
     "--by": ("tc8", "packetimpact", "rfc"),
 }
 

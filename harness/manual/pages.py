@@ -37,6 +37,7 @@ PAGES: dict[str, Page] = {
     "cases": Page("harness/case/CASES.md", "write cases of your own"),
     "grid": Page("harness/grid/GRID.md", "the grid of states and segments"),
     "explore": Page("harness/explore/EXPLORE.md", "play whole conversations that nobody wrote"),
+    "pkt": Page("harness/pkt/PKT.md", "run the packetdrill scripts that you have, on every target"),
     "fuzz": Page("harness/fuzz/FUZZ.md", "compare two stacks by random sequences"),
     "learn": Page("harness/learn/LEARN.md", "learn what a stack really does: its machine, differences, tests"),
     "defects": Page("harness/mutate/DEFECTS.md", "the seeded defects, and what kills them"),

@@ -21,6 +21,7 @@ class Need:
 
     construct: str
     place: Place
+    lacking: bool = False
 
     def __str__(self) -> str:
         return f"{self.construct} (line {self.place.line})"
@@ -31,14 +32,14 @@ def unmet(script: Script, version: Version, traits: Traits) -> Iterator[Need]:
     try:
         demand(script, version, traits)
     except Unsupported as reason:
-        yield Need(reason.construct, reason.place)
+        yield Need(reason.construct, reason.place, reason.lacking)
     application, events = _dry(script, version, traits), script.events
     last = max((at for at, event in enumerate(events) if not isinstance(event.action, Shell)), default=0)
     for at, event in enumerate(events):
         try:
             _check(application, event, version, traits, over=at > last)
         except Unsupported as reason:
-            yield Need(reason.construct, reason.place)
+            yield Need(reason.construct, reason.place, reason.lacking)
 
 
 def _check(application: Application, event: Event, version: Version, traits: Traits, *, over: bool) -> None:
@@ -77,7 +78,7 @@ def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None
         for setting in meaning.settings:
             found = shell.outcome(setting, traits)
             if found.unsupported and not over:
-                raise Unsupported(found.unsupported, place)
+                raise Unsupported(found.unsupported, place, lacking=found.lacking)
 
 
 def _dry(script: Script, version: Version, traits: Traits) -> Application:

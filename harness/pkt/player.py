@@ -66,6 +66,8 @@ class Player:
         #: Whether a call, and whether text of the peer, came behind the last line.
         self._called = False
         self._owed = False
+        #: How many segments had come, and were not asked for, when the first call behind the last line was made.
+        self._unexcused = 0
         #: An acknowledgment that was tolerated while a line was waited for.
         self._spared: Piece | None = None
 
@@ -161,9 +163,10 @@ class Player:
         if stop is not None and event.time.clock is Clock.RELATIVE:
             assert call.stop_ns is not None
             stop = self.schedule.previous_ns + call.stop_ns - event.time.start_ns
+        if not quiet and not self._called:
+            self._called, self._unexcused = True, len(self._arrived)
         answer = attempt()
         if not quiet:
-            self._called = True
             if call.function in _TEXT:  # it changes no state: nothing new to look at
                 self.conversation.rig.exchange(self.conversation, ())
             else:
@@ -335,8 +338,8 @@ class Player:
                 self.schedule.happened(self.schedule.previous_ns, self._now())
             elif meaning.state is not None:
                 self._judge_states(*meaning.state)
-            elif meaning.drops:
-                self._called = True
+            elif meaning.drops and not self._called:
+                self._called, self._unexcused = True, len(self._arrived)
 
     def _judge_states(self, state: State, count: int | None) -> None:
         __tracebackhide__ = True
@@ -386,13 +389,12 @@ class Player:
             self._take()
             if self._now() == now:
                 break
-        while self._arrived:
-            piece = self._arrived.popleft()
+        for at, piece in enumerate(self._arrived):
             if self.conversation.is_timer_repeat(piece.connection, piece.received):
                 continue
             before = self._acknowledged.get(piece.connection.index, 0)
             owed = self._owed and piece.is_bare_ack and seqno.lt(before, piece.ack)
-            if self._called or owed or self._is_written(piece):
+            if (self._called and at >= self._unexcused) or owed or self._is_written(piece):
                 self._acknowledged[piece.connection.index] = piece.ack
                 self.stage.left_out["segment behind the last line"] += 1
                 continue

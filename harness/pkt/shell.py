@@ -148,10 +148,12 @@ def _product(found: "re.Match[str]") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is to be done for a setting: what to set (nothing: it is so), or why that can't be."""
+    """What is to be done for a setting: what to set (nothing: it is so), or what can't be set."""
 
     sets: tuple[Setting, ...] = ()
     unsupported: str = ""
+    #: Whether the setting is one that the table knows: it is understood, and the target has not got it.
+    lacking: bool = False
 
 
 NOTHING = Outcome()
@@ -179,7 +181,7 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
         wanted = (setting.value != "0") is not known.inverted
         if traits.claims(known.capability) is wanted:
             return NOTHING
-    return Outcome(unsupported=f"sysctl {setting.name}={setting.value}")
+    return Outcome(unsupported=f"sysctl {setting.name}={setting.value}", lacking=True)
 
 
 def _in_units(setting: Setting) -> str:

@@ -21,12 +21,16 @@ _BY_OPTION = {
 
 
 class Unsupported(Exception):
-    """A construct that can't be played on this target: the script is not applicable there."""
+    """A construct that can't be played on this target: the script is not applicable there.
 
-    def __init__(self, construct: str, place: Place) -> None:
+    `lacking`: it is a setting that is understood, and that the target has not.
+    """
+
+    def __init__(self, construct: str, place: Place, *, lacking: bool = False) -> None:
         super().__init__(f"{construct} (line {place.line})")
         self.construct = construct
         self.place = place
+        self.lacking = lacking
 
 
 @dataclass(frozen=True, slots=True)

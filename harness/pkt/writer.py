@@ -52,6 +52,9 @@ class _Side:
     target_base: int | None = None
     begin: int = 0
     synchronized: bool = False
+    #: How far the numbers of the case are from those of the script: the peer's, and the target's.
+    peer_shift: int = 0
+    target_shift: int = 0
 
 
 @dataclass(slots=True)
@@ -128,6 +131,7 @@ def _sent(writing: _Writing, event: Event) -> None:
     if side.peer_base is None or (opens and not side.synchronized):
         side.peer_base = wire.seq if opens else seqno.add(wire.seq, -event.segment.seq)
         side.begin = wire.seq if opens and abs(seqno.diff(wire.seq, 0)) < NEAR_THE_WRAP else 0
+    side.peer_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.peer_base)
     writing.add(f"< {_packet(writing, event, _counted(side, wire, inbound=True), inbound=True)}", event.time_ns)
 
 
@@ -141,6 +145,8 @@ def _received(writing: _Writing, event: Event) -> None:
         side.target_base = wire.seq
     if side.peer_base is not None and wire.flags & ACK and not wire.flags & RST:
         side.synchronized |= seqno.diff(wire.ack, side.peer_base) > 0
+    if wire.seq:  # a reset's that counts from nowhere tells nothing
+        side.target_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.target_base or 0)
     segment = _counted(side, wire, inbound=False)
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
@@ -182,9 +188,13 @@ def _expected(writing: _Writing, event: Event) -> None:
     flags = Flags(0)
     for name in found[4].split(","):
         flags |= Flags[name] if name != "none" else Flags(0)
-    segment = Segment(flags, int(found[1]), int(found[2] or 0), payload=bytes(int(found[3] or 0)))
+    side = writing.side(event)
+    seq, ack = int(found[1]) + side.target_shift, int(found[2] or 0) + side.peer_shift
+    segment = Segment(flags, seq, ack, payload=bytes(int(found[3] or 0)))
     if flags & SYN:
-        segment.ack += writing.side(event).begin
+        segment.ack += side.begin
+    if flags & RST and not int(found[1]):
+        segment.seq = 0
     writing.say("this was due:")
     writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
 

@@ -40,6 +40,7 @@ SLOW = frozenset(
         "test_narrowing",
         "test_own_cases",
         "test_pictures",
+        "test_pkt_own",
         "test_progress",
         "test_report_browser",
         "test_skips",

@@ -66,7 +66,7 @@ def test_a_command_of_the_readme_selects_cases(command: list[str]) -> None:
         options = [option for at, option in enumerate(options) if at not in workers]
         options = [option for option in options if not option.startswith("--junitxml")]
     else:
-        options = ["--case", options[0]]
+        options = [options[0]] if options[0].endswith(".pkt") else ["--case", options[0]]
     if "--lf" in options or "--ff" in options:
         return
     if "my/cases/" in command:
