@@ -27,8 +27,8 @@ class Need:
         return f"{self.construct} (line {self.place.line})"
 
 
-def unmet(script: Script, version: Version, traits: Traits) -> Iterator[Need]:
-    """Yield what can't be played on a target with these traits, in order."""
+def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = False) -> Iterator[Need]:
+    """Yield what can't be played on a target with these traits, in order; `executes`: commands are run there."""
     try:
         demand(script, version, traits)
     except Unsupported as reason:
@@ -36,6 +36,8 @@ def unmet(script: Script, version: Version, traits: Traits) -> Iterator[Need]:
     application, events = _dry(script, version, traits), script.events
     last = max((at for at, event in enumerate(events) if not isinstance(event.action, Shell)), default=0)
     for at, event in enumerate(events):
+        if executes and isinstance(event.action, Shell):
+            continue
         try:
             _check(application, event, version, traits, over=at > last)
         except Unsupported as reason:

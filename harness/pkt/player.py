@@ -332,6 +332,9 @@ class Player:
 
     def _shell(self, text: str) -> Waits:
         __tracebackhide__ = True
+        if self.settings.execute is not None:
+            self._run_command(text)
+            return
         for meaning in self.settings.meanings(text, self.event.place):
             if meaning.sleep_s:
                 yield from self._wait_until(self._now() + int(meaning.sleep_s * NS))
@@ -340,6 +343,19 @@ class Player:
                 self._judge_states(*meaning.state)
             elif meaning.drops and not self._called:
                 self._called, self._unexcused = True, len(self._arrived)
+
+    def _run_command(self, text: str) -> None:
+        """Run a command in the target's namespace; one that fails ends the script, as packetdrill has it."""
+        __tracebackhide__ = True
+        assert self.settings.execute is not None
+        shown = " ".join(text.split())
+        code, output = self.settings.execute(text)
+        self.conversation.note(Kind.NOTE, f"`{shown}` = {code}")
+        self.conversation.step()
+        self._take()
+        if code:
+            seen = f"it ends with {code}: {output.strip()}".rstrip(": ")
+            self._fail(Code.WRONG_ANSWER, f"`{shown}` ends with 0", seen, self.event)
 
     def _judge_states(self, state: State, count: int | None) -> None:
         __tracebackhide__ = True

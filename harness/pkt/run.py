@@ -14,7 +14,8 @@ from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported, traits_of
 from harness.pkt.symbols import Dialect
 from harness.pkt.tree import Code, Place, Script, Shell
-from harness.targets.protocol import Capability
+from harness.targets.pod import Pod
+from harness.targets.protocol import Capability, Target
 
 LENIENT, STRICT = "lenient", "strict"
 PROFILES = (LENIENT, STRICT)
@@ -150,6 +151,17 @@ class Profile:
 
     match: str = LENIENT
     dialect: str | None = None
+    #: Whether the commands of scripts are run in the target's namespace, where it is a pod of ours.
+    shell: bool = False
+
+    def executes(self, target: Target) -> bool:
+        """Tell whether commands are run on this target."""
+        return self.shell and _pod_of(target) is not None
+
+
+def _pod_of(target: Target) -> Pod | None:
+    pod = getattr(target, "pod", None)
+    return pod if isinstance(pod, Pod) else None
 
 
 def begin(
@@ -159,9 +171,16 @@ def begin(
     profile: Profile = Profile(),
     *,
     made_before: bool = False,
+    folder: Path = Path("/"),
 ) -> Outcome:
-    """Return a script that is ready to be played; `made_before`: its first settings are made already."""
-    traits = traits_of(conversation.rig.target)
+    """Return a script that is ready to be played; `made_before`: its first settings are made already.
+
+    Its commands, should they be run, run in `folder`.
+    """
+    target = conversation.rig.target
+    traits = traits_of(target)
+    pod = _pod_of(target) if profile.shell else None
+    execute = (lambda text: pod.shell(text, folder)) if pod is not None else None
     stage = Stage(
         conversation,
         traits,
@@ -171,7 +190,7 @@ def begin(
         script.symbols,
         profile.match == STRICT,
     )
-    return Outcome(script, version, conversation, stage, Settings(conversation.rig.target, traits, made_before))
+    return Outcome(script, version, conversation, stage, Settings(target, traits, made_before, execute))
 
 
 def demand(script: Script, version: Version, traits: Traits) -> None:

@@ -1,7 +1,7 @@
 """The settings of a script on a target: made for as long as it runs, and taken back."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.pkt import shell
@@ -9,6 +9,8 @@ from harness.pkt.shell import Meaning, Setting
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place, Script, Shell
 from harness.targets.protocol import Adjustable, Target, TargetError
+
+Execute = Callable[[str], tuple[int, str]]
 
 
 @dataclass
@@ -18,6 +20,8 @@ class Settings:
     target: Target
     traits: Traits
     made_before: bool = False
+    #: Runs a command line in the target's namespace: exit code and output. None: no command is run.
+    execute: Execute | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     over: bool = False
 
@@ -53,13 +57,15 @@ class Settings:
         self._stack.close()
 
 
-def initial(script: Script, traits: Traits) -> tuple[Setting, ...] | None:
-    """Return what a script sets before it begins, None where it sets something later, or can't.
+def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[Setting, ...] | None:
+    """Return what a script sets before it begins, None where it sets something later, or runs commands.
 
     Scripts that share these settings may be played side by side.
     """
     found: list[Setting] = []
     begun = False
+    if executes and any(isinstance(event.action, Shell) for event in script.events):
+        return None
     last_line = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)
     for at, event in enumerate(script.events):
         if not isinstance(event.action, Shell):

@@ -80,7 +80,6 @@ class Options:
     bundled: bool = True
     drafts: bool = False
     pkt: Profile = field(default_factory=Profile)
-    pkt_shell: bool = False
     pkt_folder: Path | None = None
 
     @property
@@ -94,7 +93,7 @@ class Options:
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
         options += [f"--pkt-match={self.pkt.match}"] if self.pkt.match != pkt.LENIENT else []
         options += [f"--pkt-dialect={self.pkt.dialect}"] if self.pkt.dialect else []
-        options += ["--pkt-shell"] if self.pkt_shell else []
+        options += ["--pkt-shell"] if self.pkt.shell else []
         options += [] if self.bundled else ["--no-expectations"]
         options += ["--drafts"] if self.drafts else []
         return options + [f"--expectations={name}" for name in self.expectations]
@@ -138,8 +137,7 @@ class Options:
                 every_failure=get("failures") == "all",
                 bundled=not get("no_expectations"),
                 drafts=drafts,
-                pkt=Profile(get("pkt_match"), get("pkt_dialect")),
-                pkt_shell=get("pkt_shell"),
+                pkt=Profile(get("pkt_match"), get("pkt_dialect"), get("pkt_shell")),
                 pkt_folder=Path(get("pkt")).resolve() if get("pkt") else None,
             )
         except (UnusableTarget, BrokenExpectations, citations.BadCitation, requirements.UnknownRequirement) as error:

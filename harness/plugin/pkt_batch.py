@@ -34,9 +34,10 @@ def side_by_side(plugin: "CasePlugin", session: pytest.Session) -> None:
         traits = traits_of(target)
         if Capability.VIRTUAL_TIME in target.capabilities:
             continue
-        if next(needs.unmet(item.script, item.version, traits), None) is not None:
+        executes = plugin.options.pkt.executes(target)
+        if next(needs.unmet(item.script, item.version, traits, executes=executes), None) is not None:
             continue
-        settings = initial(item.script, traits)
+        settings = initial(item.script, traits, executes=executes)
         if settings is not None:
             groups.setdefault((spec.text, settings), []).append(item)
     for (_target, settings), items in groups.items():

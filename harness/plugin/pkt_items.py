@@ -106,8 +106,13 @@ class PktItem(OwnItem):
         if self.broken is not None or self.script is None:
             raise Unjudgeable(str(self.broken))
         spec = self.stash[CASE].binding.spec
+        if self.plugin.soiled:
+            self.plugin.soiled = False
+            self.plugin.flush()
+            self.plugin.engine.close()
         rig = self.plugin.engine.rig(spec, as_found=True)
-        need = next(needs.unmet(self.script, self.version, traits_of(rig.target)), None)
+        executes = self.plugin.options.pkt.executes(rig.target)
+        need = next(needs.unmet(self.script, self.version, traits_of(rig.target), executes=executes), None)
         if need is not None:
             pytest.skip(f"not applicable: {need}")
         if Capability.VIRTUAL_TIME in rig.target.capabilities:
@@ -117,6 +122,7 @@ class PktItem(OwnItem):
         else:
             self.plugin.run_scripts(self.session)
         if TIMED not in self.stash:
+            self.plugin.soiled = executes
             self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
 
     def conversation(self) -> Conversation:
@@ -129,7 +135,9 @@ class PktItem(OwnItem):
         """Return the script as it is about to be played in a conversation."""
         assert self.script is not None
         profile = self.plugin.options.pkt
-        self.outcome = run.begin(conversation, self.script, self.version, profile, made_before=made_before)
+        self.outcome = run.begin(
+            conversation, self.script, self.version, profile, made_before=made_before, folder=self.path.parent
+        )
         return self.outcome
 
     def timed(self) -> TimerCase:

@@ -68,6 +68,8 @@ class CasePlugin:
         self._one_by_one = False
         self.timers_done = False
         self.scripts_done = False
+        #: Whether a script has run commands in a target's namespace: the next one gets another.
+        self.soiled = False
         self._places: dict[pytest.Item, int] = {}
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:

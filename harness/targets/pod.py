@@ -120,6 +120,15 @@ class Pod(AgentChannel):
         link.await_ready()
         return link
 
+    def shell(self, text: str, folder: Path) -> tuple[int, str]:
+        """Run a command line in the target's namespace; return its exit code and what it printed.
+
+        Raises TargetError where that can't be.
+        """
+        request = {"op": "shell", "text": text, "folder": str(folder), "drop": os.geteuid() == 0}
+        answer, _descriptors = self.call(request)
+        return int(answer["code"]), str(answer["output"])
+
     def close(self) -> None:
         """Close everything; the helper cleans up and ends when it sees the control socket close.
 

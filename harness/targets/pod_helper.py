@@ -22,7 +22,7 @@ import struct
 import sys
 from typing import Any
 
-from harness.agent import server
+from harness.agent import commands, server
 from harness.agent.rtnetlink import RouteSocket
 
 CLONE_NEWUSER = 0x10000000
@@ -61,6 +61,7 @@ def main() -> None:
     for descriptor in descriptors:
         os.close(descriptor)
     if "error" not in answer:
+        server.HANDLERS["shell"] = commands.run
         server.serve(control)
         _delete_link()
 

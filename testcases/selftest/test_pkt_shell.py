@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import pytest
+from playing import SERVER
 
+from harness import cli
 from harness.pkt import shell
 from harness.pkt.shell import NOTHING, Setting, meanings, outcome
 from harness.pkt.support import Traits
 from harness.spec.states import State
-from harness.targets.protocol import Capability
+from harness.targets.linux import LinuxTarget
+from harness.targets.protocol import Capability, UnusableTarget
 
 LINUX = Traits("Linux", frozenset(Capability), frozenset({"net.ipv4.tcp_sack"}), values={"net.ipv4.tcp_sack": "1"})
 PLAIN = Traits("lwIP", frozenset({Capability.STATES}))
@@ -96,3 +99,26 @@ def test_the_table_says_each_thing_once_and_why() -> None:
     assert len(names) == len(set(names)) == len(table.settings)
     assert all(known.meaning for known in table.settings.values())
     assert all(entry.get("why") or entry["means"] in ("sleep", "states") for _pattern, entry in table.commands)
+
+
+def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each script has a namespace of its own then, and what it tries beyond that does not work."""
+    try:
+        LinuxTarget().close()
+    except UnusableTarget as error:
+        pytest.skip(f"needs a pod: {error.message}")
+    monkeypatch.chdir(tmp_path)
+    panic, sack = (Path("/proc/sys", name).read_text() for name in ("kernel/panic", "net/ipv4/tcp_sack"))
+    before = "`test -f a.pkt && ! echo 77 > /proc/sys/kernel/panic; sysctl -q net.ipv4.tcp_sack=0`\n"
+    Path("a.pkt").write_text(
+        before + SERVER.replace("<mss 1460>\n", "<mss 1460,sackOK>\n", 1).replace("...>", "mss 1460>")
+    )
+    Path("b.pkt").write_text("`sysctl net.ipv4.tcp_sack | grep 1`\n" + SERVER + "+0 `false`\n")
+    assert cli.main(["run", "--target", "linux", "--pkt-shell", "a.pkt", "b.pkt"]) == 1
+    out = capsys.readouterr().out
+    assert "pkt           1         1" in out
+    assert "not as the script says: `false` ends with 0" in out
+    assert Path("/proc/sys/kernel/panic").read_text() == panic
+    assert Path("/proc/sys/net/ipv4/tcp_sack").read_text() == sack
