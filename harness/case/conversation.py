@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.case import aside, throttling
 from harness.case.connection import Connection, Received, repeats
@@ -287,6 +287,7 @@ class Conversation:
         connection: Connection | None = None,
         level: Level = Level.MUST,
         cites: tuple[str, ...] = (),
+        details: dict[str, Any] | None = None,
     ) -> None:
         """Record a finding; at level MUST it ends the case (Violation), in a walk it makes it Inconclusive.
 
@@ -294,7 +295,8 @@ class Conversation:
         """
         __tracebackhide__ = True
         where = connection or self.main
-        finding = Finding(code, level, expected, observed, where.state, cites or self.cites, self.step_name)
+        state, cites = where.state, cites or self.cites
+        finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})
         if self._timer_may_have_spoken():
             raise Replay(f"{expected}, but {observed or 'silence'}")
         if self.walking:

@@ -6,6 +6,7 @@ nothing any more is a gone deviation.
 
     observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything
     due        what was due, likewise; rule: what the finding cites; state: the target's state then
+    behind     what was done last, as the ladder has it, with N for each number: "<SEQ=N><CTL=SYN>", "close()"
     plan       what the conversation is like, in its notation: "*{form=fragments}*"
     when, since, before, ip   releases, changes that the target has or lacks, the IP version: as in a [[deviation]]
     reason, source, example
@@ -27,6 +28,7 @@ from harness.expectations.changes import Scope
 from harness.expectations.deviations import Deviation, demand_no_draft
 from harness.expectations.entries import BrokenExpectations, read
 from harness.explore import notation
+from harness.explore.findings import without_numbers
 from harness.explore.plan import Special
 from harness.explore.run import Generated
 from harness.fuzz.steps import BadSequence
@@ -34,7 +36,7 @@ from harness.fuzz.steps import BadSequence
 #: The kind of a conversation that is the example of an entry.
 KIND = "declared"
 _REQUIRED = ("observed", "reason", "source", "example")
-_PATTERNS = ("observed", "due", "rule", "state", "plan")
+_PATTERNS = ("observed", "due", "rule", "state", "behind", "plan")
 _KEYS = {*_REQUIRED, *_PATTERNS, "when", "since", "before", "ip"}
 #: Words in which minutes may pass.
 _SLOW = ("wait", "await", "recover", "lose")
@@ -64,6 +66,7 @@ class Entry:
             "due": finding.expected,
             "rule": ", ".join(finding.cites),
             "state": finding.state,
+            "behind": without_numbers(finding.details.get("behind", "")),
         }
         return all(
             any(fnmatch.fnmatchcase(facts[name], pattern) for pattern in patterns)

@@ -198,7 +198,6 @@ class Talk:
         event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
         now = self._now()
         promise, self._promise = self._promise, None
-        link.history.read_ahead = bool(link.early)
         judged, answer = self._perform(link, name, octets, now)
         if answer is None:
             event.annotations.append("= not possible here")
@@ -333,8 +332,18 @@ class Talk:
     def refuse(
         self, link: Link, code: Code, due: str, seen: str, cites: tuple[str, ...], level: Level = Level.MUST
     ) -> None:
-        """Note a finding; at level MUST it ends the talk (Violation)."""
-        self.conversation.fail(code, due, seen, connection=link.connection, level=level, cites=cites)
+        """Note a finding, and what it stands behind; at level MUST it ends the talk (Violation)."""
+        details = {"behind": self._behind()}
+        self.conversation.fail(code, due, seen, connection=link.connection, level=level, cites=cites, details=details)
+
+    def _behind(self) -> str:
+        """Return what was done last: the peer's segment, a call, or how long was waited."""
+        for event in reversed(self.conversation.events):
+            if event.kind is Kind.SENT and event.segment is not None:
+                return event.segment.notation()
+            if event.kind in (Kind.CALL, Kind.WAIT):
+                return event.text
+        return ""
 
     def _now(self) -> int:
         return self.rig.target.clock.now_ns()

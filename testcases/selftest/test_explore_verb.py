@@ -206,9 +206,9 @@ example = "{example}"
 """
 
 
-def declare(folder: Path, example: str = SHOWS_IT) -> str:
+def declare(folder: Path, example: str = SHOWS_IT, further: str = "") -> str:
     path = folder / "mine.toml"
-    path.write_text(ENTRY.format(example=example))
+    path.write_text(ENTRY.format(example=example) + further)
     return str(path)
 
 
@@ -218,6 +218,14 @@ def test_a_declared_finding_is_known_wherever_it_comes_up(tmp_path: Path) -> Non
     shown = json.dumps(verdicts(tmp_path / "out"))
     assert "known deviation" in shown
     assert "Any acknowledgment counts." in done.stdout
+
+
+@pytest.mark.parametrize(("behind", "known"), [("<SEQ=N><ACK=N><CTL=FIN,ACK>", True), ("<SEQ=N><CTL=*>", False)])
+def test_an_entry_may_say_what_the_finding_stands_behind(behind: str, known: bool, tmp_path: Path) -> None:
+    entries = declare(tmp_path, further=f'behind = "{behind}"\n')
+    options = ("--target", DEFECT, "--expectations", entries, "--results", "out")
+    done = explore(*options, "--replay", SHOWS_IT, cwd=tmp_path)
+    assert (done.returncode == 0) is known, done.stdout
 
 
 def test_an_entry_whose_example_shows_nothing_is_gone(tmp_path: Path) -> None:

@@ -163,6 +163,33 @@ def test_no_history_explains(name: str) -> None:
     assert fallen.value.cites
 
 
+def test_the_octet_of_a_probe_need_not_count() -> None:
+    """A peer that has not taken it would refuse an ACK behind it; of what was within the window each octet counts."""
+    for octets, edge in ((1, 0), (2, 2)):
+        hand = established(Hand())
+        hand.peer(Segment(ACK, 1, 1, window=edge), state=ESTABLISHED)
+        hand.call("send", 9, Answer(taken=9), own(ACK, 1, 1, octets), state=ESTABLISHED)
+        probed = Segment(FIN | ACK, 1, 1, window=edge)
+        if edge:
+            with pytest.raises(Fall):
+                hand.peer(probed, own(ACK, 1, 2), state=CLOSE_WAIT)
+        else:
+            hand.peer(probed, own(ACK, 1, 2), state=CLOSE_WAIT)
+
+
+def test_a_listener_that_is_full_may_refuse() -> None:
+    for crowded in (True, False):
+        history = History()
+        history.listens(True)
+        refusal = Sent(Segment(RST | ACK, 0, 1), 0, SECOND)
+        if crowded:
+            history.arrives(segment(SYN, 0), SECOND, [refusal], CLOSED, crowded=True)
+            history.arrives(segment(SYN, 0), 2 * SECOND, [Sent(own(SYN | ACK, 0, 1), 0, 2 * SECOND)], SYN_RECEIVED)
+        else:
+            with pytest.raises(Fall):
+                history.arrives(segment(SYN, 0), SECOND, [refusal], CLOSED)
+
+
 def test_the_rule_that_fell_last_is_named() -> None:
     hand = established(Hand())
     with pytest.raises(Fall) as fallen:

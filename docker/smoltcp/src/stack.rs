@@ -5,8 +5,9 @@
 //! connection, as long as the backlog allows. Without a socket in LISTEN smoltcp resets who comes.
 //!
 //! smoltcp asks its sockets one after the other who accepts a segment, and one in LISTEN accepts every SYN for its
-//! port. So that a SYN on a connection reaches the connection, fresh sockets stand behind all others: a slot of the
-//! socket set is never used twice, except by a connection that a reset has sent back from SYN-RECEIVED to LISTEN.
+//! port. So that a SYN on a connection reaches the connection, listening sockets stand behind all others: a slot of the
+//! socket set is never used twice, except by a connection that a reset has sent back from SYN-RECEIVED to LISTEN, and
+//! an active open puts a fresh one in place of each that listens.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -14,7 +15,7 @@ use std::mem;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{ConnectError, ListenError, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IPV6_HEADER_LEN, IpCidr, IpEndpoint, IpListenEndpoint, TcpPacket};
+use smoltcp::wire::{HardwareAddress, IPV6_HEADER_LEN, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Packet, TcpPacket};
 
 use crate::device::Wire;
 
@@ -34,11 +35,13 @@ struct Connection {
     /// The state when we last looked, to tell why a socket is closed: smoltcp doesn't say.
     last: State,
     error: Option<&'static str>,
+    /// The end of the stream, or the error that ended it, has been told: RECEIVE gives no more.
+    ended: bool,
 }
 
 impl Connection {
     fn new(socket: SocketHandle, last: State) -> Self {
-        Connection { socket, last, error: None }
+        Connection { socket, last, error: None, ended: false }
     }
 
     /// Derive the error that a socket API would report. `by_timer`: time has passed, and no segment has come.
@@ -53,6 +56,12 @@ impl Connection {
         }
         self.last = state;
     }
+
+    /// The pending error, which is told once.
+    fn tell(&mut self) -> Option<&'static str> {
+        self.ended |= self.error.is_some();
+        self.error.take()
+    }
 }
 
 struct Listener {
@@ -60,7 +69,8 @@ struct Listener {
     backlog: usize,
     /// The socket in LISTEN, none while the backlog is full.
     armed: Option<SocketHandle>,
-    /// Connections in SYN-RECEIVED, and those that nobody has accepted yet.
+    /// Those that nobody has accepted yet, in the order in which they were established; behind them those in
+    /// SYN-RECEIVED.
     pending: Vec<Connection>,
 }
 
@@ -84,8 +94,8 @@ pub struct Stack {
     last_handle: u32,
     ack_delay: Option<Duration>,
     throttled: bool,
-    /// How far the clock of arriving segments is ahead: see [`Stack::throttle`].
-    ahead: Duration,
+    /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
+    answered: Option<Instant>,
     now: Instant,
 }
 
@@ -101,7 +111,7 @@ impl Stack {
             last_handle: 0,
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
-            ahead: Duration::ZERO,
+            answered: None,
             now,
         }
     }
@@ -126,8 +136,9 @@ impl Stack {
     }
 
     /// Whether a socket sends one challenge ACK per second at most, as smoltcp always does. There is no switch for it,
-    /// so without the throttle every segment arrives a second after the one before by the clock that the socket is shown
-    /// at that moment. Timers are set on that occasion too: they are late then, never early.
+    /// so without the throttle a segment arrives a second at least after the last one that was answered on the spot, as a
+    /// challenge ACK answers, by the clock that the socket is shown at that moment. Timers are set on that occasion too:
+    /// they are late then, never early.
     pub fn throttle(&mut self, throttled: bool) {
         self.throttled = throttled;
     }
@@ -140,10 +151,12 @@ impl Stack {
             self.seed(number.into());
         }
         self.wire.put(packet);
-        if !self.throttled {
-            self.ahead += CHALLENGE_ACK_INTERVAL;
+        let earliest = self.answered.filter(|_| !self.throttled).map(|at| at + CHALLENGE_ACK_INTERVAL);
+        let shown = earliest.map_or(self.now, |at| at.max(self.now));
+        self.interface.poll_ingress_single(shown, &mut self.wire, &mut self.sockets);
+        if !self.wire.is_quiet() {
+            self.answered = Some(shown);
         }
-        self.interface.poll_ingress_single(self.now + self.ahead, &mut self.wire, &mut self.sockets);
         self.poll(false);
     }
 
@@ -225,6 +238,14 @@ impl Stack {
             ConnectError::Unaddressable => ("EADDRNOTAVAIL", "connect()"),
         })?;
         let socket = self.sockets.add(socket);
+        for entry in self.entries.values_mut() {
+            if let Entry::Listener(listener) = entry
+                && let Some(before) = listener.armed.take()
+            {
+                self.sockets.get_mut::<Socket>(before).abort();
+                rearm(listener, &mut self.sockets, self.ack_delay, false);
+            }
+        }
         let handle = self.enter(Entry::Connection(Connection::new(socket, State::SynSent)));
         self.poll(false);
         Ok(handle)
@@ -243,7 +264,7 @@ impl Stack {
 
     pub fn send(&mut self, handle: u32, data: &[u8]) -> Result<usize, Refusal> {
         let (connection, socket) = self.connection(handle)?;
-        if let Some(error) = connection.error.take() {
+        if let Some(error) = connection.tell() {
             return Err((error, "pending error"));
         }
         let taken = match (socket.send_slice(data), socket.state()) {
@@ -263,13 +284,17 @@ impl Stack {
         let received = match (socket.recv_slice(&mut data), socket.state()) {
             (Ok(0), _) => Err(("EAGAIN", "nothing has come")),
             (Ok(_), _) => Ok(Some(data)),
-            (Err(error), state) => match (connection.error.take(), error, state) {
-                (Some(name), ..) => Err((name, "pending error")),
-                (None, RecvError::InvalidState, State::SynSent | State::SynReceived) => {
-                    Err(("EAGAIN", "not connected yet"))
+            (Err(RecvError::InvalidState), State::SynSent | State::SynReceived) => Err(("EAGAIN", "not connected yet")),
+            (Err(error), _) => {
+                let told = connection.ended;
+                let pending = connection.tell();
+                connection.ended = true;
+                match (pending, error) {
+                    (Some(name), _) => Err((name, "pending error")),
+                    (None, RecvError::InvalidState) if !told => Err(("ENOTCONN", "smoltcp has let go of it")),
+                    (None, _) => Ok(None),
                 }
-                (None, ..) => Ok(None),
-            },
+            }
         };
         self.poll(false); // there may be a window to open
         received
@@ -307,7 +332,7 @@ impl Stack {
     /// The pending error, which is cleared.
     pub fn error(&mut self, handle: u32) -> Result<Option<&'static str>, Refusal> {
         match self.entries.get_mut(&handle) {
-            Some(Entry::Connection(connection)) => Ok(connection.error.take()),
+            Some(Entry::Connection(connection)) => Ok(connection.tell()),
             Some(Entry::Listener(_)) => Ok(None),
             None => Err(("EBADF", "no such handle")),
         }
@@ -317,7 +342,8 @@ impl Stack {
     pub fn forget(&mut self) {
         self.sockets = SocketSet::new(vec![]);
         self.entries.clear();
-        self.ahead = Duration::ZERO;
+        self.answered = None;
+        self.seed(0);
     }
 
     // --- what can be seen -------------------------------------------------------------------------------------------
@@ -372,9 +398,12 @@ fn interface(seed: u64, wire: &mut Wire, now: Instant) -> Interface {
     Interface::new(config, wire, now)
 }
 
-/// The sequence number of a SYN.
+/// The sequence number of a SYN that is not in fragments.
 fn opening_number(packet: &[u8]) -> Option<u32> {
     let segment = match packet.first()? >> 4 {
+        4 if Ipv4Packet::new_checked(packet).is_ok_and(|packet| packet.more_frags() || packet.frag_offset() != 0) => {
+            return None;
+        }
         4 => packet.get(usize::from(packet[0] & 15) * 4..)?,
         _ => packet.get(IPV6_HEADER_LEN..)?,
     };
@@ -417,6 +446,7 @@ fn rearm(listener: &mut Listener, sockets: &mut SocketSet<'static>, ack_delay: O
             sockets.get_mut::<Socket>(newer).abort();
         }
     }
+    listener.pending.sort_by_key(|connection| connection.last == State::SynReceived);
     if listener.armed.is_none() && listener.pending.len() < listener.backlog.max(1) {
         listener.armed = listening(sockets, listener.endpoint, ack_delay).ok();
     }

@@ -192,9 +192,13 @@ def _probe_or_fall(at: Open, sent: Segment) -> Open:
 def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     """A segment that is an ACK and no more."""
     world, connection = at.world, at.world.connection
+    # What has left before it in the same step has moved SND.NXT on; the octet of a probe beyond the window need not:
+    # a peer that has not taken it would refuse what lies behind it.
+    numbers, edge = {connection.snd_nxt}, seqno.add(connection.snd_una, connection.snd_wnd)
+    if connection.snd_nxt == seqno.add(edge, PROBE):
+        numbers.add(edge)
     for index, due in enumerate(at.owed):
-        # What has left before it in the same step has moved SND.NXT on.
-        if due.flags == ACK and (_same(due, sent, 0) or _same(replace(due, seq=connection.snd_nxt), sent, 0)):
+        if due.flags == ACK and any(_same(replace(due, seq=seq), sent, 0) for seq in (due.seq, *numbers)):
             left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
             return _carries_ack(left, sent)
     if world.state not in SYNCHRONIZED:
