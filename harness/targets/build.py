@@ -52,10 +52,13 @@ def driver_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "docker"
 
 
-def build(name: str) -> Path:
-    """Return the driver's program, built now unless that has been done before; raises UnusableTarget."""
+def build(name: str, release: str = "") -> Path:
+    """Return the driver's program, built now unless that has been done before; raises UnusableTarget.
+
+    `release` is one of the stack's that the driver can be built for; without it the usual one is meant.
+    """
     if name in CRATES:
-        return crate.build(driver_folder() / name, cache_folder())
+        return crate.build(driver_folder() / name, cache_folder(), release)
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
     install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"

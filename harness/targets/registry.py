@@ -151,7 +151,7 @@ def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Targ
     from harness.targets import build
     from harness.targets.adapter_process import Command
 
-    return _open_adapter(Command([str(build.build(spec.kind))]), spec, settings, timers)
+    return _open_adapter(Command([str(build.build(spec.kind, spec.ident))]), spec, settings, timers)
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -209,4 +209,4 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
-_WITH_IDENT = frozenset({"docker", "kernel"})
+_WITH_IDENT = frozenset({"docker", "kernel", "smoltcp"})

@@ -11,7 +11,8 @@ use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
 
 use stack::{Refusal, Stack};
 
-const SMOLTCP: &str = "0.14.0";
+/// The package has the number of the release that it drives.
+const SMOLTCP: &str = env!("CARGO_PKG_VERSION");
 /// Of what is optional. Of RFC 5961 smoltcp has the answer to an ACK of what was never sent, and neither the exact match
 /// for resets nor the challenge of SYNs; timestamps can only be echoed.
 const CAPABILITIES: &str = "states,ipv6,window-scale,sack";
