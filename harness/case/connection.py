@@ -63,6 +63,12 @@ class Connection:
         self.listener: AppSocket | None = None
         self.app: AppSocket | None = None
 
+    def move(self, tuple4: FourTuple) -> None:
+        """Be about other endpoints from now on: the target has chosen its port."""
+        self.tuple4 = tuple4
+        self.path = codec.Path(tuple4.peer_address, tuple4.address)
+        self.conversation.rig.register(self)
+
     def renew(self, peer_iss: int) -> None:
         """Start a new incarnation of the connection on the same 4-tuple."""
         self.peer_iss = peer_iss

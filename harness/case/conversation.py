@@ -56,6 +56,8 @@ class Conversation:
         self.events: list[Event] = []
         self.findings: list[Finding] = []
         self.connections: list[Connection] = []
+        #: Those that each step looks at.
+        self.observed: list[Connection] = []
         #: 4-tuples other than the connections' own that the peer sent to: answers on them are no strays.
         self.provoked: set[FourTuple] = set()
         self.unobserved = 0
@@ -79,6 +81,7 @@ class Conversation:
         port: int | None = None,
         peer_port: int | None = None,
         target_address: str | None = None,
+        peer_address: str | None = None,
         iss: int | None = None,
     ) -> Connection:
         """Return a new connection of this conversation: fresh ports unless they are given."""
@@ -87,11 +90,12 @@ class Conversation:
         tuple4 = FourTuple(
             target_address or addresses.target[0],
             fresh_port if port is None else port,
-            addresses.peer[0],
+            peer_address or addresses.peer[0],
             fresh_peer_port if peer_port is None else peer_port,
         )
         connection = Connection(self, len(self.connections), tuple4, self.rig.peer_iss(self) if iss is None else iss)
         self.connections.append(connection)
+        self.observed.append(connection)
         self.rig.register(connection)
         return connection
 
@@ -103,7 +107,7 @@ class Conversation:
     @step_name.setter
     def step_name(self, name: str) -> None:
         self._step_name = name
-        for connection in self.connections:
+        for connection in self.observed:
             connection.begin_step()
 
     # --- steps -------------------------------------------------------------------------------------------------------
@@ -112,7 +116,7 @@ class Conversation:
         """Inject `packets` (none: after a call), then take in everything the target did because of it."""
         __tracebackhide__ = True
         self.rig.exchange(self, packets, destination_mac)
-        for connection in self.connections:
+        for connection in self.observed:
             self.observe(connection)
             if self.rig.patient:
                 self._set_timer_repeats_aside(connection)

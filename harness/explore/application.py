@@ -11,13 +11,17 @@ from harness.case.user_calls import BACKLOG
 from harness.case.violation import Code
 from harness.explore.asking import ASKING, ask
 from harness.explore.link import Link
+from harness.observe.snapshot import FourTuple
 from harness.spec.history.answers import Answer
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import text
-from harness.targets.protocol import AppSocket, ConnectedSocket, Target, TellingSocket
+from harness.targets.protocol import AppSocket, ConnectedSocket, Target, TellingSocket, WatchedSocket
+from harness.trace.events import Kind
 
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.
 EARLY = 1 << 16
+#: All addresses of the target, by IP version.
+UNSPECIFIED = {4: "0.0.0.0", 6: "::"}
 
 
 class Application:
@@ -26,16 +30,20 @@ class Application:
     def __init__(
         self,
         target: Target,
-        links: Mapping[int, Link],
+        links: dict[int, Link],
+        all_links: Mapping[int, Link],
         refuse: Callable[[Link, Code, str, str, tuple[str, ...]], None],
     ) -> None:
         self.listeners: dict[int, AppSocket] = {}
         #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
         self.ghosts: Counter[int] = Counter()
         self.links = links
+        self._all_links = all_links
         self._target = target
         self._refuse = refuse
         self._backlogs: dict[int, int] = {}
+        #: Among how many ports the target may choose, None where that is not known.
+        self.choices: int | None = None
 
     def is_crowded(self, port: int) -> bool:
         """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
@@ -66,6 +74,8 @@ class Application:
         if name == "connect":
             if link.app is not None:
                 return None
+            if link.any_port:
+                return self._connect_from_any_port(link)
             sock = self.socket(tuple4.version)
             sock.connect((tuple4.address, tuple4.port), (tuple4.peer_address, tuple4.peer_port))
             link.app, link.accepted, link.written, link.read = sock, True, 0, 0
@@ -97,10 +107,48 @@ class Application:
         """Return a fresh socket."""
         return self._target.socket(version)
 
+    def _connect_from_any_port(self, link: Link) -> Answer | None:
+        """Have the target choose a port; it is refused only where none is free (RFC 9293 §3.10.1, OPEN)."""
+        tuple4 = link.connection.tuple4
+        sock = self.socket(tuple4.version)
+        if not isinstance(sock, WatchedSocket):
+            return None
+        taken = [
+            other.connection.tuple4.port for other in self._all_links.values() if self._keeps_its_port(other, link)
+        ]
+        try:
+            sock.connect((tuple4.address, 0), (tuple4.peer_address, tuple4.peer_port))
+        except OSError as error:
+            if self.choices is None or len(taken) >= self.choices:
+                link.connection.conversation.note(Kind.NOTE, "no port is free", link.connection)
+                return Answer(errno.errorcode.get(error.errno or 0, ""), spent=True)
+            raise
+        _address, port = sock.local()
+        link.any_port = False
+        self._displace(link, tuple4._replace(port=port))
+        link.app, link.accepted, link.written, link.read = sock, True, 0, 0
+        if not port:
+            self._refuse(link, Code.WRONG_ANSWER, "a port of its own", "port 0", ("RFC 9293 §3.10.1", "RFC 6335 §6"))
+        return Answer()
+
+    def _displace(self, link: Link, tuple4: FourTuple) -> None:
+        """Have a connection begin on a pair where there was another one, which has come to its end, if there was."""
+        for number, other in list(self.links.items()):
+            if other is not link and other.connection.tuple4 == tuple4:
+                del self.links[number]
+                other.connection.conversation.observed.remove(other.connection)
+        link.connection.move(tuple4)
+
+    def _keeps_its_port(self, other: Link, link: Link) -> bool:
+        here, there = link.connection.tuple4, other.connection.tuple4
+        same_peer = (here.peer_address, here.peer_port) == (there.peer_address, there.peer_port)
+        gone = other.app is None and other.history.every(lambda world: world.over)
+        return other is not link and same_peer and not gone
+
     def _listen(self, link: Link, backlog: int) -> Answer:
         tuple4 = link.connection.tuple4
         sock = self.socket(tuple4.version)
-        sock.listen(tuple4.address, tuple4.port, backlog)
+        sock.listen(UNSPECIFIED[tuple4.version] if link.any_address else tuple4.address, tuple4.port, backlog)
         self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
         self._listening(tuple4.port, True)
         return Answer()

@@ -34,6 +34,7 @@ _END_CITES = ("RFC 9293 §3.6", "RFC 9293 §3.8.1", "RFC 9293 §3.10.4")
 def epilogue(talk: Talk, *, patient: bool) -> Waits:
     """Play it all; `patient` in virtual time, where 2 MSL cost nothing."""
     talk.conversation.step_name = "epilogue"
+    talk.ending = True
     old = list(talk.links.values())
     for link in old:
         yield from carry(talk, link)
@@ -43,7 +44,7 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
         return
     yield from talk.let_pass(talk.traits.two_msl_s[1] + 1)
     for link in old:
-        if link.history.every(lambda world: world.over):
+        if link.number in talk.links and link.history.every(lambda world: world.over):
             yield from again(talk, link)
     yield from talk.let_pass(STILL_S)
 

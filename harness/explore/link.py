@@ -140,6 +140,9 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: Who listens does so on all addresses; who connects has the target choose the port.
+    any_address: bool = False
+    any_port: bool = False
 
     @property
     def name(self) -> str:

@@ -7,7 +7,13 @@ is about the first connection unless a number says otherwise (``2:``). A connect
 what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=padded}:S@i``:
 
     same-port  on the port of the first connection, from another port of the peer
+    apart=N    from the peer's port that is N above that of the first connection
+    peer       from the peer's second address, and the port that the first connection comes from
+    turned     with the two ports of the first connection exchanged, which is turned too: its ports are nobody else's
     address    on the target's second address
+    any-address  whoever listens does so on all addresses of the target
+    any-port   whoever connects leaves the choice of its port to the target
+    ports=N    the target chooses among so many ports, where it lets that be said
     iss=N      the peer's initial sequence number on the wire, modulo 2**32
     form=F     the form of the peer's packets: one of `harness.explore.forms`
     offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps; with t every
@@ -23,6 +29,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     wait:MS    so many milliseconds pass
     again      the peer sends its last segment again, as it was
     fresh      the same two ports from now on, with a new initial sequence number of the peer
+    repeat:N   what follows, up to `end`, N times; ``*:`` is about a connection that is another one in each round
 
     poll, poll-listener, edges, error
                the application asks: for conditions (level) of its socket or its listener, for what has newly come about
@@ -42,7 +49,7 @@ from harness.explore.forms import FORMS
 from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Probe, parse
 
 #: Words with a number: the least and the greatest.
-COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000)}
+COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000), "repeat": (1, 5000)}
 #: Calls that are about what the application is told, with the bounds of their number: octets, or milliseconds.
 TOLD: dict[str, tuple[int, int] | None] = {
     "poll": None,
@@ -58,13 +65,18 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "begin-close": (1, 3_600_000),
     "buffer": (1, 1 << 20),
 }
-BARE = ("recover", "await", "again", "fresh")
-_LINK = re.compile(r"(?:(\d{1,4})(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
+BARE = ("recover", "await", "again", "fresh", "end")
+REPEAT, END = "repeat", "end"
+#: The number of a connection that is another one in each round, and what stands for it.
+EACH, EACH_SIGN = 0, "*"
+_LINK = re.compile(r"(?:(\d{1,4}|\*)(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
-TRAITS = ("same-port", "address", "iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval")
-
+TRAITS = (
+    *("same-port", "apart", "peer", "turned", "address", "any-address", "any-port", "ports"),
+    *("iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval"),
+)
 #: Those without a value.
-BARE_TRAITS = ("same-port", "address")
+BARE_TRAITS = ("same-port", "peer", "turned", "address", "any-address", "any-port")
 _OFFER = re.compile(r"s|t|w\d{1,3}")
 _NUMBER = re.compile(r"-?\d{1,10}")
 
@@ -90,7 +102,8 @@ class Move:
 
     def __str__(self) -> str:
         like = f"{{{','.join(self.like)}}}" if self.like else ""
-        return f"{self.link}{like}:{self.step}" if self.link != 1 or like else str(self.step)
+        link = self.link if self.link != EACH else EACH_SIGN
+        return f"{link}{like}:{self.step}" if self.link != 1 or like else str(self.step)
 
 
 Plan = tuple[Move, ...]
@@ -99,6 +112,31 @@ Plan = tuple[Move, ...]
 def text_of(plan: Iterable[Move]) -> str:
     """Return the text of a plan."""
     return " ".join(map(str, plan))
+
+
+def unrolled(plan: Plan) -> Iterator[tuple[int, Move]]:
+    """Yield the moves with their places in the plan, those of a repetition in each of its rounds.
+
+    A repetition goes to its `end`, to the next one, or to the plan's end.
+    """
+    number, at = max((move.link for move in plan), default=0), 0
+    while at < len(plan):
+        step = plan[at].step
+        end, rounds = at + 1, 1
+        if isinstance(step, Special) and step.name == REPEAT:
+            inside = (there for there in range(end, len(plan)) if _name(plan[there]) in (REPEAT, END))
+            end, rounds, at = next(inside, len(plan)), step.amount, at + 1
+        for _round in range(rounds):
+            number += any(move.link == EACH for move in plan[at:end])
+            for there in range(at, end):
+                move = plan[there]
+                if _name(move) != END:
+                    yield there, move if move.link != EACH else Move(move.step, number, move.like)
+        at = end
+
+
+def _name(move: Move) -> str:
+    return move.step.name if isinstance(move.step, Special) else ""
 
 
 def moves(text: str) -> Plan:
@@ -118,8 +156,8 @@ def _words(text: str) -> Iterator[Move]:
             raise BadSequence(f"{word!r} is no word of a plan")
         if prefix is None and re.fullmatch(r"\d+", word.partition(":")[0]):
             raise BadSequence(f"{word!r} is no word of a plan")
-        link = int(prefix or 1)
-        if link < 1:
+        link = EACH if prefix == EACH_SIGN else int(prefix or 1)
+        if link < 1 and prefix != EACH_SIGN:
             raise BadSequence(f"{word!r}: connections are counted from 1")
         traits = tuple(each for each in (like or "").split(",") if each)
         if traits and link in known:
@@ -127,7 +165,10 @@ def _words(text: str) -> Iterator[Move]:
         for trait in traits:
             _check(trait, word)
         known.add(link)
-        yield Move(_step(rest, word), link, traits)
+        step = _step(rest, word)
+        if isinstance(step, Special) and step.name == REPEAT:
+            known.discard(EACH)
+        yield Move(step, link, traits)
 
 
 def _check(trait: str, word: str) -> None:

@@ -192,7 +192,7 @@ def _is_played(ended: runner.Outcome) -> bool:
 def _let_go(outcome: Outcome) -> None:
     """Close what the application still holds: a talk that a violation has ended has not done so."""
     talk = outcome.talk
-    for link in talk.links.values():
+    for link in talk.all_links.values():
         if link.app is not None:
             link.app.close()
             link.app = None

@@ -27,7 +27,8 @@ class Generated:
     """A conversation that a generator has made. `name` is stable: kind, what it is made of, and a number.
 
     `twin` is the same conversation without what must change nothing: the target's timers go as in it.
-    `slow`: minutes pass in it, so that it is for virtual time only. `needs` are capabilities.
+    `slow`: minutes pass in it, or a thousand connections, so that it is for virtual time only.
+    `needs` are capabilities.
     """
 
     kind: str
@@ -61,7 +62,7 @@ class Outcome:
     @property
     def lost(self) -> bool:
         """Tell whether one of the histories was given up."""
-        return not self.conversation.findings and any(link.history.lost for link in self.talk.links.values())
+        return not self.conversation.findings and any(link.history.lost for link in self.talk.all_links.values())
 
 
 def in_virtual_time(target: Target) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from harness.case.violation import Code
 from harness.explore import notation
 from harness.explore.findings import Sort
-from harness.explore.plan import Move, Special
+from harness.explore.plan import REPEAT, Move, Special
 from harness.explore.playing import REFERENCE, Player, Stage
 from harness.explore.run import Generated
 from harness.fuzz import shrink
@@ -81,6 +81,8 @@ def _less(part: Part) -> Part:
     step = part.move.step
     if isinstance(step, Special) and step.name == "lose":
         return replace(part, move=replace(part.move, step=replace(step, amount=1)))
+    if isinstance(step, Special) and step.name == REPEAT:
+        return replace(part, move=replace(part.move, step=replace(step, amount=max(1, step.amount * 3 // 4))))
     return part
 
 

@@ -4,40 +4,41 @@ A talk is a generator that yields its waits, as timer cases are, so that many ca
 virtual time `play` lets the time pass at once. A Fall of a history becomes a finding of the conversation.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from harness.case.connection import Received
 from harness.case.conversation import Conversation
-from harness.case.rig import FIRST_PEER_PORT, Rig
+from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level, Violation
 from harness.explore import forms, option_checks
 from harness.explore.application import Application, waits_ended
-from harness.explore.link import SALT, Link, PeerView, replace_numbers, sent_by
-from harness.explore.plan import Move, Plan, Special
+from harness.explore.beginning import begin
+from harness.explore.link import Link, replace_numbers, sent_by
+from harness.explore.plan import Move, Plan, Special, unrolled
 from harness.explore.promises import Promise
 from harness.explore.waiting import PREFIX, WaitingCalls
 from harness.fuzz.steps import Call, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
-from harness.spec.history.history import History, Sent
+from harness.spec.history.history import Sent
 from harness.spec.history.readiness import CITES
-from harness.spec.history.world import PERIOD, Traits
+from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import SYN, Segment
-from harness.targets.protocol import Adjustable
+from harness.spec.states import TIME_WAIT
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
 #: How long `await` waits for the target to speak, in seconds: longer than the RTOs that stacks come to by doubling.
 AWAIT_S = 600.0
-#: The stack whose own numbers can be chosen, and its settings for that.
-REFERENCE = "reference"
-OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
 #: A clock that stands still so often in a row has stopped.
 STILL = 1000
+#: So many connections are looked at even if they have come to their end.
+AT_ONCE = 6
 
 
 class Talk:
@@ -60,8 +61,14 @@ class Talk:
         self.policies = policies
         self.traits = traits
         self.conversation: Conversation = rig.begin(version, name=name)
+        #: Connections by number, without those that have come to their end so long ago that nobody looks at them any
+        #: more, and all.
         self.links: dict[int, Link] = {}
-        self.application = Application(rig.target, self.links, self.refuse)
+        self.all_links: dict[int, Link] = {}
+        self._by_index: dict[int, Link] = {}
+        #: The plan has been played: what is still looked at stays so.
+        self.ending = False
+        self.application = Application(rig.target, self.links, self.all_links, self.refuse)
         self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
         self._promise: Promise | None = None
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
@@ -73,13 +80,13 @@ class Talk:
         self.states: tuple[str, ...] = ()
         #: Settings of the target that hold until the talk is over.
         self.chosen = ExitStack()
-        self._salt = salt
+        self.salt = salt
 
     # --- the plan ----------------------------------------------------------------------------------------------------
 
     def run(self) -> Waits:
         """Play all moves."""
-        for at, move in enumerate(self.plan):
+        for at, move in unrolled(self.plan):
             self.conversation.step_name = f"move {at + 1}"
             link = self.link(move.link, move.like)
             before = len(link.connection.received)
@@ -116,53 +123,22 @@ class Talk:
 
     def link(self, number: int, like: Sequence[str] = ()) -> Link:
         """Return a connection by its number; it begins with the first word about it."""
-        if number not in self.links:
-            self.links[number] = self._begin(number, dict(_pair(trait) for trait in like))
-        return self.links[number]
+        link = self.all_links.get(number)
+        if link is None:
+            self._retire()
+            link = self.links[number] = self.all_links[number] = begin(self, number, like)
+            self._by_index[link.connection.index] = link
+        return link
 
-    def _begin(self, number: int, like: dict[str, str]) -> Link:
-        conversation, first = self.conversation, self.links.get(1)
-        iss = int(like["iss"]) & 0xFFFFFFFF if "iss" in like else None
-        if not self.links:
-            connection = conversation.main
-            if iss is not None:
-                connection.peer_iss = iss
-            if "address" in like:
-                connection = conversation.connect_peer(target_address=self._second_address(), iss=iss)
-        else:
-            shares = first is not None and "same-port" in like
-            port = first.connection.tuple4.port if first is not None and shares else None
-            # The rig's own peer ports go down from the first one, so those above are free.
-            peer_port = FIRST_PEER_PORT + number if shares else None
-            address = self._second_address() if "address" in like else None
-            if first is not None and shares:
-                address = first.connection.tuple4.address
-            connection = conversation.connect_peer(port=port, peer_port=peer_port, target_address=address, iss=iss)
-        salt = (self._salt + number * SALT) % PERIOD
-        history = History(
-            policies=self.policies, traits=self.traits, own_salt=salt, peer_salt=salt + 5, now=self._now()
-        )
-        port_open = connection.tuple4.port in self.application.listeners
-        if port_open:
-            history.listens(True)
-        view = PeerView(salt=salt + 5, listening=port_open)
-        view.last_tsval = int(like.get("tsval", view.last_tsval))
-        self._choose(like)
-        if "offer" in like:
-            view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
-        view.usual_window = int(like.get("window", view.usual_window))
-        return Link(number, connection, history, view, salt + 5, like.get("form", ""))
-
-    def _choose(self, like: dict[str, str]) -> None:
-        """Have the target begin with the numbers that are asked for, if it lets them be chosen."""
-        target = self.rig.target
-        for trait, setting in OWN_NUMBERS.items():
-            if trait in like and isinstance(target, Adjustable) and target.facts.implementation == REFERENCE:
-                self.chosen.enter_context(target.setting(setting, str(int(like[trait]) & 0xFFFFFFFF)))
-
-    def _second_address(self) -> str | None:
-        addresses = self.rig.target.addresses(self.version).target
-        return addresses[1] if len(addresses) > 1 else None
+    def _retire(self) -> None:
+        """Look no more at the connection that began some time ago, if there is nothing left to come of it."""
+        if len(self.all_links) <= AT_ONCE or self.ending:
+            return
+        link = next(itertools.islice(reversed(self.all_links.values()), AT_ONCE - 1, None))
+        ended = link.app is None and link.history.every(lambda world: world.over or world.state is TIME_WAIT)
+        if ended and not link.history.some(lambda world: world.queued) and link.number in self.links:
+            del self.links[link.number]
+            self.conversation.observed.remove(link.connection)
 
     # --- what the peer does ------------------------------------------------------------------------------------------
 
@@ -273,10 +249,13 @@ class Talk:
         *,
         spare: bool = False,
     ) -> None:
+        told = len(self.conversation.events)
         try:
             self.conversation.step(packets)
         finally:
             seen = {link: link.take() for link in self.links.values()}
+            if len(self.links) < len(self.all_links):
+                seen |= {link: link.take() for link in self._late(told)}
         for link, received in seen.items():
             time = self._now() if now is None else now
             try:
@@ -293,6 +272,11 @@ class Talk:
             link.see(received)
             self._look(link)
         self.waiting.look(self._now())
+
+    def _late(self, told: int) -> list[Link]:
+        """Return connections that have spoken since so many events though nobody looks at them any more."""
+        spoke = {event.connection for event in self.conversation.events[told:] if event.kind is Kind.RECEIVED}
+        return [link for index in spoke if (link := self._by_index.get(index)) and link.number not in self.links]
 
     def _look(self, link: Link) -> None:
         states = link.history.states
@@ -364,8 +348,3 @@ def play(talk: Talk, waits: Waits) -> Violation | None:
     except Violation as violation:
         return violation
     return None
-
-
-def _pair(trait: str) -> tuple[str, str]:
-    name, _equals, value = trait.partition("=")
-    return name, value

@@ -50,13 +50,13 @@ class Transcript:
         self.exact = exact
         self.blocks: list[Block] = []
         self.seconds = 0.0
-        self._links = {link.connection.index: link for link in talk.links.values()}
+        self._links = {link.connection.index: link for link in talk.all_links.values()}
         self._written: dict[int, int] = {}
         self._read: dict[int, int] = {}
         self._iss: dict[int, int] = {}
         self._wait: tuple[Event, float] | None = None
         self._since_ns = talk.conversation.start_ns
-        for link in talk.links.values():
+        for link in talk.all_links.values():
             if link.form:
                 raise Inexpressible(f"packets are {link.form} in it")
         events = talk.conversation.events
@@ -199,7 +199,7 @@ class Transcript:
         return self._suffix_of(link) if link is not None else ""
 
     def _suffix_of(self, link: Link) -> str:
-        return "" if link is next(iter(self.talk.links.values())) else f"_{link.number}"
+        return "" if link is next(iter(self.talk.all_links.values())) else f"_{link.number}"
 
     def _side(self, event: Event) -> str:
         return f"target{self._suffix(event)}"
@@ -213,7 +213,7 @@ class Transcript:
     def with_beginnings(self, lines: Sequence[str]) -> list[str]:
         """Return the lines of a case with those put in by which connections begin, each before the first about it."""
         found = list(lines)
-        for link in self.talk.links.values():
+        for link in self.talk.all_links.values():
             suffix = self._suffix_of(link)
             names = (f"target{suffix}.", f"peer{suffix}.", f"watch{suffix}.")
             first = next((at for at, line in enumerate(found) if any(name in line for name in names)), None)
@@ -222,7 +222,7 @@ class Transcript:
         return found
 
     def _beginning(self, link: Link, suffix: str) -> Iterator[str]:
-        first = next(iter(self.talk.links.values()))
+        first = next(iter(self.talk.all_links.values()))
         here, there = first.connection.tuple4, link.connection.tuple4
         if link is not first:
             apart = [] if here.port == there.port else [f"port={3000 + link.number}"]

@@ -214,6 +214,8 @@ class Stack:
 
     def _free_pair(self, pair: Pair) -> Pair:
         first, last = self.config.ephemeral_ports
+        if not first <= self._next_port <= last:
+            self._next_port = first
         for _attempt in range(first, last + 1):
             candidate = pair._replace(local=pair.local._replace(port=self._next_port))
             self._next_port = self._next_port + 1 if self._next_port < last else first

@@ -64,10 +64,19 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "net.ipv4.tcp_sack": ("sack", lambda text: text != "0"),
     "net.ipv4.tcp_rfc1337": ("keep_time_wait", lambda text: text != "0"),
     "net.ipv4.tcp_fin_timeout": ("fin_wait_2_timeout_s", float),
+    "net.ipv4.ip_local_port_range": ("ephemeral_ports", lambda text: _port_range(text)),
     # Where this target's own numbers begin, "" for at random: to have them wrap soon.
     "reference.iss": ("iss", lambda text: int(text) & 0xFFFFFFFF if text else None),
     "reference.timestamp_offset": ("timestamp_offset", lambda text: int(text) & 0xFFFFFFFF if text else None),
 }
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    """Read the first and the last port; raises ValueError."""
+    first, last = map(int, text.split())
+    if not 0 < first <= last < 1 << 16:
+        raise ValueError(text)
+    return first, last
 
 
 def quick_config() -> Config:
@@ -409,6 +418,8 @@ def _configure(config: Config, name: str, value: str) -> None:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
     return "" if value is None else f"{value:g}" if isinstance(value, bool | float) else str(value)
 
 

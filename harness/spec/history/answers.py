@@ -28,6 +28,7 @@ class Answer:
     """What a call gave: an errno's name, or the octets that SEND took or RECEIVE gave (b"": the end of the stream).
 
     `ready` are the conditions of poll(2), `whole` tells whether a close() that waited says that all was acknowledged.
+    `spent`: it was refused because the target has nothing left to give, such as a port.
     """
 
     error: str = ""
@@ -35,6 +36,7 @@ class Answer:
     data: bytes | None = None
     ready: int | None = None
     whole: bool | None = None
+    spent: bool = False
 
     def __str__(self) -> str:
         if self.error:

@@ -57,6 +57,9 @@ def _connect(world: World, _octets: int, answer: Answer, now: int) -> Iterator[S
             yield _syn(world, now)  # the port serves again: nothing forbids it to whoever keeps its numbers apart
             return
         raise _fall("a refusal: the connection exists", answer, "RFC 9293 §3.10.1")
+    if answer.spent:
+        yield Step(world)
+        return
     if answer.error == "EADDRINUSE" and world.connection.listener_open:
         yield Step(world)  # sockets may keep a port that is listened on from other uses
         return

@@ -125,6 +125,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = replace(new, fin_in=True)
     if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
+    if new.before is not None and new.state is not SYN_RECEIVED:
+        new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
     new = _timestamp_taken(new, segment, world, outcome)
     new = _moved(new, was, reaction, now)
     return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare=segment.length > 0)

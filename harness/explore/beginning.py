@@ -1,0 +1,92 @@
+"""How a connection of a conversation begins: its two ends, its numbers, and what the target is told about it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.case.connection import Connection
+from harness.case.rig import FIRST_PEER_PORT
+from harness.explore.link import SALT, Link, PeerView
+from harness.spec.history.history import History
+from harness.spec.history.world import PERIOD
+from harness.targets.protocol import Adjustable, Capability
+
+if TYPE_CHECKING:
+    from harness.explore.talk import Talk
+
+#: The stack whose own numbers can be chosen, and its settings for that.
+REFERENCE = "reference"
+OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
+#: The setting of the range that ports are chosen from.
+PORT_RANGE = "net.ipv4.ip_local_port_range"
+
+
+def begin(talk: "Talk", number: int, traits: Sequence[str]) -> Link:
+    """Return a connection that has begun, with the number and the traits (`harness.explore.plan`) that a plan gives."""
+    like = {name: value for name, _equals, value in (trait.partition("=") for trait in traits)}
+    connection = _connection(talk, number, like)
+    salt = (talk.salt + number * SALT) % PERIOD
+    now = talk.rig.target.clock.now_ns()
+    history = History(policies=talk.policies, traits=talk.traits, own_salt=salt, peer_salt=salt + 5, now=now)
+    port_open = connection.tuple4.port in talk.application.listeners
+    if port_open:
+        history.listens(True)
+    view = PeerView(salt=salt + 5, listening=port_open)
+    view.last_tsval = int(like.get("tsval", view.last_tsval))
+    if "offer" in like:
+        view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
+    view.usual_window = int(like.get("window", view.usual_window))
+    _choose(talk, like)
+    link = Link(number, connection, history, view, salt + 5, like.get("form", ""))
+    link.any_address, link.any_port = "any-address" in like, "any-port" in like
+    return link
+
+
+def _connection(talk: "Talk", number: int, like: dict[str, str]) -> Connection:
+    conversation, first = talk.conversation, _first(talk)
+    iss = int(like["iss"]) & 0xFFFFFFFF if "iss" in like else None
+    addresses = talk.rig.target.addresses(talk.version)
+    address = addresses.target[-1] if "address" in like else None
+    if first is None:
+        connection = conversation.main
+        if iss is not None:
+            connection.peer_iss = iss
+        if "turned" in like:  # ports that no other conversation uses, either way round
+            return conversation.connect_peer(peer_port=talk.rig.fresh_ports()[0], target_address=address, iss=iss)
+        return conversation.connect_peer(target_address=address, iss=iss) if address else connection
+    here = first.connection.tuple4
+    if not {"same-port", "apart", "peer", "turned"} & like.keys():
+        return conversation.connect_peer(target_address=address, iss=iss)
+    # The rig's own peer ports go down from the first one, so those above are free.
+    peer_port = here.peer_port + int(like.get("apart", 0)) if {"apart", "peer"} & like.keys() else None
+    if "turned" in like:
+        port, peer_port = here.peer_port, here.port
+    else:
+        port = here.port
+    return conversation.connect_peer(
+        port=port,
+        peer_port=FIRST_PEER_PORT + number if peer_port is None else peer_port,
+        target_address=address or here.address,
+        peer_address=addresses.peer[-1] if "peer" in like else None,
+        iss=iss,
+    )
+
+
+def _first(talk: "Talk") -> Link | None:
+    return talk.all_links.get(1) or next(iter(talk.all_links.values()), None)
+
+
+def _choose(talk: "Talk", like: dict[str, str]) -> None:
+    """Have the target begin with the numbers that are asked for, if it lets them be chosen."""
+    target = talk.rig.target
+    if not isinstance(target, Adjustable) or Capability.SETTINGS not in target.capabilities:
+        return
+    for trait, setting in OWN_NUMBERS.items():
+        if trait in like and target.facts.implementation == REFERENCE:
+            talk.chosen.enter_context(target.setting(setting, str(int(like[trait]) & 0xFFFFFFFF)))
+    if "ports" in like:
+        count = int(like["ports"])
+        ports = [talk.rig.fresh_ports()[0] for _each in range(count)]
+        if ports[-1] < ports[0]:
+            ports = [talk.rig.fresh_ports()[0] for _each in range(count)]
+        talk.chosen.enter_context(target.setting(PORT_RANGE, f"{ports[0]} {ports[-1]}"))
+        talk.application.choices = count
