@@ -15,10 +15,28 @@ def ask(app: AppSocket, history: History, name: str, octets: int) -> Answer | No
     if name == "error":
         code = app.pending_error()
         return Answer(errno.errorcode.get(code, str(code)) if code else "")
-    if name == "buffer":
-        app.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, octets)
-        return Answer()
-    return _OF_READINESS[name](app, history) if isinstance(app, TellingSocket) else None
+    if name in _OF_READINESS:
+        return _OF_READINESS[name](app, history) if isinstance(app, TellingSocket) else None
+    try:
+        return _OF_OPTIONS[name](app, octets)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOPROTOOPT):
+            return None
+        raise
+
+
+def _buffer(app: AppSocket, octets: int) -> Answer:
+    app.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, octets)
+    return Answer()
+
+
+def _timeout(app: AppSocket, milliseconds: int) -> Answer:
+    app.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return Answer()
+
+
+def _peek(app: AppSocket, octets: int) -> Answer:
+    return Answer(data=app.recv(octets, socket.MSG_PEEK))
 
 
 def _poll(app: TellingSocket, _history: History) -> Answer:
@@ -44,4 +62,5 @@ _OF_READINESS: dict[str, Callable[[TellingSocket, History], Answer]] = {
     "shut-rd": _shut(socket.SHUT_RD),
     "shut-rdwr": _shut(socket.SHUT_RDWR),
 }
-ASKING = frozenset({"error", "buffer", *_OF_READINESS})
+_OF_OPTIONS: dict[str, Callable[[AppSocket, int], Answer]] = {"buffer": _buffer, "timeout": _timeout, "peek": _peek}
+ASKING = frozenset({"error", *_OF_READINESS, *_OF_OPTIONS})

@@ -82,7 +82,8 @@ def _is_at_its_end(link: Link) -> bool:
 
 
 def _ended(world: World) -> bool:
-    return world.over or (world.state is TIME_WAIT and not world.available)
+    read = world.connection.reader_gone or not world.available
+    return world.over or (world.state is TIME_WAIT and read)
 
 
 def _serve(talk: Talk, link: Link) -> None:
@@ -144,7 +145,10 @@ def _demand_end(talk: Talk, link: Link) -> None:
     if not link.history.every(_ended):
         worlds = link.history.worlds
         seen = f"it is in {' or '.join(sorted(link.history.states))}"
-        if any(not world.over and world.connection.reader_gone for world in worlds) or link.app is not None:
+        # Whoever has closed the listener has closed what it had not accepted.
+        forsaken = not link.accepted and link.connection.tuple4.port not in talk.application.listeners
+        alive = any(not world.over and (world.connection.reader_gone or forsaken) for world in worlds)
+        if alive or link.app is not None:
             talk.refuse(link, Code.WRONG_STATE, _ACCEPTABLE_END, seen, _END_CITES)
         return
 

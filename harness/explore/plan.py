@@ -35,6 +35,8 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                the application asks: for conditions (level) of its socket or its listener, for what has newly come about
                (edge-triggered), for SO_ERROR
     buffer:N   so many octets are room for what is sent (SO_SNDBUF)
+    peek:N     RECEIVE that leaves the text where it is (MSG_PEEK)
+    timeout:MS the user timeout of the connection (TCP_USER_TIMEOUT)
     shut-rd, shut-rdwr
                shutdown(2) of the receiving direction, of both
     begin-connect, begin-accept, begin-recv:N, begin-send:N, begin-close:MS
@@ -64,6 +66,8 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "begin-send": (1, LARGEST["send"]),
     "begin-close": (1, 3_600_000),
     "buffer": (1, 1 << 20),
+    "peek": (1, LARGEST["recv"]),
+    "timeout": (1, 3_600_000),
 }
 BARE = ("recover", "await", "again", "fresh", "end")
 REPEAT, END = "repeat", "end"

@@ -174,6 +174,7 @@ class Talk:
         event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
         now = self._now()
         promise, self._promise = self._promise, None
+        link.history.read_ahead = bool(link.early)
         judged, answer = self._perform(link, name, octets, now)
         if answer is None:
             event.annotations.append("= not possible here")

@@ -35,6 +35,11 @@ def refused(error: OSError) -> Answer:
     return Answer(-1, error_name(error.errno or errno.EIO))
 
 
+def same_error(due: str, seen: str) -> bool:
+    """Tell whether an error is the one that a script names, perhaps by another name: EWOULDBLOCK is EAGAIN."""
+    return not due or due == seen or getattr(errno, due, None) == getattr(errno, seen, 0)
+
+
 def error_name(code: int) -> str:
     """Return the name of an errno, "0" for none."""
     return errno.errorcode.get(code, str(code)) if code else "0"

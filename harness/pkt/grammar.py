@@ -55,6 +55,7 @@ _SECONDS = re.compile(r"(?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.(?!\.)[0-9]+)(?:[eE]-?[0-
 _STRANGE_TIME = re.compile(r"-[0-9.]")
 _BACKQUOTED = re.compile(r"`([^`]*)`")
 _CODE = re.compile(r"%\{(.*?)\}%", re.DOTALL)
+_COMMENT = re.compile(r"(?:(?<=\s)|^)//[^\n]*", re.MULTILINE)
 _NOTE = re.compile(r"\([A-Za-z][^()\n]*\)")
 _ERRNO = re.compile(r"E[A-Z0-9]+")
 _LICENCE = re.compile(r"copyright|licen[cs]e|redistribut|warrant|spdx|all rights", re.IGNORECASE)
@@ -120,7 +121,10 @@ def _event(scanner: Scanner) -> Event:
     # Before the first event, and behind the last one, a command needs no time.
     time = Time(Clock.RELATIVE) if scanner.sees("`") else _time(scanner)
     action = _action(scanner, time, begin)
-    return Event(time, action, place, " ".join(scanner.text[begin : scanner.at].split("\n//")[0].split()))
+    written = scanner.text[begin : scanner.at]
+    if not isinstance(action, Shell | Code):
+        written = _COMMENT.sub("", written)
+    return Event(time, action, place, " ".join(written.split()))
 
 
 def _time(scanner: Scanner) -> Time:

@@ -25,11 +25,14 @@ _UNREACHABLE = [
 ]
 _UNREACHABLE_V6 = ["no_route", "admin_prohibited", "not_neighbour", "address_unreachable", "port_unreachable"]
 
+#: RFC 792: it tells of a better gateway, and TCP hears nothing of it.
+REDIRECT = 5
 #: Types by IP version and name, with the names of their codes in order.
 TYPES: dict[int, dict[str, tuple[int, list[str]]]] = {
     4: {
         "unreachable": (wire.UNREACHABLE, _UNREACHABLE),
         "source_quench": (wire.SOURCE_QUENCH, []),
+        "redirect": (REDIRECT, []),
         "time_exceeded": (wire.TIME_EXCEEDED, ["ttl_exceeded_in_transit", "frag_reass_exceeded"]),
         "parameter_problem": (wire.PARAMETER_PROBLEM, []),
     },

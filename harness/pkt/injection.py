@@ -92,7 +92,9 @@ class Peer:
         yield replace(line, seq=seq, length=left)
 
     def _segment(self, connection: Connection, line: TcpSegment, place: Place) -> Segment:
-        if line.flags & SYN:
+        if line.absolute:
+            seq = line.seq
+        elif line.flags & SYN:
             if not self._is_synchronized(connection):
                 connection.peer_iss = line.seq
             if not line.flags & ACK and connection not in self._stage.incoming:

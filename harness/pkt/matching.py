@@ -96,7 +96,8 @@ def mismatch(
     if (piece.flags ^ int(line.flags)) & ~loose or (wire.reserved ^ line.reserved) & 1:
         wrong_reset = bool(wire.flags & RST) and not line.flags & RST
         return Mismatch(Code.RESET if wrong_reset else Code.WRONG_FLAGS)
-    if not line.flags & SYN and piece.seq != line.seq:
+    seq = wire.seq if line.absolute else piece.seq
+    if (line.absolute or not line.flags & SYN) and seq != line.seq:
         return Mismatch(Code.WRONG_SEQ)
     if line.ack is not None and line.flags & ACK and piece.ack != line.ack:
         return Mismatch(Code.WRONG_ACK)

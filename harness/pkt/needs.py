@@ -9,10 +9,11 @@ from harness.pkt import icmp, shell
 from harness.pkt.assertions import Assertion, BadAssertion
 from harness.pkt.calls import Application
 from harness.pkt.descriptors import Stage
+from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
-from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpSegment, Udp
+from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
     match action:
         case TcpSegment(around=around) if around:
             raise Unsupported(f"{', '.join(around)} around a segment", place)
+        case TcpSegment(inbound=True, options=options) if any(_is_open(option) for option in options or ()):
+            raise Unsupported("an option that the peer writes and that is left open, or takes a key", place)
         case Udp():
             raise Unsupported("packets that are not TCP's", place)
         case Icmp(inbound=False):
@@ -62,6 +65,10 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
             _check_shell(text, traits, place, over=over)
         case Call():
             application.attempt(action, place)
+
+
+def _is_open(option: TcpOption) -> bool:
+    return ANY in option.numbers or (option.name == "md5" and option.octets is None)
 
 
 def _check_assertion(text: str, traits: Traits, place: Place) -> None:

@@ -11,6 +11,8 @@ from harness.spec import seqno
 MD5, FAST_OPEN, EXPERIMENT = 19, 34, 254
 #: The magic number of the experimental Fast Open option (RFC 7413 §4.1.1, kind 254).
 FAST_OPEN_MAGIC = b"\xf9\x89"
+#: A number that a script leaves open (`harness.pkt.segments`).
+ANY = -1
 _SINGLE = {"nop": wire.KIND_NOP, "eol": wire.KIND_EOL}
 _KINDS = {
     **_SINGLE,
@@ -131,12 +133,12 @@ def _value(option: TcpOption, data: bytes, stamps: Stamps, peer_iss: int, strict
     match option.name:
         case "mss":
             seen = int.from_bytes(data, "big")
-            return "" if seen == option.numbers[0] else f"an MSS of {seen}"
+            return "" if option.numbers[0] in (seen, ANY) else f"an MSS of {seen}"
         case "wscale":
             if not strict:
                 left_out.append("window scale")
                 return ""
-            return "" if data[:1] == bytes((option.numbers[0],)) else f"a window scale of {data[0]}"
+            return "" if option.numbers[0] in (data[0], ANY) else f"a window scale of {data[0]}"
         case "sack":
             edges = [seqno.diff(edge, peer_iss) for (edge,) in struct.iter_unpack("!I", data[: len(data) // 4 * 4])]
             wanted = [seqno.diff(number, 0) for number in option.numbers]
@@ -144,9 +146,10 @@ def _value(option: TcpOption, data: bytes, stamps: Stamps, peer_iss: int, strict
             return "" if edges == wanted else f"SACK blocks {' '.join(pairs)}"
         case "TS":
             value, echo = struct.unpack("!II", data) if len(data) == 8 else (0, 0)
-            stamps.matched(option.numbers[0], value)
+            if option.numbers[0] != ANY:
+                stamps.matched(option.numbers[0], value)
             left_out.append("timestamp")
-            return "" if echo == option.numbers[1] else f"a timestamp echo of {echo}"
+            return "" if option.numbers[1] in (echo, ANY) else f"a timestamp echo of {echo}"
         case "FO":
             return "" if data == (option.octets or b"") else f"a Fast Open cookie of {data.hex() or 'no octets'}"
         case "FOEXP" | "exp-FO":

@@ -13,7 +13,7 @@ from harness.case.conversation import Conversation
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level
 from harness.pkt import matching
-from harness.pkt.answers import Answer, Attempt
+from harness.pkt.answers import Answer, Attempt, same_error
 from harness.pkt.assertions import Assertion, BadAssertion, UnknownField
 from harness.pkt.calls import QUIET, Application
 from harness.pkt.descriptors import Stage
@@ -219,7 +219,7 @@ class Player:
         __tracebackhide__ = True
         due = _result(call.result, self.stage)
         shown = f"{due} {call.error}".rstrip() if due is not None else ""
-        differs = due is not None and (answer.value != due or (call.error and answer.error != call.error))
+        differs = due is not None and (answer.value != due or not same_error(call.error, answer.error))
         if differs:
             self._fail(Code.WRONG_ANSWER, f"{call.function}() = {shown}", f"it gives {answer}", event)
         if answer.problem is not None:

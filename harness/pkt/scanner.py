@@ -136,6 +136,10 @@ class Scanner:
             raise self.error(f"{what} is from {limits[0]} to {limits[1]}, not {text[:SHOWN]}", at)
         return int(text)
 
+    def looks_at(self, pattern: "re.Pattern[str]") -> bool:
+        """Tell whether a pattern matches here."""
+        return pattern.match(self.text, self.at) is not None
+
     # --- nesting -----------------------------------------------------------------------------------------------------
 
     def enter(self) -> None:

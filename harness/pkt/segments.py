@@ -25,15 +25,17 @@ AE = 0b0001
 _ACE = {4: AE, 2: Flags.CWR, 1: Flags.ECE}
 ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3, "ect01": 4}
 
-_FLAGS = re.compile(r"(?:[FSRPUEWCA]*\.?[FSRPUEWCA]*)([0-7])?(?=[ \t])|-(?=[ \t])")
+_FLAGS = re.compile(r"[FSRPUEWCA.]*([0-7])?[FSRPUEWCA.]*(?=[ \t])|-(?=[ \t])")
 _PORTS = re.compile(r"(\d{1,5})[ \t]*>[ \t]*(\d{1,5})(?=[ \t])")
 _ADDRESSED = re.compile(r"(ipv4|ipv6)\b[^\n]*?:(?=[ \t])")
 _WRAPPED = re.compile(r"(gre|mpls)\b[^\n:]*:")
-_ENCAPSULATED = re.compile(r"\((udp)\b[^)\n]*\)|/[ \t]*(udp)\b")
+_ENCAPSULATED = re.compile(r"\((udp)\b[^)\n]*\)|/[ \t]*(udp)\b(?:[ \t]*\([^)\n]*\))?")
 _FUZZ = re.compile(r"\{[^}\n]*\}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)")
 _HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
+#: A number that the script leaves open.
+ANY = -1
 #: The longest options field.
 MAX_OPTIONS = 40
 
@@ -47,11 +49,12 @@ def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
     while (found := scanner.match(_ADDRESSED) or scanner.match(_WRAPPED)) is not None:
         around.append(found[1])
     ip = _ip_fields(scanner)
+    before = _quoted_before(scanner, around)
     ports = scanner.match(_PORTS)
     pair = (int(ports[1]), int(ports[2])) if ports is not None else None
     head = Packet(inbound, ip, pair, tuple(around))
     if scanner.match(re.compile(r"icmp\b")):
-        return _icmp(scanner, head)
+        return _icmp(scanner, Packet(inbound, ip, pair, tuple(around)), before)
     if scanner.match(re.compile(r"udp(?:lite)?\b")):
         if (later := scanner.match(_PORTS)) is not None:
             head = Packet(inbound, ip, (int(later[1]), int(later[2])), tuple(around))
@@ -76,6 +79,7 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     scanner.demand("(")
     length = scanner.integer("the octets of a segment", U16)
     scanner.demand(")")
+    absolute = scanner.take("!")
     if (seq + length) & 0xFFFFFFFF != end:
         raise scanner.error(f"{seq}:{end}({length}): {seq} and {length} octets are {seq + length}, not {end}", at)
     ack = scanner.integer("an acknowledgment number", U32) if scanner.take("ack") else None
@@ -90,7 +94,19 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     if options is None and head.inbound:
         raise scanner.error("<...> can stand in what the target sends only: the peer must know what it writes")
     return TcpSegment(
-        head.inbound, head.ip, head.ports, tuple(around), flags, reserved, seq, length, ack, window, urgent, options
+        head.inbound,
+        head.ip,
+        head.ports,
+        tuple(around),
+        flags,
+        reserved,
+        seq,
+        length,
+        ack,
+        window,
+        urgent,
+        options,
+        absolute,
     )
 
 
@@ -148,6 +164,8 @@ def _plain(_scanner: Scanner, name: str) -> TcpOption:
 
 def _number(limits: tuple[int, int]) -> "Callable[[Scanner, str], TcpOption]":
     def read(scanner: Scanner, name: str) -> TcpOption:
+        if scanner.take("..."):
+            return TcpOption(name, (ANY,))
         return TcpOption(name, (scanner.integer(f"the number of {name}", limits),))
 
     return read
@@ -167,9 +185,19 @@ _BLOCK = re.compile(r"(\d{1,10})[ \t]*:[ \t]*(\d{1,10})")
 
 def _stamps(scanner: Scanner, name: str) -> TcpOption:
     scanner.demand("val")
-    value = scanner.integer("a timestamp", U32)
+    value = ANY if scanner.take("...") else scanner.integer("a timestamp", U32)
     scanner.demand("ecr")
-    return TcpOption(name, (value, scanner.integer("a timestamp", U32)))
+    return TcpOption(name, (value, ANY if scanner.take("...") else scanner.integer("a timestamp", U32)))
+
+
+def _digest(scanner: Scanner, name: str) -> TcpOption:
+    """Read a digest: its octets, or that it is right or wrong, which takes a key that is not ours."""
+    if (word := scanner.match(_VALIDITY)) is not None:
+        return TcpOption(name, (word[0] == "valid",))
+    return _octets(scanner, name)
+
+
+_VALIDITY = re.compile(r"(?:in)?valid\b")
 
 
 def _octets(scanner: Scanner, name: str) -> TcpOption:
@@ -199,7 +227,7 @@ _READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
     "FO": _octets,
     "FOEXP": _octets,
     "exp-FO": _octets,
-    "md5": _octets,
+    "md5": _digest,
     "kind": _any_kind,
 }
 
@@ -209,7 +237,7 @@ _READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
 
 def _ip_fields(scanner: Scanner) -> IpFields:
     opening = next((sign for sign in "[(" if scanner.sees(sign)), "")
-    if not opening:
+    if not opening or scanner.looks_at(_QUOTATION):
         return IpFields()
     scanner.demand(opening)
     found: dict[str, int] = {}
@@ -217,7 +245,7 @@ def _ip_fields(scanner: Scanner) -> IpFields:
         word = scanner.need(_WORD, "ect0, ect1, ect01, ce, noecn, tos, ttl or flowlabel")
         if word in ECN:
             found["ecn"] = ECN[word]
-        elif word in ("tos", "tclass"):
+        elif word in ("tos", "tclass", "class"):
             found["tos"] = _hex_number(scanner, "a type of service", U8)
         elif word in ("ttl", "hlim"):
             found["ttl"] = scanner.integer("a TTL", U8)
@@ -239,9 +267,24 @@ def _hex_number(scanner: Scanner, what: str, limits: tuple[int, int]) -> int:
     return value
 
 
-def _icmp(scanner: Scanner, head: Packet) -> Icmp:
+_QUOTATION = re.compile(r"\[[ \t]*(?:[0-9]+[ \t]*:|udp\b|raw\b|[FSRPUEWCA.]+[ \t]+[0-9]+:)")
+_SOME_FLAGS = re.compile(r"[FSRPUEWCA.]+(?=[ \t])")
+
+
+def _quoted_before(scanner: Scanner, around: list[str]) -> tuple[int, int]:
+    """Read what an ICMP message quotes where that stands before it, as the dialect of FreeBSD has it."""
+    if not scanner.looks_at(_QUOTATION):
+        return 0, 0
+    scanner.demand("[")
+    scanner.match(_SOME_FLAGS)
+    quoted = _quoted(scanner, around)
+    scanner.demand("]")
+    return quoted
+
+
+def _icmp(scanner: Scanner, head: Packet, quoted: tuple[int, int]) -> Icmp:
     kind = scanner.need(_WORD, "a type of ICMP")
-    code, mtu, quoted = "", None, (0, 0)
+    code, mtu = "", None
     around = list(head.around)
     if not scanner.sees("mtu") and not scanner.sees("id") and (found := _same_line(scanner, _WORD)):
         code = found

@@ -138,6 +138,11 @@ def _known() -> dict[str, int]:
             for name in dir(module)
             if name.startswith(prefixes) and isinstance(value := getattr(module, name), int)
         }
+    # What FreeBSD's TCP_INFO calls the same states, and classes of service (RFC 2474 §4.2.2, RFC 2597, RFC 3246).
+    told = {name.replace("TCPS_", "TCPI_"): number for name, (number, _state) in BSD_STATES.items()}
+    classes = {f"IPTOS_DSCP_CS{number}": number << 5 for number in range(8)}
+    classes |= {f"IPTOS_DSCP_AF{one}{two}": (one << 5) | (two << 3) for one in range(1, 5) for two in range(1, 4)}
+    found |= told | classes | {"IPTOS_DSCP_EF": 0xB8}
     states = {name: number for name, (number, _state) in (LINUX_STATES | BSD_STATES).items()}
     return found | _EXTRA | states | TCP_INFO_NAMES
 

@@ -135,7 +135,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class TcpOption:
-    """One option: its name in the script and its numbers, or octets where `octets` is not None."""
+    """One option: its name in the script and its numbers (-1: any), or octets where `octets` is not None."""
 
     name: str
     numbers: tuple[int, ...] = ()
@@ -175,6 +175,8 @@ class TcpSegment(Packet):
     window: int | None = None
     urgent: int = 0
     options: tuple[TcpOption, ...] | None = ()
+    #: Whether the sequence number is the very one on the wire.
+    absolute: bool = False
 
 
 @dataclass(frozen=True, slots=True)

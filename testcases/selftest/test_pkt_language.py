@@ -78,6 +78,16 @@ def test_what_stands_before_a_segment_is_read() -> None:
     assert wrapped.around == ("ipv4", "gre")
 
 
+def test_the_dialect_of_freebsd_is_read() -> None:
+    icmp = grammar.parse("x.pkt", "0 < [4294967295:4294967295(0)] icmp unreachable port_unreachable").events[0].action
+    assert isinstance(icmp, Icmp)
+    assert (icmp.type, icmp.code, icmp.quoted) == ("unreachable", "port_unreachable", (4294967295, 0))
+    line = only("0 > (class 0x20) P6. 5:5(0)! ack 1 win 3 <mss ..., nop, TS val ... ecr 7, md5 valid>/udp(1 > 9811)")
+    assert (line.ip.tos, line.reserved, line.absolute, line.around) == (0x20, 1, True, ("udp",))
+    assert line.options is not None
+    assert [option.numbers for option in line.options] == [(-1,), (), (-1, 7), (True,)]
+
+
 def test_calls_are_read_with_structures_and_errors() -> None:
     script = grammar.parse(
         "x.pkt",

@@ -165,7 +165,7 @@ def test_octets_that_were_not_written_are_told() -> None:
         ("+0 `rm -rf /`", "the command `rm -rf /`"),
         ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
         ("+0 > udp (100)", "packets that are not TCP's"),
-        ("+0 < icmp redirect", "icmp redirect on IPv4"),
+        ("+0 < icmp echo_request", "icmp echo_request on IPv4"),
         ("+0 %{ assert tcpi_snd_cwnd == 10 }%", "tcpi_snd_cwnd of TCP_INFO"),
         ("+0 %{ import os }%", "this assertion: "),
         ("+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0", "epoll that is triggered by edges"),
@@ -185,6 +185,30 @@ def test_a_setting_is_made_while_the_script_runs_and_taken_back() -> None:
     assert play(text, target=target).verdict == "conforms"
     assert target.stack.config.sack
     assert play(text.replace("tcp_sack=0", "tcp_sack=1"), target=target).code is Code.WRONG_OPTIONS
+
+
+def test_a_number_on_the_wire_and_one_that_is_left_open() -> None:
+    lines = " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+.1 < S 5:5(0) win 9 <mss 1460>\n"
+    assert play(lines + "+0 > R. 0:0(0)! ack 1").verdict == "conforms"
+    assert play(lines + "+0 > R. 7:7(0)! ack 1").code is Code.WRONG_SEQ
+    assert play(SERVER.replace("<...>", "<mss ...>")).verdict == "conforms"
+    assert play(SERVER.replace("<mss 1460>\n", "<mss ...>\n", 1)).verdict == "not applicable"
+
+
+def test_an_error_may_have_another_name() -> None:
+    lines = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 read(4, ..., 9) = -1 EWOULDBLOCK (Operation would block)"
+    assert play(SERVER + lines).verdict == "conforms"
+
+
+def test_an_icmp_error_ends_an_open_where_it_quotes_the_syn() -> None:
+    lines = (
+        " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
+        "+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)\n+0 > S 0:0(0) <...>\n"
+    )
+    refused = "+.1 getsockopt(3, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0\n"
+    assert play(f"{lines}+.1 < icmp unreachable port_unreachable [0:0(0)]\n{refused}").verdict == "conforms"
+    assert play(f"{lines}+.1 < [0:0(0)] icmp unreachable port_unreachable\n{refused}").verdict == "conforms"
+    assert play(f"{lines}+.1 < icmp unreachable port_unreachable [9:9(0)]\n{refused}").code is Code.WRONG_ANSWER
 
 
 def test_numbers_count_from_the_syn_of_the_peer_and_of_the_target() -> None:

@@ -14,10 +14,11 @@ from harness.spec.history.answers import Answer, conditions
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.readiness import Edges
 from harness.spec.history.waiting import Call
+from harness.spec.history.world import text
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
-from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, SYN_SENT
+from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_1, LAST_ACK, SYN_SENT
 from harness.targets.registry import parse
-from testcases.selftest.test_judge import SECOND, Hand, established, own, segment
+from testcases.selftest.test_judge import PEER, SECOND, Hand, established, own, segment
 
 IN, OUT, ERR, HUP, RDHUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP, select.POLLRDHUP
 ENDED = IN | OUT | HUP | RDHUP
@@ -214,6 +215,40 @@ def test_a_call_waits_as_long_as_it_must_and_no_longer(name: str) -> None:
         hand = reached(Hand())
         with pytest.raises(Fall):
             act(hand)
+
+
+def impatient(hand: Hand) -> Hand:
+    established(hand).call("timeout", 20_000, Answer(), state=ESTABLISHED)
+    hand.call("send", 10, Answer(taken=10), own(ACK, 1, 1, 10), state=ESTABLISHED)
+    hand.call("close", 0, Answer(), own(FIN | ACK, 11, 1), state=FIN_WAIT_1)
+    return hand
+
+
+def test_a_user_timeout_ends_a_connection_when_it_is_over_and_behind_close_too() -> None:
+    again = own(ACK | FIN, 1, 1, 10)
+    repeated = [(at, again) for at in (1, 3, 7, 15)]
+    impatient(Hand()).wait(25, *repeated, state=CLOSED)
+    for seconds, state in ((10, CLOSED), (100, FIN_WAIT_1)):
+        with pytest.raises(Fall):
+            impatient(Hand()).wait(seconds, *(each for each in repeated if each[0] < seconds), state=state)
+
+
+def test_text_that_was_peeked_at_comes_again() -> None:
+    hand = with_text(Hand())
+    for name in ("peek", "peek", "recv"):
+        hand.call(name, 10, Answer(data=text(1, 10, PEER)))
+    with pytest.raises(Fall):
+        hand.call("recv", 10, Answer(data=text(1, 10, PEER)))
+
+
+def test_unread_text_that_close_loses_in_silence_is_a_remark() -> None:
+    hand = with_text(Hand())
+    hand.call("close", 0, Answer(), own(FIN | ACK, 1, 11), state=FIN_WAIT_1)
+    (remark,) = hand.history.remarks
+    assert not remark.must
+    hand = with_text(Hand())
+    hand.call("close", 0, Answer(), Segment(RST | ACK, 1, 11), state=CLOSED)
+    assert hand.history.remarks == []
 
 
 @pytest.mark.parametrize("word", ["poll:1", "edges:2", "begin-recv", "begin-recv:0", "begin-close", "begin-accept:3"])

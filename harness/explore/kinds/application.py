@@ -1,10 +1,11 @@
 """What the application is told: conditions, edges and errors, asked for before and after whatever happens."""
 
+import functools
 import itertools
 from collections.abc import Iterator
 
-from harness.explore.kinds import waiting_calls
-from harness.explore.plan import moves
+from harness.explore.kinds import user_timeouts, waiting_calls
+from harness.explore.plan import Plan, moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
 
@@ -68,17 +69,15 @@ EVENTS = {
 }
 #: What is asked behind each event.
 QUESTIONS = {
-    "level": "poll poll",
-    "edge": "edges edges",
-    "error": "poll error poll error",
-    "read": "poll recv:100000 poll recv:1 poll",
-    "read-in-part": "edges recv:4 edges poll recv:100000 edges poll",
-    "write": "buffer:8000 poll send:10 poll send:100000 poll",
-    "read-first": "recv:100000 error recv:1 poll error",
+    "look": "edges edges poll error error poll",
+    "read": "poll recv:4 edges poll recv:100000 poll recv:1 poll error",
+    "read-first": "recv:100000 error recv:1 poll error edges",
+    "write": "buffer:8000 poll send:10 poll send:100000 poll edges error poll",
     "write-first": "send:10 poll error send:10 error poll",
+    "close": "poll shutdown poll edges recv:100000 recv:1 poll",
 }
 #: Pairs of events that change something, one behind the other.
-TELLING = ("text", "fin", "text-and-fin", "reset", "shutdown", "shut-rd", "send", "all-taken", "fin-above-a-gap")
+TELLING = ("text", "fin", "text-and-fin", "reset", "shutdown", "shut-rd", "all-taken")
 #: What comes over a connection that nobody has accepted yet.
 QUEUED = {
     "opening": "S@i",
@@ -97,29 +96,34 @@ _NEEDS = frozenset({Capability.READINESS, Capability.SOCKET_OPTIONS})
 
 
 def generate() -> Iterator[Generated]:
-    """Yield each state with each event, then two events, each followed by each question; then calls that wait."""
-    for (state, opening), (event, happens), (question, asked) in itertools.product(
-        STATES.items(), EVENTS.items(), QUESTIONS.items()
-    ):
-        yield _asked(f"{state}.{event}.{question}", f"{_watched(opening, asked)} {happens} {asked}")
+    """Yield each state with each event, then two events, followed by questions in turn; then calls that wait."""
+    turn = itertools.cycle(QUESTIONS.items())
+    for (state, opening), (event, happens) in itertools.product(STATES.items(), EVENTS.items()):
+        for question, asked in itertools.islice(turn, 2):
+            yield _asked(f"{state}.{event}.{question}", _watched(opening, asked), happens, asked)
     for (state, opening), first, second in itertools.product(STATES.items(), TELLING, TELLING):
-        for question in ("level", "edge", "error", "read"):
-            asked = QUESTIONS[question]
-            text = f"{_watched(opening, asked)} {EVENTS[first]} {asked} {EVENTS[second]} {asked}"
-            yield _asked(f"{state}.{first}.{second}.{question}", text)
+        question, asked = next(turn)
+        texts = (_watched(opening, asked), EVENTS[first], QUESTIONS["look"], EVENTS[second], asked)
+        yield _asked(f"{state}.{first}.{second}.{question}", *texts)
     for name, opening in QUEUED.items():
         watched = " ".join(f"{word} poll-listener" for word in opening.split())
         for question, asked in QUESTIONS.items():
             text = f"listen poll-listener {watched} accept {asked} poll-listener accept poll-listener"
             yield _asked(f"queue.{name}.{question}", text)
     yield from waiting_calls.generate()
+    yield from user_timeouts.generate()
 
 
 def _watched(opening: str, asked: str) -> str:
     """Return a way to a state with the same kind of look in between."""
-    look = "edges" if asked.startswith("edges") else "poll"
+    look = "edges" if "edges" in asked else "poll"
     return " ".join(f"{word} {look}" for word in opening.split())
 
 
-def _asked(name: str, text: str) -> Generated:
-    return Generated("application", name, moves(text), needs=_NEEDS)
+def _asked(name: str, *texts: str) -> Generated:
+    return Generated("application", name, tuple(itertools.chain.from_iterable(map(_moves, texts))), needs=_NEEDS)
+
+
+@functools.cache
+def _moves(text: str) -> Plan:
+    return moves(text)

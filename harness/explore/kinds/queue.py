@@ -27,6 +27,8 @@ USES = (
     "%d:recv:100 %d:send:10 %d:A@p,r %d:recv:100",
     "%d:send:100 %d:A@p,r %d:close %d:A@p,r %d:FA@p,r",
 )
+#: So many connections in a row come over one listener.
+SERVED = 20
 
 
 def generate() -> Iterator[Generated]:
@@ -39,6 +41,7 @@ def generate() -> Iterator[Generated]:
     yield from _listener_closed()
     yield from _backlogs()
     yield from _given_back()
+    yield from _served()
 
 
 def _queued(name: str, events: tuple[str, ...], use: str) -> Generated:
@@ -97,3 +100,13 @@ def _given_back() -> Iterator[Generated]:
             last = backlog + 4
             words += [f"{last}{{same-port}}:S@i", f"{last}:A@p,r", "accept", f"{last}:FA@p,r"]
             yield Generated("queue", f"{name}-opening.{backlog}", moves(" ".join(words)), slow=name == "given-up")
+
+
+def _served() -> Iterator[Generated]:
+    """A listener serves one connection after the other, more than any table of a small stack has room for."""
+    for backlog, (name, use) in itertools.product((1, 3), {"kept": "", "closed": "%d:FA@p,r %d:close"}.items()):
+        words = [f"listen:{backlog}"]
+        for number in range(1, SERVED + 1):
+            like = "{same-port}" if number > 1 else ""
+            words += [f"{number}{like}:S@i", f"{number}:A@p,r", "accept", _of(use, number)]
+        yield Generated("queue", f"served-{name}.{backlog}", moves(" ".join(words)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.explore.plan import moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 OPENED = {"passive": "listen S@i A@p,r accept", "active": "connect SA@i,r", "queued": "listen S@i A@p,r"}
 TEXT = {
@@ -32,11 +33,17 @@ ENDS = {
     "closed-by-both": "FA@p,r shutdown A@p,r",
     "closed-by-both-long-ago": "shutdown A@p,r FA@p,r wait:300000",
     "text-again": "again FA@p,r",
+    "fin-then-close": "FA@p,r close",
+    "fin-shutdown-close": "FA@p,r shutdown close",
+    "closing-then-close": "shutdown FA@p,u close A@p,r",
+    "time-wait-then-close": "shutdown A@p,r FA@p,r close",
 }
 READS = {
     "whole": "recv:100000 recv:1 recv:1",
     "bit-by-bit": "recv:4 recv:4 recv:4 recv:4 recv:100000 recv:1 send:1 recv:1",
     "first-send": "send:10 recv:100000 recv:1",
+    "asked": "recv:100000 recv:1 error recv:1 error",
+    "peeked": "peek:4 peek:100000 recv:4 peek:100000 recv:100000 peek:1 recv:1",
 }
 
 
@@ -52,4 +59,5 @@ def generate() -> Iterator[Generated]:
                         plan = moves(f"{opening} {data.replace('recv:3', '')} {ending} accept {reads}")
                     else:
                         plan = moves(f"{opening} {data} {ending} {reads}")
-                    yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan, slow="wait" in ending)
+                    needs = frozenset({Capability.READINESS} if "peek" in reads else ())
+                    yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan, slow="wait" in ending, needs=needs)

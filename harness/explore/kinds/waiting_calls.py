@@ -136,12 +136,12 @@ def generate() -> Iterator[Generated]:
         for calls in ("begin-accept", "begin-accept begin-accept"):
             yield _made(f"{calls.replace(' ', '-')}.{before}.{name}", f"listen {calls} {quiet} {wakes} accept")
         yield _made(f"accept-late.{before}.{name}", f"listen {quiet} {wakes} begin-accept accept")
+    turn = itertools.cycle(enumerate(READS, 1))
     for (state, opening), (before, quiet), (name, wakes) in itertools.product(
         OPEN.items(), NOTHING.items(), SOMETHING.items()
     ):
-        for number, read in enumerate(READS, 1):
-            text = f"{opening} {read} {quiet} {wakes} poll recv:100 error"
-            yield _made(f"recv-{number}.{state}.{before}.{name}", text)
+        number, read = next(turn)
+        yield _made(f"recv-{number}.{state}.{before}.{name}", f"{opening} {read} {quiet} {wakes} poll recv:100 error")
     for (state, opening), (way, sends), (name, comes) in itertools.product(OPEN.items(), SENDS.items(), ROOM.items()):
         if "shutdown" not in opening and "syn" not in state:
             yield _made(f"send.{state}.{way}.{name}", f"{opening} buffer:8000 {sends} {comes} poll error")

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.connection import Connection, Origin
-from harness.spec.history import readiness, waiting
+from harness.spec.history import readiness, timeout, waiting
 from harness.spec.history.answers import AGAIN, ENDINGS, NO_CONNECTION, Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
+from harness.spec.history.timeout import given
 from harness.spec.history.world import Fate, World, text
 from harness.spec.reaction import Outgoing
 from harness.spec.segment import RST, SYN
@@ -40,6 +41,8 @@ def call(world: World, name: str, octets: int, answer: Answer, now: int, salt: i
     """
     if name == "recv":
         yield from _receive(world, octets, answer, salt)
+    elif name == "peek":
+        yield from _peek(world, octets, answer, salt)
     else:
         yield from _CALLS[name](world, octets, answer, now)
 
@@ -96,9 +99,7 @@ def _send(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]
         return
     if not 0 < answer.taken <= octets:
         raise _fall(f"1 to {octets} octets taken", answer, "RFC 9293 §3.10.2")
-    idle = not world.unacknowledged and not world.unsent
-    since = now if idle else world.waiting_since
-    yield Step(replace(world, written=world.written + answer.taken, waiting_since=since))
+    yield Step(replace(given(world, now), written=world.written + answer.taken))
 
 
 def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step]:
@@ -122,6 +123,12 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
         due = "the rest of the text" if world.available else "no end of the stream"
         raise _fall(due, answer, "RFC 9293 §3.10.3", *(("MUST-12",) if world.fate in _ENDED else ()))
     yield Step(world)
+
+
+def _peek(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step]:
+    """RECEIVE that leaves the text where it is: what it has given comes again."""
+    for step in _receive(world, octets, answer, salt):
+        yield replace(step, world=replace(step.world, read=world.read))
 
 
 def _refused_receive(world: World, answer: Answer) -> Step:
@@ -187,8 +194,7 @@ def _close_sending(world: World, now: int) -> Iterator[Step]:
         yield Step(world.ended(Fate.ABORTED))
         yield Step(replace(world, closing=True))  # sockets that know shutdown() may remember it
         return
-    since = world.waiting_since if world.unacknowledged or world.unsent else now
-    closing = replace(world, closing=True, waiting_since=since)
+    closing = replace(given(world, now), closing=True)
     if world.state is ESTABLISHED:
         yield Step(closing.with_connection(state=FIN_WAIT_1))
     elif world.state is SYN_RECEIVED:
@@ -204,7 +210,8 @@ def _close(world: World, _octets: int, answer: Answer, now: int) -> Iterator[Ste
     if world.state is SYN_SENT:
         yield Step(gone.ended(Fate.ABORTED))
         return
-    if world.state is not CLOSED and (world.available > 0 or world.held):
+    # In TIME-WAIT the peer has no connection any more that could be told, and nothing shortens it (MUST-13).
+    if world.state not in (CLOSED, TIME_WAIT) and (world.available > 0 or world.held):
         yield from _reset(gone, now)
     if world.state is FIN_WAIT_2:
         gone = replace(gone, fin_wait_2_since=now)
@@ -242,6 +249,7 @@ _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "abort": _abort,
     "begin-connect": _connect,
     "begin-close": _close,
+    "timeout": timeout.chosen,
     **readiness.CALLS,
     **waiting.CALLS,
 }

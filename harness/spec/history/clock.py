@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.timeout import CITES, ends_by, may_end
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT
 
@@ -42,6 +43,10 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone
     if lonely and now - world.fin_wait_2_since >= traits.fin_wait_2_s * _SECOND:
         yield world.ended(Fate.ORDERLY)
+    if world.patience and not world.opening:
+        if may_end(world, now):
+            yield world.ended(Fate.TIMED_OUT)
+        return
     enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
     if (world.opening or world.unacknowledged or world.unsent) and world.tries >= enough:
         yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
@@ -49,6 +54,13 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
 
 def due_by(world: World, traits: Traits) -> Due | None:
     """Return what must happen next, and by when."""
+    next_one, end = _next(world, traits), ends_by(world)
+    if end is not None and (next_one is None or end < next_one.by):
+        return Due(end, "the end by user timeout", CITES)
+    return next_one
+
+
+def _next(world: World, traits: Traits) -> Due | None:
     if world.ack_by is not None:
         return Due(world.ack_by, "the acknowledgment that was delayed", ("RFC 9293 §3.8.6.3", "MUST-58"))
     if world.state is CLOSED:

@@ -20,11 +20,21 @@ from harness.spec.history.readiness import Edges
 from harness.spec.history.waiting import Call, may_wait
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
-from harness.spec.segment import ACK, SYN, Segment
-from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, LISTEN, SYN_RECEIVED, State
+from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECEIVED,
+    State,
+)
 
 #: Calls that change nothing that a wake-up could tell of.
-CALLS_THAT_ASK = frozenset({"poll", "edges", "error", "buffer"})
+CALLS_THAT_ASK = frozenset({"poll", "edges", "error"})
 #: More worlds than that are not followed.
 LIMIT = 400
 
@@ -61,6 +71,8 @@ class History:
         self.edges: Edges | None = None
         #: A call of recv() waits, so that what arrives is read at once.
         self.reader_waits = False
+        #: Text was read that RECEIVE has not given yet, to find out whose connection it is.
+        self.read_ahead = False
         self._own_salt, self._peer_salt = own_salt, peer_salt
 
     # --- what happened -----------------------------------------------------------------------------------------------
@@ -96,7 +108,14 @@ class History:
         def steps(world: World) -> Iterable[Step]:
             return call(world, name, octets, answer, now, self._peer_salt)
 
+        unread = name in ("close", "begin-close") and not self.read_ahead and self.every(_has_unread_text)
         self._settle(steps, now, sent, state, asking=name in CALLS_THAT_ASK)
+        if unread and not any(each.segment.flags & RST for each in sent):
+            cites = ("RFC 9293 §3.6.1", "SHLD-3")
+            fall = Fall(
+                Broken.SILENT, "a reset: text is lost that nobody has read", "", cites, "close-unread", must=False
+            )
+            self.remarks.append(fall)
         if name == "edges" and self.edges is not None and not self.lost:
             self.edges.looked(answer.ready or 0, self.worlds)
 
@@ -256,6 +275,10 @@ class History:
                 self.remarks.append(fall)
             return world
         raise fall
+
+
+def _has_unread_text(world: World) -> bool:
+    return world.available > 0 and world.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, CLOSE_WAIT)
 
 
 class _Fallen(Exception):

@@ -196,6 +196,7 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         window_ack=segment.ack if believed and newer else world.window_ack,
         waiting_since=now if progress or opened else world.waiting_since,
         tries=0 if progress or opened else world.tries,
+        stuck_since=now if (progress or opened) and world.patience else world.stuck_since,
     )
 
 

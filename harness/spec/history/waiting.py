@@ -11,6 +11,7 @@ from harness.spec import seqno
 from harness.spec.history.answers import ENDINGS, NO_CONNECTION, Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
+from harness.spec.history.timeout import given
 from harness.spec.history.world import Fate, World
 from harness.spec.states import TIME_WAIT
 
@@ -77,9 +78,7 @@ def connected(world: World, _octets: int, answer: Answer, _now: int) -> Iterator
 
 def begins_sending(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]:
     """send() has begun to wait: all that it was given may be sent from now on."""
-    idle = not world.unacknowledged and not world.unsent
-    since = now if idle else world.waiting_since
-    yield Step(replace(world, written=world.written + octets, waiting_since=since))
+    yield Step(replace(given(world, now), written=world.written + octets))
 
 
 def sent(world: World, octets: int, answer: Answer, _now: int) -> Iterator[Step]:

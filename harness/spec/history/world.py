@@ -98,6 +98,11 @@ class World:
     #: TS.Recent lies between these two (RFC 7323 §4.3).
     oldest_recent: int = 0
     newest_recent: int = 0
+    #: The user timeout that the application has set (R2, MUST-21), 0 without; since when the oldest of what is
+    #: outstanding was given to SEND, and since when nothing of it was acknowledged.
+    patience: int = 0
+    given_since: int = 0
+    stuck_since: int = 0
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
     #: The connection in TIME-WAIT that this one took the place of, and falls back to (MAY-2).
@@ -127,6 +132,11 @@ class World:
     def unsent(self) -> bool:
         """Tell whether text or a FIN waits to be sent."""
         return seqno.lt(self.connection.snd_nxt, self.end_of_text + (self.closing and not self.connection.fin_sent))
+
+    @property
+    def outstanding(self) -> bool:
+        """Tell whether the peer has yet to acknowledge anything that was sent or is to be."""
+        return self.unacknowledged or self.unsent
 
     @property
     def stamping(self) -> bool:
