@@ -87,7 +87,7 @@ def _tidy(lines: Iterable[str]) -> list[str]:
 def _module(body: Sequence[str], transcript: Transcript, finding: Finding) -> Iterator[str]:
     body = [line for line in body if "Stopwatch" not in line or f"{line.split()[0]}." in "\n".join(body)]
     timed = any(line.startswith("yield") for line in body)
-    names = _names("\n".join(body)) | {"Peer", "Target", "cites"} | ({"timer"} if timed else set())
+    names = names_in("\n".join(body)) | {"Peer", "Target", "cites"} | ({"timer"} if timed else set())
     if any("errno." in line for line in body):
         yield from ("import errno", "")
     yield f"from harness.case import {', '.join(sorted(names))}"
@@ -105,7 +105,8 @@ def _module(body: Sequence[str], transcript: Transcript, finding: Finding) -> It
     yield from (f"    {line}" for line in body)
 
 
-def _names(text: str) -> set[str]:
+def names_in(text: str) -> set[str]:
+    """Return the names of the vocabulary that some source uses."""
     return set(re.findall(r"[A-Z][A-Z_0-9]+|Absolute|NO_FLAGS", text)) & set(VOCABULARY)
 
 

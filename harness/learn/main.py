@@ -3,16 +3,15 @@
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.case.violation import Unjudgeable
-from harness.learn import alphabet, graphs, learner
+from harness.learn import alphabet, comparing, judging, learner, recording, telling
 from harness.learn.alphabet import SIZES, TIMES, Alphabet, BadAlphabet
-from harness.learn.learner import Learned, Plan
-from harness.learn.oracle import Effort, said
-from harness.learn.record import BadMachine, Record
-from harness.learn.subject import Subject
+from harness.learn.learner import Plan
+from harness.learn.oracle import Effort
+from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import parse
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as leave:
         return USAGE if leave.code else AS_EXPECTED
     try:
-        return _learn(options)
+        return _run(options)
     except BrokenPipeError:
         raise  # nobody reads on: `tcpspec` itself knows what to do
     except KeyboardInterrupt:
@@ -40,71 +39,49 @@ def main(arguments: Sequence[str]) -> int:
     except Unjudgeable as error:
         return _say(str(error), INTERNAL)
     except Nondeterminism as error:
-        for line in told_twice(error):
+        for line in telling.of_two_answers(error):
             print(line)
         return FAILED
 
 
-def _learn(options: argparse.Namespace) -> int:
-    plan = plan_of(options)
-    options.output.mkdir(parents=True, exist_ok=True)
+def _run(options: argparse.Namespace) -> int:
     begin = time.monotonic()
 
     def tell(text: str) -> None:
         print(f"{time.monotonic() - begin:6.1f} s  {text}", flush=True)
 
+    golden = read(options.against) if options.against else None
+    plan = plan_of(options, golden)
+    options.output.mkdir(parents=True, exist_ok=True)
+    if options.diff:
+        return FAILED if not comparing.diff(plan, tuple(options.diff), options.output, tell) else AS_EXPECTED
+    if golden is not None:
+        return AS_EXPECTED if comparing.against(plan, golden, options.output, tell) else FAILED
+    return _learn(plan, options.output, tell)
+
+
+def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
     with learner.started(plan) as subject:
         facts = subject.rig.target.facts
         print(f"{facts.name}: {facts.implementation} {facts.version}")
         learned, _system = learner.learn(subject, plan, tell)
-        record = record_of(plan, subject, learned)
-    for line in graphs.ascii_lines(record):
+        judged = judging.judge(subject, plan, learned.machine)
+        record = recording.record_of(plan, subject, learned, judged)
+    for line in (*telling.of_machine(record, learned), *telling.of_judgement(judged, record)):
         print(line)
-    figures = learned.figures
-    print(f"{learned.machine.size} states, {learned.machine.size * len(learned.machine.letters)} transitions")
-    print(said(learned.stopped, learned.machine.size))
-    print(f"{figures.queries:,} queries, {figures.steps:,} steps, {figures.cpu_s:.1f} CPU s, {figures.wall_s:.1f} s")
-    if figures.settled or figures.disturbed:
-        print(f"{figures.disturbed} queries were disturbed by timers, {figures.settled} settled by playing them again")
-    for path in write(record, options.output):
+    for path in recording.write(record, folder):
         print(path)
-    return AS_EXPECTED
+    return FAILED if any(each.verdict == judging.VIOLATES for each in judged) else AS_EXPECTED
 
 
-def plan_of(options: argparse.Namespace) -> Plan:
-    """Return what the options ask for; raises UnusableTarget, BadAlphabet."""
+def plan_of(options: argparse.Namespace, golden: Record | None) -> Plan:
+    """Return what the options ask for, or what an older machine was asked; raises UnusableTarget, BadAlphabet."""
     effort = Effort(options.k, options.random, options.seed)
-    return Plan(parse(options.target), _alphabet(options), options.ip, options.states, effort, kept=not options.anew)
-
-
-def record_of(plan: Plan, subject: Subject, learned: Learned) -> Record:
-    """Return a learned machine with its circumstances."""
-    facts = subject.rig.target.facts
-    target = {"name": plan.spec.text, "implementation": facts.implementation, "version": facts.version}
-    return Record(
-        target, plan.alphabet, learned.machine, plan.ip, subject.states, learned.stopped, learned.figures.as_dict()
-    )
-
-
-def write(record: Record, folder: Path) -> list[Path]:
-    """Write the machine in all its forms; return where."""
-    stem = f"{record.target['name'].replace(':', '-').replace('/', '-')}-{record.alphabet.role}"
-    paths = [folder / f"{stem}.json", folder / f"{stem}.dot", folder / f"{stem}.mmd"]
-    record.write(paths[0])
-    paths[1].write_text(graphs.dot(record), encoding="utf-8")
-    paths[2].write_text(graphs.mermaid(record), encoding="utf-8")
-    return paths
-
-
-def told_twice(error: Nondeterminism) -> list[str]:
-    """Return the report of two answers to one question: both traces, letter by letter."""
-    before, now = error.traces
-    lines = [f"not deterministic: {error}"]
-    for at, letter in enumerate(error.word):
-        one = before[at] if at < len(before) else "(not asked)"
-        other = now[at] if at < len(now) else "(not asked)"
-        lines.append(f"  {letter:<10} {one}" + (f"   |   {other}" if one != other else ""))
-    return lines
+    if golden is not None:
+        spec = parse(options.target or golden.target["name"])
+        return Plan(spec, golden.alphabet, golden.ip, golden.states, effort, kept=False)
+    spec = parse(options.target or "linux")
+    return Plan(spec, _alphabet(options), options.ip, options.states, effort, kept=not options.anew)
 
 
 def _alphabet(options: argparse.Namespace) -> Alphabet:
@@ -121,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
         description="Learns what a stack really does, as a machine: its states, and what each answers to each letter.",
     )
     add = found.add_argument
-    add("--target", default="linux", metavar="TARGET", help="the target (default: linux)")
+    add("--target", metavar="TARGET", help="the target (default: linux, or that of the machine)")
     add("--role", choices=alphabet.ROLES, default="server", help="what is asked for (default: server)")
     add("--alphabet", default="small", metavar="small|usual|full|FILE", help="the letters (default: small)")
     add("--time", action="append", choices=tuple(TIMES), help="a letter that lets time pass, in virtual time only")
@@ -131,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     add("--random", type=_number, metavar="N", help="random Wp tests besides (default: 20000 where k is 0)")
     add("--seed", type=int, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
+    add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
+    add("--against", type=Path, metavar="FILE", help="learn again what is in a file, and fail if it is another machine")
     add("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="FOLDER", help="default: results/learn")
     return found
 

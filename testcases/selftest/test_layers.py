@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "fuzz": _BELOW_MUTATE | {"grid"},
     "explore": _BELOW_MUTATE | {"grid", "fuzz", "report"},
     "pkt": _BELOW_MUTATE,
-    "learn": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
+    "learn": _BELOW_MUTATE | {"grid", "fuzz", "explore", "pkt", "report"},
     "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
     "bench": _BELOW_MUTATE,
     "manual": {"targets"},

@@ -1,0 +1,111 @@
+"""``tcpspec learn --diff`` and ``--against``: two machines, or a target and a machine that was learned before."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from harness.fuzz.session import player_of
+from harness.learn import difference, learner, telling, verdicts
+from harness.learn.difference import Parting
+from harness.learn.judging import judge
+from harness.learn.learner import Plan
+from harness.learn.record import Record, read
+from harness.learn.recording import record_of
+from harness.learn.verdicts import Verdict
+from harness.targets.protocol import UnusableTarget
+from harness.targets.registry import parse
+
+Tell = Callable[[str], None]
+#: So many kinds of differences are played; stacks that are quite others would take for ever.
+MOST_SHOWN = 40
+
+
+def diff(plan: Plan, names: tuple[str, str], folder: Path, tell: Tell) -> bool:
+    """Print how two stacks differ, each a file or a target; tell whether all of it is explained."""
+    one, other = (_record(plan, name, tell) for name in names)
+    difference.comparable(one, other)
+    return _told(one, other, folder)
+
+
+def against(plan: Plan, golden: Record, folder: Path, tell: Tell) -> bool:
+    """Learn a target again, in the hope that it is still what it was; tell whether it is."""
+    begin = time.monotonic()
+    with learner.started(plan) as subject:
+        learned, _system = learner.learn(subject, plan, tell, golden.machine)
+        now = record_of(plan, subject, learned, judge(subject, plan, learned.machine))
+    difference.comparable(golden, now)
+    seconds = time.monotonic() - begin
+    if learned.machine == golden.machine:
+        print(f"{now.name} is the machine of {golden.name}: {now.machine.size} states, in {seconds:.1f} s")
+        return True
+    now.write(folder / "now.json")
+    print(f"{now.name} is another machine ({now.machine.size} states, {golden.machine.size} before)")
+    print(f"it is kept in {folder / 'now.json'}")
+    _told(golden, now, folder)
+    return False
+
+
+def _record(plan: Plan, name: str, tell: Tell) -> Record:
+    """Return the machine of a file, or learn that of a target."""
+    if name.endswith(".json"):
+        return read(Path(name))
+    own = replace(plan, spec=parse(name))
+    tell(f"learning {name}")
+    with learner.started(own) as subject:
+        learned, _system = learner.learn(subject, own, tell)
+        return record_of(own, subject, learned, [])
+
+
+def _told(one: Record, other: Record, folder: Path) -> bool:
+    found = difference.partings(one.machine, other.machine)
+    names = one.target["name"], other.target["name"]
+    print(f"A {one.name}: {one.machine.size} states\nB {other.name}: {other.machine.size} states")
+    if not found:
+        print("the two are bisimilar: nothing that these letters can ask tells them apart")
+        return True
+    print(f"{len(found)} kinds of differences, by their shortest letters")
+    all_explained = True
+    with _judge(names, one) as judged:
+        for at, parting in enumerate(found):
+            verdict = judged(parting) if at < MOST_SHOWN else None
+            print()
+            for line in telling.of_parting(parting, names, one.machine, verdict):
+                print(line, flush=True)
+            all_explained = all_explained and verdict is not None and verdict.explained
+    _write(names, one, found[:MOST_SHOWN], folder)
+    return all_explained
+
+
+@contextmanager
+def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], Verdict | None]]:
+    """Yield what holds a difference against the rules; nothing does where a target can't be had here."""
+    try:
+        with player_of(verdicts.plan_of(names, one.ip)) as player:
+            yield lambda parting: verdicts.judged(player, names, one.alphabet, parting)
+    except UnusableTarget as error:
+        print(f"not held against the rules: {error.message}")
+        yield lambda _parting: None
+
+
+def _write(names: tuple[str, str], one: Record, found: list[Parting], folder: Path) -> None:
+    """Write each difference as a case and a script that the first of the two passes."""
+    try:
+        writer = verdicts.Writer(names[0], one.ip)
+        writer.start()
+    except UnusableTarget as error:
+        print(f"\nno cases are written: {error.message}")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = 0
+    try:
+        for at, parting in enumerate(found, 1):
+            written = writer.written(one.alphabet, parting, one.machine, names[1])
+            (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
+            if written.case:
+                cases += 1
+                (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
+    finally:
+        writer.close()
+    print(f"\n{cases} cases and {len(found)} scripts that {names[0]} passes and {names[1]} does not: {folder}")

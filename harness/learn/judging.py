@@ -1,0 +1,148 @@
+"""Holds every transition of a machine against the rules: may a stack in this state answer so, and go there?
+
+Two judges look. A segment's answer is read by the rules of §3.10.7 alone, as `fuzz` does, in each transition. And each
+transition's letters, from the beginning, are a conversation that `explore` plays and judges as a whole: calls, both
+streams and time too. What is declared of the target there is known here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from harness.case.violation import Finding, Level
+from harness.explore import notation
+from harness.explore.playing import Player, Stage
+from harness.fuzz.reader import Reading, read
+from harness.fuzz.steps import Probe
+from harness.learn.alphabet import Alphabet, Time
+from harness.learn.learner import Plan, transitions
+from harness.learn.machine import Machine, Word
+from harness.learn.subject import Subject
+from harness.spec.segment import ACK
+from harness.targets.registry import Settings
+
+VIOLATES, DECLARED, DEVIATES = "violates", "declared", "deviates"
+#: What a conversation of `explore` says for a stretch of time.
+_TIMES = {"2MSL": "wait:240000", "RTO": "await"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is not simply allowed: shortest letters that show it, the answer, what was due, and where that stands.
+
+    `verdict` is "violates", "declared" (a known deviation: `reason` says which) or "deviates" (from a SHOULD).
+    """
+
+    word: Word
+    verdict: str
+    seen: str
+    due: str
+    cites: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    reason: str = ""
+
+    def as_dict(self, machine: Machine) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return {
+            "letters": " ".join(machine.letters[letter] for letter in self.word),
+            "verdict": self.verdict,
+            "seen": self.seen,
+            "due": self.due,
+            "cites": list(self.cites),
+            "rules": list(self.rules),
+            "reason": self.reason,
+        }
+
+
+def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
+    """Return what is not simply allowed, violations first; each kind by its shortest letters."""
+    found = list(_read(subject, machine)) + list(_conversations(plan, machine))
+    kept: dict[tuple[Word, str], Judged] = {}
+    for each in found:
+        kept.setdefault((each.word, each.verdict), each)
+    # The two judges may have seen the same: a violation of one that the other knows as declared is declared.
+    known = {each.word for each in kept.values() if each.verdict == DECLARED}
+    left = [each for each in kept.values() if not (each.verdict == VIOLATES and each.word in known)]
+    order = (VIOLATES, DEVIATES, DECLARED)
+    return sorted(left, key=lambda each: (order.index(each.verdict), len(each.word), each.word))
+
+
+# --- each transition alone -------------------------------------------------------------------------------------------
+
+
+def _read(subject: Subject, machine: Machine) -> Iterator[Judged]:
+    for state, letter, answer, _after in machine.transitions:
+        if not isinstance(subject.alphabet.letters[letter], Probe):
+            continue
+        word = (*machine.access[state], letter)
+        reading = _reading(subject, word)
+        if reading is not None and not reading.allowed:
+            due = " or ".join(reading.due)
+            verdict = DECLARED if reading.declared else VIOLATES
+            yield Judged(word, verdict, answer, due, reading.cites, reading.rules, reading.reason)
+
+
+def _reading(subject: Subject, word: Word) -> Reading | None:
+    letters = subject.alphabet.letters
+    subject.begin()
+    for letter in word[:-1]:
+        subject.ask(letters[letter])
+    outcome, _shown = subject.outcome(letters[word[-1]])
+    return read(outcome, subject.rig.target, subject.version) if outcome is not None else None
+
+
+# --- whole conversations ---------------------------------------------------------------------------------------------
+
+
+def conversation(alphabet: Alphabet, word: Word) -> str:
+    """Return letters as a conversation of `explore`: with the calls that accept at once."""
+    texts: list[str] = []
+    for step in (*alphabet.setup, *(alphabet.letters[letter] for letter in word)):
+        texts.append(_TIMES[str(step)] if isinstance(step, Time) else str(step))
+        if alphabet.accepts_at_once and isinstance(step, Probe) and step.flags & ACK and _listens(texts):
+            texts.append("accept")
+    return " ".join(texts)
+
+
+def _listens(texts: list[str]) -> bool:
+    calls = [text for text in texts if text in ("listen", "unlisten")]
+    return bool(calls) and calls[-1] == "listen"
+
+
+def _conversations(plan: Plan, machine: Machine) -> Iterator[Judged]:
+    settings = Settings(sysctls=plan.settings.sysctls)
+    player = Player(Stage(plan.spec, plan.ip, settings=settings))
+    try:
+        seen: set[tuple[str, str, str]] = set()
+        for word in sorted(transitions(machine), key=len):
+            text = conversation(plan.alphabet, word)
+            generated = notation.generated_from(text)
+            _outcome, findings = player.findings(generated, late=False)
+            for finding in findings:
+                kind = (str(finding.code), finding.expected, finding.state)
+                if kind not in seen:
+                    seen.add(kind)
+                    known = player.declared.about([finding], generated)
+                    yield _found(machine, plan.alphabet, word, finding, known[0].reason if known else "")
+    finally:
+        player.close()
+
+
+def _found(machine: Machine, alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Judged:
+    shown = _cut(alphabet, word, finding)
+    verdict = DECLARED if reason else VIOLATES if finding.level is Level.MUST else DEVIATES
+    seen = f"{finding.code}: {finding.observed or 'nothing came'}, in {finding.state or 'no visible state'}"
+    rules = tuple(cite.removeprefix("rule ") for cite in finding.cites if cite.startswith("rule "))
+    cites = tuple(cite for cite in finding.cites if not cite.startswith("rule "))
+    return Judged(shown, verdict, seen, finding.expected, cites, rules, reason)
+
+
+def _cut(alphabet: Alphabet, word: Word, finding: Finding) -> Word:
+    """Return the letters up to the move in which something was found."""
+    name, _space, number = finding.step.partition(" ")
+    if name != "move":
+        return word
+    for length in range(len(word) + 1):
+        if len(conversation(alphabet, word[:length]).split()) >= int(number):
+            return word[:length]
+    return word
