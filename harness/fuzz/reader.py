@@ -67,6 +67,9 @@ def read(outcome: Outcome, target: Target, version: int) -> Reading | None:
     arrived = replace(segment, seq=seqno.add(segment.seq, 0), ack=seqno.add(segment.ack, 0))
     if connection.state is SYN_SENT:
         connection = replace(connection, rcv_nxt=arrived.seq)  # its numbers begin with this segment, if it has a SYN
+    if connection.state in (CLOSED, LISTEN):
+        nobodys = seqno.add(arrived.ack, FAR)  # there are no numbers any more that an answer could be taken for
+        connection = replace(connection, iss=nobodys, snd_una=nobodys, snd_nxt=nobodys)
     stamp = _tsval(connection.last_tsval, arrived) if connection.last_tsval is not None else ""
     found = allowed(connection, _outside(arrived, connection) if _is_old(arrived, connection, stamp) else arrived)
     policies = policies_in_force(target)

@@ -66,16 +66,15 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
         print("the two are bisimilar: nothing that these letters can ask tells them apart")
         return True
     print(f"{len(found)} kinds of differences, by their shortest letters")
-    all_explained = True
+    said: list[tuple[Parting, Verdict | None]] = []
     with _judge(names, one) as judged:
         for at, parting in enumerate(found):
-            verdict = judged(parting) if at < MOST_SHOWN else None
+            said.append((parting, judged(parting) if at < MOST_SHOWN else None))
             print()
-            for line in telling.of_parting(parting, names, one.machine, verdict):
+            for line in telling.of_parting(parting, names, one.machine, said[-1][1]):
                 print(line, flush=True)
-            all_explained = all_explained and verdict is not None and verdict.explained
-    _write(names, one, found[:MOST_SHOWN], folder)
-    return all_explained
+    _write(names, one, said[:MOST_SHOWN], folder)
+    return all(verdict is not None and verdict.explained for _parting, verdict in said)
 
 
 @contextmanager
@@ -89,23 +88,26 @@ def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], 
         yield lambda _parting: None
 
 
-def _write(names: tuple[str, str], one: Record, found: list[Parting], folder: Path) -> None:
-    """Write each difference as a case and a script that the first of the two passes."""
-    try:
-        writer = verdicts.Writer(names[0], one.ip)
-        writer.start()
-    except UnusableTarget as error:
-        print(f"\nno cases are written: {error.message}")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdict | None]], folder: Path) -> None:
+    """Write each difference as a case and a script: what the first does, or the second where the first violates."""
+    writers: list[verdicts.Writer] = []
     cases = 0
     try:
-        for at, parting in enumerate(found, 1):
-            written = writer.written(one.alphabet, parting, one.machine, names[1])
+        for name in names:
+            writers.append(verdicts.Writer(name, one.ip))
+            writers[-1].start()
+        folder.mkdir(parents=True, exist_ok=True)
+        for at, (parting, verdict) in enumerate(said, 1):
+            side = int(verdict is not None and verdict.blames(names[0]))
+            written = writers[side].written(one.alphabet, parting, one.machine, side, names[1 - side])
             (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
             if written.case:
                 cases += 1
                 (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
+    except UnusableTarget as error:
+        print(f"\nno cases are written: {error.message}")
+        return
     finally:
-        writer.close()
-    print(f"\n{cases} cases and {len(found)} scripts that {names[0]} passes and {names[1]} does not: {folder}")
+        for writer in writers:
+            writer.close()
+    print(f"\n{cases} cases and {len(said)} scripts that one of the two passes and the other does not: {folder}")

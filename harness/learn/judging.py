@@ -5,13 +5,15 @@ transition's letters, from the beginning, are a conversation that `explore` play
 streams and time too. What is declared of the target there is known here.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.case.violation import Finding, Level
-from harness.explore import notation
+from harness.case.violation import Finding, Level, Replay, Unjudgeable
+from harness.explore import notation, run
 from harness.explore.playing import Player, Stage
+from harness.explore.talk import play
 from harness.fuzz.reader import Reading, read
 from harness.fuzz.steps import Probe
 from harness.learn.alphabet import Alphabet, Time
@@ -19,9 +21,8 @@ from harness.learn.learner import Plan, transitions
 from harness.learn.machine import Machine, Word
 from harness.learn.subject import Subject
 from harness.spec.segment import ACK
-from harness.targets.registry import Settings
 
-VIOLATES, DECLARED, DEVIATES = "violates", "declared", "deviates"
+VIOLATES, DECLARED, DEVIATES, BEHIND = "violates", "declared", "deviates", "behind"
 #: What a conversation of `explore` says for a stretch of time.
 _TIMES = {"2MSL": "wait:240000", "RTO": "await"}
 
@@ -30,7 +31,8 @@ _TIMES = {"2MSL": "wait:240000", "RTO": "await"}
 class Judged:
     """What is not simply allowed: shortest letters that show it, the answer, what was due, and where that stands.
 
-    `verdict` is "violates", "declared" (a known deviation: `reason` says which) or "deviates" (from a SHOULD).
+    `verdict` is "violates", "declared" (a known deviation: `reason` says which), "deviates" (from a SHOULD), or
+    "behind": the letters lead through a known deviation, behind which the peer can't know the target's numbers.
     """
 
     word: Word
@@ -63,7 +65,7 @@ def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
     # The two judges may have seen the same: a violation of one that the other knows as declared is declared.
     known = {each.word for each in kept.values() if each.verdict == DECLARED}
     left = [each for each in kept.values() if not (each.verdict == VIOLATES and each.word in known)]
-    order = (VIOLATES, DEVIATES, DECLARED)
+    order = (VIOLATES, DEVIATES, BEHIND, DECLARED)
     return sorted(left, key=lambda each: (order.index(each.verdict), len(each.word), each.word))
 
 
@@ -71,15 +73,54 @@ def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
 
 
 def _read(subject: Subject, machine: Machine) -> Iterator[Judged]:
-    for state, letter, answer, _after in machine.transitions:
-        if not isinstance(subject.alphabet.letters[letter], Probe):
-            continue
-        word = (*machine.access[state], letter)
-        reading = _reading(subject, word)
-        if reading is not None and not reading.allowed:
-            due = " or ".join(reading.due)
-            verdict = DECLARED if reading.declared else VIOLATES
-            yield Judged(word, verdict, answer, due, reading.cites, reading.rules, reading.reason)
+    """Yield what the rules of §3.10.7 forbid. Behind a deviation the peer's view may err: a way around is taken."""
+    first = {state: _of_state(subject, machine, state, word) for state, word in enumerate(machine.access)}
+    bad = {(state, each.word[-1]) for state, found in first.items() for each in found}
+    ways = _ways(machine, bad)
+    for state, found in first.items():
+        if not _passes(machine, machine.access[state], bad):
+            yield from found
+        elif state in ways:
+            yield from _of_state(subject, machine, state, ways[state])
+        else:
+            for each in found:
+                reason = "behind a transition that deviates, and there is no way around it"
+                yield each if each.verdict == DECLARED else replace(each, verdict=BEHIND, reason=reason)
+
+
+def _of_state(subject: Subject, machine: Machine, state: int, access: Word) -> list[Judged]:
+    found = []
+    for letter, answer in enumerate(machine.answers[state]):
+        if isinstance(subject.alphabet.letters[letter], Probe):
+            reading = _reading(subject, (*access, letter))
+            if reading is not None and not reading.allowed:
+                due = " or ".join(reading.due)
+                verdict = DECLARED if reading.declared else VIOLATES
+                word = (*access, letter)
+                found.append(Judged(word, verdict, answer, due, reading.cites, reading.rules, reading.reason))
+    return found
+
+
+def _passes(machine: Machine, word: Word, bad: Collection[tuple[int, int]]) -> bool:
+    state = 0
+    for letter in word:
+        if (state, letter) in bad:
+            return True
+        state = machine.following[state][letter]
+    return False
+
+
+def _ways(machine: Machine, bad: Collection[tuple[int, int]]) -> dict[int, Word]:
+    """Return shortest words that lead to states without a transition that deviates."""
+    found: dict[int, Word] = {0: ()}
+    waiting = deque([0])
+    while waiting:
+        state = waiting.popleft()
+        for letter, after in enumerate(machine.following[state]):
+            if (state, letter) not in bad and after not in found:
+                found[after] = (*found[state], letter)
+                waiting.append(after)
+    return found
 
 
 def _reading(subject: Subject, word: Word) -> Reading | None:
@@ -110,15 +151,12 @@ def _listens(texts: list[str]) -> bool:
 
 
 def _conversations(plan: Plan, machine: Machine) -> Iterator[Judged]:
-    settings = Settings(sysctls=plan.settings.sysctls)
-    player = Player(Stage(plan.spec, plan.ip, settings=settings))
+    player = Player(Stage(plan.spec, plan.ip, settings=plan.settings))
+    seen: set[tuple[str, str, str]] = set()
     try:
-        seen: set[tuple[str, str, str]] = set()
         for word in sorted(transitions(machine), key=len):
-            text = conversation(plan.alphabet, word)
-            generated = notation.generated_from(text)
-            _outcome, findings = player.findings(generated, late=False)
-            for finding in findings:
+            generated = notation.generated_from(conversation(plan.alphabet, word))
+            for finding in _findings(player, generated):
                 kind = (str(finding.code), finding.expected, finding.state)
                 if kind not in seen:
                     seen.add(kind)
@@ -126,6 +164,18 @@ def _conversations(plan: Plan, machine: Machine) -> Iterator[Judged]:
                     yield _found(machine, plan.alphabet, word, finding, known[0].reason if known else "")
     finally:
         player.close()
+
+
+def _findings(player: Player, generated: run.Generated) -> list[Finding]:
+    """Play a conversation as far as the letters go; of one that a slow machine has disturbed nothing is said."""
+    talk = run.begin(player.rig, generated, player.stage.ip).talk
+    try:
+        play(talk, talk.run())
+    except (Replay, Unjudgeable):
+        return []
+    finally:
+        player.rig.discard()
+    return talk.conversation.findings
 
 
 def _found(machine: Machine, alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Judged:

@@ -11,9 +11,11 @@ from dataclasses import replace
 from harness.case.rig import Rig
 from harness.fuzz.compare import OPTION_OF, Shown, shown
 from harness.fuzz.side import Outcome, Side
-from harness.fuzz.steps import Step, text_of
+from harness.fuzz.steps import Position, Step, text_of
+from harness.fuzz.view import View
 from harness.learn.alphabet import Alphabet, Letter, Time
 from harness.spec.segment import ACK
+from harness.spec.states import CLOSED, LISTEN
 from harness.targets.protocol import Capability
 from harness.trace.events import Kind
 
@@ -25,8 +27,19 @@ GONE = "gone"
 MOST_WORDS = 100
 
 _HIDDEN = tuple(OPTION_OF)
-#: A reset that answers an acknowledgment has its number (RFC 9293 §3.5.2), whatever that is beside SND.NXT.
-_RESET = re.compile(r"^R@(n|0|u|seg\.ack)$")
+#: A reset that answers an acknowledgment of SND.NXT has that number, whoever it was taken from (RFC 9293 §3.5.2).
+_RESET = re.compile(r"^(RA?)@n(?=,|$)")
+#: What the peer acknowledges where the target has never had a number: not 0, which a reset has for another reason.
+NOBODYS = 0x1234567
+
+
+class _Numbered(View):
+    """A view in which the numbers of a target that has none yet are nobody's."""
+
+    def acknowledgment(self, position: Position) -> int:
+        """Return a number of the target that the peer acknowledges."""
+        none = not self.snd_nxt and self.state in (None, CLOSED, LISTEN)
+        return NOBODYS + position.offset if none else View.acknowledgment(self, position)
 
 
 class Subject:
@@ -59,6 +72,7 @@ class Subject:
             self.rig.discard()
         self.queries += 1
         self._side = Side(self.rig, self.version, self.alphabet.setup)
+        self._side.view = _Numbered()
         self._begin_ns = self.rig.target.clock.now_ns()
         for step in self.alphabet.setup:
             self._perform(step)
@@ -76,8 +90,9 @@ class Subject:
         outcome = self._pass(letter) if isinstance(letter, Time) else self._perform(letter)
         seen = shown(outcome, _HIDDEN)
         replies = tuple(_bounded(reply, before[1]) for reply in seen.replies)
-        if outcome.segment is not None and outcome.segment.flags & ACK:
-            replies = tuple(_RESET.sub("R@seg.ack", reply) for reply in replies)
+        segment = outcome.segment
+        if segment is not None and segment.flags & ACK and segment.ack == outcome.before.snd_nxt:
+            replies = tuple(_RESET.sub(r"\1@seg.ack", reply) for reply in replies)
         if isinstance(letter, Time):
             replies = tuple(dict.fromkeys(replies))
         answer = re.sub(r"^\d+ octets \(.*\)$", "data", seen.answer)

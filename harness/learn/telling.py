@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.learn import graphs
 from harness.learn.difference import Parting
-from harness.learn.judging import DECLARED, Judged
+from harness.learn.judging import BEHIND, DECLARED, Judged
 from harness.learn.learner import Learned
 from harness.learn.machine import Machine
 from harness.learn.oracle import said
@@ -27,7 +27,8 @@ def of_machine(record: Record, learned: Learned) -> Iterator[str]:
 def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
     """Yield what is not simply allowed: what is declared in one line each, the others with all."""
     declared = [each for each in found if each.verdict == DECLARED]
-    others = [each for each in found if each.verdict != DECLARED]
+    behind = sum(each.verdict == BEHIND for each in found)
+    others = [each for each in found if each.verdict not in (DECLARED, BEHIND)]
     letters = record.machine.letters
     for each in others:
         yield f"{each.verdict}: {' '.join(letters[letter] for letter in each.word)}"
@@ -39,6 +40,8 @@ def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
         for reason in dict.fromkeys(each.reason for each in declared):
             number = sum(each.reason == reason for each in declared)
             yield f"  {number:>4}  {reason if len(reason) <= 100 else reason[:99] + '…'}"
+    if behind:
+        yield f"{behind} are reached through such a transition only, and not judged"
     rest = "all others are as the RFC allows" if found else "all are as the RFC allows"
     yield f"judged: {count} transitions, {len(others)} not declared; {rest}"
 

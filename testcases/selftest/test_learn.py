@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, learner, record
+from harness.learn import alphabet, judging, learner, record, recording
 from harness.learn.alphabet import BadAlphabet
 from harness.learn.learner import Learned, Plan
 from harness.learn.machine import Machine
@@ -190,3 +190,73 @@ def test_a_file_that_is_no_machine_is_refused(text: str, sentence: str, tmp_path
     file.write_text(text)
     with pytest.raises(record.BadMachine, match=sentence):
         record.read(file)
+
+
+def test_what_the_rules_do_not_allow_is_found_in_a_transition(tmp_path: Path) -> None:
+    letters = few(tmp_path, "listen S@i A@n,n close FA@n,u")
+    right, wrong = (judged(Plan(parse(text), letters, kept=False)) for text in ("reference", "reference,defect=D54"))
+    assert right == []
+    assert [(each.verdict, each.word) for each in wrong][:1] == [("violates", (0, 1, 2, 3, 4))]
+    assert "CLOSING" in wrong[0].due
+
+
+def judged(plan: Plan) -> list[judging.Judged]:
+    """Learn what a plan asks for, and judge it."""
+    with learner.started(plan) as subject:
+        machine = learner.learn(subject, plan, lambda _text: None)[0].machine
+        return judging.judge(subject, plan, machine)
+
+
+def test_a_conversation_of_explore_accepts_at_once(tmp_path: Path) -> None:
+    letters = few(tmp_path)
+    assert judging.conversation(letters, (0, 1, 2, 4)) == "listen S@i A@n,n accept close"
+
+
+def machine_file(tmp_path: Path, target: str, name: str) -> Path:
+    """Learn a few letters of a target and return the file."""
+    letters = few(tmp_path, "listen S@i A@n,n close FA@n,u")
+    plan = Plan(parse(target), letters, kept=False)
+    with learner.started(plan) as subject:
+        found = learner.learn(subject, plan, lambda _text: None)[0]
+        kept = recording.record_of(plan, subject, found, [])
+    kept.write(tmp_path / name)
+    return tmp_path / name
+
+
+def test_two_machines_are_told_apart_by_shortest_letters_and_the_rules_say_who_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = machine_file(tmp_path, "reference", "right.json")
+    wrong = machine_file(tmp_path, "reference,defect=D54", "wrong.json")
+    out = tmp_path / "out"
+    assert cli.main(["learn", "--diff", str(right), str(wrong), "-o", str(out)]) == 1
+    told = capsys.readouterr().out
+    assert "\nlisten S@i A@n,n close FA@n,u   in FIN-WAIT-1" in told
+    assert "  reference,defect=D54 violates\n" in told
+    case = (out / "test_difference_01.py").read_text()
+    assert "target.must_be(CLOSING)" in case
+    assert (out / "difference-01.pkt").exists()
+    run = ["run", str(out), "--ip", "4", "--results", str(tmp_path / "results"), "-p", "no:cacheprovider"]
+    assert cli.main([*run, "--target", "reference"]) == 0
+    assert cli.main([*run, "--target", "reference,defect=D54"]) == 1
+    capsys.readouterr()
+    assert cli.main(["learn", "--diff", str(right), str(right), "-o", str(out)]) == 0
+    assert "the two are bisimilar" in capsys.readouterr().out
+
+
+def test_a_target_is_held_against_its_golden_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    golden = machine_file(tmp_path, "reference", "golden.json")
+    arguments = ["learn", "--against", str(golden), "-o", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    assert "is the machine of" in capsys.readouterr().out
+    assert cli.main([*arguments, "--target", "reference,defect=D54"]) == 1
+    assert "is another machine" in capsys.readouterr().out
+
+
+def test_machines_over_other_letters_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = machine_file(tmp_path, "reference", "one.json")
+    data = json.loads(one.read_text())
+    data["role"] = "client"
+    (tmp_path / "other.json").write_text(json.dumps(data))
+    assert cli.main(["learn", "--diff", str(one), str(tmp_path / "other.json"), "-o", str(tmp_path)]) == 4
+    assert "learn both with the same --role and --alphabet" in capsys.readouterr().err
