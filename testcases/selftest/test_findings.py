@@ -25,13 +25,15 @@ def test_a_row_has_all_that_a_maintainer_asks_for() -> None:
         assert found.startswith("`")
         assert "◀" in ladder or "()" in ladder, "a segment of the peer or a call brings it about"
         assert where
-        assert command.startswith("`tcpspec show ")
+        assert command.startswith(("`tcpspec show ", "`tcpspec explore "))
         assert reported.strip(" |")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[5].strip("`") for row in ROWS])
-def test_a_finding_is_still_so(row: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finding_is_still_so(row: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     _tcpspec, *arguments = shlex.split(row[5].strip("`"))
+    if arguments[0] == "explore":
+        arguments += ["--results", str(tmp_path)]
     code = cli.main(arguments)
     shown = capsys.readouterr()
     if code == 4 and "kernel" not in shown.err:
