@@ -48,6 +48,8 @@ class Conversation:
         self.version = version
         self.name = name
         self.cites = cites
+        #: Whether the target may count ECN accurately, which takes one of the bits that were reserved (RFC 9768).
+        self.counts_ecn = False
         self.replays = 0
         self.restart()
 
@@ -357,7 +359,7 @@ class Conversation:
         __tracebackhide__ = True
         for connection in self.connections:
             for received in connection.inbox:
-                problem = _header_problem(received)
+                problem = _header_problem(received, counts_ecn=self.counts_ecn)
                 if problem:
                     received.event.mark = Mark.UNEXPECTED
                     cites = ("RFC 9293 §3.1",)
@@ -369,12 +371,13 @@ def _asks_for_accurate_ecn(segment: Segment) -> bool:
     return segment.reserved == ACCURATE_ECN and segment.flags & ~PSH == SYN | ECE | CWR
 
 
-def _header_problem(received: Received) -> str:
+def _header_problem(received: Received, *, counts_ecn: bool = False) -> str:
     if "(bad checksum)" in received.event.annotations:
         return "a wrong checksum"
     if received.stray:
         return "addresses or ports of no connection"
-    if received.wire.reserved and not _asks_for_accurate_ecn(received.wire):
+    counted = counts_ecn and received.wire.reserved == ACCURATE_ECN
+    if received.wire.reserved and not counted and not _asks_for_accurate_ecn(received.wire):
         return f"reserved bits {received.wire.reserved:04b}"
     if received.wire.options:
         try:

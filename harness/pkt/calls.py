@@ -15,7 +15,7 @@ from harness.pkt.polling import Polling
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import Dialect, number
-from harness.pkt.tree import Anything, Applied, Call, Expression, Items, Name, Place, Record, Text
+from harness.pkt.tree import Anything, Applied, Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
 from harness.spec.states import State
 
@@ -135,6 +135,8 @@ class Application:
 
     def _connect(self, call: Call, place: Place) -> Attempt:
         descriptor = self._descriptor(call, place)
+        if len(call.arguments) > 1 and isinstance(call.arguments[1], Name):
+            raise Unsupported(f"connect() to {call.arguments[1].name[:20]}", place)
         begun = False
 
         def connect() -> Answer | None:
@@ -258,6 +260,7 @@ class Application:
 
     def _write(self, call: Call, place: Place) -> Attempt:
         descriptor = self._descriptor(call, place)
+        _demand_buffer(call, place)
         data = self._data(call, place)
         flags = self._flags(call, place)
         self._length(call, place)
@@ -304,6 +307,7 @@ class Application:
 
     def _read(self, call: Call, place: Place) -> Attempt:
         descriptor = self._descriptor(call, place)
+        _demand_buffer(call, place)
         limit = self._length(call, place)
         flags = self._flags(call, place)
         if flags and not self.stage.traits.has_sockets:
@@ -392,6 +396,13 @@ class Application:
         if isinstance(given, Text) and call.function in ("write", "send", "sendto"):
             return given.value.encode("latin-1", "replace")[: self._length(call, place)]
         return None
+
+
+def _demand_buffer(call: Call, place: Place) -> None:
+    """Refuse what only a program in C can do: hand over an address of nothing."""
+    given = call.arguments[1] if len(call.arguments) > 1 else None
+    if isinstance(given, Name | Number):
+        raise Unsupported(f"{call.function}() with an address for a buffer", place)
 
 
 def _port(address: Expression | None) -> int:

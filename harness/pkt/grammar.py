@@ -17,6 +17,7 @@ OPTIONS = {
     "tolerance_percent": "how much a time may differ, of the time that has passed",
     "tcp_ts_tick_usecs": "how long a tick of the target's timestamps lasts",
     "mtu": "the MTU of the wire",
+    "mss": "the MSS that is meant",
     "define": "a symbol and its value",
     "bind_port": "the port that is listened on",
     "connect_port": "the port that is connected to",

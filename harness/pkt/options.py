@@ -126,7 +126,7 @@ def compare(
 
 
 def _kind(option: TcpOption) -> int:
-    return option.numbers[0] if option.name == "kind" else _KINDS[option.name]
+    return option.numbers[0] if option.name in ("kind", "ECN") else _KINDS[option.name]
 
 
 def _value(option: TcpOption, data: bytes, stamps: Stamps, peer_iss: int, strict: bool, left_out: list[str]) -> str:
@@ -150,6 +150,8 @@ def _value(option: TcpOption, data: bytes, stamps: Stamps, peer_iss: int, strict
                 stamps.matched(option.numbers[0], value)
             left_out.append("timestamp")
             return "" if option.numbers[1] in (echo, ANY) else f"a timestamp echo of {echo}"
+        case "FO" | "FOEXP" | "exp-FO" if option.octets is None:
+            return ""
         case "FO":
             return "" if data == (option.octets or b"") else f"a Fast Open cookie of {data.hex() or 'no octets'}"
         case "FOEXP" | "exp-FO":
@@ -157,7 +159,7 @@ def _value(option: TcpOption, data: bytes, stamps: Stamps, peer_iss: int, strict
             return "" if same else f"a Fast Open cookie of {data[2:].hex() or 'no octets'}"
         case "md5":
             return ""  # the digest is over what nobody knows beforehand
-        case "kind":
+        case "kind" | "ECN":
             return "" if data == (option.octets or b"") else f"an option {option.numbers[0]} with {data.hex()}"
     return ""
 

@@ -178,6 +178,7 @@ def begin(
     Its commands, should they be run, run in `folder`.
     """
     target = conversation.rig.target
+    conversation.counts_ecn = True  # the lines of the script say whether it should
     traits = traits_of(target)
     pod = _pod_of(target) if profile.shell else None
     execute = (lambda text: pod.shell(text, folder)) if pod is not None else None

@@ -200,7 +200,28 @@ def _digest(scanner: Scanner, name: str) -> TcpOption:
 _VALIDITY = re.compile(r"(?:in)?valid\b")
 
 
+def _counters(scanner: Scanner, name: str) -> TcpOption:
+    """Read the counters of Accurate ECN, whose order tells the kind (RFC 9768 §3.2.3)."""
+    at, first, octets = scanner.at, "", b""
+    while (found := scanner.match(_COUNTER)) is not None and len(octets) < 9:
+        first = first or found[1]
+        octets += (int(found[2]) & 0xFFFFFF).to_bytes(3, "big")
+    if not first:
+        return TcpOption(name, (ACCURATE_ECN[0],), b"")
+    if first not in ("e0b", "e1b"):
+        raise scanner.error("the counters of ECN begin with e0b or e1b", at)
+    return TcpOption(name, (ACCURATE_ECN[first == "e1b"],), octets)
+
+
+#: The kinds of the option, as it begins with the counter of ECT(0) or of ECT(1).
+ACCURATE_ECN = (172, 174)
+_COUNTER = re.compile(r"(e0b|e1b|ceb)[ \t]+([0-9]{1,8})")
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
+
+
 def _octets(scanner: Scanner, name: str) -> TcpOption:
+    if scanner.match(_SYMBOL):  # of a runner that defines it: what it stands for is not said here
+        return TcpOption(name, (ANY,))
     at = scanner.at
     found = scanner.match(_HEX)
     text = found[1] if found is not None else ""
@@ -229,6 +250,7 @@ _READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
     "exp-FO": _octets,
     "md5": _digest,
     "kind": _any_kind,
+    "ECN": _counters,
 }
 
 

@@ -58,12 +58,14 @@ class Settings:
 
 
 def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[Setting, ...] | None:
-    """Return what a script sets before it begins, None where it sets something later, or runs commands.
+    """Return what a script sets before it begins, None where it sets something later, or leaves something behind.
 
     Scripts that share these settings may be played side by side.
     """
     found: list[Setting] = []
     begun = False
+    if script.leaves_a_path_mtu:
+        return None
     if executes and any(isinstance(event.action, Shell) for event in script.events):
         return None
     last_line = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)

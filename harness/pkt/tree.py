@@ -233,3 +233,8 @@ class Script:
     events: tuple[Event, ...]
     #: The comment at its head, without the licence.
     summary: str = ""
+
+    @property
+    def leaves_a_path_mtu(self) -> bool:
+        """Whether a router says in it what fits through, which a target remembers of the address for minutes."""
+        return any(isinstance(event.action, Icmp) and event.action.mtu is not None for event in self.events)

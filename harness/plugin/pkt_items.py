@@ -122,7 +122,7 @@ class PktItem(OwnItem):
         else:
             self.plugin.run_scripts(self.session)
         if TIMED not in self.stash:
-            self.plugin.soiled = executes
+            self.plugin.soiled = executes or self.script.leaves_a_path_mtu
             self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
 
     def conversation(self) -> Conversation:

@@ -68,7 +68,7 @@ class CasePlugin:
         self._one_by_one = False
         self.timers_done = False
         self.scripts_done = False
-        #: Whether a script has run commands in a target's namespace: the next one gets another.
+        #: Whether a script has left something behind in a target, as commands and path MTUs: the next one gets another.
         self.soiled = False
         self._places: dict[pytest.Item, int] = {}
 

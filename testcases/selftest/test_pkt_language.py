@@ -88,6 +88,20 @@ def test_the_dialect_of_freebsd_is_read() -> None:
     assert [option.numbers for option in line.options] == [(-1,), (), (-1, 7), (True,)]
 
 
+def test_counters_of_ecn_and_cookies_with_a_name_are_read() -> None:
+    """The order of the counters tells the kind of the option (RFC 9768 §3.2.3)."""
+    line = only("0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 0 e0b 258>")
+    assert line.options is not None
+    assert [(option.numbers, option.octets) for option in line.options] == [
+        ((174,), bytes(2) + b"\1" + bytes(4) + b"\1\2")
+    ]
+    line = only("0 > S. 0:0(0) ack 1 <mss 1460,ECN e0b 1,FO TFO_COOKIE>")
+    assert line.options is not None
+    assert [option.octets for option in line.options] == [None, b"\0\0\1", None]
+    with pytest.raises(BadScript, match="begin with e0b or e1b"):
+        only("0 > . 1:1(0) ack 1 <ECN ceb 1>")
+
+
 def test_calls_are_read_with_structures_and_errors() -> None:
     script = grammar.parse(
         "x.pkt",

@@ -160,6 +160,9 @@ def test_octets_that_were_not_written_are_told() -> None:
     ("line", "construct"),
     [
         ("+0 splice(3, 0, 4, 0, 10, 0) = 10", "the call splice()"),
+        ("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)", "write() with an address for a buffer"),
+        ("+0 read(4, NULL, 10) = -1 EFAULT (Bad address)", "read() with an address for a buffer"),
+        ("+0 connect(4, AF_UNSPEC, ...) = 0", "connect() to AF_UNSPEC"),
         ("+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "the flags 0x4000000 of send()"),
         ("+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0", "the symbol TCP_NO_SUCH"),
         ("+0 `rm -rf /`", "the command `rm -rf /`"),
