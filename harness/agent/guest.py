@@ -75,6 +75,7 @@ class Agent:
 
     def __init__(self) -> None:
         self._sockets: dict[int, socket.socket] = {}
+        self._edges: dict[int, select.epoll] = {}
         self._diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, server.NETLINK_SOCK_DIAG)
 
     def serve(self) -> None:
@@ -153,6 +154,7 @@ class Agent:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
             sock.close()
         self._sockets.clear()
+        self._edges.clear()
         server.destroy_all_sockets()
         return server.destroy_all_sockets()
 
@@ -208,6 +210,13 @@ class Agent:
         poll.register(self._sockets[number], WATCHED)
         return sum(events for _descriptor, events in poll.poll(0))
 
+    def edges(self, number: int) -> int:
+        """Return what has newly come about, as EPOLLET tells it; the first look tells all that holds."""
+        if number not in self._edges:
+            self._edges[number] = select.epoll(1)
+            self._edges[number].register(self._sockets[number], WATCHED | select.EPOLLET)
+        return sum(events for _descriptor, events in self._edges[number].poll(0))
+
     def local(self, number: int) -> tuple[str, int]:
         """Return the own address and port."""
         address, port = self._sockets[number].getsockname()[:2]
@@ -215,12 +224,14 @@ class Agent:
 
     def close(self, number: int) -> None:
         """CLOSE; a second time, or after the connections were forgotten, it does nothing."""
+        self._edges.pop(number, None)
         sock = self._sockets.pop(number, None)
         if sock is not None:
             sock.close()
 
     def abort(self, number: int) -> None:
         """ABORT."""
+        self._edges.pop(number, None)
         sock = self._sockets.pop(number)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
         sock.close()
@@ -255,6 +266,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "recv": Agent.recv,
     "shutdown": Agent.shutdown,
     "poll": Agent.poll,
+    "edges": Agent.edges,
     "local": Agent.local,
     "close": Agent.close,
     "abort": Agent.abort,

@@ -66,7 +66,7 @@ class WaitingCalls:
             if under_way.done:
                 answer = _answer(call, under_way)
                 link.written += answer.taken
-                return "send", answer
+                return "sent-at-once", answer
             link.written += amount
         self._waiting.append(Waiting(link, call, under_way, sock, link.view))
         link.history.reader_waits |= call.name == "recv"

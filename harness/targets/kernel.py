@@ -52,7 +52,7 @@ class KernelTarget:
             raise UnusableTarget(f"{kernel} does not boot: {error}") from None
         self.facts = self._facts()
         virtual = {Capability.VIRTUAL_TIME}
-        lacks = {Capability.READINESS, Capability.WAITING_CALLS} | (set() if self._simulated else virtual)
+        lacks = {Capability.WAITING_CALLS} | (set() if self._simulated else virtual)
         self.capabilities = frozenset(Capability) - lacks
 
     def addresses(self, version: int) -> Addresses:

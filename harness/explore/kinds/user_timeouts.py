@@ -26,6 +26,7 @@ LEFT = {
     "text-of-two-close": "send:10 A@p,r send:10 close",
     "acknowledged-in-part": "send:100 A@p,u+50 close",
     "later": "send:10 wait:5000 send:10 close",
+    "again-and-again": "send:10 wait:15000 send:10 wait:15000 send:10 wait:15000 send:10 wait:15000 send:10",
     "nothing": "send:10 A@p,r",
 }
 #: What the peer says behind the wait, and the application then.

@@ -102,6 +102,13 @@ def _send(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]
     yield Step(replace(given(world, now), written=world.written + answer.taken))
 
 
+def _send_all(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]:
+    """A send() that would have waited has returned at once: with everything taken, or an error."""
+    if answer.error == AGAIN or (not answer.error and answer.taken < octets):
+        raise _fall(f"all {octets} octets to be taken, however long that takes", answer, "RFC 9293 §3.10.2")
+    yield from _send(world, octets, answer, now)
+
+
 def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step]:
     if answer.error:
         yield _refused_receive(world, answer)
@@ -248,6 +255,7 @@ _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "close": _close,
     "abort": _abort,
     "begin-connect": _connect,
+    "sent-at-once": _send_all,
     "begin-close": _close,
     "timeout": timeout.chosen,
     **readiness.CALLS,

@@ -73,6 +73,10 @@ class GuestSocket:
         """Return what holds now, in the bits of poll(2)."""
         return int(self._calls.call("poll", self._number))
 
+    def edges(self) -> int:
+        """Return what has newly come about, as EPOLLET tells it; the first look tells all that holds."""
+        return int(self._calls.call("edges", self._number))
+
     def local(self) -> tuple[str, int]:
         """Return the own address and port."""
         address, port = self._calls.call("local", self._number)
