@@ -57,12 +57,14 @@ class Judged:
 
 
 def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
-    """Return what is not simply allowed, violations first; each kind by its shortest letters."""
-    found = list(_read(subject, machine)) + list(_conversations(plan, machine))
+    """Return what is not simply allowed, violations first; each by the shortest letters that show it."""
+    with _Conversations(plan) as conversations:
+        found = [settled for each in _read(subject, machine) if (settled := conversations.settled(each)) is not None]
+        found += conversations.judged(machine)
     kept: dict[tuple[Word, str], Judged] = {}
     for each in found:
         kept.setdefault((each.word, each.verdict), each)
-    # The two judges may have seen the same: a violation of one that the other knows as declared is declared.
+    # What one judge knows as declared is no violation to the other.
     known = {each.word for each in kept.values() if each.verdict == DECLARED}
     left = [each for each in kept.values() if not (each.verdict == VIOLATES and each.word in known)]
     order = (VIOLATES, DEVIATES, BEHIND, DECLARED)
@@ -150,35 +152,57 @@ def _listens(texts: list[str]) -> bool:
     return bool(calls) and calls[-1] == "listen"
 
 
-def _conversations(plan: Plan, machine: Machine) -> Iterator[Judged]:
-    player = Player(Stage(plan.spec, plan.ip, settings=plan.settings))
-    seen: set[tuple[str, str, str]] = set()
-    try:
+class _Conversations:
+    """Letters as conversations that `explore` plays and judges, on a target of their own."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._alphabet = plan.alphabet
+        self._player = Player(Stage(plan.spec, plan.ip, settings=plan.settings))
+
+    def __enter__(self) -> "_Conversations":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._player.close()
+
+    def judged(self, machine: Machine) -> list[Judged]:
+        """Return what is found in the transitions of a machine: each kind by its shortest letters."""
+        found: dict[tuple[str, str, str], Judged] = {}
         for word in sorted(transitions(machine), key=len):
-            generated = notation.generated_from(conversation(plan.alphabet, word))
-            for finding in _findings(player, generated):
+            generated = notation.generated_from(conversation(self._alphabet, word))
+            for finding in self._play(generated)[0]:
                 kind = (str(finding.code), finding.expected, finding.state)
-                if kind not in seen:
-                    seen.add(kind)
-                    known = player.declared.about([finding], generated)
-                    yield _found(machine, plan.alphabet, word, finding, known[0].reason if known else "")
-    finally:
-        player.close()
+                if kind not in found:
+                    known = self._player.declared.about([finding], generated)
+                    found[kind] = _found(self._alphabet, word, finding, known[0].reason if known else "")
+        return list(found.values())
+
+    def settled(self, found: Judged) -> Judged | None:
+        """Return what is left of a violation of §3.10.7, which alone knows no call that waits: nothing where the whole
+        conversation is explained, a known deviation where that is what is found in it.
+        """
+        if found.verdict != VIOLATES:
+            return found
+        generated = notation.generated_from(conversation(self._alphabet, found.word))
+        findings, followed = self._play(generated)
+        known = self._player.declared.about(findings, generated) if findings else []
+        if known:
+            return replace(found, verdict=DECLARED, reason=known[0].reason)
+        return found if findings or not followed else None
+
+    def _play(self, generated: run.Generated) -> tuple[list[Finding], bool]:
+        """Return what is found as far as the letters go, and whether all could be followed, undisturbed by timers."""
+        talk = run.begin(self._player.rig, generated, self._player.stage.ip).talk
+        try:
+            play(talk, talk.run())
+        except (Replay, Unjudgeable):
+            return [], False
+        finally:
+            self._player.rig.discard()
+        return talk.conversation.findings, not any(link.history.lost for link in talk.links.values())
 
 
-def _findings(player: Player, generated: run.Generated) -> list[Finding]:
-    """Play a conversation as far as the letters go; of one that a slow machine has disturbed nothing is said."""
-    talk = run.begin(player.rig, generated, player.stage.ip).talk
-    try:
-        play(talk, talk.run())
-    except (Replay, Unjudgeable):
-        return []
-    finally:
-        player.rig.discard()
-    return talk.conversation.findings
-
-
-def _found(machine: Machine, alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Judged:
+def _found(alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Judged:
     shown = _cut(alphabet, word, finding)
     verdict = DECLARED if reason else VIOLATES if finding.level is Level.MUST else DEVIATES
     seen = f"{finding.code}: {finding.observed or 'nothing came'}, in {finding.state or 'no visible state'}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.learn import graphs
+from harness.learn import drawing, graphs, page
 from harness.learn.judging import Judged
 from harness.learn.learner import Learned, Plan
 from harness.learn.record import Record
@@ -30,8 +30,13 @@ def record_of(plan: Plan, subject: Subject, learned: Learned, judged: Sequence[J
 def write(record: Record, folder: Path) -> list[Path]:
     """Write the machine in all its forms; return where."""
     stem = f"{record.target['name'].replace(':', '-').replace('/', '-')}-{record.alphabet.role}"
-    paths = [folder / f"{stem}.json", folder / f"{stem}.dot", folder / f"{stem}.mmd"]
-    record.write(paths[0])
-    paths[1].write_text(graphs.dot(record), encoding="utf-8")
-    paths[2].write_text(graphs.mermaid(record), encoding="utf-8")
-    return paths
+    record.write(folder / f"{stem}.json")
+    texts = {
+        "dot": graphs.dot(record),
+        "mmd": graphs.mermaid(record),
+        "svg": drawing.draw(record, standalone=True) + "\n",
+        "html": page.render(record),
+    }
+    for suffix, text in texts.items():
+        (folder / f"{stem}.{suffix}").write_text(text, encoding="utf-8")
+    return [folder / f"{stem}.{suffix}" for suffix in ("json", *texts)]

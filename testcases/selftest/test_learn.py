@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, judging, learner, record, recording
+from harness.learn import alphabet, drawing, judging, learner, page, record, recording
 from harness.learn.alphabet import BadAlphabet
 from harness.learn.learner import Learned, Plan
 from harness.learn.machine import Machine
@@ -260,3 +261,17 @@ def test_machines_over_other_letters_are_not_compared(tmp_path: Path, capsys: py
     (tmp_path / "other.json").write_text(json.dumps(data))
     assert cli.main(["learn", "--diff", str(one), str(tmp_path / "other.json"), "-o", str(tmp_path)]) == 4
     assert "learn both with the same --role and --alphabet" in capsys.readouterr().err
+
+
+def test_a_page_says_what_happens_on_a_letter_in_a_state(tmp_path: Path) -> None:
+    read = record.read(machine_file(tmp_path, "reference", "one.json"))
+    text = page.render(read)
+    (row,) = [
+        line for line in text.splitlines() if "FIN-WAIT-1 (4)" in line and "FIN,ACK SEQ=RCV.NXT ACK=SND.UNA" in line
+    ]
+    assert "A@n,n+1" in row
+    assert "CLOSING" in row
+    assert "<svg" in text
+    drawn = drawing.draw(read, standalone=True)
+    assert "FIN-WAIT-1 to CLOSING\nFA@n,u / A@n,n+1" in drawn
+    ElementTree.fromstring(drawn)

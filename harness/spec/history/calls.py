@@ -196,6 +196,8 @@ def _close_sending(world: World, now: int) -> Iterator[Step]:
     connection = world.connection
     if world.closing or world.state in (CLOSED, FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, TIME_WAIT):
         yield Step(world)
+        if world.closing and world.state is SYN_RECEIVED:  # where the first CLOSE was queued, this one may be sent
+            yield Step(world.with_connection(state=FIN_WAIT_1))
         return
     if world.state is SYN_SENT:
         yield Step(world.ended(Fate.ABORTED))
