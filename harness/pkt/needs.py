@@ -59,6 +59,8 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
         case Icmp():
             if icmp.numbers(action, version.ip) is None or action.around:
                 raise Unsupported(f"icmp {action.type} {action.code}".rstrip() + f" on IPv{version.ip}", place)
+            if action.mtu is not None and not traits.learns_path_mtu:
+                raise Unsupported("the MTU of a path", place)
         case Code(text):
             _check_assertion(text, traits, place)
         case Shell(text):

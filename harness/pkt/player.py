@@ -32,6 +32,8 @@ from harness.trace.events import Kind, Mark
 
 #: Behind the last line so much time is waited for what was not due: the longest delay of an acknowledgment, and a tick.
 TAIL_S = 0.55
+#: A line that has not come is waited for so much longer, to tell whether it is late.
+AFTERWARDS_S = 1.0
 #: Calls that bring text one way or the other.
 _TEXT = frozenset({"write", "send", "sendto", "sendmsg", "writev", "read", "recv", "recvfrom", "recvmsg", "readv"})
 #: The longest part of a wait in real time in which a call that blocks is not tried again.
@@ -276,12 +278,26 @@ class Player:
         while not self._arrived:
             now = self._now()
             if now >= window.latest_ns:
+                yield from self._look_for_it_later(line, window, event)
                 self._missing(line, event)
             until = window.latest_ns if self._pending is None else min(window.latest_ns, now + int(PAUSE_S * NS))
             yield Wait(until, self.stage.current)
             self._take()
             self._try_pending()
         return self._arrived[0]
+
+    def _look_for_it_later(self, line: TcpSegment, window: Window, event: Event) -> Waits:
+        """Wait a while longer for a line that has not come, to tell whether it is only late."""
+        __tracebackhide__ = True
+        yield Wait(window.latest_ns + int(AFTERWARDS_S * NS), self.stage.current)
+        self._take()
+        if not self._arrived:
+            return
+        piece, strict, lacking = self._arrived[0], self.stage.strict, self.stage.traits.lacking
+        stamps, part = self.peer.stamps_of(piece.connection), not strict and line.length > 0
+        wrong = matching.mismatch(line, piece, stamps, self.stage.left_out, strict=strict, part=part, lacking=lacking)
+        if wrong is None and piece.time_ns > window.latest_ns:
+            self._judge_time(piece, window, event)
 
     def _take(self) -> None:
         """Take what has come, in the order in which it was sent."""

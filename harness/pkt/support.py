@@ -11,6 +11,8 @@ TICK_S = 0.06
 #: The fact of an adapter that says how coarse its timers are, in milliseconds.
 _INTERVAL = "tcp-timer-interval"
 
+#: Implementations that pay no attention to what a router says about the MTU of a path.
+_NO_PATH_MTU = ("reference", "lwip", "smoltcp")
 
 _BY_OPTION = {
     options.KIND_WINDOW_SCALE: Capability.WINDOW_SCALE,
@@ -53,6 +55,11 @@ class Traits:
     def has_sockets(self) -> bool:
         """Whether its sockets take flags, options and poll()."""
         return self.is_linux or self.implementation == "reference"
+
+    @property
+    def learns_path_mtu(self) -> bool:
+        """Whether it may take up what a router says about the MTU of a path (RFC 1191, RFC 8201)."""
+        return self.implementation.lower() not in _NO_PATH_MTU
 
     @property
     def lacking(self) -> frozenset[int]:
