@@ -96,10 +96,14 @@ class Conversation:
             fresh_peer_port if peer_port is None else peer_port,
         )
         connection = Connection(self, len(self.connections), tuple4, self.rig.peer_iss(self) if iss is None else iss)
+        self.add(connection)
+        return connection
+
+    def add(self, connection: Connection) -> None:
+        """Take in a connection: what the target sends on it is its own, and each step looks at it."""
         self.connections.append(connection)
         self.observed.append(connection)
         self.rig.register(connection)
-        return connection
 
     @property
     def step_name(self) -> str:

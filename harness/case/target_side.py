@@ -45,8 +45,7 @@ class TargetSide(UserCalls):
         connection = Connection(conversation, len(conversation.connections), tuple4, iss)
         if tuple4.port == own.port:
             connection.listener = self._connection.listener
-        conversation.connections.append(connection)
-        conversation.rig.register(connection)
+        conversation.add(connection)
         return TargetSide(connection), PeerSide(connection)
 
     # --- what the target must do -------------------------------------------------------------------------------------
