@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import folder as cache_folder
-from harness.targets import crate
+from harness.targets import crate, source_build
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
@@ -59,6 +59,8 @@ def build(name: str, release: str = "") -> Path:
     """
     if name in CRATES:
         return crate.build(driver_folder() / name, cache_folder(), release)
+    if release:
+        return source_build.build(source_build.recipe_of(name, release), driver_folder() / name, cache_folder())
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
     install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"

@@ -209,4 +209,4 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
-_WITH_IDENT = frozenset({"docker", "kernel", "smoltcp"})
+_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "smoltcp"})

@@ -1,16 +1,21 @@
 """Older releases of a stack: their names, and the bugs that a later one mended, each shown by a case."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness import cli
-from harness.targets import build, crate, registry
+from harness.targets import adapter_check, build, crate, registry, source_build
+from harness.targets.adapter_process import Command
 from harness.targets.protocol import UnusableTarget
+from harness.targets.um import suites
 
 SMOLTCP = build.driver_folder() / "smoltcp"
-PAGE = Path(__file__).resolve().parents[2] / "harness" / "expectations" / "smoltcp" / "RELEASES.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "harness" / "expectations" / "smoltcp" / "RELEASES.md"
 #: Before, after, code, case.
 ROWS = re.findall(r"\| (\S+) \| (\S+) \| `([\w-]+)` \| `(\S+)` \|", PAGE.read_text(encoding="utf-8"))
 
@@ -39,6 +44,43 @@ def test_a_target_may_name_a_release() -> None:
     assert registry.parse("smoltcp:0.13").ident == "0.13"
     with pytest.raises(UnusableTarget, match="takes nothing behind a colon"):
         registry.parse("reference:1")
+
+
+def test_lwip_of_a_newer_suite_is_named_too() -> None:
+    assert source_build.recipe_of("lwip", "2.2").release == "2.2.1"
+    with pytest.raises(UnusableTarget, match=r"lwip 2.3 does not come with the tool\n.*lwip:2\.2\.1"):
+        source_build.recipe_of("lwip", "2.3")
+
+
+def test_a_mirror_that_lacks_the_sources_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites, "_update", lambda: None)
+    monkeypatch.setattr(suites, "apt_folder", lambda: tmp_path)
+    listed = subprocess.CompletedProcess([], 0, "Version: 2.2.10-1\nVersion: 2.1.3+dfsg1-2\n", "")
+    monkeypatch.setattr(suites, "_run", lambda *_words, **_options: listed)
+    with pytest.raises(UnusableTarget, match=r"lwip:2\.2\.1 can't be built: no suite has .* 2\.2\.10-1.*\n.*once"):
+        source_build.build(source_build.recipe_of("lwip", "2.2.1"), build.driver_folder() / "lwip", tmp_path)
+
+
+def test_the_newer_lwip_is_as_declared(tmp_path: Path) -> None:
+    try:
+        program = build.build("lwip", "2.2.1")
+    except UnusableTarget as error:
+        pytest.skip(str(error))
+    lines: list[str] = []
+    assert adapter_check.check(Command([str(program)]), lines.append), "\n".join(lines)
+    chosen = ["sanity/*", "passive-open/*", "grid/syn-received-passive/*", "closed-and-listening/*own-address*"]
+    arguments = ["run", "--target", "lwip:2.2.1", f"--results={tmp_path}", *(f"--case={each}" for each in chosen)]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "lwIP 2.2.1" in done.stdout
+    assert "known" in done.stdout
 
 
 def test_the_page_has_rows() -> None:

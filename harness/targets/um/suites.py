@@ -1,4 +1,4 @@
-"""Kernel sources from Debian's suites, of other suites than the machine's own too, through a private apt directory.
+"""Sources from Debian's suites, of other suites than the machine's own too, through a private apt directory.
 
 apt is told to keep its lists and files in the cache, to know no package as installed, and to read a list of sources
 that is made here: the machine's own mirror, with the suites below. It changes nothing in the system and needs no root.
@@ -99,6 +99,31 @@ def fetch(name: str) -> tuple[Offer, Path]:
     raise UnusableTarget(f"no suite has the sources of a kernel {name} (there are: {known})", HINT)
 
 
+def source_archive(package: str, release: str) -> Path:
+    """Return upstream's archive of a release, as the source package of any suite has it; raises UnusableTarget.
+
+    `release` is upstream's number: what Debian appends to it (2.2.1+dfsg1) is not part of it.
+    """
+    _update()
+    done = _run(["apt-cache", "showsrc", "--only-source", package])
+    versions = [line.partition(" ")[2] for line in done.stdout.splitlines() if line.startswith("Version: ")]
+    folder = apt_folder() / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    for version in versions:
+        upstream = version.rpartition("-")[0]
+        archive = folder / f"{package}_{upstream}.orig.tar.xz"
+        if re.split("[+~-]", upstream)[0] != release:
+            continue
+        if not archive.is_file():
+            wanted = f"{package}={version}"
+            _run(["apt-get", "source", "--tar-only", "--download-only", "--only-source", wanted], cwd=folder)
+        if archive.is_file():
+            return archive
+    raise UnusableTarget(
+        f"no suite has the sources of {package} {release} (there are: {', '.join(versions) or 'none'})"
+    )
+
+
 def _download(offer: Offer, archive: Path) -> bool:
     """Fetch an archive; False where the mirror has it no more. apt checks it against the signed list."""
     archive.parent.mkdir(parents=True, exist_ok=True)
@@ -112,17 +137,17 @@ def _update() -> None:
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < FRESH_S:
         return
     if shutil.which("apt-get") is None:
-        raise UnusableTarget("there is no apt-get here, which fetches kernel sources", HINT)
+        raise UnusableTarget("there is no apt-get here, which fetches sources", HINT)
     lines = list(source_lines(_run(["apt-get", "indextargets", "--format", _FORMAT], private=False).stdout))
     if not lines:
-        raise UnusableTarget("apt on this machine knows no mirror of Debian, from which kernel sources come", HINT)
+        raise UnusableTarget("apt on this machine knows no mirror of Debian, from which sources come", HINT)
     (apt_folder() / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     (apt_folder() / "archives" / "partial").mkdir(parents=True, exist_ok=True)
     (apt_folder() / "status").touch()
     (apt_folder() / "sources.list").write_text("".join(f"{line}\n" for line in lines))
     done = _run(["apt-get", "update"])  # a suite that the mirror lacks makes it fail; what there is has come
     if not list((apt_folder() / "lists").glob("*Sources*")):
-        raise UnusableTarget(f"the lists of kernel sources can't be fetched:\n{done.stderr.strip()[-1000:]}", HINT)
+        raise UnusableTarget(f"the lists of sources can't be fetched:\n{done.stderr.strip()[-1000:]}", HINT)
     stamp.touch()
 
 
@@ -169,6 +194,6 @@ def _run(command: list[str], *, private: bool = True, cwd: Path | None = None) -
             env={**os.environ, "LC_ALL": "C"},
         )
     except FileNotFoundError:
-        raise UnusableTarget(f"there is no {program} here, which fetches kernel sources", HINT) from None
+        raise UnusableTarget(f"there is no {program} here, which fetches sources", HINT) from None
     except subprocess.TimeoutExpired:
         raise UnusableTarget(f"{program} did not end within {FETCH_LIMIT_S} s", HINT) from None
