@@ -55,7 +55,7 @@ class Difference:
             return f"{self.due} with {_ANOTHER.get(self.code, 'other contents')}"
         if self.code == "wrong-answer":
             return f"{self.due}, but {self.came}"
-        return f"{self.due} due, but {self.came} came"
+        return f"{self.due} due, but {self.came}" + ("" if self.came.startswith("it ") else " came")
 
 
 @dataclass

@@ -58,6 +58,11 @@ def test_another_code_state_target_or_verdict_is_another_kind() -> None:
     assert sorted(len(kind.cases) for kind in grouped(cases)) == [1, 1, 1, 1, 2]
 
 
+def test_what_is_late_does_not_come_twice() -> None:
+    late = failing("pkt/a", "`> P. 1:11(10) ack 1`", "it came 0.900 s too late", code="late")
+    assert str(kinds.difference_of(late)) == "`> P. *:*(*) ack *` due, but it came *.* s too late [late]"
+
+
 def test_what_a_walk_misses_is_a_kind_whatever_the_numbers_are() -> None:
     reason = "<SEQ={}><ACK=1><CTL=SYN,ACK>, but nothing came (state SYN-SENT)"
     cases = [Case(case(f"a/{at}", "inconclusive", reason=reason.format(at)), Path()) for at in range(3)]
