@@ -187,6 +187,11 @@ CALLS: dict[str, tuple[Reached, tuple[Act, ...], tuple[Act, ...]]] = {
         (waiting("send"), returned("sent", Answer(taken=10))),
         (returned("sent", Answer(taken=4)), returned("sent", Answer("EPIPE"))),
     ),
+    "send that need not wait": (
+        established,
+        (returned("sent-at-once", Answer(taken=10)),),
+        (returned("sent-at-once", Answer(taken=4)), returned("sent-at-once", Answer("EAGAIN"))),
+    ),
     "send with all room": (all_sent, (returned("sent", Answer(taken=10)),), (waiting("send"),)),
     "close under way": (
         leaving,

@@ -35,12 +35,10 @@ _NEEDS = frozenset({Capability.SOCKET_OPTIONS})
 
 
 def generate() -> Iterator[Generated]:
-    """Yield each timeout with each thing that is outstanding while it passes."""
-    turn = itertools.cycle(BEHIND.items())
-    for (opened, opening), (length, (chosen, wait)), (what, left) in itertools.product(
-        OPENED.items(), CHOSEN.items(), LEFT.items()
+    """Yield each timeout with each thing that is outstanding while it passes, and what comes behind."""
+    for (opened, opening), (length, (chosen, wait)), (what, left), (behind, then) in itertools.product(
+        OPENED.items(), CHOSEN.items(), LEFT.items(), BEHIND.items()
     ):
-        behind, then = next(turn)
         text = f"{opening} timeout:{chosen} {left} wait:{wait} {then}"
         yield Generated(
             "application", f"timeout-{length}.{opened}.{what}.{behind}", moves(text), slow=True, needs=_NEEDS
