@@ -151,6 +151,9 @@ impl Stack {
             self.seed(number.into());
         }
         self.wire.put(packet);
+        if self.tcp().all(|socket| matches!(socket.state(), State::Closed | State::Listen)) {
+            self.answered = None; // each socket counts for itself
+        }
         let earliest = self.answered.filter(|_| !self.throttled).map(|at| at + CHALLENGE_ACK_INTERVAL);
         let shown = earliest.map_or(self.now, |at| at.max(self.now));
         self.interface.poll_ingress_single(shown, &mut self.wire, &mut self.sockets);
@@ -301,11 +304,12 @@ impl Stack {
     }
 
     pub fn shutdown(&mut self, handle: u32) -> Result<(), Refusal> {
-        let (_, socket) = self.connection(handle)?;
+        let (connection, socket) = self.connection(handle)?;
         if socket.state() == State::Closed {
             return Err(("ENOTCONN", "not connected"));
         }
         socket.close();
+        connection.last = socket.state(); // in SYN-SENT that is the end, and no error
         self.poll(false);
         Ok(())
     }
