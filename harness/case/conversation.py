@@ -240,15 +240,16 @@ class Conversation:
         self, connection: Connection, answers: Iterable[Expected], *, challenges_only: bool = False
     ) -> Received | None:
         """Return the ACK that one of the answers would have repeated so soon that the target may hold it back."""
-        interval_ns = self.rig.target.facts.throttle_s * 1e9
+        facts = self.rig.target.facts
+        interval_ns, every = facts.throttle_s * 1e9, facts.throttles_all
         if not interval_ns:
             return None
         told = [event for event in self.events if event.connection == connection.index]
-        asked, spent = throttling.last_asked(told), throttling.last_spent(told)
+        asked, spent = throttling.last_asked(told), throttling.last_spent(told, of_text=every)
         since_ns = self.rig.target.clock.now_ns() - interval_ns
-        if asked is None or asked.payload or spent is None or spent.time_ns < since_ns:
+        if asked is None or (asked.payload and not every) or spent is None or spent.time_ns < since_ns:
             return None
-        if challenges_only and not throttling.is_challenged(asked):
+        if challenges_only and not every and not throttling.is_challenged(asked):
             return None
         received = next(each for each in connection.received if each.event is spent)
         fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
@@ -258,7 +259,7 @@ class Conversation:
         """Wait for a segment of this connection; what else arrives ends no wait."""
         __tracebackhide__ = True
         clock = self.rig.target.clock
-        deadline_ns = clock.now_ns() + int(seconds * 1e9)
+        deadline_ns = clock.now_ns() + int(max(seconds, self.rig.target.facts.answer_s) * 1e9)
         while not connection.inbox and (left_ns := deadline_ns - clock.now_ns()) > 0:
             clock.wait(left_ns / 1e9)
             self.step()

@@ -75,6 +75,8 @@ class Rig:
         if self._port > LAST_PORT:
             self._port = FIRST_PORT
             self._peer_port -= 1
+        elif self.target.facts.one_port:
+            self._peer_port = self._peer_port - 1 if self._peer_port > FIRST_PORT else FIRST_PEER_PORT
         return self._port, self._peer_port
 
     def peer_iss(self, conversation: Conversation) -> int:

@@ -11,7 +11,15 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
-from harness.targets.protocol import Outspoken, TargetDied, TargetError, TargetGone, TargetHung, TargetStorms
+from harness.targets.protocol import (
+    NotOffered,
+    Outspoken,
+    TargetDied,
+    TargetError,
+    TargetGone,
+    TargetHung,
+    TargetStorms,
+)
 from harness.trace.events import Kind
 
 #: So many lines of what a target wrote before it died are in the ladder.
@@ -181,6 +189,8 @@ def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: 
         outcome.ending, outcome.message = Ending.VIOLATION, str(violation)
     except Inconclusive as reason:
         outcome.ending, outcome.message = Ending.INCONCLUSIVE, str(reason)
+    except NotOffered as reason:
+        outcome.ending, outcome.message = Ending.NOT_APPLICABLE, str(reason)
     except (Unjudgeable, TargetError) as reason:
         death = death_in(reason)
         if death is not None:

@@ -15,8 +15,11 @@ def last_asked(events: Iterable[Event]) -> Segment | None:
     return next((event.segment for event in reversed([*events]) if event.kind is Kind.SENT), None)
 
 
-def last_spent(events: Iterable[Event]) -> Event | None:
-    """Return the last ACK with which the target answered a segment without text and announced nothing new."""
+def last_spent(events: Iterable[Event], *, of_text: bool = False) -> Event | None:
+    """Return the last ACK with which the target answered a segment without text and announced nothing new.
+
+    `of_text`: or a segment with text.
+    """
     spent = asked = announced = None
     for event in events:
         segment = event.segment
@@ -26,7 +29,7 @@ def last_spent(events: Iterable[Event]) -> Event | None:
             asked = segment
         elif event.kind is Kind.RECEIVED:
             bare = segment.flags == ACK and not segment.payload and segment.ack == announced
-            spent = event if bare and asked is not None and not asked.payload else spent
+            spent = event if bare and asked is not None and (of_text or not asked.payload) else spent
             announced = segment.ack if segment.flags & ACK else announced
     return spent
 

@@ -13,7 +13,7 @@ from _pytest.runner import get_reraise_exceptions
 
 from harness.case.runner import Outcome
 from harness.case.selection import Case
-from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, OwnItem, is_bundled
+from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, OwnItem, is_bundled, what_is_offered
 from harness.plugin.reports import VERDICTS
 
 #: Hooks that nobody but pytest itself, xdist and we may have where an item runs without them.
@@ -107,15 +107,17 @@ def _call(item: pytest.Item) -> None:
         return
     run, timed = item.stash[RUN], item.stash.get(TIMED, None)
     if timed is not None:
-        if timed.error is not None:
-            raise timed.error
+        with what_is_offered():
+            if timed.error is not None:
+                raise timed.error
         return
     function = cast("pytest.Function", item)
     body = function.obj
     ours = {"target": run.target, "peer": run.peer, "conversation": run.conversation}
     given = {**function.callspec.params, **ours}
     arguments = {name: given[name] for name in function._fixtureinfo.argnames}
-    run.perform(lambda: body(**arguments))
+    with what_is_offered():
+        run.perform(lambda: body(**arguments))
 
 
 def _report(

@@ -1,6 +1,7 @@
 """Items: which are cases, what they are called, and the cells of the grid as items of their own."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +21,7 @@ from harness.explore.run import Outcome as GeneratedOutcome
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.targets import registry
+from harness.targets.protocol import NotOffered
 
 if TYPE_CHECKING:
     from harness.plugin.session import CasePlugin
@@ -32,6 +34,16 @@ TIMED = pytest.StashKey[TimerCase]()
 OUTCOME = pytest.StashKey[Outcome]()
 #: Set where a case ended by an exception that is no verdict: a bug of the case or of the harness.
 SURPRISE = pytest.StashKey[bool]()
+
+
+@contextlib.contextmanager
+def what_is_offered() -> Iterator[None]:
+    """Skip what asks for something that nothing at the target can stand for."""
+    __tracebackhide__ = True
+    try:
+        yield
+    except NotOffered as reason:
+        pytest.skip(f"not applicable: {reason}")
 
 
 class OwnItem(pytest.Item):
@@ -60,6 +72,8 @@ class TalkItem(OwnItem):
         rig = self.plugin.engine.rig(binding.spec)
         if reason := Choice(()).unfit(self.generated, rig.target.capabilities):
             pytest.skip(f"not applicable: {reason}")
+        if rig.target.facts.one_port:
+            pytest.skip("not applicable: a server does what it does by itself, and not what a conversation asks for")
         if in_virtual_time(rig.target):
             self.plugin.flush()
         self.stash[TALK_RUN] = begin(rig, self.generated, binding.version)
@@ -71,7 +85,8 @@ class TalkItem(OwnItem):
         before = rig.guarded, rig.patient
         rig.guarded = rig.patient = False
         try:
-            perform(outcome)
+            with what_is_offered():
+                perform(outcome)
         finally:
             rig.guarded, rig.patient = before
         if outcome.violation is not None:
@@ -103,14 +118,16 @@ class CellItem(OwnItem):
             self.plugin.run_timers(self.session)
             return
         self.stash[CELL_RUN] = run = self.plugin.grid.start(rig, self.cell, binding.version)
-        run.prepare()
+        with what_is_offered():
+            run.prepare()
 
     def runtest(self) -> None:
         """Probe and judge."""
-        if TIMED not in self.stash:
-            self.stash[CELL_RUN].perform()
-        elif (error := self.stash[TIMED].error) is not None:
-            raise error
+        with what_is_offered():
+            if TIMED not in self.stash:
+                self.stash[CELL_RUN].perform()
+            elif (error := self.stash[TIMED].error) is not None:
+                raise error
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where the item comes from."""

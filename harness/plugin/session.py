@@ -37,6 +37,7 @@ from harness.plugin.items import (
     only_selftests,
     stashed,
     timer_body,
+    what_is_offered,
 )
 from harness.plugin.options import Options
 from harness.plugin.pkt_batch import side_by_side
@@ -117,7 +118,8 @@ class CasePlugin:
             return
         conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
         item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
-        run.prepare()
+        with what_is_offered():
+            run.prepare()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
@@ -128,11 +130,13 @@ class CasePlugin:
             return None
         timed = pyfuncitem.stash.get(TIMED, None)
         if timed is not None:
-            if timed.error is not None:
-                raise timed.error
+            with what_is_offered():
+                if timed.error is not None:
+                    raise timed.error
             return True
         arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-        run.perform(lambda: pyfuncitem.obj(**arguments))
+        with what_is_offered():
+            run.perform(lambda: pyfuncitem.obj(**arguments))
         return True
 
     def run_timers(self, session: pytest.Session) -> None:

@@ -67,12 +67,12 @@ def main() -> None:
 
 
 def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    _new_namespaces(rootless=request["rootless"])
+    new_namespaces(rootless=request["rootless"])
     peer_namespace = _current_namespace()
     _set_sysctl("net.ipv6.conf.default.disable_ipv6", "1")
     _set_sysctl("net.core.rps_default_mask", "0")
     if request["join"] is None:
-        _unshare(CLONE_NEWNET, "network namespace of the target")
+        unshare(CLONE_NEWNET, "network namespace of the target")
     else:
         _enter(request["join"])
     target_namespace = _current_namespace()
@@ -98,18 +98,20 @@ def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
     return answer, [packet_socket.detach(), diag.detach()]
 
 
-def _unshare(flags: int, step: str) -> None:
+def unshare(flags: int, step: str) -> None:
+    """Leave namespaces for fresh ones; raises SetupError with the name of the step."""
     if _libc.unshare(flags):
         code = ctypes.get_errno()
         raise SetupError(step, OSError(code, os.strerror(code)))
 
 
-def _new_namespaces(*, rootless: bool) -> None:
+def new_namespaces(*, rootless: bool, besides: int = 0) -> None:
+    """Enter a fresh network namespace, rootless in a fresh user namespace, and what `besides` asks for."""
     uid, gid = os.getuid(), os.getgid()
     if not rootless:
-        _unshare(CLONE_NEWNET, "network namespace")
+        unshare(CLONE_NEWNET | besides, "network namespace")
         return
-    _unshare(CLONE_NEWUSER | CLONE_NEWNET, "user namespace")
+    unshare(CLONE_NEWUSER | CLONE_NEWNET | besides, "user namespace")
     try:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:

@@ -78,6 +78,10 @@ class TargetStorms(TargetDied):
     """The thing under test sends without end: more than any TCP does because of one step of a case. A verdict."""
 
 
+class NotOffered(Exception):
+    """What a case asks for, nothing at this target can stand for: the case is not applicable there."""
+
+
 class UnusableTarget(Exception):
     """The target can't be had: a usage error. `hint` says what to do."""
 
@@ -189,7 +193,10 @@ class Facts:
     """What the results' header says about a target. `sysctls` are the pinned and recorded values as read back.
 
     A step of one that is not `hasty` takes milliseconds, so that its timers speak in the middle of a case. One with a
-    `throttle_s` can't be told to acknowledge unacceptable segments without text more than once in so many seconds.
+    `throttle_s` can't be told to acknowledge unacceptable segments without text more than once in so many seconds, or
+    (`throttles_all`) unacceptable segments of any kind.
+    An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
+    connections differ in their peers' ports.
     """
 
     name: str
@@ -199,6 +206,9 @@ class Facts:
     sysctls: dict[str, str] = field(default_factory=dict)
     hasty: bool = True
     throttle_s: float = 0.0
+    throttles_all: bool = False
+    answer_s: float = 0.0
+    one_port: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

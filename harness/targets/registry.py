@@ -43,6 +43,11 @@ def parse(text: str) -> TargetSpec:
     """Read a target's text; raises UnusableTarget for an unknown kind or a bad option."""
     if text.startswith("exec:"):  # the rest is one command line, commas and all
         return TargetSpec(text, "exec", text.removeprefix("exec:"))
+    if (wired := text.partition(":")[0]) in _WIRED:  # a command line with commas too, then options
+        from harness.targets.wired.options import split
+
+        command, found = split(text.partition(":")[2])
+        return TargetSpec(text, wired, command, found)
     head, *rest = text.split(",")
     kind, _colon, ident = head.partition(":")
     if kind not in _OPENERS:
@@ -193,6 +198,16 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
     return open_it()
 
 
+def _open_wired(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets.wired.options import read
+    from harness.targets.wired.target import WiredTarget
+
+    if settings.sysctls:
+        raise UnusableTarget("--set: a program behind a device has no sysctls", "its settings are its own options")
+    return WiredTarget(read(spec.kind, spec.ident, spec.options), name=spec.text, timers=timers)
+
+
+_WIRED = ("tap", "tun")
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "linux": _open_linux,
     "docker": _open_docker,
@@ -201,6 +216,8 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "lwip": _open_own_driver,
     "reference": _open_reference,
     "smoltcp": _open_own_driver,
+    "tap": _open_wired,
+    "tun": _open_wired,
 }
 _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} | {
     "docker": frozenset({"runtime", "wire"}),

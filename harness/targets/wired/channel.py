@@ -1,0 +1,250 @@
+"""One connection to a server, as the case sees it and as it is on the wire.
+
+The case speaks of a port of its own, of calls that its application makes, and of octets that these calls carry. On the
+wire there is the server's port, and a server does by itself what an application would be told to do: it answers text
+with the same text, and closes when its peer has closed. So what the application has not been told to do yet is kept
+from the case: an echo is what the application has received, a FIN waits for the call. Text that makes an echo server
+speak is kept from it likewise. The sequence numbers are shifted by as much, in both directions, which leaves every
+distance as it is. Where that can't be done truthfully, `NotOffered` is raised: nothing is judged then.
+"""
+
+from collections.abc import Callable
+
+from harness.spec import seqno
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN
+from harness.targets.protocol import NotOffered
+from harness.targets.wired.packet import TcpPacket
+from harness.targets.wired.servers import Server
+
+#: More text than this, and it matters whether an application reads.
+MOST_HIDDEN = 4096
+#: So much text fits into one segment to the server.
+MOST_SAID = 1400
+#: A throttled target answers a SYN, and its first repetition.
+MOST_SYNS = 2
+
+
+class Channel:
+    """A connection between a peer's port and the server. `inject` sends a packet of ours to the server."""
+
+    def __init__(self, server: Server, port: int, inject: Callable[[bytes], None], *, throttled: bool = False) -> None:
+        self.server, self.port, self._inject, self._throttled = server, port, inject, throttled
+        self._syns = 0
+        self.listener_closed = False
+        self.told_to_close = False
+        #: What the application has received, as the server's echo shows.
+        self.heard = bytearray()
+        self._offered = 0
+        #: Octets that the application was told to send and that have not come yet.
+        self.owed = 0
+        self.held: TcpPacket | None = None
+        self.established = False
+        self.reset = False
+        self._in_shift = self._out_shift = 0
+        #: On the wire: what the server sends next, and expects next, and what it was acknowledged.
+        self._snd_nxt = self._snd_una = self.rcv_nxt = 0
+        self._shown_ack: int | None = None
+        self._last_hidden: int | None = None
+        self._peer_fin: int | None = None
+        self._own_fin: int | None = None
+        self._template: TcpPacket | None = None
+
+    # --- what the peer sends -----------------------------------------------------------------------------------------
+
+    def inward(self, seen: TcpPacket) -> bytes:
+        """Return a packet of the case as it goes on the wire."""
+        if seen.sound:
+            self._demand_truth(seen)
+        seq, ack = seen.seq + self._in_shift, seen.ack + (self._out_shift if seen.flags & ACK else 0)
+        octets = seen.written(destination_port=self.server.port, seq=seq, ack=ack)
+        sent = TcpPacket.read(octets)
+        if sent is not None and sent.sound:
+            self._note_sent(sent)
+        return octets
+
+    def _demand_truth(self, seen: TcpPacket) -> None:
+        is_syn = seen.flags & (SYN | ACK | RST) == SYN
+        # To an ACK or RST a port that listens answers as one that is closed does.
+        tells_listening = not seen.flags & (ACK | RST) and self._may_be_over()
+        if self.listener_closed and (tells_listening or not (self.established or seen.flags & RST)):
+            raise NotOffered(f"the {self.server.name} server goes on listening")
+        self._syns += is_syn
+        if self._throttled and self._syns > MOST_SYNS:
+            raise NotOffered("the target answers what is repeated once in a while only")
+        if self._app_has_closed() and not self.told_to_close:
+            what = "has closed already" if self.server.closes_first else "closes as soon as its peer has"
+            raise NotOffered(f"the {self.server.name} server {what}")
+        gap = seen.flags & FIN and seqno.diff(seen.seq + self._in_shift, self.rcv_nxt) > 0
+        if self.server.closes_first and (seen.payload or gap):
+            raise NotOffered("the server has closed, and reads nothing: it may reset (RFC 9293 MAY-1)")
+        self._offered += len(seen.payload)
+        if self._offered > MOST_HIDDEN and not self.told_to_close:
+            raise NotOffered("the server reads whatever comes")
+        if seen.payload and self.server.echoes and not self.told_to_close and self._snd_una != self._snd_nxt:
+            raise NotOffered("an echo would come behind text that is not acknowledged")
+
+    def _note_sent(self, sent: TcpPacket) -> None:
+        if sent.flags & RST and sent.seq == self.rcv_nxt:
+            self.reset = True
+        in_order = not sent.flags & (RST | SYN) and sent.flags & ACK and sent.seq == self.rcv_nxt
+        if in_order and seqno.diff(sent.ack, self._snd_una) >= 0 and seqno.diff(sent.ack, self._snd_nxt) <= 0:
+            self._snd_una = sent.ack
+            self._template = sent
+            self.established = True
+        if sent.flags & FIN and not self._peer_has_closed():
+            self._peer_fin = (sent.end + 1) & 0xFFFFFFFF
+
+    def _may_be_over(self) -> bool:
+        closed_both = self._own_fin is not None and self._peer_fin is not None
+        return self.reset or closed_both
+
+    def _peer_has_closed(self) -> bool:
+        return self._peer_fin is not None and seqno.diff(self.rcv_nxt, self._peer_fin) >= 0
+
+    def _app_has_closed(self) -> bool:
+        if self._own_fin is not None or self.reset:
+            return False
+        return self.established and (self.held is not None or self.server.closes_first or self._peer_has_closed())
+
+    @property
+    def waits_for_echo(self) -> bool:
+        """Whether the server has more to say: an echo that is owed, or a FIN that the application was told to send."""
+        return bool(self.owed) or (self.told_to_close and self._own_fin is None and not self.reset)
+
+    # --- what the server sends ---------------------------------------------------------------------------------------
+
+    def outward(self, sent: TcpPacket) -> list[bytes]:
+        """Return what the case sees of a packet of the server: it, a part of it, or nothing."""
+        if not sent.sound:
+            return [self._shown(sent)]
+        if sent.flags & RST:
+            self.reset = True
+            return [self._shown(sent)]
+        if sent.flags & SYN:
+            self._snd_una, self._snd_nxt, self.rcv_nxt = sent.seq, (sent.seq + 1) & 0xFFFFFFFF, sent.ack
+            self._shown_ack = sent.ack
+            return [self._shown(sent)]
+        if sent.flags & ACK and seqno.diff(sent.ack, self.rcv_nxt) > 0:
+            self.rcv_nxt = sent.ack
+        return self._part(sent)
+
+    def _part(self, sent: TcpPacket) -> list[bytes]:
+        hidden = self._hide(sent) if sent.payload else None
+        if sent.payload and hidden is None:
+            fin = sent.flags & FIN and self._hold(sent)
+            return [self._shown(sent, flags=sent.flags & ~FIN if fin else sent.flags)]
+        if sent.flags & FIN and not self._hold(sent):
+            if hidden is not None:
+                return [self._shown(sent, payload=b"", seq=sent.end, flags=sent.flags & ~PSH)]
+            return [self._shown(sent)]
+        if hidden is None and not sent.flags & FIN:
+            if self.owed and sent.ack == self.rcv_nxt and sent.seq == self._snd_nxt:
+                return []  # of the text that makes the server speak
+            self._shown_ack = sent.ack
+            return [self._shown(sent)]
+        # What is left of it is an acknowledgment, if it acknowledges anything new.
+        if self._shown_ack is not None and seqno.diff(sent.ack, self._shown_ack) <= 0:
+            return []
+        self._shown_ack = sent.ack
+        return [self._shown(sent, payload=b"", seq=sent.seq, flags=ACK)]
+
+    def _hide(self, sent: TcpPacket) -> int | None:
+        """Take an echo that nobody asked for from the stream, and acknowledge it; None for what was asked for."""
+        fresh = seqno.diff(sent.end, self._snd_nxt)
+        if fresh <= 0:
+            return None if not self._is_hidden(sent) else 0
+        if self.owed:
+            self.owed = max(0, self.owed - fresh)
+            self._snd_nxt = sent.end
+            return None
+        if not self.server.closes_first:
+            self.heard += sent.payload[-fresh:]
+        self._snd_nxt = self._snd_una = sent.end
+        self._last_hidden = sent.end
+        self._acknowledge(sent)
+        # The case counts as if nothing had been sent; the packet itself lies before the shift.
+        self._out_shift += fresh
+        return fresh
+
+    def _is_hidden(self, sent: TcpPacket) -> bool:
+        return self._last_hidden is not None and seqno.diff(sent.end, self._last_hidden) <= 0
+
+    def _acknowledge(self, sent: TcpPacket) -> None:
+        template = self._template
+        if template is not None:
+            self._inject(template.written(seq=self.rcv_nxt, ack=sent.end, flags=ACK, payload=b""))
+
+    def _hold(self, sent: TcpPacket) -> bool:
+        """Keep a FIN until the application is told to close; tell whether it was kept."""
+        if self.told_to_close:
+            self._own_fin = (sent.end + 1) & 0xFFFFFFFF
+            self._snd_nxt = self._own_fin
+            return False
+        if not (self._peer_has_closed() or self.server.closes_first):
+            raise NotOffered("the server has closed the connection by itself")
+        self.held = self.held or sent
+        return True
+
+    def _shown(
+        self, sent: TcpPacket, *, payload: bytes | None = None, seq: int | None = None, flags: int | None = None
+    ) -> bytes:
+        number = sent.seq if seq is None else seq
+        absolute = sent.flags & RST and sent.flags & ACK and sent.seq == 0
+        hidden = 0 if absolute else self._out_shift
+        if self._last_hidden is not None and payload == b"" and seqno.diff(number, self._snd_nxt) < 0:
+            number = self._snd_nxt  # an echo's packet, without the echo
+        ack = sent.ack - self._in_shift if sent.flags & ACK else sent.ack
+        return sent.written(source_port=self.port, seq=number - hidden, ack=ack, flags=flags, payload=payload)
+
+    # --- what the application does -----------------------------------------------------------------------------------
+
+    def say(self, data: bytes) -> None:
+        """Make the server send these octets."""
+        if not self.server.echoes:
+            raise NotOffered(f"send(): a {self.server.name} server sends nothing that it is told")
+        if self._peer_has_closed() or self._template is None:
+            raise NotOffered("send(): an echo server sends what it is sent, while its peer has not closed")
+        if len(data) > MOST_SAID:
+            raise NotOffered("send(): more than an echo server is sure to take at once")
+        if len(data) > self._template.window:
+            raise NotOffered("send(): what the peer's window holds back, an echo server has not sent yet")
+        self.owed += len(data)
+        self._in_shift += len(data)
+        trigger = {"seq": self.rcv_nxt, "ack": self._snd_una, "flags": ACK | PSH}
+        self._inject(self._template.written(payload=data, **trigger))
+
+    def close(self) -> list[bytes]:
+        """Let the FIN out that the server has sent by itself; return it if it is there already."""
+        if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
+            raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
+        if self.heard:
+            raise NotOffered("close(): an echo server reads all before it closes")
+        self.told_to_close = True
+        held, self.held = self.held, None
+        if held is None:
+            return []
+        shown = self._shown(held, payload=b"", seq=held.end, flags=held.flags & ~PSH | FIN)
+        self._snd_nxt = self._own_fin = (held.end + 1) & 0xFFFFFFFF
+        return [shown]
+
+    def read(self, limit: int) -> bytes | None:
+        """Return what the application has received, b"" at the end of the stream, None if there is nothing."""
+        if self.heard:
+            data = bytes(self.heard[:limit])
+            del self.heard[:limit]
+            return data
+        if not self.server.echoes:
+            raise NotOffered(f"recv(): what a {self.server.name} server has received, nobody sees")
+        ended = self.held is not None or (self._own_fin is not None and self._peer_has_closed())
+        return b"" if ended else None
+
+    @property
+    def expects_the_end(self) -> bool:
+        """Whether the peer's FIN has arrived, so that the server is about to close."""
+        return self._peer_has_closed()
+
+    def last_reset(self) -> bytes | None:
+        """Return a reset that ends the connection, None where there is none to end."""
+        if self._template is None or self.reset:
+            return None
+        return self._template.written(seq=self.rcv_nxt, ack=self._snd_nxt, flags=RST | ACK, payload=b"")

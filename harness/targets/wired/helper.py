@@ -1,0 +1,140 @@
+"""The fresh process that makes a wired pod and lives in it: ``python -m harness.targets.wired.helper FD``.
+
+The pod is a network and a process namespace with one TAP or TUN device. The kernel's end of the device has no address,
+so nothing but the program under test answers. The keeper is the first process of its namespace: when it ends, because
+the control socket has closed or by whatever signal, the kernel ends the program and all that the program has started.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from typing import Any
+
+from harness.agent import server
+from harness.agent.rtnetlink import RouteSocket
+from harness.targets.pod_helper import ETH_P_ALL, SetupError, new_namespaces
+
+CLONE_NEWPID = 0x20000000
+#: linux/if_tun.h
+TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
+IFF_TUN, IFF_TAP, IFF_NO_PI = 0x0001, 0x0002, 0x1000
+TUN_PATH = "/dev/net/tun"
+FAREWELL_S = 0.5
+
+
+def main() -> None:
+    """Make the pod that the first message describes, then start and end the program as asked."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    request = json.loads(control.recv(server.MAX_MESSAGE))
+    try:
+        new_namespaces(rootless=request["rootless"], besides=CLONE_NEWPID)
+    except SetupError as error:
+        control.send(json.dumps({"error": str(error), "step": error.step}).encode())
+        return
+    if child := os.fork():
+        control.close()
+        os.waitpid(child, 0)
+        return
+    _keep(control, request)
+    os._exit(0)
+
+
+def _keep(control: socket.socket, request: dict[str, Any]) -> None:
+    try:
+        keeper = Keeper(request)
+    except SetupError as error:
+        control.send(json.dumps({"error": str(error), "step": error.step}).encode())
+        return
+    with contextlib.suppress(ConnectionError):
+        socket.send_fds(control, [b"{}"], [keeper.packets.fileno(), keeper.log])
+        while message := control.recv(server.MAX_MESSAGE):
+            control.send(json.dumps(keeper.perform(json.loads(message))).encode())
+
+
+class Keeper:
+    """The device, the raw socket on it, and the program."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._request = request
+        self._device = str(request["device"])
+        self._program: subprocess.Popen[bytes] | None = None
+        self._tun = _open_device(self._device, IFF_TAP if request["layer"] == 2 else IFF_TUN)
+        try:
+            server.write_sysctls({"net.ipv6.conf.all.disable_ipv6": "1"}, required=False)
+            with RouteSocket() as route:
+                route.up(socket.if_nametoindex("lo"))
+                route.up(socket.if_nametoindex(self._device))
+            self.packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            self.packets.bind((self._device, ETH_P_ALL))
+        except OSError as error:
+            raise SetupError("device", error) from None
+        self.log = os.memfd_create("log")
+
+    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one request: ``start``, ``stop`` or ``ended``."""
+        if request["op"] == "start":
+            return self._start()
+        if request["op"] == "stop":
+            self._stop()
+        elif self._program is not None:
+            return {"code": self._program.poll()}
+        return {}
+
+    def _start(self) -> dict[str, Any]:
+        given = self._request["by_descriptor"]
+        if not given and self._tun >= 0:  # it stays without anybody who holds it, and the program opens it by its name
+            fcntl.ioctl(self._tun, TUNSETPERSIST, 1)
+            os.close(self._tun)
+            self._tun = -1
+        words = {"{if}": self._device, "{fd}": str(self._tun)}
+        command = []
+        for word in self._request["command"]:
+            for name, value in words.items():
+                word = word.replace(name, value)
+            command.append(word)
+        try:
+            self._program = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
+                pass_fds=[self._tun] if given else [],
+                cwd=self._request["cwd"],
+                env={**os.environ, **self._request["environment"]},
+                start_new_session=True,
+            )
+        except OSError as error:
+            return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}
+        return {}
+
+    def _stop(self) -> None:
+        if self._program is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._program.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._program.wait(FAREWELL_S)
+        self._program = None
+
+
+def _open_device(name: str, kind: int) -> int:
+    try:
+        descriptor = os.open(TUN_PATH, os.O_RDWR)
+    except OSError as error:
+        raise SetupError(TUN_PATH, error) from None
+    try:
+        fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
+    except OSError as error:
+        raise SetupError("device", error) from None
+    return descriptor
+
+
+if __name__ == "__main__":
+    main()

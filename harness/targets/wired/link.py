@@ -1,0 +1,156 @@
+"""The harness's end of a TAP or TUN device: what the stack asks of its neighbours is answered, the rest counted."""
+
+import ipaddress
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from harness.wire import codec
+from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LostFence, PacketLink
+
+PEER_MAC = bytes.fromhex("02fe00000002")
+UNKNOWN_MAC = b"\xff" * 6
+ICMP, ICMPV6, UDP = 1, 58, 17
+NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
+ECHO_REPLY = 0
+MARK = b"tcpspec "
+ASK_EVERY_S = 0.1
+_NAMES = {ICMP: "ICMP", ICMPV6: "ICMPv6 (ND, MLD)", UDP: "UDP (DHCP, mDNS)", 2: "IGMP"}
+
+
+class WireLink(PacketLink):
+    """Frames to and from the stack. `layer` 3 has no link layer: what cases see as one is made up.
+
+    `fence` is ``arp`` or ``ping``: the probe behind segments. `seen` counts what came besides TCP.
+    """
+
+    def __init__(self, sock: socket.socket, device: str, layer: int, target: str, peers: Iterable[str]) -> None:
+        super().__init__(sock, PEER_MAC, UNKNOWN_MAC, socket.inet_aton(target))
+        self._device, self._layer, self._target = device, layer, target
+        self._peers = {ipaddress.ip_address(peer).packed for peer in peers}
+        self._peer = next(peer for peer in self._peers if len(peer) == 4)
+        self.fence = "arp" if layer == 2 else "ping"
+        self.seen: Counter[str] = Counter()
+        self.knows_stack = layer == 3
+        self.has_ipv6 = False
+
+    def greet(self, limit_s: float) -> bool:
+        """Ask for the stack's link-layer address until it answers; tell whether it did."""
+        deadline = time.monotonic() + limit_s
+        while not self.knows_stack and time.monotonic() < deadline:
+            try:
+                self._transmit(self._arp(UNKNOWN_MAC, 1, bytes(6), self._peer, socket.inet_aton(self._target)))
+                self.wait(ASK_EVERY_S)
+                self.waiting()
+            except LostFence:  # the program has not opened the device yet
+                time.sleep(ASK_EVERY_S / 10)
+        return self.knows_stack
+
+    def _transmit(self, frame: bytes) -> None:
+        try:
+            if self._layer == 2:
+                super()._transmit(frame)
+            elif frame[12:14] != ETHERTYPE_ARP:
+                self._sock.sendto(frame[14:], (self._device, int.from_bytes(frame[12:14], "big")))
+        except OSError as error:
+            raise LostFence(f"the device takes no frame: {error.strerror}") from None
+
+    def _receive(self) -> tuple[bytes, int]:
+        """Return the next frame with TCP or an answer to the fence's probe."""
+        while True:
+            frame, time_ns = super()._receive()
+            if self._layer == 3:
+                ethertype = ETHERTYPE_IPV4 if frame[:1] and frame[0] >> 4 == 4 else ETHERTYPE_IPV6
+                frame = PEER_MAC + UNKNOWN_MAC + ethertype + frame
+            if self._is_wanted(frame):
+                return frame, time_ns
+            if (identity := _pinged(frame)) is not None:
+                return identity + frame[6:12] + ETHERTYPE_ARP, time_ns
+
+    def _is_wanted(self, frame: bytes) -> bool:
+        ethertype, packet = frame[12:14], frame[14:]
+        if ethertype == ETHERTYPE_ARP:
+            return self._hear_arp(packet)
+        if ethertype not in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+            self.seen[f"ethertype {ethertype.hex()}"] += 1
+            return False
+        if codec.is_tcp(packet):
+            self._learn(frame[6:12])
+            return True
+        protocol = packet[9] if ethertype == ETHERTYPE_IPV4 else packet[6]
+        self.seen[_NAMES.get(protocol, f"protocol {protocol}")] += 1
+        if protocol == ICMPV6:
+            self._hear_neighbour(packet, frame[6:12])
+        return False
+
+    def _learn(self, mac: bytes) -> None:
+        if self._layer == 2 and not self.knows_stack:
+            self._ethernet = mac + PEER_MAC
+            self.knows_stack = True
+
+    def _hear_arp(self, packet: bytes) -> bool:
+        """Answer a question for a peer; tell whether it is an answer itself."""
+        if len(packet) < 28:
+            return False
+        operation, sender_mac, sender, wanted = packet[7], packet[8:14], packet[14:18], packet[24:28]
+        if sender == socket.inet_aton(self._target):
+            self._learn(sender_mac)
+        if operation == 1 and wanted in self._peers and sender != wanted:
+            self.seen["ARP questions"] += 1
+            self._transmit(self._arp(sender_mac, 2, sender_mac, wanted, sender))
+        return operation == 2
+
+    def _arp(self, destination: bytes, operation: int, target_mac: bytes, sender: bytes, target: bytes) -> bytes:
+        head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+        return destination + PEER_MAC + ETHERTYPE_ARP + head + PEER_MAC + sender + target_mac + target
+
+    def _hear_neighbour(self, packet: bytes, mac: bytes) -> None:
+        """Answer a neighbour solicitation for a peer (RFC 4861 §7.2.4)."""
+        if len(packet) < 64:
+            return
+        kind, wanted, source = packet[40], packet[48:64], packet[8:24]
+        self.has_ipv6 = self.has_ipv6 or (kind == NEIGHBOUR_ADVERTISEMENT and wanted not in self._peers)
+        if kind != NEIGHBOUR_SOLICITATION or wanted not in self._peers or not any(source):
+            return
+        body = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, 0x60000000) + wanted + b"\x02\x01" + PEER_MAC
+        self._transmit(mac + PEER_MAC + ETHERTYPE_IPV6 + _icmpv6(wanted, source, body))
+
+    def solicit(self, target: str) -> None:
+        """Ask for the stack's link-layer address over IPv6 (RFC 4861 §7.2.2)."""
+        wanted = ipaddress.ip_address(target).packed
+        source = next(peer for peer in self._peers if len(peer) == 16)
+        group = bytes.fromhex("ff0200000000000000000001ff") + wanted[-3:]
+        body = struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + wanted + b"\x01\x01" + PEER_MAC
+        self._transmit(b"\x33\x33" + group[-4:] + PEER_MAC + ETHERTYPE_IPV6 + _icmpv6(source, group, body))
+
+    def _send_fence(self) -> bytes:
+        if self.fence == "arp":
+            return super()._send_fence()
+        self._fences = (self._fences + 1) & 0xFFFFFFFF
+        identity = b"\x02\xfe" + self._fences.to_bytes(4, "big")
+        message = bytearray(struct.pack("!BBHHH", 8, 0, 0, 0x7C9, self._fences & 0xFFFF) + MARK + identity)
+        message[2:4] = codec.checksum(bytes(message)).to_bytes(2, "big")
+        header = bytearray(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(message), 0, 0, 64, ICMP, 0))
+        header += self._peer + socket.inet_aton(self._target)
+        header[10:12] = codec.checksum(bytes(header)).to_bytes(2, "big")
+        self._transmit(self._ethernet + ETHERTYPE_IPV4 + bytes(header + message))
+        return identity
+
+
+def _pinged(frame: bytes) -> bytes | None:
+    """Return the identity in an answer to our echo request, None for anything else."""
+    packet = frame[14:]
+    if frame[12:14] != ETHERTYPE_IPV4 or len(packet) < 42 or packet[9] != ICMP:
+        return None
+    message = packet[4 * (packet[0] & 15) :]
+    is_ours = message[0] == ECHO_REPLY and message[8 : 8 + len(MARK)] == MARK
+    return message[8 + len(MARK) :][:6] if is_ours else None
+
+
+def _icmpv6(source: bytes, destination: bytes, body: bytes) -> bytes:
+    message = bytearray(body)
+    pseudo = source + destination + struct.pack("!II", len(message), ICMPV6)
+    message[2:4] = codec.checksum(pseudo + bytes(message)).to_bytes(2, "big")
+    return struct.pack("!IHBB", 6 << 28, len(message), ICMPV6, 255) + source + destination + bytes(message)

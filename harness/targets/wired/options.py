@@ -1,0 +1,106 @@
+"""What stands behind ``tap:`` and ``tun:``: the program's command line, then options, the last of them at the end."""
+
+import ipaddress
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from harness.targets.pod import ADDRESSES
+from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
+from harness.targets.wired.servers import SERVERS, Server
+
+LAYERS = {"tap": 2, "tun": 3}
+OPTIONS = ("app", "ip", "ip6", "peer", "peer6")
+_KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
+
+
+class OwnAddresses(tuple[str, ...]):
+    """The one address of a program, as the first of those that cases ask for; a second can't be had."""
+
+    def __getitem__(self, index: object) -> str:  # type: ignore[override]
+        if index not in (0, -1):
+            raise NotOffered("the program has one address")
+        return super().__getitem__(0)
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotOffered("the program has one address")
+
+
+@dataclass(frozen=True, slots=True)
+class WireOptions:
+    """A program behind a device: `layer` 2 for TAP, 3 for TUN; the server in it that stands for the application."""
+
+    layer: int
+    command: list[str]
+    server: Server
+    addresses: Mapping[int, Addresses]
+
+    def environment(self) -> dict[str, str]:
+        """Return the addresses as variables for the program."""
+        return {
+            "TCPSPEC_IP": self.addresses[4].target[0],
+            "TCPSPEC_PEER": self.addresses[4].peer[0],
+            "TCPSPEC_IP6": self.addresses[6].target[0],
+            "TCPSPEC_PEER6": self.addresses[6].peer[0],
+        }
+
+
+def split(text: str) -> tuple[str, dict[str, str]]:
+    """Return the command line and the options at its end: ``./stack -o a,b,app=echo:7`` ends in one option."""
+    command, options = text, dict[str, str]()
+    while True:
+        rest, comma, last = command.rpartition(",")
+        key, equals, value = last.partition("=")
+        if not comma or not equals or key.strip() not in OPTIONS:
+            return command.strip(), options
+        options.setdefault(key.strip(), value.strip())
+        command = rest
+
+
+def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
+    """Read the parts of a target's text; raises UnusableTarget."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UnusableTarget(f"{kind}: the command can't be read: {error}") from None
+    if not words:
+        raise UnusableTarget(f"{kind}: needs a command", f"--target '{kind}:./my-stack {{if}},app=echo:7'")
+    return WireOptions(LAYERS[kind], words, _server(options.get("app", "echo")), _addresses(options))
+
+
+def _server(text: str) -> Server:
+    name, _colon, port = text.partition(":")
+    if name not in SERVERS:
+        raise UnusableTarget(f"app={text}: there is no server {name!r}", f"servers: {', '.join(SERVERS)}")
+    if port and not (port.isdecimal() and 0 < int(port) < 65536):
+        raise UnusableTarget(f"app={text}: {port!r} is not a port")
+    return SERVERS[name].at(int(port) if port else SERVERS[name].port)
+
+
+def _addresses(options: Mapping[str, str]) -> dict[int, Addresses]:
+    found = {}
+    for version, (own_key, peer_key) in _KEYS.items():
+        default = ADDRESSES[version]
+        own = _address(own_key, options.get(own_key, default.target[0]), version)
+        chosen = options.get(peer_key) or (default.peer[0] if own_key not in options else _neighbour(own))
+        peer = _address(peer_key, chosen, version)
+        if peer == own:
+            raise UnusableTarget(f"{own_key} and {peer_key} are both {own}")
+        other = _neighbour(peer) if _neighbour(peer) != own else _neighbour(own)
+        found[version] = Addresses(OwnAddresses((own,)), (peer, other))
+    return found
+
+
+def _address(key: str, text: str, version: int) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise UnusableTarget(f"{key}={text} is not an address") from None
+    if address.version != version:
+        raise UnusableTarget(f"{key}={text} is not an IPv{version} address")
+    return str(address)
+
+
+def _neighbour(address: str) -> str:
+    number = ipaddress.ip_address(address)
+    return str(number + (2 if int(number) & 0xFF < 200 else -2))

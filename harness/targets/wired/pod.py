@@ -1,0 +1,83 @@
+"""The harness's side of a wired pod: starts its keeper, holds the raw socket on the device and the program's output."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from harness.targets.agent_channel import AgentChannel, AgentRefusal
+from harness.targets.pod import HINTS, START_TIMEOUT_S, await_end, start_process
+from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.wired.options import WireOptions
+
+KEPT_LOG_OCTETS = 4000
+#: The name of the device in the pod.
+DEVICE = {2: "tap0", 3: "tun0"}
+_HINTS = {
+    **HINTS,
+    "/dev/net/tun": "the kernel needs CONFIG_TUN (modprobe tun); in a container: docker run --device /dev/net/tun",
+}
+
+
+class WiredPod(AgentChannel):
+    """A device, and the program behind it. Raises UnusableTarget when it can't be made."""
+
+    def __init__(self, options: WireOptions) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(START_TIMEOUT_S)
+        self.device = DEVICE[options.layer]
+        with theirs:
+            self.helper = start_process("harness.targets.wired.helper", theirs)
+        super().__init__(ours, f"the pod's keeper (pid {self.helper.pid})")
+        try:
+            _made, (packets, self._log) = self.call(self._request(options))
+        except (TargetError, TimeoutError) as error:
+            self.close()
+            step = str(error.answer.get("step", "")) if isinstance(error, AgentRefusal) else ""
+            raise UnusableTarget(f"no pod with a device could be made: {error}", _HINTS.get(step, "")) from None
+        self.packet_socket = socket.socket(fileno=packets)
+
+    def start(self) -> None:
+        """Start the program; raises UnusableTarget where there is none of this name."""
+        try:
+            self.call({"op": "start"})
+        except AgentRefusal as error:
+            raise UnusableTarget(
+                str(error), "the command is looked for from the folder of the call, and in PATH"
+            ) from None
+
+    def stop(self) -> None:
+        """End the program and all that belongs to its session."""
+        self.call({"op": "stop"})
+
+    def exit_code(self) -> int | None:
+        """Return the program's exit code, negative for a signal; None while it runs."""
+        answer, _descriptors = self.call({"op": "ended"})
+        code = answer.get("code")
+        return None if code is None else int(code)
+
+    def last_words(self) -> str:
+        """Return the end of what the program has written."""
+        size = os.fstat(self._log).st_size
+        text = os.pread(self._log, KEPT_LOG_OCTETS, max(0, size - KEPT_LOG_OCTETS))
+        return text.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """End the pod with all that is in it."""
+        if hasattr(self, "packet_socket"):
+            self.packet_socket.close()
+            os.close(self._log)
+        super().close()
+        await_end(self.helper)
+
+    def _request(self, options: WireOptions) -> dict[str, Any]:
+        environment = {"TCPSPEC_IF": self.device, **options.environment()}
+        return {
+            "rootless": os.geteuid() != 0,
+            "layer": options.layer,
+            "device": self.device,
+            "command": options.command,
+            "by_descriptor": any("{fd}" in word for word in options.command),
+            "cwd": str(Path.cwd()),
+            "environment": environment,
+        }

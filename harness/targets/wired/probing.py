@@ -1,0 +1,248 @@
+"""What is found out about a stack by asking, before any case: options, challenges, how late answers come, the fence.
+
+A capability is what the stack shows; whether it should have it is no question of conformance. What it then does with
+it is judged.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from harness.spec import options, seqno
+from harness.spec.segment import ACK, CWR, ECE, RST, SYN, Segment
+from harness.targets.protocol import Addresses, Capability, in_parts
+from harness.targets.wired.link import WireLink
+from harness.targets.wired.servers import Server
+from harness.wire import codec
+from harness.wire.link import LostFence
+
+LISTEN_LIMIT_S = 5.0
+#: How long an answer is waited for that may not come at all.
+ANSWER_LIMIT_S = 0.3
+#: So many answers of a connection must come before those to the fence's probe.
+FENCED = 40
+#: Silence lasts so many times as long as the slowest answer has taken, and so long at least.
+SLACK, LEAST_QUIET_S, LEAST_SETTLE_S = 4.0, 0.02, 0.03
+#: RFC 5961 §7: challenges may be limited to some in five seconds.
+THROTTLE_S = 5.0
+CHALLENGES = 4
+FAR = 1 << 24
+_OFFER = options.mss(1460) + b"\x01" + options.window_scale(7) + b"\x01\x01" + options.SACK_PERMITTED
+_STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found. `lonely`: the server takes one connection at a time. Times in seconds."""
+
+    listens: bool
+    capabilities: frozenset[Capability] = frozenset()
+    silence_proof: str = ""
+    throttle_s: float = 0.0
+    answer_s: float = 0.0
+    settle_s: float = LEAST_SETTLE_S
+    lonely: bool = False
+
+
+class Call:
+    """A connection of our own to the server."""
+
+    ports = itertools.count(20_000)
+
+    def __init__(
+        self, link: WireLink, path: codec.Path, port: int, offer: bytes | None = None, flags: int = SYN
+    ) -> None:
+        self._link, self._path, self._port = link, path, port
+        self._own_port = next(Call.ports)
+        self.slowest_s = 0.0
+        self.seq, self.ack = 0x10000000, 0
+        opening = Segment(flags, seq=self.seq, window=65535, options=options.mss(1460) if offer is None else offer)
+        self.answer = self.ask(opening)
+        self.open = self.answer is not None and self.answer.flags & (SYN | ACK | RST) == SYN | ACK
+        self.seq += 1
+        if self.answer is not None and self.open:
+            self.ack = seqno.add(self.answer.seq, 1)
+            self.say(ACK)
+
+    def say(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> None:
+        """Send a segment; `seq` and `ack` are distances from where the connection is."""
+        self._send(Segment(flags, seqno.add(self.seq, seq), seqno.add(self.ack, ack), 65535, text))
+
+    def ask(self, segment: Segment, limit_s: float = ANSWER_LIMIT_S) -> Segment | None:
+        """Send a segment and return the first answer."""
+        started = time.monotonic()
+        self._send(segment)
+        while (left := started + limit_s - time.monotonic()) > 0:
+            self._link.wait(left)
+            for arrival in self._link.waiting():
+                if (answer := self.mine(arrival.packet)) is not None:
+                    self.slowest_s = max(self.slowest_s, time.monotonic() - started)
+                    return answer
+        return None
+
+    def challenge(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> Segment | None:
+        """Send a segment and return the first answer."""
+        return self.ask(Segment(flags, seqno.add(self.seq, seq), seqno.add(self.ack, ack), 65535, text))
+
+    def fenced(self, flags: int, *, seq: int = 0) -> bool:
+        """Send a segment that is answered; tell whether the answer came before that to the fence's probe."""
+        segment = Segment(flags, seqno.add(self.seq, seq), self.ack, 65535)
+        arrivals = self._link.exchange([codec.encode(self._path, self._addressed(segment))])
+        return any(self.mine(arrival.packet) is not None for arrival in arrivals)
+
+    def mine(self, packet: bytes) -> Segment | None:
+        """Return the segment if it belongs to this connection."""
+        try:
+            segment = codec.decode(packet).segment
+        except codec.MalformedPacket:
+            return None
+        return segment if segment.destination_port == self._own_port else None
+
+    def end(self) -> None:
+        """Reset the connection."""
+        self.say(RST | ACK)
+        self._link.wait(0.01)
+        self._link.waiting()
+
+    def _addressed(self, segment: Segment) -> Segment:
+        segment.source_port, segment.destination_port = self._own_port, self._port
+        return segment
+
+    def _send(self, segment: Segment) -> None:
+        self._link.send(codec.encode(self._path, self._addressed(segment)))
+
+
+def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, runs: Callable[[], bool]) -> Findings:
+    """Find out all that the cases need to know; the link then proves silence as was found best."""
+    path = codec.Path(addresses[4].peer[0], addresses[4].target[0])
+    first = _first_call(link, path, server.port, runs)
+    if first is None:
+        return Findings(listens=False)
+    second = Call(link, path, server.port)
+    lonely = not second.open
+    second.end()
+    answer_s, settle_s = _paces(first, server)
+    first.end()
+
+    def call(offer: bytes | None = None, flags: int = SYN) -> Call:
+        return _patiently(link, path, server.port, offer, flags)
+
+    found = _options(call) | _challenges(call)
+    closing = server.closes_first
+    throttled = closing or _is_throttled(call)
+    proof = _silence_proof(link, call, answer_s, throttled or lonely)
+    if _speaks_ipv6(link, addresses[6], server.port):
+        found.add(Capability.IPV6)
+    throttle_s = THROTTLE_S if throttled else 0.0
+    return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely)
+
+
+def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool]) -> Call | None:
+    """Call until the server listens: it may start later than the device is answered on."""
+    deadline = time.monotonic() + LISTEN_LIMIT_S
+    while time.monotonic() < deadline and runs():
+        try:
+            call = Call(link, path, port)
+        except LostFence:
+            time.sleep(0.05)
+            continue
+        if call.open:
+            return call
+        time.sleep(0.05)
+    return None
+
+
+def _patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:
+    """Call again where the server has not come round to listening again yet."""
+    for _ in range(10):
+        call = Call(link, path, port, offer, flags)
+        if call.open:
+            return call
+        time.sleep(0.05)
+    return call
+
+
+def _paces(call: Call, server: Server) -> tuple[float, float]:
+    """Return how late an acknowledgment of text comes, and an echo of it; the first may be delayed."""
+    if server.closes_first:
+        return 0.5, LEAST_SETTLE_S
+    started = time.monotonic()
+    call.challenge(ACK, text=b"q")
+    acknowledged_s = min(0.5, time.monotonic() - started)
+    call.seq += 1
+    return acknowledged_s, max(LEAST_SETTLE_S, SLACK * acknowledged_s)
+
+
+def _options(call: Callable[..., Call]) -> set[Capability]:
+    found = set()
+    for offer, kind, capability in (
+        (_OFFER, options.KIND_WINDOW_SCALE, Capability.WINDOW_SCALE),
+        (_OFFER, options.KIND_SACK_PERMITTED, Capability.SACK),
+        (_STAMPS, options.KIND_TIMESTAMPS, Capability.TIMESTAMPS),
+    ):
+        opened = call(offer)
+        if opened.open and opened.answer and options.find(opened.answer.options, kind) is not None:
+            found.add(capability)
+        opened.end()
+    opened = call(None, SYN | ECE | CWR)
+    if opened.answer is not None and opened.answer.flags & ECE:
+        found.add(Capability.ECN)
+    opened.end()
+    return found
+
+
+def _challenges(call: Callable[..., Call]) -> set[Capability]:
+    """Ask each question of RFC 5961 on a connection of its own: challenges may be rare on one."""
+    found = set()
+    for flags, seq, ack, text, capability in (
+        (RST, 100, 0, b"", Capability.RFC5961_RST),
+        (SYN, 0, 0, b"", Capability.RFC5961_SYN),
+        (ACK, 0, -FAR, b"old", Capability.RFC5961_ACK),
+    ):
+        opened = call()
+        answer = opened.challenge(flags, seq=seq, ack=ack, text=text)
+        if answer is not None and answer.flags & ~8 == ACK and answer.ack == opened.seq and not answer.payload:
+            found.add(capability)
+        opened.end()
+    return found
+
+
+def _is_throttled(call: Callable[..., Call]) -> bool:
+    opened = call()
+    answers = [opened.challenge(ACK, seq=-FAR) for _ in range(CHALLENGES)]
+    opened.end()
+    return not all(answers)
+
+
+def _silence_proof(link: WireLink, call: Callable[..., Call], answer_s: float, throttled: bool) -> str:
+    """Try the fence behind answers of an established connection and of a listener, else measure how late they come."""
+    slowest_s, late, asked = 0.0, 0, 0
+    for at in range(FENCED // 2):
+        try:
+            opened = call()
+            slowest_s = max(slowest_s, opened.slowest_s)
+            late += not opened.fenced(ACK, seq=-FAR)
+            asked += 1
+            opened.end()
+        except LostFence:
+            late, asked = FENCED, FENCED
+        if late > 2 and at > 2:
+            break
+    if not late:
+        return f"fence ({link.fence}), {asked} of {asked} known answers came before it"
+    link.quiet_s = max(LEAST_QUIET_S, SLACK * slowest_s)
+    return f"timed silence of {1000 * link.quiet_s:.0f} ms ({late} of {asked} known answers came behind the fence)"
+
+
+def _speaks_ipv6(link: WireLink, addresses: Addresses, port: int) -> bool:
+    try:
+        for _ in range(2):
+            link.solicit(addresses.target[0])
+            link.wait(0.1)
+            link.waiting()
+        call = Call(link, codec.Path(addresses.peer[0], addresses.target[0]), port)
+        call.end()
+    except LostFence:
+        return False
+    return call.open

@@ -1,0 +1,36 @@
+"""What servers can stand for: which calls of an application each makes by itself.
+
+A server listens on one port and accepts whoever comes. What an application does of its own accord, it does when it is
+provoked: an echo server sends what it is sent, and closes when its peer has; a daytime server closes first.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A kind of server. `echoes`: SEND can be had by sending it text. `closes_first`: CLOSE comes behind the accept."""
+
+    name: str
+    port: int
+    echoes: bool = False
+    closes_first: bool = False
+
+    def at(self, port: int) -> "Server":
+        """Return the server on another port."""
+        return replace(self, port=port)
+
+    def __str__(self) -> str:
+        return f"{self.name} server on port {self.port}"
+
+
+#: RFC 862, RFC 863, RFC 867; `close` is a server that accepts and closes, without a word.
+SERVERS = {
+    server.name: server
+    for server in (
+        Server("echo", 7, echoes=True),
+        Server("discard", 9),
+        Server("daytime", 13, closes_first=True),
+        Server("close", 9, closes_first=True),
+    )
+}

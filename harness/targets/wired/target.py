@@ -1,0 +1,279 @@
+"""Targets ``tap:COMMAND`` and ``tun:COMMAND``: a program that opens a device and serves, unchanged (`WIRED.md`)."""
+
+import socket
+import time
+from collections.abc import Iterable
+
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.targets.linux import RealClock
+from harness.targets.protocol import (
+    Addresses,
+    AppSocket,
+    Facts,
+    NotOffered,
+    TargetDied,
+    TargetError,
+    TargetStorms,
+    UnusableTarget,
+)
+from harness.targets.wired import probing
+from harness.targets.wired.application import ServerSocket
+from harness.targets.wired.channel import Channel
+from harness.targets.wired.link import WireLink
+from harness.targets.wired.options import WireOptions
+from harness.targets.wired.packet import TcpPacket
+from harness.targets.wired.pod import WiredPod
+from harness.wire.link import Arrival, Flood, LostFence
+
+#: From the start of a program to its first answer.
+START_LIMIT_S = 10.0
+#: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
+SERVER_LIMIT_S = 2.0
+#: A little less than the shortest retransmission time-out in use (Linux: 200 ms).
+GUARD_S = 0.19
+#: Where it listens on no port: such a packet goes to a port that is closed.
+CLOSED_PORT = 65_533
+
+_Ends = tuple[bytes, int]
+
+
+class WiredTarget:
+    """A program behind a device. Raises UnusableTarget when it does not start, answer or listen."""
+
+    def __init__(self, options: WireOptions, *, name: str, timers: bool = False) -> None:
+        self.name, self._options, self.server = name, options, options.server
+        self._timers = timers
+        self.life = 0
+        self._early: list[Arrival] = []
+        #: The case's ports that stand for the server's, and the connections by their peer's ends.
+        self._open: set[int] = set()
+        self._channels: dict[_Ends, Channel] = {}
+        self._accepted: set[int] = set()
+        self._pod = WiredPod(options)
+        try:
+            self._start()
+            findings = self._probe()
+        except BaseException:
+            self.close()
+            raise
+        self.clock = RealClock(self._link)
+        self._lonely = findings.lonely
+        self.silence_proof = findings.silence_proof
+        self.capabilities = findings.capabilities
+        seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
+        details = {
+            "command": " ".join(options.command),
+            "application": f"{self.server}, of its own",
+            "time": "real",
+            "silence proof": self.silence_proof,
+            "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
+            "connections at a time": "one" if self._lonely else "several",
+            "besides TCP, not judged": seen or "nothing",
+        }
+        self.facts = Facts(
+            name,
+            "unknown",
+            "0",
+            details,
+            hasty=False,
+            throttle_s=findings.throttle_s,
+            throttles_all=True,
+            answer_s=findings.answer_s,
+            one_port=True,
+        )
+
+    def addresses(self, version: int) -> Addresses:
+        """Return the program's address and those of its peers."""
+        return self._options.addresses[version]
+
+    def guard_s(self, *, syn_sent: bool) -> float:
+        """Return the time before which no retransmission timer speaks."""
+        return GUARD_S
+
+    def socket(self, version: int) -> AppSocket:
+        """Return a socket that stands for the server."""
+        if self._timers:
+            raise NotOffered("a server's timers run while it does what nobody has told it")
+        return ServerSocket(self)
+
+    def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Inject packets, wait for the fence or for silence, and for what the server does by itself."""
+        sent, spoken_to = [], None
+        for packet in packets:
+            octets, channel = self._inward(packet)
+            sent.append(octets)
+            seen = TcpPacket.read(packet)
+            if channel is not None and seen is not None and seen.payload and self.server.echoes:
+                spoken_to = channel
+        arrivals = self._take(self._exchange(sent, destination_mac))
+        if spoken_to is not None:
+            arrivals += self._take(self._until_quiet(self._settle_s))
+        return self._with_early(arrivals)
+
+    def waiting(self) -> list[Arrival]:
+        """Return what has come by itself."""
+        try:
+            return self._with_early(self._take(self._link.waiting()))
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
+
+    def snapshot(self, tuple4: FourTuple) -> Snapshot | None:
+        """Return None: the states are proved from outside."""
+        return None
+
+    def evidence(self, tuple4: FourTuple) -> str | None:
+        """Return what the program has written, if anything."""
+        return self._pod.last_words() or None
+
+    def forget_connections(self) -> None:
+        """Reset what is open; a program that has ended, or takes one connection at a time, is started again."""
+        self.life += 1
+        resets = [octets for channel in self._channels.values() if (octets := channel.last_reset())]
+        self._channels.clear()
+        self._open.clear()
+        self._accepted.clear()
+        self._early.clear()
+        if self._lonely or self._pod.exit_code() is not None:
+            self._pod.stop()
+            self._link.knows_stack = self._options.layer == 3
+            self._start()
+            return
+        self._exchange(resets)
+        self._link.waiting()
+
+    def check(self) -> None:
+        """Raise TargetError if the capture socket dropped frames."""
+        if dropped := self._link.dropped():
+            raise TargetError(f"the capture socket dropped {dropped} frames: what was seen is not what was sent")
+
+    def close(self) -> None:
+        """End the pod with the program."""
+        self._pod.close()
+
+    # --- for the sockets ---------------------------------------------------------------------------------------------
+
+    def open_port(self, port: int) -> None:
+        """Let a port of the case's be the server's; once only, since nobody can ask a server for a second listener."""
+        if port in self._open or any(channel.port == port for channel in self._channels.values()):
+            raise NotOffered("listen(): a server listens once")
+        self._open.add(port)
+
+    def close_port(self, port: int) -> None:
+        """Let it be closed again, for new connections."""
+        self._open.discard(port)
+        for channel in self._channels.values():
+            if channel.port == port:
+                channel.listener_closed = True
+
+    def unaccepted(self, port: int) -> Channel | None:
+        """Return an established connection of a port that was not taken yet."""
+        for channel in self._channels.values():
+            if channel.port == port and channel.established and not channel.reset and id(channel) not in self._accepted:
+                self._accepted.add(id(channel))
+                return channel
+        return None
+
+    def show(self, packets: list[bytes]) -> None:
+        """Keep packets for the next look."""
+        self._early += [Arrival(time.time_ns(), packet) for packet in packets]
+
+    def await_server(self, channel: Channel) -> None:
+        """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
+        deadline = time.monotonic() + SERVER_LIMIT_S
+        while channel.waits_for_echo and time.monotonic() < deadline:
+            self._link.wait(0.05)
+            self._early += self._take(self._link.waiting())
+
+    def await_end(self, channel: Channel) -> None:
+        """Wait for the server's FIN behind its peer's."""
+        deadline = time.monotonic() + SERVER_LIMIT_S
+        while channel.held is None and not channel.reset and time.monotonic() < deadline:
+            self._link.wait(0.05)
+            self._early += self._take(self._link.waiting())
+
+    # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._pod.start()
+        peers = [peer for addresses in self._options.addresses.values() for peer in addresses.peer]
+        own = self._options.addresses[4].target[0]
+        if self.life == 0:
+            self._link = WireLink(self._pod.packet_socket, self._pod.device, self._options.layer, own, peers)
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._link.greet(0.2):
+            code = self._pod.exit_code()
+            if code is None and time.monotonic() < deadline:
+                continue
+            how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
+            words = self._pod.last_words()
+            hint = f"its own address is option ip=…: {self.name},ip=…" if code is None else "does it open {if}?"
+            raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
+
+    def _probe(self) -> probing.Findings:
+        addresses = self._options.addresses
+        findings = probing.probe(self._link, addresses, self.server, lambda: self._pod.exit_code() is None)
+        self._settle_s = findings.settle_s
+        if not findings.listens:
+            own, words = addresses[4].target[0], self._pod.last_words()
+            text = f"nobody answers on port {self.server.port} of {own}" + (f"\n{words}" if words else "")
+            raise UnusableTarget(
+                text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:80"
+            )
+        return findings
+
+    def _inward(self, packet: bytes) -> tuple[bytes, Channel | None]:
+        seen = TcpPacket.read(packet)
+        own = self._options.addresses[4 if packet[0] >> 4 == 4 else 6].target[0]
+        family = socket.AF_INET if packet[0] >> 4 == 4 else socket.AF_INET6
+        if seen is None or seen.destination != socket.inet_pton(family, own):
+            return packet, None
+        ends = (seen.source, seen.source_port)
+        channel = self._channels.get(ends)
+        if channel is not None and channel.port == seen.destination_port:
+            return channel.inward(seen), channel
+        if seen.destination_port in self._open:
+            if channel is not None:
+                raise NotOffered("the server has one port")
+            if self._lonely and self._channels and seen.flags & 2:
+                raise NotOffered("the server takes one connection at a time")
+            throttled = bool(self.facts.throttle_s)
+            channel = Channel(self.server, seen.destination_port, self._link.send, throttled=throttled)
+            self._channels[ends] = channel
+            return channel.inward(seen), channel
+        if seen.destination_port == self.server.port:
+            return seen.written(destination_port=CLOSED_PORT), None
+        return packet, None
+
+    def _take(self, arrivals: list[Arrival]) -> list[Arrival]:
+        """Return what the case sees of what has come."""
+        shown = []
+        for arrival in arrivals:
+            seen = TcpPacket.read(arrival.packet)
+            channel = self._channels.get((seen.destination, seen.destination_port)) if seen is not None else None
+            if seen is None or channel is None or seen.source_port != self.server.port:
+                if seen is None or seen.source_port != self.server.port:
+                    shown.append(arrival)
+                continue
+            shown += [Arrival(arrival.time_ns, octets) for octets in channel.outward(seen)]
+        return shown
+
+    def _with_early(self, arrivals: list[Arrival]) -> list[Arrival]:
+        early, self._early = self._early, []
+        return early + arrivals
+
+    def _exchange(self, packets: list[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        try:
+            return self._link.exchange(packets, destination_mac)
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
+        except LostFence as error:
+            code = self._pod.exit_code()
+            if code is not None:
+                raise TargetDied(f"the program ended with code {code}", self._pod.last_words()) from None
+            raise TargetError(str(error)) from None
+
+    def _until_quiet(self, quiet_s: float) -> list[Arrival]:
+        try:
+            return self._link.until_quiet(quiet_s)
+        except Flood as error:
+            raise TargetStorms(str(error)) from None

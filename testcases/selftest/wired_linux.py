@@ -1,0 +1,93 @@
+"""The machine's own kernel as a program behind a device: ``wired_linux.py DEVICE LAYER ADDRESS/BITS…``.
+
+It puts the kernel's TCP into a network namespace of its own, with echo, discard, daytime and silent servers, and hands
+frames from one device to the other. To the harness it is a stack like any other.
+"""
+
+import ctypes
+import fcntl
+import os
+import select
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.agent.rtnetlink import RouteSocket
+
+CLONE_NEWNET = 0x40000000
+TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0001, 0x0002, 0x1000
+NETWORKS = {4: ("198.51.100.0/24", 32), 6: ("2001:db8:51::/64", 128)}
+
+
+def device(name: str, layer: int) -> int:
+    """Open a TAP or TUN device."""
+    descriptor = os.open("/dev/net/tun", os.O_RDWR)
+    kind = IFF_TAP if layer == 2 else IFF_TUN
+    fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
+    return descriptor
+
+
+def echo(connection: socket.socket) -> None:
+    """Send back what comes, until the peer closes."""
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def discard(connection: socket.socket) -> None:
+    """Read until the peer closes."""
+    while connection.recv(65536):
+        pass
+
+
+def daytime(connection: socket.socket) -> None:
+    """Say something, and close first."""
+    connection.sendall(b"Sunday\r\n")
+
+
+def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
+    """Serve one port for ever, each connection in a thread."""
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
+
+    def one(connection: socket.socket) -> None:
+        with connection:
+            try:
+                conversation(connection)
+            except OSError:
+                connection.close()
+
+    while True:
+        connection, _address = listener.accept()
+        threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+
+def main() -> None:
+    """Set the namespace up, then hand frames to and fro."""
+    name, layer = sys.argv[1], int(sys.argv[2])
+    outer = device(name, layer)
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+        raise SystemExit("no network namespace")
+    inner = device("inner", layer)
+    Path("/proc/sys/net/ipv6/conf/all/accept_dad").write_text("0")
+    for setting in sys.argv[3:]:
+        key, _equals, value = setting.partition("=")
+        Path("/proc/sys", key.replace(".", "/")).write_text(value)
+    with RouteSocket() as route:
+        index = socket.if_nametoindex("inner")
+        route.up(socket.if_nametoindex("lo"))
+        route.up(index)
+        for version, own in ((4, os.environ["TCPSPEC_IP"]), (6, os.environ["TCPSPEC_IP6"])):
+            prefix, bits = NETWORKS[version]
+            route.add_address(index, version, own, bits)
+            route.add_route(index, version, prefix, {})
+    for port, conversation in ((7, echo), (9, discard), (13, daytime), (80, lambda _connection: None)):
+        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    while True:
+        for ready in select.select([outer, inner], [], [])[0]:
+            os.write(inner if ready == outer else outer, os.read(ready, 65536))
+
+
+if __name__ == "__main__":
+    main()
