@@ -100,7 +100,7 @@ def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None
 
 
 USAGE = (
-    "tcpspec build DRIVER…    or: tcpspec build IMAGE… [--image] [--base IMAGE]"
+    "tcpspec build DRIVER[:RELEASE]…    or: tcpspec build IMAGE… [--image] [--base IMAGE]"
     "    or: tcpspec build kernel VERSION… | --source DIR"
 )
 
@@ -119,14 +119,24 @@ def main(arguments: list[str]) -> int:
         epilog="`tcpspec build kernel --help` is about kernels.",
     )
     known = sorted({*DRIVERS, *images.IMAGES})
-    parser.add_argument("names", nargs="+", choices=known, metavar="NAME", help=", ".join(known))
+    parser.add_argument("names", nargs="+", metavar="NAME", help=f"{', '.join(known)}; or a release, as smoltcp:0.13")
     parser.add_argument("--image", action="store_true", help="a container image instead of a program (linux: always)")
     parser.add_argument("--base", metavar="IMAGE", help="build the image on this one, not on the Dockerfile's default")
     try:
         options = parser.parse_args(arguments)
+        for name in options.names:
+            driver, colon, _release = name.partition(":")
+            if driver not in (DRIVERS if colon else known):
+                parser.error(f"there is no {name!r} to build; there are {', '.join(known)}")
+            if colon and (options.image or options.base):
+                parser.error(f"{name}: an image has the usual release; leave --image and --base away")
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
     for name in options.names:
+        driver, _colon, release = name.partition(":")
+        if release:
+            print(build(driver, release), flush=True)
+            continue
         as_image = options.image or options.base or name not in DRIVERS
         print(images.build(name, base=options.base) if as_image else build(name), flush=True)
     return 0

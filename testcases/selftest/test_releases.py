@@ -83,6 +83,31 @@ def test_the_newer_lwip_is_as_declared(tmp_path: Path) -> None:
     assert "known" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["smoltcp:0.13", "--image"], "an image has the usual release"),
+        (["linux:6.1"], "there is no 'linux:6.1' to build"),
+        (["smoltpc"], "there is no 'smoltpc' to build; there are "),
+    ],
+)
+def test_what_can_not_be_built_is_one_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build.main(arguments) == build.USAGE_ERROR
+    assert said in capsys.readouterr().err
+
+
+def test_two_releases_compared_tell_what_was_mended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    targets = ["--target", "smoltcp:0.13", "--target", "smoltcp:0.14"]
+    case = "passive-open/reset-out-of-the-window-is-dropped[above]"
+    ended = cli.main(["compare", *targets, "--case", case, "--results", str(tmp_path)])
+    shown = capsys.readouterr()
+    if ended == 4 and "smoltcp can't be built" in shown.err:
+        pytest.skip(shown.err.strip())
+    assert (ended, "newly conforms (2)" in shown.out) == (0, True), shown.out + shown.err
+
+
 def test_the_page_has_rows() -> None:
     assert len(ROWS) >= 4
 
