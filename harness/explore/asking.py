@@ -39,6 +39,12 @@ def _peek(app: AppSocket, octets: int) -> Answer:
     return Answer(data=app.recv(octets, socket.MSG_PEEK))
 
 
+def _keep_alive(app: AppSocket, seconds: int) -> Answer:
+    app.set_option(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    app.set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return Answer()
+
+
 def _poll(app: TellingSocket, _history: History) -> Answer:
     return Answer(ready=app.poll())
 
@@ -62,5 +68,10 @@ _OF_READINESS: dict[str, Callable[[TellingSocket, History], Answer]] = {
     "shut-rd": _shut(socket.SHUT_RD),
     "shut-rdwr": _shut(socket.SHUT_RDWR),
 }
-_OF_OPTIONS: dict[str, Callable[[AppSocket, int], Answer]] = {"buffer": _buffer, "timeout": _timeout, "peek": _peek}
+_OF_OPTIONS: dict[str, Callable[[AppSocket, int], Answer]] = {
+    "buffer": _buffer,
+    "timeout": _timeout,
+    "peek": _peek,
+    "keep-alive": _keep_alive,
+}
 ASKING = frozenset({"error", *_OF_READINESS, *_OF_OPTIONS})

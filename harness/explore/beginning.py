@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: The stack whose own numbers can be chosen, and its settings for that.
 REFERENCE = "reference"
 OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
+ACK_DELAY = "reference.delayed_ack"
 #: The setting of the range that ports are chosen from.
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 
@@ -83,6 +84,8 @@ def _choose(talk: "Talk", like: dict[str, str]) -> None:
     for trait, setting in OWN_NUMBERS.items():
         if trait in like and target.facts.implementation == REFERENCE:
             talk.chosen.enter_context(target.setting(setting, str(int(like[trait]) & 0xFFFFFFFF)))
+    if "delay" in like and target.facts.implementation == REFERENCE:
+        talk.chosen.enter_context(target.setting(ACK_DELAY, like["delay"]))
     if "ports" in like:
         count = int(like["ports"])
         ports = [talk.rig.fresh_ports()[0] for _each in range(count)]

@@ -44,6 +44,8 @@ class PeerView(View):
     early_fins: set[int] = field(default_factory=set)
     #: Pieces of the target's stream above a gap.
     pieces: list[tuple[int, int, bool]] = field(default_factory=list)
+    #: Where the peer's segments with text or FIN began and ended, most of them together.
+    edges: set[int] = field(default_factory=set)
 
     def sequence(self, position: Position) -> int:
         """Return a sequence number of the peer."""
@@ -71,6 +73,7 @@ class PeerView(View):
         View.sent(self, segment)
         if segment.flags & RST or not segment.length:
             return
+        self.edges |= {segment.seq, segment.seq + len(segment.payload), segment.seq + segment.length}
         if segment.flags & SYN:
             gone = self.state in (State.CLOSED, State.LISTEN)
             if self.state in _MAY_OPEN and (gone or segment.seq >= self.sent_end):
@@ -165,6 +168,7 @@ class Link:
         for each in received:
             if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
                 connection.target_iss = each.wire.seq
+            self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
 

@@ -11,6 +11,11 @@ from harness.spec.segment import ACK, RST, SYN, Segment
 
 #: After so many nanoseconds a timestamp clock has moved: it ticks once a second at least (RFC 7323 §5.4).
 TICKED_NS = 2_500_000_000
+#: What a segment may hold where the peer has not said it (MUST-15), and what may be taken for the least, as Linux does.
+DEFAULT_MSS = {4: 536, 6: 1220}
+SMALLEST_MSS = 88
+#: In less time no timestamp clock runs through half its numbers: it ticks once a millisecond at most.
+HALF_WRAP_NS = (1 << 31) * 1_000_000
 #: The options that bind both sides, and so must be in each copy of a SYN (RFC 7323 §2.2, §3.2; RFC 2018 §2).
 _BINDING = (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED, KIND_TIMESTAMPS)
 
@@ -28,21 +33,36 @@ class Problem:
 def problem(link: Link, received: Received) -> Problem | None:
     """Return what is wrong with the options of a segment; takes note of it for those that follow."""
     segment, now = received.wire, received.event.time_ns
-    if segment.flags & RST:
-        return None
     try:
         found = options.parse(segment.options)
     except options.MalformedOptions:
         return None  # the conversation itself refuses it
+    if segment.flags & RST:
+        return _of_now(link, segment, now) if link.view.stamping else None
     if segment.flags & SYN:
-        link.last_stamp = None
+        stamps = options.timestamps_of(segment.options)
+        link.last_stamp = (now, stamps[0]) if stamps is not None else None
         return _repeated_syn(link, segment, {each.kind: each.data for each in found})
     for option in found:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
             return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
-        if option.kind == KIND_SACK and (wrong := _sack(option.data)):
+        if option.kind == KIND_SACK and (wrong := _sack(link, option.data)):
             return wrong
-    return _stamp(link, segment, now)
+    return _size(link, segment) or _stamp(link, segment, now)
+
+
+def _size(link: Link, segment: Segment) -> Problem | None:
+    """Text and options together are no larger than the peer's MSS, which counts text alone (RFC 6691 §2)."""
+    syn = link.view.last_syn
+    if syn is None or not segment.payload:
+        return None
+    usual = DEFAULT_MSS[link.connection.tuple4.version]
+    largest = max(options.mss_of(syn.options) or usual, SMALLEST_MSS)
+    size = len(segment.payload) + len(segment.options)
+    if size <= largest:
+        return None
+    due = f"text and options of {largest} octets at most"
+    return Problem(due, f"{size} octets", ("RFC 9293 §3.7.1", "MUST-15", "MUST-16"), Code.WRONG_DATA)
 
 
 def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Problem | None:
@@ -58,11 +78,16 @@ def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Prob
     return Problem("the same options as before", f"options {sorted(found)}", ("RFC 9293 §3.8.1", "RFC 7323 §2.2"))
 
 
-def _sack(data: bytes) -> Problem | None:
+def _sack(link: Link, data: bytes) -> Problem | None:
+    known = {
+        seqno.add(edge, link.connection.peer_iss) for edge in (*link.view.edges, link.view.rcv_nxt, link.view.edge)
+    }
     edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data), 4)]
     for left, right in zip(edges[::2], edges[1::2], strict=False):
         if not seqno.lt(left, right):
             return Problem("SACK blocks with their left edge below the right", f"{left}-{right}", ("RFC 2018 §3",))
+        if not {left, right} <= known:
+            return Problem("SACK blocks that begin and end where segments do", f"{left}-{right}", ("RFC 2018 §3",))
     return None
 
 
@@ -75,18 +100,33 @@ def _stamp(link: Link, segment: Segment, now: int) -> Problem | None:
         return None
     if not stamping and link.history.every(lambda world: not world.stamping and not world.over and not world.opening):
         return Problem("no timestamps, as none were agreed on", "timestamps", ("RFC 7323 §3.2",))
-    value, echo = found
+    _value, echo = found
+    if wrong := _of_now(link, segment, now):
+        return wrong
+    worlds = [world for world in link.history.worlds if world.stamping and not world.over]
+    if (
+        worlds
+        and not link.history.lost
+        and not any(seqno.leq(world.oldest_recent, echo) and seqno.leq(echo, world.newest_recent) for world in worlds)
+    ):
+        return Problem(f"a TSecr of {worlds[0].newest_recent}", str(echo), ("RFC 7323 §4.3",))
+    return None
+
+
+def _of_now(link: Link, segment: Segment, now: int) -> Problem | None:
+    """A TSval is the clock's present value, on a reset too (RFC 7323 §3.2)."""
+    found = options.timestamps_of(segment.options)
+    if found is None:
+        return None
+    value = found[0]
+    if segment.flags & RST and not value:
+        return None  # whoever knows no connection has no clock for it
     before, link.last_stamp = link.last_stamp, (now, value)
-    if before is not None:
+    if before is not None and now - before[0] < HALF_WRAP_NS:
         if seqno.lt(value, before[1]):
             return Problem(f"a TSval of {before[1]} at least", str(value), ("RFC 7323 §4.1",))
         if value == before[1] and now - before[0] > TICKED_NS:
             return Problem("a TSval of now", f"{value}, as {(now - before[0]) / 1e9:.1f} s ago", ("RFC 7323 §4.1",))
         if value == before[1]:
             link.last_stamp = before
-    worlds = [world for world in link.history.worlds if world.stamping and not world.over]
-    if worlds and not any(
-        seqno.leq(world.oldest_recent, echo) and seqno.leq(echo, world.newest_recent) for world in worlds
-    ):
-        return Problem(f"a TSecr of {worlds[0].newest_recent}", str(echo), ("RFC 7323 §4.3",))
     return None

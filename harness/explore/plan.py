@@ -16,8 +16,9 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     ports=N    the target chooses among so many ports, where it lets that be said
     iss=N      the peer's initial sequence number on the wire, modulo 2**32
     form=F     the form of the peer's packets: one of `harness.explore.forms`
-    offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps; with t every
-               segment has a timestamp
+    offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps, m536 an MSS of
+               536, m0 no MSS; with t every segment has a timestamp
+    delay=MS   the target delays its acknowledgments for so long, where it lets that be chosen
     own-iss=N  the target's initial sequence number, where it lets that be chosen (elsewhere it chooses itself)
     own-tsval=N  likewise its first timestamp
     tsval=N    the first timestamp of the peer
@@ -27,6 +28,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     recover    the peer does as a TCP does whose segments are lost: repeats, waits for repetitions, acknowledges
     await      time passes until the target sends something, ten minutes at most
     wait:MS    so many milliseconds pass
+    clock:MS   time passes until the milliseconds of the target's clock are so many, modulo 2**32
     again      the peer sends its last segment again, as it was
     fresh      the same two ports from now on, with a new initial sequence number of the peer
     repeat:N   what follows, up to `end`, N times; ``*:`` is about a connection that is another one in each round
@@ -34,6 +36,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     poll, poll-listener, edges, error
                the application asks: for conditions (level) of its socket or its listener, for what has newly come about
                (edge-triggered), for SO_ERROR
+    keep-alive:S  keep-alives are sent after so many seconds (SO_KEEPALIVE, TCP_KEEPIDLE)
     buffer:N   so many octets are room for what is sent (SO_SNDBUF)
     peek:N     RECEIVE that leaves the text where it is (MSG_PEEK)
     timeout:MS the user timeout of the connection (TCP_USER_TIMEOUT)
@@ -51,7 +54,7 @@ from harness.explore.forms import FORMS
 from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Probe, parse
 
 #: Words with a number: the least and the greatest.
-COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000), "repeat": (1, 5000)}
+COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000), "clock": (0, (1 << 32) - 1), "repeat": (1, 5000)}
 #: Calls that are about what the application is told, with the bounds of their number: octets, or milliseconds.
 TOLD: dict[str, tuple[int, int] | None] = {
     "poll": None,
@@ -68,6 +71,7 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "buffer": (1, 1 << 20),
     "peek": (1, LARGEST["recv"]),
     "timeout": (1, 3_600_000),
+    "keep-alive": (1, 32_767),
 }
 BARE = ("recover", "await", "again", "fresh", "end")
 REPEAT, END = "repeat", "end"
@@ -77,11 +81,11 @@ _LINK = re.compile(r"(?:(\d{1,4}|\*)(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
 TRAITS = (
     *("same-port", "apart", "peer", "turned", "address", "any-address", "any-port", "ports"),
-    *("iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval"),
+    *("iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval", "delay"),
 )
 #: Those without a value.
 BARE_TRAITS = ("same-port", "peer", "turned", "address", "any-address", "any-port")
-_OFFER = re.compile(r"s|t|w\d{1,3}")
+_OFFER = re.compile(r"s|t|w\d{1,3}|m\d{1,4}")
 _NUMBER = re.compile(r"-?\d{1,10}")
 
 

@@ -111,6 +111,8 @@ class Talk:
             link.losing = step.amount
         elif step.name == "wait":
             yield from self.let_pass(step.amount / 1000)
+        elif step.name == "clock":
+            yield from self.let_pass((step.amount - self._now() // 1_000_000) % (1 << 32) / 1000)
         elif step.name == "await":
             yield from self.let_pass(AWAIT_S, link)
         elif step.name == "again":

@@ -6,7 +6,8 @@ step means the same to two targets with different windows:
     SEQ      n RCV.NXT, e the right edge RCV.NXT+RCV.WND, i the peer's ISS; each with an offset, as in ``e-1``;
              p the peer's own SND.NXT, where the peer's stream goes on even if the target has acknowledged less
     ACK      n SND.NXT, u SND.UNA, i the target's ISS, likewise; r what the peer has received in order
-    OPTIONS  joined by dots: s SACK-permitted, w3 a window scale of 3, t+1 a TSval one above the largest so far
+    OPTIONS  joined by dots: s SACK-permitted, w3 a window scale of 3, t+1 a TSval one above the largest so far, m536 an
+             MSS of 536 and m0 none on a SYN, b a SACK block: all that is under way has come but its first octet
 
 Flags are the initials of SYN, FIN, RST, ACK and PSH, ``-`` for none. Calls are the application's: ``send:100`` SENDs
 100 octets, ``recv:10`` RECEIVEs 10 at most.
@@ -42,7 +43,7 @@ _SEGMENT = re.compile(
     r"(?P<flags>[SFRAP]+|-)@(?P<seq>[neip][+-]?\d*)(?:,(?P<ack>[nuir][+-]?\d*))?"
     r"(?:/(?P<octets>\d+))?(?:%(?P<window>\d+))?(?:~(?P<options>[a-z0-9.+-]+))?"
 )
-_OPTION = re.compile(r"s|w\d{1,3}|t[+-]?\d+")
+_OPTION = re.compile(r"s|b|[wm]\d{1,4}|t[+-]?\d+")
 _POSITION = re.compile(r"([nueipr])([+-]\d+)?")
 
 

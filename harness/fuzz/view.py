@@ -17,6 +17,7 @@ from harness.spec.states import (
     SYN_RECEIVED,
     SYN_SENT,
     SYNCHRONIZED,
+    TIME_WAIT,
     State,
 )
 
@@ -28,6 +29,8 @@ FIRST_TSVAL = 1_000_000
 #: The largest shift that means anything (RFC 7323 §2.3).
 LARGEST_SHIFT = 14
 
+#: Where a SYN may begin something, so that its options may count.
+_MAY_BEGIN = frozenset({None, CLOSED, LISTEN, SYN_SENT, TIME_WAIT})
 _WITHOUT_NUMBERS = frozenset({CLOSED, LISTEN, SYN_SENT})
 
 
@@ -53,6 +56,8 @@ class View:
     peer_shift: int | None = None
     own_shift: int | None = None
     last_tsval: int = FIRST_TSVAL
+    #: What the target's relative numbers count from, on the wire.
+    own_first: int = 0
     echo: int = 0
     #: The peer's last SYN: what it offered counts once the target takes it.
     last_syn: Segment | None = None
@@ -87,15 +92,28 @@ class View:
         return Segment(probe.flags, seq, ack, probe.window, payload, self._options(probe))
 
     def _options(self, probe: Probe) -> bytes:
-        field = options.mss(PEER_MSS) if probe.flags & SYN and not probe.flags & RST else b""
+        sizes = [int(token[1:]) for token in probe.options if token[0] == "m"] or [PEER_MSS]
+        field = options.mss(sizes[0]) if probe.flags & SYN and not probe.flags & RST and sizes[0] else b""
         for token in probe.options:
-            if token == "s":
+            if token[0] == "m":
+                continue
+            if token == "b":
+                field += self._sack_block()
+            elif token == "s":
                 field += options.SACK_PERMITTED
             elif token[0] == "w":
                 field += options.NOP + options.window_scale(min(int(token[1:]), 255))
             else:
                 field += options.NOP * 2 + options.timestamps(seqno.add(self.last_tsval, int(token[1:])), self.echo)
         return field
+
+    def _sack_block(self) -> bytes:
+        """Return a SACK option about all that is under way but its first octet, with numbers of the wire."""
+        first, last = self.snd_una + 1, self.snd_nxt
+        if last <= first:
+            return b""
+        edges = b"".join(seqno.add(edge, self.own_first).to_bytes(4, "big") for edge in (first, last))
+        return options.NOP * 2 + options.unknown(options.KIND_SACK, edges)
 
     @property
     def synchronized(self) -> bool:
@@ -133,7 +151,8 @@ class View:
         if segment.flags & RST:
             return
         if segment.flags & SYN:
-            self.last_syn = segment
+            if self.state in _MAY_BEGIN:
+                self.last_syn = segment
             if self.state is SYN_SENT:
                 self._peer_offers(segment)
         old = stamps is not None and self.stamping and seqno.lt(stamps[0], self.last_tsval)  # RFC 7323 §5.3, R1

@@ -67,6 +67,8 @@ SETTINGS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "net.ipv4.ip_local_port_range": ("ephemeral_ports", lambda text: _port_range(text)),
     # Where this target's own numbers begin, "" for at random: to have them wrap soon.
     "reference.iss": ("iss", lambda text: int(text) & 0xFFFFFFFF if text else None),
+    # For how many milliseconds it delays an ACK, "" for not at all.
+    "reference.delayed_ack": ("delayed_ack_s", lambda text: int(text) / 1000 if text else None),
     "reference.timestamp_offset": ("timestamp_offset", lambda text: int(text) & 0xFFFFFFFF if text else None),
 }
 

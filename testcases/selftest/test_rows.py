@@ -73,3 +73,32 @@ def test_that_no_port_is_left_is_told_and_no_finding() -> None:
 def test_what_leaks_or_is_mistaken_shows(name: str, text: str) -> None:
     assert played(text).conversation.findings == []
     assert played(text, defective(name).stack_class).conversation.findings != []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("D471", "1{offer=s.w3.t}:connect SA@i,r repeat:110 A@p,r/1400 end"),
+        ("D472", "1{offer=s.w3}:connect SA@i,r A@p,r%60 send:300 wait:3000 A@p,r"),
+        ("D474", "1{offer=t}:listen S@i A@p,r accept wait:4000 abort"),
+        ("D476", "1{offer=s}:listen S@i A@p,r accept A@p+10,r/10"),
+        ("D478", "1{offer=w7}:listen S@i S@i~w1 A@p,r accept A@p,r%20 send:300 wait:3000"),
+        ("D481", "1{offer=s.t}:connect SA@i,r send:3000 A@p,r"),
+        ("D483", "1{offer=t}:connect SA@i,r keep-alive:30 wait:31000 A@p,r"),
+        ("D484", "1{offer=t,delay=200}:connect SA@i,r A@p,r/10~t+100 A@p,r/10~t+200 wait:500"),
+        ("D335", "1{delay=200}:connect SA@i,r A@p,r/10 R@p"),
+        ("D429", "clock:2147483400 listen S@i A@p,r accept lose:1 send:100 recover"),
+        ("D350", "1{offer=w7}:listen lose:2 S@i recover A@p,r accept"),
+    ],
+)
+def test_what_was_agreed_and_what_is_delayed_shows(name: str, text: str) -> None:
+    assert played(text).conversation.findings == []
+    assert played(text, defective(name).stack_class).conversation.findings != []
+
+
+@pytest.mark.parametrize("stamp", [-1, -2_000_000_000, 100])
+def test_a_timestamp_of_24_days_ago_says_nothing(stamp: int) -> None:
+    text = f"1{{offer=t}}:connect SA@i,r A@p,r/10 recv:10 wait:2200000000 A@p,r/10~t{stamp:+d} recv:10 A@p,r/10"
+    assert played(text).conversation.findings == []
+    if stamp < 0:
+        assert played(text, defective("D428").stack_class).conversation.findings != []

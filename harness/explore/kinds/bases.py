@@ -3,7 +3,10 @@
 Written for a peer in good order: ``p`` and ``r`` are where its two streams stand.
 """
 
-from harness.explore.plan import Plan, moves
+from harness.explore.plan import Plan, Special, moves
+
+#: Words with which time passes.
+TIMED = ("wait", "clock", "await", "recover")
 
 OPENINGS = {
     "passive": "listen S@i A@p,r accept",
@@ -73,6 +76,11 @@ def whole() -> dict[str, Plan]:
         for closing, closed in CLOSINGS.items()
         if exchange not in ("shut", "flight") or closing not in ("target-first", "half")
     }
+
+
+def takes_time(plan: Plan) -> bool:
+    """Tell whether seconds or minutes pass in a plan."""
+    return any(isinstance(move.step, Special) and move.step.name in TIMED for move in plan)
 
 
 def usual() -> dict[str, Plan]:

@@ -1,6 +1,7 @@
 """Loss × state: each segment that the target sends is lost once, and once twice in a row; what was lost comes again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.explore.kinds import bases
 from harness.explore.plan import Move, Plan, Special, moves
@@ -9,6 +10,7 @@ from harness.fuzz.steps import Call, Probe
 
 #: How many segments are lost: one; a pair, or one and its repetition; more, so that repetitions add up.
 DEPTHS = (1, 2, 4)
+OFFERS = ("", "s.w3.t", "t", "w7", "s")
 #: Losses in places that no ordinary conversation has one after the other.
 ODD = {
     "data-and-fin-in-last-ack": "listen S@i A@p,r accept FA@p,r lose:2 send:100 close recover",
@@ -23,6 +25,9 @@ ODD = {
     "syn-ack-again": "connect SA@i,r send:100 SA@i,u A@p,r FA@p,r close",
     "syn-again": "listen lose:2 S@i await await S@i recover A@p,r accept FA@p,r close A@p,r",
     "crossing-text": "listen S@i A@p,r accept lose:1 send:100 A@p,u/10 A@p,u/10 recv:100 recover A@p,r close",
+    "acknowledged-since": "listen S@i A@p,r accept lose:3 send:100 A@p,u/10 recv:100 A@p,u/10 recv:100 recover A@p,r",
+    "acknowledged-since-fin": "listen S@i A@p,r accept lose:3 send:100 shutdown A@p,u/10 recv:100 FA@p,u recover",
+    "twice-fast": "listen S@i A@p,r accept lose:1 send:9000 lose:2 A@p,r A@p,r A@p,r A@p,r wait:8000 recover close",
     "last-ack-of-all": "listen S@i A@p,r accept shutdown A@p,r lose:3 FA@p,r again again again",
 }
 #: Calls that make a target send nothing.
@@ -31,21 +36,38 @@ _MUTE = frozenset({"listen", "accept", "recv", "unlisten"})
 
 def generate() -> Iterator[Generated]:
     """Yield each base with a loss at each of its moves, and with one at each move of all."""
-    for name, plan in bases.whole().items():
+    for number, (name, plan) in enumerate(bases.whole().items()):
+        offered = _offered(plan, OFFERS[number % len(OFFERS)])
+        yield Generated("loss", f"{name}.all", _losing_all(offered), slow=True)
+        at = number % len(plan)
+        if not _is_mute(plan[at]):
+            depth = DEPTHS[number % len(DEPTHS)]
+            yield Generated("loss", f"{name}.{at + 1}x{depth}", losing(offered, at, depth), slow=True)
+    for number, (name, plan) in enumerate(bases.usual().items()):
+        offered = _offered(plan, OFFERS[number % len(OFFERS)])
         for at, move in enumerate(plan):
-            if isinstance(move.step, Call) and move.step.name in _MUTE:
-                continue
-            for depth in DEPTHS:
-                yield Generated("loss", f"{name}.{at + 1}x{depth}", losing(plan, at, depth), slow=True)
-        yield Generated("loss", f"{name}.all", _losing_all(plan), slow=True)
+            for depth in () if _is_mute(move) else DEPTHS:
+                yield Generated("loss", f"usual.{name}.{at + 1}x{depth}", losing(offered, at, depth), slow=True)
     for name, text in ODD.items():
-        yield Generated("loss", f"odd.{name}", moves(text), slow=True)
+        for offer in OFFERS:
+            yield Generated("loss", f"odd.{name}.{offer}", _offered(moves(text), offer), slow=True)
+
+
+def _is_mute(move: Move) -> bool:
+    return isinstance(move.step, Call) and move.step.name in _MUTE
+
+
+def _offered(plan: Plan, offer: str) -> Plan:
+    like = (f"offer={offer}",) if offer else ()
+    return (replace(plan[0], like=(*plan[0].like, *like)), *plan[1:])
 
 
 def losing(plan: Plan, at: int, depth: int) -> Plan:
     """Return the plan with what the target sends because of one move lost, and made good before the next one."""
     link = plan[at].link
     lose, recover = Move(Special("lose", depth), link), Move(Special("recover"), link)
+    if plan[at].like:  # what a connection is like stands with its first word
+        lose, plan = replace(lose, like=plan[at].like), (*plan[:at], replace(plan[at], like=()), *plan[at + 1 :])
     return (*plan[:at], lose, plan[at], recover, *plan[at + 1 :])
 
 
@@ -54,7 +76,8 @@ def _losing_all(plan: Plan) -> Plan:
     for move in plan:
         speaks = isinstance(move.step, Probe) or (isinstance(move.step, Call) and move.step.name not in _MUTE)
         if speaks:
-            found += [Move(Special("lose", 1), move.link), move, Move(Special("recover"), move.link)]
+            lose = Move(Special("lose", 1), move.link, move.like)
+            found += [lose, replace(move, like=()), Move(Special("recover"), move.link)]
         else:
             found.append(move)
     return tuple(found)

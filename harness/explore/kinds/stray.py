@@ -1,8 +1,10 @@
 """Stray × timer: a segment that must change nothing meets a running timer, which goes on as in the twin without it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.explore.kinds import bases
+from harness.explore.notation import generated_from
 from harness.explore.plan import Move, Plan, Special, moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -21,6 +23,9 @@ STRAYS = {
     "no-ack": "F@n",
     "nothing": "-@n",
 }
+#: What of RFC 5961 they need, and which may begin a connection where none is left.
+PARTS = {"challenged-reset": Capability.RFC5961_RST, "challenged-syn": Capability.RFC5961_SYN}
+SYNS = frozenset({"challenged-syn", "old-syn"})
 #: Where something is under way: an acknowledgment of nothing new (RFC 6298 §5.3 restarts for new data only). A third
 #: one would draw a fast retransmit.
 UNDER_WAY = {"duplicate-ack": "A@n,u", "old-acknowledgment": "A@n,u-1"}
@@ -34,7 +39,9 @@ UNSYNCHRONIZED = {
     "syn-ack-of-nothing": "SA@i,n+10",
 }
 #: How many strays, and how long after the state was reached each of them comes, in milliseconds.
-TIMES = ((50,), (700,), (300, 2600), (1500, 1500, 1500))
+TIMES = ((50,), (700,), (300, 2600), (1500, 1500, 1500), (20_000, 40_000))
+#: Long enough for several repetitions, and for giving up.
+REST_MS = 400_000
 _SYNCHRONIZED_ONLY = frozenset({"listen"})
 _EARLY = ("syn-sent",)
 _UNDER_WAY = ("established-flight", "fin-wait-1-data", "close-wait-flight", "last-ack", "last-ack-data", "closing-data")
@@ -54,11 +61,35 @@ def generate() -> Iterator[Generated]:
             if name == "challenged-syn" and state == "syn-received-passive":
                 continue  # it returns to LISTEN (§3.10.7.4 fourth)
             for number, times in enumerate(TIMES):
+                if times == TIMES[-1] and (name in SYNS or state == "fin-wait-2-close"):
+                    continue  # it may have been given up by then, and a SYN would begin anew
                 if name in UNDER_WAY and len(times) > 2:
                     continue
-                needs = frozenset({Capability.RFC5961} if name.startswith("challenged") else ())
+                needs = frozenset({PARTS[name]} if name in PARTS else ())
                 yield _made(f"{state}.{name}.{number + 1}", moves(text), moves(stray)[0], times, needs)
     yield from _time_wait()
+    yield from _kept_alive()
+    yield from _sending_on()
+
+
+def _kept_alive() -> Iterator[Generated]:
+    """Keep-alives go on in no state but those in which there is a peer to keep."""
+    needs = frozenset({Capability.SOCKET_OPTIONS})
+    for closing in ("close A@p,r FA@p,r", "shutdown FA@p,u A@p,r", "FA@p,r close A@p,r", "shutdown A@p,r", "R@p", ""):
+        for idle in (5, 20, 60):
+            text = f"listen S@i A@p,r accept keep-alive:{idle} A@p,r/10 recv:100 {closing} wait:{idle * 1100} again"
+            name = f"kept-alive.{closing.partition(' ')[0] or 'open'}.{idle}"
+            plan = moves(f"{text} wait:{idle * 1100} again wait:{idle * 1100}")
+            yield Generated("stray", name, plan, None, True, needs)
+
+
+def _sending_on() -> Iterator[Generated]:
+    """An application that goes on sending has the connection given up no later."""
+    for count in (1, 3, 8):
+        for wait in (7_000, 30_000):
+            words = f"wait:{wait} [send:10] " * count
+            plan = generated_from(f"listen S@i A@p,r%0 accept send:100 {words} wait:{REST_MS}")
+            yield replace(plan, kind="stray", name=f"sending-on.{count}.{wait}", slow=True)
 
 
 def _time_wait() -> Iterator[Generated]:
@@ -85,6 +116,5 @@ def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...], needs: fro
         pause = Move(Special("wait", milliseconds))
         with_strays += [pause, stray]
         without.append(pause)
-    # Long enough for several repetitions, and for the end of a TIME-WAIT.
-    rest = (Move(Special("wait", 260_000 if "time-wait" in name else 40_000)),)
+    rest = (Move(Special("wait", 260_000 if "time-wait" in name else REST_MS)),)
     return Generated("stray", name, (*plan, *with_strays, *rest), (*plan, *without, *rest), True, needs)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from harness.explore.kinds import bases
 from harness.explore.plan import Plan, moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 #: Initial sequence numbers of the peer: the SYN, the first octets, the FIN or the window's edge lies at the wrap.
 NUMBERS = (-1, -2, -3, -5, -11, -12, -13, -21, -22, -100, -1000, -60_000, -64_000, (1 << 31) - 2, (1 << 31) - 12, 0)
@@ -31,6 +32,9 @@ OWN_EDGES = {
     "small": "listen S@i A@p,r accept send:10 A@p,r send:10 A@p,r send:10 A@p,r A@p,r%50 send:100 await A@p,r close",
     "old-acks": "listen S@i A@p,r accept send:10 A@p,r send:100 A@p,u-5/10 A@p,r/10 recv:100 A@n-10,u",
     "loss": "listen S@i A@p,r accept lose:1 send:3000 recover lose:1 close recover FA@p,r",
+    "updates": "listen S@i A@p,r accept send:10 A@p,r%0 send:50 await A@p,u%0 await A@p,r%1000 send:10 A@p,r%0 send:5",
+    "small-alone": "listen S@i A@p,r accept send:1 A@p,r send:1 A@p,r send:1 A@p,r send:1 A@p,r send:1 A@p,r",
+    "active": "connect SA@i,r send:10 A@p,r FA@p,r close A@p,r",
     "window": "listen S@i A@p,r%0 accept send:200 await A@p,u%20 await A@p,r%0 await A@p,r",
 }
 OWN_STAMPS = (-1, -2, -3, -1001, -3001)
@@ -50,6 +54,39 @@ def generate() -> Iterator[Generated]:
             like = _like(plan, f"tsval={stamp}", "offer=s.w3.t", "iss=-12")
             yield Generated("wraps", f"tsval-{stamp}.{name}", like, slow=slow)
     yield from _own()
+    yield from _clock()
+
+
+#: Clocks just before their wrap, in milliseconds, and what goes on over it.
+CLOCKS = ((1 << 31) - 300, (1 << 31) - 2000, (1 << 32) - 300, (1 << 32) - 30_000)
+OVER = {
+    "repeated": "listen S@i A@p,r accept lose:2 send:100 recover A@p,r close A@p,r FA@p,r",
+    "opening": "lose:2 connect recover SA@i,r send:10 A@p,r FA@p,r close A@p,r",
+    "opened": "listen lose:2 S@i recover A@p,r accept A@p,r/10 recv:100",
+    "probed": "listen S@i A@p,r%0 accept send:100 await A@p,r%0 await A@p,r",
+    "time-wait": "listen S@i A@p,r accept shutdown A@p,r FA@p,r wait:20000 again wait:40000 again",
+    "fin": "listen S@i A@p,r accept lose:3 close recover FA@p,r",
+    "text": "listen S@i A@p,r accept wait:400 A@p,r/10 recv:100 send:10 A@p,r wait:40000 A@p,r/10 send:10 A@p,r",
+    "kept-alive": "listen S@i A@p,r accept keep-alive:20 wait:21000 A@p,r wait:21000 A@p,r",
+    "given-up": "listen S@i A@p,r accept send:100 wait:4000000",
+}
+#: So many milliseconds are more than the 24 days after which a timestamp says nothing any more (RFC 7323 §5.5).
+LONG_AGO = 2_200_000_000
+
+
+def _clock() -> Iterator[Generated]:
+    """Yield timers that run over the wraps of the target's clock, and silences of weeks."""
+    needs = frozenset({Capability.VIRTUAL_TIME})
+    for clock in CLOCKS:
+        for name, text in OVER.items():
+            for offer in ("", "s.w3.t"):
+                plan = _like(moves(f"clock:{clock} {text}"), *([f"offer={offer}"] if offer else []))
+                yield Generated("wraps", f"clock-{clock}.{name}.{offer}", plan, slow=True, needs=needs)
+    for stamp in (-1, -2_000_000_000, 1, 100, 2_000_000_000):
+        for opening in ("passive", "active"):
+            words = f"A@p,r/10 recv:100 wait:{LONG_AGO} A@p,r/10~t{stamp:+d} recv:100 A@p,r/10 recv:100 send:10 A@p,r"
+            plan = _like(moves(f"{bases.OPENINGS[opening]} {words}"), "offer=s.w3.t")
+            yield Generated("wraps", f"long-ago.{stamp}.{opening}", plan, slow=True, needs=needs)
 
 
 def _own() -> Iterator[Generated]:
@@ -57,7 +94,9 @@ def _own() -> Iterator[Generated]:
     plans = {name: moves(text) for name, text in (EDGES | OWN_EDGES).items()} | bases.usual()
     for number in OWN:
         for name, plan in plans.items():
-            yield Generated("wraps", f"own{number}.{name}", _like(plan, f"own-iss={number}"), slow=True)
+            yield Generated(
+                "wraps", f"own{number}.{name}", _like(plan, f"own-iss={number}"), slow=bases.takes_time(plan)
+            )
     for stamp in OWN_STAMPS:
         for name, plan in plans.items():
             like = _like(plan, f"own-tsval={stamp}", "offer=s.w3.t", "own-iss=-12")

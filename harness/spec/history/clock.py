@@ -43,6 +43,8 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone
     if lonely and now - world.fin_wait_2_since >= traits.fin_wait_2_s * _SECOND:
         yield world.ended(Fate.ORDERLY)
+    if world.keep_alive and not world.opening and not world.over:
+        yield world.ended(Fate.TIMED_OUT)
     if world.patience and not world.opening:
         if may_end(world, now):
             yield world.ended(Fate.TIMED_OUT)

@@ -22,6 +22,8 @@ from harness.spec.states import (
 
 #: States in which text or a FIN may be under way.
 SENDING = frozenset({ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, CLOSING, LAST_ACK})
+#: So much text fits a segment of any connection.
+SMALL = 400
 #: A window probe may carry so much beyond the window (§3.8.6.1).
 PROBE = 1
 
@@ -122,7 +124,8 @@ def _shown(world: World, syn: Segment) -> World:
     if seqno.lt(edge, world.shown_edge) and world.shown_edge:
         edge = world.shown_edge
     connection = replace(world.connection, rcv_wnd=seqno.diff(edge, world.connection.rcv_nxt))
-    return replace(world, connection=connection, own_shift=shift, own_stamps=stamps, shown_edge=edge)
+    acked = connection.rcv_nxt
+    return replace(world, connection=connection, own_shift=shift, own_stamps=stamps, shown_edge=edge, acked=acked)
 
 
 def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
@@ -152,7 +155,21 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
     limit = seqno.add(world.send_edge, PROBE)
     if seqno.lt(limit, end):
         raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")
+    _not_silly(at, sent, seq, end)
     return _sent_on(at, sent, end, now)
+
+
+def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
+    """Refuse less than fits, of what a small segment could hold, when nothing is under way."""
+    world, connection = at.world, at.world.connection
+    if not seqno.lt(connection.snd_nxt, end):
+        return
+    usable = seqno.diff(seqno.add(connection.snd_una, connection.snd_wnd), seq)
+    rest = seqno.diff(world.end_of_text, seq)
+    idle = seq == connection.snd_nxt == connection.snd_una
+    if idle and len(sent.payload) < rest <= min(usable, SMALL):
+        cites = ("RFC 9293 §3.8.6.2.1", "MUST-38")
+        raise Fall(Broken.WRONG_DATA, f"all {rest} octets, which fit", sent.notation(), cites, "silly-window")
 
 
 def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
@@ -210,7 +227,7 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
         raise _fall(at, Broken.WRONG_FLAGS, sent)
     between = seqno.lt(at.low_ack, ack) and seqno.lt(ack, connection.rcv_nxt)
     if at.owed and between:
-        return at  # one acknowledgment for each part of what has come
+        return replace(at, world=replace(world, acked=ack))  # one acknowledgment for each part of what has come
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", *at.cites, rule=at.rule)
     if seqno.lt(seq, connection.snd_una) and seq != seqno.add(connection.snd_nxt, -1):
@@ -252,7 +269,7 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
     world, connection = at.world, at.world.connection
     ack = seqno.add(sent.ack, 0)
     if at.owed and seqno.leq(at.low_ack, ack) and seqno.lt(ack, connection.rcv_nxt):
-        return at  # it left before text or FIN of the segment were looked at; what is owed is still to come
+        return replace(at, world=replace(world, acked=ack))
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", "RFC 9293 §3.4", *at.cites)
     edge = _edge(world, sent)
@@ -260,7 +277,7 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
         edge = world.shown_edge
     owed = tuple(due for due in at.owed if due.flags != ACK or not (sent.payload or sent.flags & FIN))
     connection = replace(connection, rcv_wnd=max(0, seqno.diff(edge, connection.rcv_nxt)))
-    return replace(at, owed=owed, world=replace(world, shown_edge=edge, connection=connection, ack_by=None))
+    return replace(at, owed=owed, world=replace(world, shown_edge=edge, connection=connection, ack_by=None, acked=ack))
 
 
 def named(owed: Sequence[Outgoing]) -> str:

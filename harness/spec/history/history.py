@@ -34,7 +34,7 @@ from harness.spec.states import (
 )
 
 #: Calls that change nothing that a wake-up could tell of.
-CALLS_THAT_ASK = frozenset({"poll", "edges", "error"})
+CALLS_THAT_ASK = frozenset({"poll", "edges", "error", "keep-alive"})
 #: More worlds than that are not followed.
 LIMIT = 400
 

@@ -24,6 +24,8 @@ from harness.spec.states import (
     TIME_WAIT,
 )
 
+#: TS.Recent counts no more when nothing has come for 24 days (RFC 7323 §5.5); a clock may be coarse.
+OUTDATED_NS = (2_073_000_000_000_000, 2_160_000_000_000_000)
 #: Somewhere outside every window.
 FAR = 1 << 30
 _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
@@ -48,7 +50,7 @@ class Step:
 def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> list[Step]:
     """Return the steps that are allowed when `segment` arrives; numbers are relative, modulo 2**32."""
     steps: list[Step] = []
-    for seen, silent in _stamped(world, segment):
+    for seen, silent in _stamped(world, segment, now):
         if silent:
             steps.append(Step(world))
             continue
@@ -76,7 +78,7 @@ def _record(world: World, segment: Segment) -> Connection:
     return connection
 
 
-def _stamped(world: World, segment: Segment) -> Iterator[tuple[Segment, bool]]:
+def _stamped(world: World, segment: Segment, now: int) -> Iterator[tuple[Segment, bool]]:
     """Yield the segment as timestamps let the rules see it, and whether it is dropped in silence (RFC 7323 §5.3)."""
     exempt = not world.stamping or segment.flags & RST or world.state in _GONE | {SYN_SENT}
     if exempt or (world.state is TIME_WAIT and segment.flags & SYN):
@@ -87,9 +89,10 @@ def _stamped(world: World, segment: Segment) -> Iterator[tuple[Segment, bool]]:
         yield segment, False
         yield segment, True  # RFC 7323 §3.2: a segment without may be dropped
         return
-    if seqno.lt(stamp, world.newest_recent):
+    age = now - world.recent_since
+    if seqno.lt(stamp, world.newest_recent) and age < OUTDATED_NS[1]:
         yield replace(segment, seq=seqno.add(world.connection.rcv_nxt, -FAR), payload=segment.payload), False
-    if seqno.leq(world.oldest_recent, stamp):
+    if seqno.leq(world.oldest_recent, stamp) or age > OUTDATED_NS[0]:
         yield segment, False
 
 
@@ -112,7 +115,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     if was is CLOSED:
         return Step(world, reaction.segments, reaction)
     if was is SYN_SENT and reaction.next is not SYN_SENT:
-        new = _offered(new, segment)
+        new = _offered(new, segment, now)
         low_ack = after.rcv_nxt
         if reaction.next is SYN_RECEIVED:
             new = replace(new, waiting_since=now, tries=0)
@@ -127,7 +130,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
     if new.before is not None and new.state is not SYN_RECEIVED:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
-    new = _timestamp_taken(new, segment, world, outcome)
+    new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
     return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare=segment.length > 0)
 
@@ -145,10 +148,10 @@ def _begun(world: World, syn: Segment, now: int) -> World:
     )
     before = world if world.state is TIME_WAIT else None
     fresh = World(connection, waiting_since=now, before=before)
-    return _offered(fresh, syn)
+    return _offered(fresh, syn, now)
 
 
-def _offered(world: World, syn: Segment) -> World:
+def _offered(world: World, syn: Segment, now: int) -> World:
     """Take in what the peer's SYN says."""
     try:
         shift, stamps = options.window_scale_of(syn.options), options.timestamps_of(syn.options)
@@ -161,6 +164,7 @@ def _offered(world: World, syn: Segment) -> World:
         peer_stamps=stamps is not None,
         oldest_recent=stamps[0] if stamps else 0,
         newest_recent=stamps[0] if stamps else 0,
+        recent_since=now,
         send_edge=1 + syn.window,
         window_seq=syn.seq,
         window_ack=syn.ack if syn.flags & ACK else 0,
@@ -200,19 +204,23 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
     )
 
 
-def _timestamp_taken(world: World, segment: Segment, before: World, outcome: Outcome) -> World:
+def _timestamp_taken(world: World, segment: Segment, before: World, outcome: Outcome, now: int) -> World:
     """Move TS.Recent where it may be moved (RFC 7323 §4.3)."""
     stamp = _tsval(segment) if before.stamping and not segment.flags & RST else None
-    if stamp is None or seqno.lt(stamp, before.oldest_recent):
+    outdated = now - before.recent_since > OUTDATED_NS[0]
+    if stamp is None or (seqno.lt(stamp, before.oldest_recent) and not outdated):
         return world
     refused = {"other/first/unacceptable", "other/first/unacceptable-early"}.intersection(outcome.reaction.path)
-    if seqno.lt(before.connection.rcv_nxt, segment.seq) or refused:
-        return world  # RFC 7323 §5.3, R2 and R3
+    if seqno.lt(before.acked, segment.seq) or refused:
+        return world  # RFC 7323 §4.3 (2), §5.3 R2
+    if seqno.lt(stamp, before.oldest_recent):  # it counts again, but need not be remembered
+        return replace(world, oldest_recent=stamp)
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
     # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what the checks refuse need not count.
     old_ack = seqno.lt(segment.ack, before.connection.snd_una)
     sure = before.ack_by is None and outcome.hears_ack and not old_ack
-    return replace(world, newest_recent=newest, oldest_recent=stamp if sure else before.oldest_recent)
+    oldest = stamp if sure else before.oldest_recent
+    return replace(world, newest_recent=newest, oldest_recent=oldest, recent_since=now)
 
 
 def _moved(world: World, was: object, reaction: Reaction, now: int) -> World:

@@ -98,6 +98,11 @@ def buffer(world: World, _octets: int, _answer: Answer, _now: int) -> Iterator[S
     yield Step(world)
 
 
+def keep_alive(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Step]:
+    """The application has asked for keep-alives, which may end a connection whose peer is silent (§3.8.4)."""
+    yield Step(world if answer.error else replace(world, keep_alive=True))
+
+
 def _fall(due: str, answer: Answer, *cites: str) -> Fall:
     return Fall(Broken.WRONG_ANSWER, due, str(answer), cites or CITES)
 
@@ -107,6 +112,7 @@ CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "edges": edges,
     "error": error,
     "buffer": buffer,
+    "keep-alive": keep_alive,
 }
 
 

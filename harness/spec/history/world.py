@@ -96,6 +96,9 @@ class World:
     peer_stamps: bool = False
     own_stamps: bool = False
     #: TS.Recent lies between these two (RFC 7323 §4.3).
+    #: What the target has acknowledged last (RFC 7323 §4.3: Last.ACK.sent), and since when TS.Recent is what it is.
+    acked: int = 0
+    recent_since: int = 0
     oldest_recent: int = 0
     newest_recent: int = 0
     #: The user timeout that the application has set (R2, MUST-21), 0 without; since when the oldest of what is
@@ -103,6 +106,8 @@ class World:
     patience: int = 0
     given_since: int = 0
     stuck_since: int = 0
+    #: The application asked for keep-alives, which may end the connection (§3.8.4).
+    keep_alive: bool = False
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
     #: The connection in TIME-WAIT that this one took the place of, and falls back to (MAY-2).
