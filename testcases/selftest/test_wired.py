@@ -54,13 +54,15 @@ def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer:
 
 
 def test_the_close_of_a_server_that_closes_first_is_judged(tmp_path: Path) -> None:
-    case = ("--grid", "off", "--case", "active-close/*", "--case", "time-wait/*", "--ip", "4")
-    done = run("--target", f"tap:{LINUX} 2,app=daytime", *case, where=tmp_path)
-    found = [verdict for verdict in verdicts(tmp_path).values() if verdict != "not applicable"]
-    assert len(found) >= 10, done.stdout
-    broken = {case for case, verdict in verdicts(tmp_path).items() if verdict == "violates"}
-    # FIN-WAIT-2 behind close() is a time-wait record in Linux, which does not answer what it should.
-    assert all(case.startswith("active-close/ack-beyond-the-fin[") and "fin-wait-2" in case for case in broken)
+    chosen = ("--grid", "off", "--case", "active-close/*", "--case", "time-wait/*", "--ip", "4")
+    wired, linux = tmp_path / "wired", tmp_path / "linux"
+    done = run("--target", f"tap:{LINUX} 2,app=daytime", *chosen, where=wired)
+    run(*chosen, where=linux)
+    seen, due = verdicts(wired), verdicts(linux)
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 40, done.stdout
+    broken = {case for case, verdict in seen.items() if verdict == "violates"}
+    # The server calls close() where the case says shutdown(): what Linux does behind that is declared for close().
+    assert {due[case.replace("by-shutdown", "by-close")] for case in broken} <= {"known deviation"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
