@@ -14,6 +14,8 @@ _WITHIN_HEADER = 16
 _DATA_OFFSET = 12
 #: Expedited forwarding (RFC 3246), without ECN.
 _OTHER_CLASS = 0xB8
+#: Both bits of ECN.
+_CONGESTION = 0b11
 _IPV4, _IPV6 = 4, 6
 
 
@@ -75,6 +77,16 @@ def _other_class(packet: bytes) -> list[bytes]:
     return [forms.with_class(packet, _OTHER_CLASS)]
 
 
+def _marked(packet: bytes) -> list[bytes]:
+    """A packet that a router has marked: congestion experienced (RFC 3168 §5)."""
+    return [forms.with_class(packet, _CONGESTION)]
+
+
+def _changing_class(packet: bytes) -> list[bytes]:
+    """Another DSCP, and with it another precedence, in each packet."""
+    return [forms.with_class(packet, random.Random(packet).randrange(64) << 2)]
+
+
 def _flow_label(packet: bytes) -> list[bytes] | None:
     """Another flow label in each packet (RFC 6437)."""
     label = random.Random(packet).randrange(1 << 20)
@@ -90,5 +102,7 @@ FORMS: dict[str, Callable[[bytes], list[bytes] | None]] = {
     "fragments-reversed": _reversed,
     "ttl-1": _last_hop,
     "dscp": _other_class,
+    "changing-class": _changing_class,
+    "marked": _marked,
     "flow-label": _flow_label,
 }
