@@ -106,6 +106,7 @@ def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
         ("tap:./does-not-exist {if}", "can't be started"),
         ("tap:sh -c 'echo oh; exit 3'", "ended with code 3\noh"),
         (f"tap:{LINUX} 2,app=echo:6", "nobody answers on port 6"),
+        (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says b''"),
     ],
 )
 def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> None:

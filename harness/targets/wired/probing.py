@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, RST, SYN, Segment
-from harness.targets.protocol import Addresses, Capability, in_parts
+from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.servers import Server
 from harness.wire import codec
@@ -20,6 +20,7 @@ from harness.wire.link import LostFence
 LISTEN_LIMIT_S = 5.0
 #: How long an answer is waited for that may not come at all.
 ANSWER_LIMIT_S = 0.3
+ECHO_LIMIT_S = 1.0
 #: So many answers of a connection must come before those to the fence's probe.
 FENCED = 40
 #: Silence lasts so many times as long as the slowest answer has taken, and so long at least.
@@ -80,6 +81,16 @@ class Call:
                     self.slowest_s = max(self.slowest_s, time.monotonic() - started)
                     return answer
         return None
+
+    def hear(self, limit_s: float = ECHO_LIMIT_S) -> bytes:
+        """Return the next text of the server, b"" where none comes."""
+        deadline = time.monotonic() + limit_s
+        while (left := deadline - time.monotonic()) > 0:
+            self._link.wait(left)
+            for arrival in self._link.waiting():
+                if (answer := self.mine(arrival.packet)) is not None and answer.payload:
+                    return answer.payload
+        return b""
 
     def challenge(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> Segment | None:
         """Send a segment and return the first answer."""
@@ -168,7 +179,10 @@ def _paces(call: Call, server: Server) -> tuple[float, float]:
     if server.closes_first:
         return 0.5, LEAST_SETTLE_S
     started = time.monotonic()
-    call.challenge(ACK, text=b"q")
+    answer = call.challenge(ACK, text=b"q")
+    if server.echoes and (said := (answer and answer.payload) or call.hear()) != b"q":
+        hint = "app=discard:PORT is for a server that reads, app=daytime:PORT for one that closes first"
+        raise UnusableTarget(f"the server on port {server.port} is no echo server: to b'q' it says {said!r}", hint)
     acknowledged_s = min(0.5, time.monotonic() - started)
     call.seq += 1
     return acknowledged_s, max(LEAST_SETTLE_S, SLACK * acknowledged_s)
