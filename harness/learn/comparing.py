@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.fuzz.session import player_of
 from harness.learn import difference, learner, telling, verdicts
+from harness.learn.cases import Scribe
 from harness.learn.difference import Parting
 from harness.learn.judging import judge
 from harness.learn.learner import Plan
@@ -90,16 +91,15 @@ def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], 
 
 def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdict | None]], folder: Path) -> None:
     """Write each difference as a case and a script: what the first does, or the second where the first violates."""
-    writers: list[verdicts.Writer] = []
+    scribes: list[Scribe] = []
     cases = 0
     try:
         for name in names:
-            writers.append(verdicts.Writer(name, one.ip))
-            writers[-1].start()
+            scribes.append(Scribe(name, one.ip))
         folder.mkdir(parents=True, exist_ok=True)
         for at, (parting, verdict) in enumerate(said, 1):
             side = int(verdict is not None and verdict.blames(names[0]))
-            written = writers[side].written(one.alphabet, parting, one.machine, side, names[1 - side])
+            written = verdicts.written(scribes[side], one.alphabet, parting, one.machine, side, names[1 - side])
             (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
             if written.case:
                 cases += 1
@@ -108,6 +108,6 @@ def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdic
         print(f"\nno cases are written: {error.message}")
         return
     finally:
-        for writer in writers:
-            writer.close()
+        for scribe in scribes:
+            scribe.close()
     print(f"\n{cases} cases and {len(said)} scripts that one of the two passes and the other does not: {folder}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.case.violation import Unjudgeable
-from harness.learn import alphabet, comparing, judging, learner, recording, telling
+from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
 from harness.learn.alphabet import SIZES, TIMES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
 from harness.learn.oracle import Effort
@@ -50,6 +50,8 @@ def _run(options: argparse.Namespace) -> int:
     def tell(text: str) -> None:
         print(f"{time.monotonic() - begin:6.1f} s  {text}", flush=True)
 
+    if options.tests:
+        return _tests(read(options.tests), options.output)
     golden = read(options.against) if options.against else None
     plan = plan_of(options, golden)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -58,6 +60,12 @@ def _run(options: argparse.Namespace) -> int:
     if golden is not None:
         return AS_EXPECTED if comparing.against(plan, golden, options.output, tell) else FAILED
     return _learn(plan, options.output, tell)
+
+
+def _tests(record: Record, folder: Path) -> int:
+    for path, count in suite.write(record, folder).items():
+        print(f"{path}: {count} cases; tcpspec run {path} --target TARGET")
+    return AS_EXPECTED
 
 
 def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
@@ -110,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
     add("--against", type=Path, metavar="FILE", help="learn again what is in a file, and fail if it is another machine")
+    add("--tests", type=Path, metavar="FILE", help="write the T and T·W suites of a machine as cases")
     add("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="FOLDER", help="default: results/learn")
     return found
 

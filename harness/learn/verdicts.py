@@ -5,27 +5,19 @@ or it is a difference that nothing explains. A case in the vocabulary, and a scr
 of the two did, or the second where the first one violates the rules; the other one fails them.
 """
 
-import re
 from dataclasses import dataclass
 
 from harness.case.violation import Unjudgeable
-from harness.explore import notation, pasted, run
-from harness.explore.playing import Player as Explorer
-from harness.explore.playing import Stage
-from harness.explore.talk import play
-from harness.explore.transcript import Inexpressible, Transcript
 from harness.fuzz import report, session
 from harness.fuzz.difference import BOTH_ALLOWED
 from harness.fuzz.play import Played, Player
 from harness.fuzz.steps import parse as parse_steps
 from harness.learn.alphabet import Alphabet
+from harness.learn.cases import Scribe, case_of, module
 from harness.learn.difference import Parting
 from harness.learn.judging import conversation
 from harness.learn.machine import Machine
 from harness.learn.record import parts
-from harness.pkt import writer
-from harness.spec.states import State
-from harness.targets.registry import parse
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
 
@@ -87,66 +79,16 @@ class Written:
     script: str
 
 
-class Writer:
-    """Writes what one target does as cases and scripts."""
-
-    def __init__(self, target: str, ip: int) -> None:
-        self.target = target
-        self._player = Explorer(Stage(parse(target), ip))
-        self._ip = ip
-
-    def start(self) -> None:
-        """Start the target; raises UnusableTarget."""
-        _rig = self._player.rig
-
-    def close(self) -> None:
-        """End the target."""
-        self._player.close()
-
-    def written(self, alphabet: Alphabet, parting: Parting, machine: Machine, side: int, other: str) -> Written:
-        """Return a difference as a case and as a script: they say what this target (on `side`) does, not the other."""
-        generated = notation.generated_from(conversation(alphabet, parting.word))
-        talk = run.begin(self._player.rig, generated, self._ip).talk
-        play(talk, talk.run())
-        letters = parting.letters(machine)
-        own, others = parting.answers[side], parting.answers[1 - side]
-        title = f"{letters}: {self.target} answers {own}, {other} {others}"
-        script = writer.write(talk.conversation.events, title=title, version=self._ip)
-        try:
-            transcript = Transcript(talk)
-        except Inexpressible:
-            return Written("", script)
-        finally:
-            self._player.rig.discard()
-        lines = [line for block in transcript.blocks for line in (*block.lines, *block.demands)]
+def written(scribe: Scribe, alphabet: Alphabet, parting: Parting, machine: Machine, side: int, other: str) -> Written:
+    """Return a difference as a case and as a script: what the scribe's target (on `side`) does, and the other not."""
+    letters = parting.letters(machine)
+    own, others = parting.answers[side], parting.answers[1 - side]
+    title = f"{letters}: {scribe.target} answers {own}, {other} {others}"
+    talk = scribe.play(conversation(alphabet, parting.word))
+    try:
         _call, segments, state = parts(own)
-        lines += ["target.must_not_send()"] if segments == "nothing" else []
-        if state != parts(others)[2] and state in set(State):
-            lines.append(f"target.must_be({state.replace('-', '_')})")
-        return Written(_case(title, letters, transcript.with_beginnings(lines)), script)
-
-
-def _case(title: str, letters: str, body: list[str]) -> str:
-    source = "\n".join(body)
-    name = re.sub(r"[^a-z0-9]+", "_", letters.lower()).strip("_")
-    timed = "yield" in source
-    names = sorted(pasted.names_in(source) | {"Peer", "Target", "cites"} | ({"timer"} if timed else set()))
-    head = ["import errno", ""] if "errno." in source else []
-    head += [f"from harness.case import {', '.join(names)}"]
-    head += ["from harness.case.timers import Stopwatch, Waits"] if timed else []
-    head += ["", "DATA = bytes(range(251)) * 3"] if "DATA[" in source else []
-    told = title.replace('"', "'")
-    indented = "\n".join(f"    {line}" for line in body)
-    return "\n".join(
-        [
-            *head,
-            "",
-            "",
-            *(["@timer(seconds=1000)"] if timed else []),
-            '@cites("RFC 9293 §3.10.7")',
-            f"def test_{name}(target: Target, peer: Peer) -> {'Waits' if timed else 'None'}:",
-            f'    """{told}."""',
-            indented,
-            "",
-        ]
-    )
+        differs = state if state != parts(others)[2] else ""
+        case = case_of(talk, letters, title, silent=segments == "nothing", state=differs)
+        return Written(module([case]) if case else "", scribe.script(talk, title))
+    finally:
+        scribe.forget()

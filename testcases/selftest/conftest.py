@@ -37,6 +37,7 @@ SLOW = frozenset(
         "test_machines",
         "test_manual",
         "test_mutate",
+        "test_learn_golden",
         "test_narrowing",
         "test_own_cases",
         "test_pictures",

@@ -9,11 +9,12 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, drawing, judging, learner, page, record, recording
+from harness.learn import alphabet, drawing, judging, learner, page, record, recording, suite
 from harness.learn.alphabet import BadAlphabet
 from harness.learn.learner import Learned, Plan
 from harness.learn.machine import Machine
 from harness.learn.oracle import Effort
+from harness.learn.subject import Subject
 from harness.learn.system import Nondeterminism, System
 from harness.learn.tree import Tree
 from harness.targets.registry import parse
@@ -275,3 +276,33 @@ def test_a_page_says_what_happens_on_a_letter_in_a_state(tmp_path: Path) -> None
     drawn = drawing.draw(read, standalone=True)
     assert "FIN-WAIT-1 to CLOSING\nFA@n,u / A@n,n+1" in drawn
     ElementTree.fromstring(drawn)
+
+
+def test_suites_of_a_machine_pass_on_its_own_stack_and_find_a_wrong_next_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = machine_file(tmp_path, "reference", "machine.json")
+    out = tmp_path / "suites"
+    assert cli.main(["learn", "--tests", str(machine), "-o", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["test_reference_server_t.py", "test_reference_server_tw.py"]
+    run = ["run", str(out), "--ip", "4", "--results", str(tmp_path / "results"), "-p", "no:cacheprovider"]
+    assert cli.main([*run, "--target", "reference"]) == 0
+    assert cli.main([*run, "--target", "reference,defect=D54"]) == 1
+    capsys.readouterr()
+
+
+def test_without_visible_states_the_letters_behind_a_transition_tell_where_it_has_led(tmp_path: Path) -> None:
+    letters = few(tmp_path, "listen S@i A@n,n close FA@n,u")
+    right = learned(Plan(parse("reference"), letters, states=False, kept=False)).machine
+    plan = Plan(parse("reference,defect=D54"), letters, states=False, kept=False)
+    transition = tuple(range(5))
+    with learner.started(plan) as subject:
+        assert answers(subject, transition) == right.run(transition)[0]
+        told = [word for word in suite.words(right, suite.TW) if word[:5] == transition]
+        assert any(answers(subject, word) != right.run(word)[0] for word in told)
+
+
+def answers(subject: Subject, word: tuple[int, ...]) -> list[str]:
+    """Return what a target answers to a word."""
+    subject.begin()
+    return [subject.ask(subject.alphabet.letters[letter]) for letter in word]

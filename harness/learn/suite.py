@@ -1,0 +1,61 @@
+"""Tests from a machine: T makes every transition, T·W tells besides where each of them has led to.
+
+On a stack whose states are not visible, T alone sees a wrong answer only; a wrong next state behind a right answer
+shows in the letters that tell that state from the others. Each test is a case in the vocabulary: what the machine's
+own target did is demanded of any other.
+"""
+
+from pathlib import Path
+
+from harness.learn.cases import Case, Scribe, case_of, module
+from harness.learn.judging import conversation
+from harness.learn.learner import transitions
+from harness.learn.machine import Machine, Word
+from harness.learn.oracle import wp
+from harness.learn.record import Record, parts
+
+T, TW = "t", "tw"
+#: What the suites are for, as the head of their modules.
+HEADS = {
+    T: "Every transition of {name}, {role}.",
+    TW: "Every transition of {name}, {role}, and the letters that tell its next state from all others.",
+}
+
+
+def words(machine: Machine, kind: str) -> list[Word]:
+    """Return the letters of a suite, without those that are the beginning of another test."""
+    if kind == T:
+        return transitions(machine)
+    found = dict.fromkeys(wp(machine, 0))
+    beginnings = {word[:length] for word in found for length in range(len(word))}
+    return [word for word in found if word not in beginnings]
+
+
+def write(record: Record, folder: Path) -> dict[Path, int]:
+    """Write both suites as modules of cases; return how many each has. Raises UnusableTarget without the target."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scribe = Scribe(record.target["name"], record.ip)
+    found = {}
+    try:
+        for kind in (T, TW):
+            cases = [case for word in words(record.machine, kind) if (case := _case(scribe, record, word))]
+            stem = f"{record.target['name']}_{record.alphabet.role}_{kind}"
+            path = folder / f"test_{''.join(sign if sign.isalnum() else '_' for sign in stem)}.py"
+            head = HEADS[kind].format(name=record.name, role=record.alphabet.role)
+            path.write_text(module(cases, head), encoding="utf-8")
+            found[path] = len(cases)
+    finally:
+        scribe.close()
+    return found
+
+
+def _case(scribe: Scribe, record: Record, word: Word) -> Case | None:
+    machine = record.machine
+    letters = " ".join(machine.letters[letter] for letter in word)
+    answers, _state = machine.run(word)
+    _call, segments, state = parts(answers[-1])
+    talk = scribe.play(conversation(record.alphabet, word))
+    try:
+        return case_of(talk, letters, f"{letters}: {answers[-1]}", silent=segments == "nothing", state=state)
+    finally:
+        scribe.forget()

@@ -1,0 +1,36 @@
+"""The golden machines that come with the tool: each stack that is here is learned again, from the machine it had."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
+
+from harness.learn import difference, judging, learner, record
+from harness.learn.learner import Plan
+from harness.learn.oracle import Effort
+from harness.targets.protocol import UnusableTarget
+from harness.targets.registry import parse
+
+GOLDEN = sorted(Path(record.__file__).with_name("golden").glob("*-server.json"))
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.stem)
+def test_a_stack_is_still_its_golden_machine(file: Path) -> None:
+    """On another release than the golden one the machine may be another; what it does must be allowed all the same."""
+    golden = record.read(file)
+    spec = parse(golden.target["name"])
+    plan = Plan(spec, golden.alphabet, effort=Effort(k=0), kept=False)
+    try:
+        with learner.started(plan) as subject:
+            now = learner.learn(subject, plan, lambda _text: None, golden.machine)[0].machine
+            version = subject.rig.target.facts.version
+            if version.split(".")[:2] == golden.target["version"].split(".")[:2]:
+                assert [each.letters(now) for each in difference.partings(golden.machine, now)] == []
+            else:
+                found = judging.judge(subject, plan, now)
+                assert [each for each in found if each.verdict == judging.VIOLATES] == []
+    except UnusableTarget as error:
+        if spec.kind in ("linux", "reference"):
+            raise
+        pytest.skip(f"{golden.target['name']} can't be had here: {error.message}")
