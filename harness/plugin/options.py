@@ -38,7 +38,7 @@ def declare(parser: pytest.Parser) -> None:
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
-    add("--explore", nargs="?", const=choice.ALL, default=choice.OFF, choices=choice.LEVELS, help=_EXPLORE_HELP)
+    add("--explore", nargs="?", const=choice.ALL, default=choice.CORE, choices=choice.LEVELS, help=_EXPLORE_HELP)
     add("--pkt-match", choices=pkt.PROFILES, default=pkt.LENIENT, help=_PKT_MATCH_HELP)
     add("--pkt-dialect", choices=[*Dialect], help="whose symbols the .pkt scripts use (default: by their words)")
     add("--pkt-shell", action="store_true", help="run the commands of .pkt scripts in the pod's namespace (linux)")
@@ -55,7 +55,7 @@ def declare(parser: pytest.Parser) -> None:
 
 
 _TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
-_EXPLORE_HELP = "also play generated conversations: core, a fixed small choice, or all (with the option alone)"
+_EXPLORE_HELP = "generated conversations: core, a fixed small choice (default), all (with the option alone), or off"
 _PKT_MATCH_HELP = "what of a .pkt script is asserted: lenient (no windows, no order of options, ...) or strict"
 _FAILURES_HELP = "print the ladder of the first of each kind, of 20 kinds at most (default), or all ladders"
 _PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
@@ -89,7 +89,7 @@ class Options:
         options += ["--observer=ss"] if self.settings.observer == "ss" else []
         options += ["--level=should"] if self.level is Level.SHOULD else []
         options += ["--grid=full"] if self.grid == "full" else []
-        options += [f"--explore={self.explore}"] if self.explore != choice.OFF else []
+        options += [f"--explore={self.explore}"] if self.explore != choice.CORE else []
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
         options += [f"--pkt-match={self.pkt.match}"] if self.pkt.match != pkt.LENIENT else []
         options += [f"--pkt-dialect={self.pkt.dialect}"] if self.pkt.dialect else []
