@@ -150,8 +150,10 @@ def _names_paths(arguments: Sequence[str]) -> bool:
 
 
 def _collect(arguments: Sequence[str]) -> tuple[int, looking.Collector]:
+    """Collect the cases that somebody wrote; generated conversations where the arguments ask for them."""
     collector = looking.Collector()
-    code = _pytest(["--collect-only", "-p", "no:terminal", "--timers", "1e9", *arguments], collector)
+    every = ["--collect-only", "-p", "no:terminal", "--timers", "1e9", "--explore", "off"]
+    code = _pytest([*every, *arguments], collector)
     for problem in collector.problems:
         print(problem, file=sys.stderr)
     return (code if code != NOTHING_RAN else 0), collector
