@@ -58,6 +58,10 @@ AGAIN = {
     "active-options": "unlisten connect SA@i,r~s.w3.t+0 A@p,r/10 * recv:100 send:3000 A@p,r FA@p,r close A@p,r",
     "active-loss": "unlisten lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",
     "simultaneous": "unlisten connect S@i SA@i,r send:10 A@p,r FA@p,r close A@p,r",
+    "passive-without": "listen S@i~m0 A@p,r accept A@p,r%700 send:300 wait:3000 A@p,r send:3000 A@p,r FA@p,r close",
+    "active-without": "unlisten connect SA@i,r~m0 A@p,r%700 send:300 wait:3000 A@p,r send:3000 A@p,r close",
+    "opened-again": "listen unlisten listen accept S@i A@p,r/10 accept recv:100 close A@p,r FA@p,r",
+    "late-segments": "A@p,n FA@p,n R@p A@p,n/10 listen S@i A@p,r accept A@p,r/10 recv:10 send:10 A@p,r",
     "probed": "A@p,n R@p listen S@i A@p,r%0 accept send:10 await await A@p,r close A@p,r FA@p,r",
 }
 _SILENCE_MS = 800_000
