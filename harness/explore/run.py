@@ -14,7 +14,7 @@ from harness.explore.plan import Plan, moves
 from harness.explore.talk import Talk, play
 from harness.spec.history.world import Traits
 from harness.spec.states import TIME_WAIT
-from harness.targets.protocol import Capability, Target
+from harness.targets.protocol import Capability, Target, UnusableTarget
 
 #: So long a conversation may wait in real time in which no minutes pass, in seconds: none has to wait at all.
 PATIENCE_S = 1.0
@@ -116,7 +116,10 @@ def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
 
 
 def begin(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
-    """Return the outcome of a conversation of which nothing has been played yet."""
+    """Return the outcome of a conversation of which nothing has been played yet; raises UnusableTarget."""
+    if rig.target.facts.one_port:
+        hint = "`tcpspec run` plays what a server does by itself"
+        raise UnusableTarget(f"{rig.target.name}: no server does what a conversation asks for", hint)
     return Outcome(generated, _talk(rig, generated.plan, version))
 
 
