@@ -222,6 +222,11 @@ class Agent:
         address, port = self._sockets[number].getsockname()[:2]
         return address, port
 
+    def remote(self, number: int) -> tuple[str, int]:
+        """Return the peer's address and port; ENOTCONN where the connection is gone."""
+        address, port = self._sockets[number].getpeername()[:2]
+        return address, port
+
     def close(self, number: int) -> None:
         """CLOSE; a second time, or after the connections were forgotten, it does nothing."""
         self._edges.pop(number, None)
@@ -268,6 +273,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "poll": Agent.poll,
     "edges": Agent.edges,
     "local": Agent.local,
+    "remote": Agent.remote,
     "close": Agent.close,
     "abort": Agent.abort,
     "pending error": Agent.pending_error,

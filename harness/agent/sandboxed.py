@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import os
+import select
 import socket
 import struct
 import sys
@@ -30,6 +31,7 @@ class Agent(guest.Agent):
 
     def __init__(self) -> None:
         self._sockets: dict[int, socket.socket] = {}
+        self._edges: dict[int, select.epoll] = {}
         self._ends: dict[int, Ends] = {}
         self._accepted: dict[int, deque[tuple[socket.socket, Ends]]] = {}
 

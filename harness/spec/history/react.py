@@ -177,9 +177,11 @@ def _offered(world: World, syn: Segment, now: int) -> World:
 
 
 def _window_left(new: World, old: World) -> World:
-    """Keep the right edge where it was shown to be."""
-    if old.state in _GONE | {SYN_SENT}:
+    """Keep the right edge where it was shown to be; that of an active open's SYN is known with the peer's number."""
+    if old.state in _GONE or new.state in (SYN_SENT, CLOSED):
         return new
+    if old.state is SYN_SENT:
+        return replace(new, shown_edge=seqno.add(new.irs, 1 + old.connection.rcv_wnd))
     return new.with_connection(rcv_wnd=max(0, seqno.diff(new.shown_edge, new.connection.rcv_nxt)))
 
 

@@ -82,6 +82,11 @@ class GuestSocket:
         address, port = self._calls.call("local", self._number)
         return str(address), int(port)
 
+    def remote(self) -> tuple[str, int]:
+        """Return the peer's address and port; ENOTCONN where the connection is gone."""
+        address, port = self._calls.call("remote", self._number)
+        return str(address), int(port)
+
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set a socket option."""
         self._calls.call("set option", self._number, level, name, value.hex() if isinstance(value, bytes) else value)
