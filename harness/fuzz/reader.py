@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from harness.case.connection import Received
-from harness.case.policies import policies_in_force
 from harness.expectations import changes
 from harness.fuzz.side import Outcome
 from harness.grid import known, observed
@@ -27,6 +26,7 @@ from harness.grid.cells import (
     ZERO_WINDOW,
     Cell,
 )
+from harness.grid.execute import policies_in_force
 from harness.grid.numbers import FAR
 from harness.grid.observed import Observation
 from harness.spec import options, seqno

@@ -189,7 +189,6 @@ LINES: Mapping[str, Shape] = {
             "changes": TABLE,
             "replays": WHOLE,
             "unobserved": WHOLE,
-            "other_course": TEXT,
             "reproduce": TEXT,
         },
     ),
