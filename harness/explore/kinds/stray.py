@@ -78,7 +78,7 @@ def _kept_alive() -> Iterator[Generated]:
     for closing in ("close A@p,r FA@p,r", "shutdown FA@p,u A@p,r", "FA@p,r close A@p,r", "shutdown A@p,r", "R@p", ""):
         for idle in (5, 20, 60):
             text = f"listen S@i A@p,r accept keep-alive:{idle} A@p,r/10 recv:100 {closing} wait:{idle * 1100} again"
-            name = f"kept-alive.{closing.partition(' ')[0] or 'open'}.{idle}"
+            name = f"kept-alive.{closing.replace(' ', '-') or 'open'}.{idle}"
             plan = moves(f"{text} wait:{idle * 1100} again wait:{idle * 1100}")
             yield Generated("stray", name, plan, None, True, needs)
 

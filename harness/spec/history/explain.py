@@ -24,6 +24,8 @@ from harness.spec.states import (
 SENDING = frozenset({ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, CLOSING, LAST_ACK})
 #: So much text fits a segment of any connection.
 SMALL = 400
+#: Into so many pieces a sender may cut it.
+FEW = 4
 #: A window probe may carry so much beyond the window (§3.8.6.1).
 PROBE = 1
 
@@ -160,14 +162,17 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
 
 
 def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
-    """Refuse less than fits, of what a small segment could hold, when nothing is under way."""
+    """Refuse a small part of what fits, and of what a small segment could hold, when nothing is under way.
+
+    Who cuts it in a few pieces may send them all at once (Linux halves the largest window that it has seen).
+    """
     world, connection = at.world, at.world.connection
     if not seqno.lt(connection.snd_nxt, end):
         return
     usable = seqno.diff(seqno.add(connection.snd_una, connection.snd_wnd), seq)
     rest = seqno.diff(world.end_of_text, seq)
     idle = seq == connection.snd_nxt == connection.snd_una
-    if idle and len(sent.payload) < rest <= min(usable, SMALL):
+    if idle and len(sent.payload) * FEW < rest <= min(usable, SMALL):
         cites = ("RFC 9293 §3.8.6.2.1", "MUST-38")
         raise Fall(Broken.WRONG_DATA, f"all {rest} octets, which fit", sent.notation(), cites, "silly-window")
 
