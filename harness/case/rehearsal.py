@@ -20,7 +20,7 @@ from harness.case.walks import Walk, walk
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import State
-from harness.targets.protocol import Addresses, Capability
+from harness.targets.protocol import Addresses, Capability, Facts
 from harness.trace.events import Event, Kind
 from harness.wire import codec
 
@@ -63,6 +63,7 @@ class _Stage:
     name = "rehearsal"
     capabilities = frozenset(Capability)
     silence_proof = "rehearsed"
+    facts = Facts("rehearsal", "", "")
 
     def __init__(self) -> None:
         self.clock = _Clock()
@@ -96,7 +97,7 @@ class RehearsedConversation(Conversation):
     """A conversation in which the target does what is due."""
 
     def __init__(self, version: int, name: str) -> None:
-        super().__init__(Rig(_Stage()), version, name=name)  # type: ignore[arg-type]
+        super().__init__(Rig(_Stage()), version, name=name)
 
     def observe(self, connection: Connection) -> None:
         """Nothing to look at: states appear where the case demands them."""
