@@ -10,7 +10,7 @@ from harness.case.violation import Unjudgeable
 from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
 from harness.learn.alphabet import SIZES, TIMES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
-from harness.learn.oracle import Effort
+from harness.learn.oracle import RANDOM, Effort
 from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
 from harness.targets.protocol import UnusableTarget
@@ -84,10 +84,11 @@ def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
 
 def plan_of(options: argparse.Namespace, golden: Record | None) -> Plan:
     """Return what the options ask for, or what an older machine was asked; raises UnusableTarget, BadAlphabet."""
-    effort = Effort(options.k, options.random, options.seed)
     if golden is not None:
         spec = parse(options.target or golden.target["name"])
-        return Plan(spec, golden.alphabet, golden.ip, golden.states, effort, kept=False)
+        again = Effort(options.k, options.random, options.seed)
+        return Plan(spec, golden.alphabet, golden.ip, golden.states, again, kept=False)
+    effort = Effort(options.k, RANDOM if options.random is None else options.random, options.seed)
     spec = parse(options.target or "linux")
     return Plan(spec, _alphabet(options), options.ip, options.states, effort, kept=not options.anew)
 
@@ -113,7 +114,7 @@ def parser() -> argparse.ArgumentParser:
     add("--ip", type=int, choices=(4, 6), default=4, help="the IP version (default: 4)")
     add("--states", action=argparse.BooleanOptionalAction, help="demand visible states, or learn without them")
     add("--k", type=_number, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
-    add("--random", type=_number, metavar="N", help="random Wp tests besides (default: 20000 where k is 0)")
+    add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
     add("--seed", type=int, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
