@@ -8,16 +8,16 @@ from pathlib import Path
 
 from harness.case.violation import Unjudgeable
 from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
-from harness.learn.alphabet import SIZES, TIMES, Alphabet, BadAlphabet
+from harness.learn.alphabet import SIZES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
-from harness.learn.oracle import RANDOM, Effort
+from harness.learn.options import RANDOM, parser
+from harness.learn.oracle import Effort
 from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import parse
 
 AS_EXPECTED, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
-DEFAULT_OUTPUT = Path("results", "learn")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,36 +98,6 @@ def _alphabet(options: argparse.Namespace) -> Alphabet:
     if options.alphabet in SIZES:
         return alphabet.bundled(options.role, options.alphabet, times)
     return alphabet.load(Path(options.alphabet), options.role, times)
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the options."""
-    found = argparse.ArgumentParser(
-        prog="tcpspec learn",
-        description="Learns what a stack really does, as a machine: its states, and what each answers to each letter.",
-    )
-    add = found.add_argument
-    add("--target", metavar="TARGET", help="the target (default: linux, or that of the machine)")
-    add("--role", choices=alphabet.ROLES, default="server", help="what is asked for (default: server)")
-    add("--alphabet", default="small", metavar="small|usual|full|FILE", help="the letters (default: small)")
-    add("--time", action="append", choices=tuple(TIMES), help="a letter that lets time pass, in virtual time only")
-    add("--ip", type=int, choices=(4, 6), default=4, help="the IP version (default: 4)")
-    add("--states", action=argparse.BooleanOptionalAction, help="demand visible states, or learn without them")
-    add("--k", type=_number, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
-    add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
-    add("--seed", type=int, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
-    add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
-    add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
-    add("--against", type=Path, metavar="FILE", help="learn again what is in a file, and fail if it is another machine")
-    add("--tests", type=Path, metavar="FILE", help="write the T and T·W suites of a machine as cases")
-    add("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="FOLDER", help="default: results/learn")
-    return found
-
-
-def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return int(text)
 
 
 def _say(text: str, code: int) -> int:

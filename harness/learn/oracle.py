@@ -14,12 +14,13 @@ from typing import Any
 from aalpy.base import Oracle
 
 from harness.learn.machine import Machine, Word
+from harness.learn.options import RANDOM
 from harness.learn.system import System
 
 #: Random words in the middle of a test go on with this probability.
 GOES_ON = 5 / 6
 #: Where a proof with k = 1 takes more tests than this, so many random ones are made instead.
-MOST_PROOF, RANDOM = 60_000, 20_000
+MOST_PROOF = 60_000
 
 
 @dataclass(frozen=True, slots=True)
