@@ -99,7 +99,9 @@ def _compile(compiler: str, recipe: SourceRecipe, archive: Path, own: list[Path]
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=program.parent) as folder:
         with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+            # The archive has apt's word; Python before 3.11.4 has no filter to ask besides.
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)
+            packed.extractall(folder)
         (root,) = (path for path in Path(folder).iterdir() if path.is_dir())
         sources = [str(path) for pattern in recipe.sources for path in sorted(root.glob(pattern))]
         include = [f"-I{options}", *(f"-I{root / path}" for path in recipe.include)]
