@@ -25,15 +25,16 @@ class Engine:
         self._settings = settings
         self._extra = extra
         self._bundled = bundled
-        self._rigs: dict[tuple[str, bool, bool], Rig] = {}
+        self._rigs: dict[tuple[str, bool, bool, bool], Rig] = {}
         self._declared: dict[str, Declared] = {}
 
-    def rig(self, spec: TargetSpec, *, timers: bool = False, as_found: bool = False) -> Rig:
+    def rig(self, spec: TargetSpec, *, timers: bool = False, as_found: bool = False, apart: bool = False) -> Rig:
         """Return the rig of a target, starting it on first use; raises UnusableTarget.
 
-        `as_found`: a kernel's timers and limits are its own, as scripts by others assume them.
+        `as_found`: a kernel's timers and limits are its own, as scripts by others assume them. `apart`: for what ages a
+        target by hours of its time, which shows in its clocks.
         """
-        key = (spec.text, timers, as_found)
+        key = (spec.text, timers, as_found, apart)
         if key not in self._rigs:
             target = open_target(spec, self._settings, timers=timers, as_found=as_found)
             own_time = Capability.VIRTUAL_TIME in target.capabilities

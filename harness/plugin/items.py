@@ -67,7 +67,7 @@ class TalkItem(OwnItem):
         self.stash[CASE] = Stage(spec, version).case_of(generated)
 
     def setup(self) -> None:
-        """Begin the conversation; where time is simulated hours pass in it, which no case before it should see."""
+        """Begin the conversation; where time is simulated hours pass in it, which no other case should see."""
         binding = self.stash[CASE].binding
         rig = self.plugin.engine.rig(binding.spec)
         if reason := Choice(()).unfit(self.generated, rig.target.capabilities):
@@ -75,7 +75,7 @@ class TalkItem(OwnItem):
         if rig.target.facts.one_port:
             pytest.skip("not applicable: a server does what it does by itself, and not what a conversation asks for")
         if in_virtual_time(rig.target):
-            self.plugin.flush()
+            rig = self.plugin.engine.rig(binding.spec, apart=True)
         self.stash[TALK_RUN] = begin(rig, self.generated, binding.version)
 
     def runtest(self) -> None:
