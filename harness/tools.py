@@ -35,7 +35,7 @@ def doctor(arguments: list[str]) -> int:
 
 
 def _sweep_containers() -> int:
-    from harness.targets.docker_sweep import sweep
+    from harness.targets.container.sweep import sweep
     from harness.targets.protocol import UnusableTarget
 
     try:
@@ -96,7 +96,7 @@ def grid(arguments: list[str]) -> int:
 def _grid_power() -> int:
     from harness.case.rig import Rig
     from harness.grid import power
-    from harness.targets.linux import LinuxTarget
+    from harness.targets.namespace.target import LinuxTarget
     from harness.targets.protocol import UnusableTarget
 
     try:
@@ -158,7 +158,7 @@ def learn(arguments: list[str]) -> int:
 
 def adapter(arguments: list[str]) -> int:
     """Test an adapter itself."""
-    from harness.targets import adapter_check
+    from harness.targets.adapter import check as adapter_check
 
     return adapter_check.main(arguments)
 
@@ -172,8 +172,8 @@ def declare(arguments: list[str]) -> int:
 
 def kernels(arguments: list[str]) -> int:
     """List kernels."""
+    from harness.targets.kernel import listing
     from harness.targets.protocol import UnusableTarget
-    from harness.targets.um import listing
 
     try:
         return listing.main(arguments, wide_console())
@@ -184,7 +184,7 @@ def kernels(arguments: list[str]) -> int:
 
 def build(arguments: list[str]) -> int:
     """Build the drivers and images that come with the tool."""
-    from harness.targets import build as drivers
+    from harness.targets.building import drivers
     from harness.targets.protocol import UnusableTarget
 
     try:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.targets.build import driver_folder
+from harness.targets.building.drivers import driver_folder
 
 FILES = ("tcp_in", "tcp", "tcp_out")
 INCLUDE = Path("/usr/include/lwip")

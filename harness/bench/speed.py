@@ -25,8 +25,8 @@ from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, FIN, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, LAST_ACK
-from harness.targets.linux import LinuxTarget
-from harness.targets.pod import ADDRESSES
+from harness.targets.addresses import ADDRESSES
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 from harness.wire import codec
 

@@ -26,7 +26,7 @@ from harness.grid.session import AnyCell, GridSession
 from harness.stack import Stack
 from harness.stack.variants import Variant
 from harness.targets.protocol import TargetDied
-from harness.targets.reference import BEGINNING_NS, ReferenceTarget
+from harness.targets.reference.target import BEGINNING_NS, ReferenceTarget
 
 #: What a case may take on the clock on the wall; the slowest takes a tenth of a second.
 WALL_S = 20.0

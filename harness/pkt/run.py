@@ -14,7 +14,7 @@ from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported, traits_of
 from harness.pkt.symbols import Dialect
 from harness.pkt.tree import Code, Place, Script, Shell
-from harness.targets.pod import Pod
+from harness.targets.namespace.pod import Pod
 from harness.targets.protocol import Capability, Target
 
 LENIENT, STRICT = "lenient", "strict"

@@ -11,11 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.agent.server import PROGRAM_PATH
-from harness.targets import docker_sweep, engine
-from harness.targets.linux import LinuxTarget
+from harness.targets.container import engine, sweep
+from harness.targets.kernel import kernels
+from harness.targets.kernel.build import kernels_folder
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
-from harness.targets.um import kernels
-from harness.targets.um.build import kernels_folder
 
 
 class Mark(StrEnum):
@@ -95,7 +95,7 @@ def _docker() -> Iterator[Check]:
         client = engine.connect()
         with contextlib.closing(client), engine.translated("docker"):
             version, info = client.version(), client.info()
-            left = len(docker_sweep.orphans(client.api))
+            left = len(sweep.orphans(client.api))
     except UnusableTarget as error:
         yield Check(Mark.NOTE, "docker", error.message, error.hint)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.targets.protocol import Target, UnusableTarget
 
 if TYPE_CHECKING:
-    from harness.targets.adapter_line import Launcher
+    from harness.targets.adapter.line import Launcher
 
 # Each kind's modules are imported when such a target is started: a run needs few of them.
 
@@ -90,7 +90,7 @@ def open_target(spec: TargetSpec, settings: Settings, *, timers: bool = False, a
 
 
 def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    from harness.targets.linux import LinuxTarget
+    from harness.targets.namespace.target import LinuxTarget
 
     return LinuxTarget(
         name=spec.text,
@@ -102,15 +102,15 @@ def _open_linux(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 
 
 def _open_exec(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    from harness.targets.adapter_process import Command, command_line
+    from harness.targets.adapter.process import Command, command_line
 
     return _open_adapter(Command(command_line(spec.ident)), spec, settings, timers)
 
 
 def _open_adapter(launcher: "Launcher", spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     """Start a stack behind an adapter, which has nothing of what `--set` sets."""
-    from harness.targets.adapter import AdapterTarget
-    from harness.targets.adapter_line import ANSWER_LIMIT_S
+    from harness.targets.adapter.line import ANSWER_LIMIT_S
+    from harness.targets.adapter.target import AdapterTarget
 
     if settings.sysctls:
         hint = "settings of its own are options of the adapter: --target 'exec:./my-stack --option'"
@@ -121,10 +121,10 @@ def _open_adapter(launcher: "Launcher", spec: TargetSpec, settings: Settings, ti
 
 
 def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    from harness.targets.adapter_container import Image, adapter_version
-    from harness.targets.docker_pod import VETH
-    from harness.targets.docker_runtime import RuntimeTarget
-    from harness.targets.docker_target import WIRES, DockerTarget, image_of
+    from harness.targets.container.adapter import Image, adapter_version
+    from harness.targets.container.pod import VETH
+    from harness.targets.container.runtime import RuntimeTarget
+    from harness.targets.container.target import WIRES, DockerTarget, image_of
 
     if not spec.ident:
         raise UnusableTarget("docker: needs an image", "--target docker:linux, or docker:IMAGE")
@@ -153,16 +153,16 @@ def _open_docker(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 
 
 def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    from harness.targets import build
-    from harness.targets.adapter_process import Command
+    from harness.targets.adapter.process import Command
+    from harness.targets.building import drivers
 
-    return _open_adapter(Command([str(build.build(spec.kind, spec.ident))]), spec, settings, timers)
+    return _open_adapter(Command([str(drivers.build(spec.kind, spec.ident))]), spec, settings, timers)
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     from harness.cache import folder as cache_folder
-    from harness.targets.kernel import KernelTarget
-    from harness.targets.um import kernels
+    from harness.targets.kernel import kernels
+    from harness.targets.kernel.target import KernelTarget
 
     kernel = kernels.resolve(spec.ident, cache_folder() / "kernels")
     return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
@@ -172,7 +172,7 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
     """Start the reference stack, or one with a defect or a variant of it."""
     from harness.stack.defects import DEFECTS, UnknownDefect, defective
     from harness.stack.variants import UnknownVariant, varied
-    from harness.targets.reference import ReferenceTarget
+    from harness.targets.reference.target import ReferenceTarget
 
     if len(spec.options) > 1:
         raise UnusableTarget(f"target {spec.text!r}: a defect or a variant, not both")

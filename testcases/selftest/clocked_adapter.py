@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from harness.observe.snapshot import FourTuple
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 GREETING = "tcpspec-adapter 1 name=Clocked version=1.0 time=real settings=ack capabilities=states,ipv6,rfc5961,sack"
 CALLS = frozenset({"accept", "send", "recv", "shutdown", "close", "abort", "error"})

@@ -12,8 +12,9 @@ from typing import NoReturn
 import docker
 import pytest
 
-from harness.targets import engine, images
-from harness.targets.docker_sweep import OWNER_LABEL
+from harness.targets.building import images
+from harness.targets.container import engine
+from harness.targets.container.sweep import OWNER_LABEL
 from harness.targets.protocol import UnusableTarget
 
 #: What xdist tells its workers, and they tell their children.

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from harness.targets import engine  # noqa: E402
-from harness.targets.docker_container import remove  # noqa: E402
-from harness.targets.docker_sweep import OWNER_LABEL  # noqa: E402
+from harness.targets.container.confined import remove  # noqa: E402
+from harness.targets.container.sweep import OWNER_LABEL  # noqa: E402
 from testcases.selftest.watched import enter_namespaces, living_namespaces, name_namespace  # noqa: E402
 
 WHOM = ("harness", "worker", "container")
@@ -64,7 +64,7 @@ class Stage:
                     found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-        self.keepers |= {pid for pid, command in found.items() if "docker_keeper" in command}
+        self.keepers |= {pid for pid, command in found.items() if "container.keeper" in command}
         return found
 
     def containers(self) -> list[str]:

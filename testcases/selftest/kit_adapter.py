@@ -5,7 +5,7 @@ from typing import ClassVar
 from harness.adapter_kit import Address, Stack, State, serve
 from harness.observe.snapshot import FourTuple
 from harness.targets.protocol import AppSocket
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 
 class Reference(Stack[AppSocket]):

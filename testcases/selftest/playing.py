@@ -7,7 +7,7 @@ from harness.case.violation import Code, Violation
 from harness.pkt import grammar, needs, run
 from harness.pkt.run import Profile
 from harness.pkt.support import traits_of
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from harness.trace.events import Event
 
 #: A server in ESTABLISHED, as the first lines of most scripts have it.

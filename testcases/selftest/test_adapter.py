@@ -20,10 +20,12 @@ from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Unjudgeable
 from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT
-from harness.targets import adapter_check, build, registry
-from harness.targets.adapter import CLAIMABLE, AdapterTarget, read_greeting
-from harness.targets.adapter_line import Answer
-from harness.targets.adapter_process import AdapterProcess, Command
+from harness.targets import registry
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.line import Answer
+from harness.targets.adapter.process import AdapterProcess, Command
+from harness.targets.adapter.target import CLAIMABLE, AdapterTarget, read_greeting
+from harness.targets.building import drivers
 from harness.targets.protocol import Capability, TargetError, UnusableTarget
 from testcases.selftest import container_engine
 from testcases.selftest.processes import ends
@@ -194,7 +196,7 @@ def test_the_check_tries_the_settings_that_an_adapter_names() -> None:
 
 
 def test_the_page_names_what_an_adapter_can_claim() -> None:
-    page = (build.driver_folder() / "ADAPTER.md").read_text()
+    page = (drivers.driver_folder() / "ADAPTER.md").read_text()
     table = page.partition("| capability |")[2].partition("\n\n")[0]
     named = [name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
     assert sorted(named) == sorted(CLAIMABLE)
@@ -230,24 +232,24 @@ def test_an_adapter_with_a_clock_of_its_own_passes_the_check_and_conforms() -> N
 def lwip() -> Path:
     """The built driver; without compiler or library these tests can't run, and say so."""
     try:
-        return build.build("lwip")
+        return drivers.build("lwip")
     except UnusableTarget as error:
         pytest.skip(f"NOT TESTED, the lwIP driver: {error}")
 
 
 def test_a_driver_is_built_once(lwip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_compile", lambda *_arguments: pytest.fail("it is built again"))
-    assert build.build("lwip") == lwip
+    monkeypatch.setattr(drivers, "_compile", lambda *_arguments: pytest.fail("it is built again"))
+    assert drivers.build("lwip") == lwip
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    recipe = build.Recipe("lwip/driver.c", tmp_path, ("lwip/init.h",), (), "liblwip-dev")
-    monkeypatch.setitem(build.RECIPES, "lwip", recipe)
+    recipe = drivers.Recipe("lwip/driver.c", tmp_path, ("lwip/init.h",), (), "liblwip-dev")
+    monkeypatch.setitem(drivers.RECIPES, "lwip", recipe)
     with pytest.raises(UnusableTarget, match=r"init.h is missing\n.*apt-get install gcc liblwip-dev"):
-        build.build("lwip")
+        drivers.build("lwip")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnusableTarget, match=r"no C compiler\n.*apt-get install gcc liblwip-dev"):
-        build.build("lwip")
+        drivers.build("lwip")
 
 
 def test_the_driver_of_lwip_passes_the_check(lwip: Path) -> None:
@@ -256,7 +258,7 @@ def test_the_driver_of_lwip_passes_the_check(lwip: Path) -> None:
 
 
 def test_the_dialogue_of_the_page_is_real(lwip: Path) -> None:
-    page = (build.driver_folder() / "ADAPTER.md").read_text()
+    page = (drivers.driver_folder() / "ADAPTER.md").read_text()
     dialogue = page.partition("## A dialogue")[2].partition("\n## ")[0]
     lines = [line.removeprefix("    ") for line in dialogue.splitlines() if line.startswith("    ")]
     asked = [line.removeprefix("> ") for line in lines if line.startswith("> ")]

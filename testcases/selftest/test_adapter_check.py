@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.targets import adapter_check
-from harness.targets.adapter_process import Command
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.process import Command
 
 ADAPTER = Path(__file__).with_name("kit_adapter.py")
 ROOT = ADAPTER.parents[2]

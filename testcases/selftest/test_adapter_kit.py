@@ -14,10 +14,11 @@ from harness.case.runner import Ending, run
 from harness.case.walks import Walk
 from harness.report.runs import columns, load
 from harness.spec.states import CLOSED
-from harness.targets import adapter_check, build
-from harness.targets.adapter import AdapterTarget
-from harness.targets.adapter_line import AdapterLine, Patience
-from harness.targets.adapter_process import Command
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.line import AdapterLine, Patience
+from harness.targets.adapter.process import Command
+from harness.targets.adapter.target import AdapterTarget
+from harness.targets.building import drivers
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -113,7 +114,7 @@ def test_an_adapter_made_with_the_header_conforms(compiler: str, tmp_path: Path)
         pytest.skip(f"NOT TESTED, the header: there is no {compiler}")
     program = tmp_path / "closed"
     language = "c++" if compiler == "g++" else "c"
-    flags = ["-x", language, "-Wall", "-Wextra", "-Werror", f"-I{build.driver_folder()}"]
+    flags = ["-x", language, "-Wall", "-Wextra", "-Werror", f"-I{drivers.driver_folder()}"]
     subprocess.run([compiler, *flags, "-o", program, HERE / "header_adapter.c"], check=True, timeout=120)
     found = _verdicts(
         f"exec:{program}",

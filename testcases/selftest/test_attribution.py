@@ -17,7 +17,7 @@ from harness.mutate.tampering import always, bare_ack, each, late, put, twice
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, FIN, PSH, RST, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 from harness.trace.events import Event, Kind
 

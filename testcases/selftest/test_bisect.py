@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.targets.um.compiling import TOOLS
+from harness.targets.kernel.compiling import TOOLS
 from testcases.selftest.test_kernel import simulated_kernel
 
 ROOT = Path(__file__).resolve().parents[2]

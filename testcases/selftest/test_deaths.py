@@ -21,10 +21,10 @@ from harness.case.walks import Walk
 from harness.report.compare.differences import Change, compare
 from harness.report.runs import columns, load
 from harness.spec.states import CLOSED
-from harness.targets import adapter_line
-from harness.targets.adapter import AdapterTarget, read_greeting
-from harness.targets.adapter_line import AdapterFailure, Answer
-from harness.targets.adapter_process import Command
+from harness.targets.adapter import line as adapter_line
+from harness.targets.adapter.line import AdapterFailure, Answer
+from harness.targets.adapter.process import Command
+from harness.targets.adapter.target import AdapterTarget, read_greeting
 from harness.targets.last_words import SHOWN, telling
 from harness.targets.protocol import TargetHung
 from testcases.selftest import made_runs

@@ -23,7 +23,7 @@ from harness.case.target_side import TargetSide
 from harness.case.walks import CLOSE, Walk, walk
 from harness.observe import ss
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, State
-from harness.targets.docker_target import DockerTarget
+from harness.targets.container.target import DockerTarget
 from harness.trace import results
 from testcases.selftest import container_engine
 

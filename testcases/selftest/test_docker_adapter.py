@@ -22,9 +22,11 @@ from harness.case.runner import Ending, run
 from harness.case.target_side import TargetSide
 from harness.case.walks import Walk
 from harness.spec.states import CLOSED
-from harness.targets import adapter_check, adapter_engine, registry
-from harness.targets.adapter import AdapterTarget
-from harness.targets.adapter_container import AdapterContainer, Image
+from harness.targets import registry
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.target import AdapterTarget
+from harness.targets.container import adapter_engine
+from harness.targets.container.adapter import AdapterContainer, Image
 from harness.targets.protocol import UnusableTarget
 from harness.trace import results
 from testcases.selftest import container_engine

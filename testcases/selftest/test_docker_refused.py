@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import docker
 import pytest
 
-from harness.targets import engine, registry
+from harness.targets import registry
+from harness.targets.container import engine
 from harness.targets.protocol import UnusableTarget
 from testcases.selftest import container_engine
 

@@ -14,7 +14,7 @@ from harness.case.walks import Walk
 from harness.spec.segment import Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK
 from harness.targets import registry
-from harness.targets.docker_runtime import RuntimeTarget, connection
+from harness.targets.container.runtime import RuntimeTarget, connection
 from harness.targets.protocol import Target, UnusableTarget
 from harness.wire import codec
 from testcases.selftest import container_engine

@@ -16,9 +16,9 @@ from harness.case.walks import Walk
 from harness.observe.snapshot import Snapshot
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, State
-from harness.targets import calibration
-from harness.targets.linux import LinuxTarget
-from harness.targets.pod import ADDRESSES
+from harness.targets.addresses import ADDRESSES
+from harness.targets.namespace import calibration
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import TargetError
 from harness.wire import codec, link
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.explore import notation
 from harness.explore.playing import Player, Stage
-from harness.targets import build
+from harness.targets.building import drivers
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import parse
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 def _built(name: str) -> None:
     try:
-        build.build(name)
+        drivers.build(name)
     except UnusableTarget as error:
         pytest.skip(f"{name} is not tested: {error}")
 

@@ -15,7 +15,7 @@ from harness.grid.power import observations, summary, try_rules
 from harness.grid.stuck import try_states
 from harness.spec.arrivals import RULES
 from harness.spec.mutations import Mutation, mutations
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import Settings, open_target, parse
 

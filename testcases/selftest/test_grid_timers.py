@@ -16,7 +16,7 @@ from harness.grid.session import TIMERS, case_of, inexpressible, timer_body
 from harness.grid.timer_run import route_to
 from harness.spec.machine import TIMED_OUT, Event, Place, Row, Sends
 from harness.targets import registry
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 IDS = [
     "grid/listen/timer-user-timeout",

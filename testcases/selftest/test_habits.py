@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: The reference stack, but each ACK without text comes twice.
 ECHO = """
 from harness.spec.segment import ACK
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from harness.wire import codec
 
 plain = ReferenceTarget.exchange
@@ -33,7 +33,7 @@ ReferenceTarget.exchange = lambda *rest, **more: list(exchange(*rest, **more))
 """
 #: The reference stack, which resets every other listener's connection.
 MOODY = """
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from pathlib import Path
 
 mark = Path(__file__).with_suffix(".mark")

@@ -17,8 +17,8 @@ import docker
 import pytest
 
 from harness.agent import server
-from harness.targets import build as drivers
-from harness.targets import engine, images
+from harness.targets.building import drivers, images
+from harness.targets.container import engine
 from harness.targets.protocol import UnusableTarget
 from testcases.selftest import container_engine
 
@@ -222,7 +222,7 @@ def test_no_permission_is_told_apart(tmp_path: Path) -> None:
     program = """if True:
         import os, socket, sys
         import docker, requests
-        from harness.targets import engine
+        from harness.targets.container import engine
         from harness.targets.protocol import UnusableTarget
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(sys.argv[1])

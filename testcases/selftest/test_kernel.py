@@ -22,9 +22,9 @@ from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
-from harness.targets.kernel import KernelTarget
+from harness.targets.kernel import build, kernels, machine, simulated
+from harness.targets.kernel.target import KernelTarget
 from harness.targets.protocol import Capability, TargetDied, TargetError, UnusableTarget
-from harness.targets.um import build, kernels, machine, simulated
 from harness.trace.events import Kind
 from harness.wire import codec
 from testcases.selftest.processes import gone

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from harness.agent import guest
+from harness.targets.kernel import build, compiling, kernels, machine
+from harness.targets.kernel.calendar import Calendar, CalendarError, Op
+from harness.targets.kernel.vring import DESC_F_NEXT, Region, Vring
 from harness.targets.protocol import UnusableTarget
-from harness.targets.um import build, compiling, kernels, machine
-from harness.targets.um.calendar import Calendar, CalendarError, Op
-from harness.targets.um.vring import DESC_F_NEXT, Region, Vring
 from harness.wire import codec
 from testcases.selftest.processes import processes_of
 
@@ -251,7 +251,7 @@ def test_a_build_that_is_broken_off_leaves_neither_processes_nor_files(tmp_path:
         (tools / tool).write_text("#!/bin/sh\necho $$ > $PIDFILE\nexec sleep 300\n")
         (tools / tool).chmod(0o755)
     script = (
-        "from pathlib import Path; from harness.targets.um import build;"
+        "from pathlib import Path; from harness.targets.kernel import build;"
         f"build.SOURCES = Path({str(tmp_path)!r}); build.FREE_GB = 0; build.main(['6.1'])"
     )
     started = tmp_path / "pid"

@@ -182,7 +182,7 @@ def test_an_import_from_the_wrong_layer_is_found(where: str, source: str, compla
         ("plugin.py", "import pytest\nfrom harness.report.matrix import Matrix"),
         ("agent/new.py", "import socket, struct\nfrom harness.agent import server"),
         ("trace/new.py", "from harness import __version__"),
-        ("mutate/new.py", "from harness.case import runner\nfrom harness.targets.linux import LinuxTarget"),
+        ("mutate/new.py", "from harness.case import runner\nfrom harness.targets.namespace.target import LinuxTarget"),
     ],
 )
 def test_an_import_from_a_layer_below_is_not(where: str, source: str) -> None:

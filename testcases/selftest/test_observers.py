@@ -28,7 +28,7 @@ from harness.spec.states import (
     TIME_WAIT,
     State,
 )
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 
 ROUTES = {

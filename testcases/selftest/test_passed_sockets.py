@@ -11,9 +11,9 @@ import pytest
 
 from harness.agent import server
 from harness.observe.snapshot import FourTuple
-from harness.targets.agent_channel import SOCKET_BATCH, AgentChannel
-from harness.targets.linux import LinuxTarget
-from harness.targets.pod import ADDRESSES
+from harness.targets.addresses import ADDRESSES
+from harness.targets.namespace.agent_channel import SOCKET_BATCH, AgentChannel
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 
 

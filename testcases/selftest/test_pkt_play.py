@@ -5,7 +5,7 @@ from playing import SERVER, play
 
 from harness.case.violation import Code
 from harness.targets.protocol import AppSocket
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"
 

@@ -10,7 +10,7 @@ from harness.pkt import shell
 from harness.pkt.shell import NOTHING, Setting, meanings, outcome
 from harness.pkt.support import Traits
 from harness.spec.states import State
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import Capability, UnusableTarget
 
 LINUX = Traits("Linux", frozenset(Capability), frozenset({"net.ipv4.tcp_sack"}), values={"net.ipv4.tcp_sack": "1"})

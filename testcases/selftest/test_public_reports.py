@@ -11,7 +11,7 @@ from harness.mutate.script import play
 from harness.spec.citations import parse_all
 from harness.stack import Stack
 from harness.stack.defects import defective
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.test_mutate import scripts
 
 #: Kinds that have no generator yet.

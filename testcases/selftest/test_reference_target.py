@@ -8,7 +8,7 @@ from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT
 from harness.targets.protocol import Adjustable, Capability, UnusableTarget, WatchedSocket
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from harness.targets.registry import Settings, open_target, parse
 from harness.wire import codec
 

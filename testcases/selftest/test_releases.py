@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.targets import adapter_check, build, crate, registry, source_build
-from harness.targets.adapter_process import Command
+from harness.targets import registry
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.process import Command
+from harness.targets.building import crate, drivers, source_build
+from harness.targets.kernel import suites
 from harness.targets.protocol import UnusableTarget
-from harness.targets.um import suites
 
-SMOLTCP = build.driver_folder() / "smoltcp"
+SMOLTCP = drivers.driver_folder() / "smoltcp"
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "harness" / "expectations" / "smoltcp" / "RELEASES.md"
 #: Before, after, code, case.
@@ -58,12 +60,12 @@ def test_a_mirror_that_lacks_the_sources_is_one_sentence(tmp_path: Path, monkeyp
     listed = subprocess.CompletedProcess([], 0, "Version: 2.2.10-1\nVersion: 2.1.3+dfsg1-2\n", "")
     monkeypatch.setattr(suites, "_run", lambda *_words, **_options: listed)
     with pytest.raises(UnusableTarget, match=r"lwip:2\.2\.1 can't be built: no suite has .* 2\.2\.10-1.*\n.*once"):
-        source_build.build(source_build.recipe_of("lwip", "2.2.1"), build.driver_folder() / "lwip", tmp_path)
+        source_build.build(source_build.recipe_of("lwip", "2.2.1"), drivers.driver_folder() / "lwip", tmp_path)
 
 
 def test_the_newer_lwip_is_as_declared(tmp_path: Path) -> None:
     try:
-        program = build.build("lwip", "2.2.1")
+        program = drivers.build("lwip", "2.2.1")
     except UnusableTarget as error:
         pytest.skip(str(error))
     lines: list[str] = []
@@ -94,7 +96,7 @@ def test_the_newer_lwip_is_as_declared(tmp_path: Path) -> None:
 def test_what_can_not_be_built_is_one_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert build.main(arguments) == build.USAGE_ERROR
+    assert drivers.main(arguments) == drivers.USAGE_ERROR
     assert said in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from harness.explore.run import Outcome
 from harness.spec.states import ESTABLISHED
 from harness.stack import Stack
 from harness.stack.defects import defective
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 
 def played(text: str, stack_class: type[Stack] = Stack) -> Outcome:

@@ -24,7 +24,7 @@ from harness.case.selection import case_id
 from harness.case.walks import Walk
 from harness.mutate.sabotages import HARMLESS, SABOTAGES
 from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import UnusableTarget
 
 #: Cases that take longer (they wait for something) are left out; on a slow machine, so many times the usual.

@@ -21,20 +21,21 @@ from harness.spec.states import (
     SYN_RECEIVED,
     TIME_WAIT,
 )
-from harness.targets import adapter_check, build, crate
-from harness.targets.adapter import AdapterTarget
-from harness.targets.adapter_process import Command
+from harness.targets.adapter import check as adapter_check
+from harness.targets.adapter.process import Command
+from harness.targets.adapter.target import AdapterTarget
+from harness.targets.building import crate, drivers
 from harness.targets.protocol import UnusableTarget
 
 ROOT = Path(__file__).parents[2]
-CRATE = build.driver_folder() / "smoltcp"
+CRATE = drivers.driver_folder() / "smoltcp"
 
 
 @pytest.fixture(scope="module")
 def program() -> Path:
     """Return the driver; without cargo, or without the registry at the first build, there is nothing to test."""
     try:
-        return build.build("smoltcp")
+        return drivers.build("smoltcp")
     except UnusableTarget as error:
         pytest.skip(f"smoltcp is not tested: {error}")
 
@@ -58,7 +59,7 @@ def _establish(target: TargetSide, peer: PeerSide) -> None:
 
 def test_the_driver_is_built_once(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crate, "_compile", lambda *_arguments: pytest.fail("it is built again"))
-    assert build.build("smoltcp") == program
+    assert drivers.build("smoltcp") == program
 
 
 def test_without_cargo_one_message_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

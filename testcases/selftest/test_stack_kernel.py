@@ -10,7 +10,7 @@ import pytest
 
 from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
 from harness.stack import Config, Datagram, Endpoint, Socket, Stack
-from harness.targets.linux import LinuxTarget
+from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import AppSocket, UnusableTarget
 from harness.wire import codec
 from testcases.selftest.lossy_wire import Transfer, Weather

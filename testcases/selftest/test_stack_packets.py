@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from harness.wire import codec, forms
 
 ROUTED = b"\0\0" + bytes(4)

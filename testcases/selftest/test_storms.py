@@ -26,10 +26,10 @@ from harness.mutate.script import play
 from harness.spec.segment import ACK
 from harness.spec.states import CLOSED
 from harness.stack import Datagram, Stack
-from harness.targets.adapter import AdapterTarget
-from harness.targets.adapter_process import Command
+from harness.targets.adapter.process import Command
+from harness.targets.adapter.target import AdapterTarget
 from harness.targets.protocol import TargetStorms
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 from harness.wire import link
 from testcases.selftest.test_mutate import scripts
 

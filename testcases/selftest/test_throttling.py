@@ -13,7 +13,7 @@ from harness.case.walks import Walk
 from harness.grid.cells import by_id
 from harness.grid.execute import CellRun
 from harness.spec.states import State
-from harness.targets.reference import ReferenceTarget
+from harness.targets.reference.target import ReferenceTarget
 
 LIMIT = {"net.ipv4.tcp_invalid_ratelimit": "500"}
 

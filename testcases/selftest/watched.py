@@ -95,7 +95,7 @@ def harness_child(mode: str) -> None:
     from harness.case.target_side import TargetSide
     from harness.case.walks import CLOSE, Walk, walk
     from harness.spec.states import State
-    from harness.targets.linux import LinuxTarget
+    from harness.targets.namespace.target import LinuxTarget
 
     target = LinuxTarget()
     name_namespace(1, pid=target.pod.helper.pid)
@@ -128,7 +128,7 @@ def harness_child(mode: str) -> None:
 def is_helper(pid: int) -> bool:
     """Tell whether a process is a pod helper. One that has ended has no command line, even before it is reaped."""
     try:
-        return b"pod_helper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"namespace.helper" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

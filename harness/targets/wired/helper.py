@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.agent import server
 from harness.agent.rtnetlink import RouteSocket
-from harness.targets.pod_helper import ETH_P_ALL, SetupError, new_namespaces
+from harness.targets.namespace.helper import ETH_P_ALL, SetupError, new_namespaces
 
 CLONE_NEWPID = 0x20000000
 #: linux/if_tun.h

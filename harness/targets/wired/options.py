@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.targets.pod import ADDRESSES
+from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
 from harness.targets.wired.servers import SERVERS, Server
 

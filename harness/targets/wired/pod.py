@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from harness.targets.agent_channel import AgentChannel, AgentRefusal
-from harness.targets.pod import HINTS, START_TIMEOUT_S, await_end, start_process
+from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
+from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.targets.wired.options import WireOptions
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.targets.linux import RealClock
+from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
     Addresses,
     AppSocket,

@@ -13,7 +13,7 @@ from harness.spec.segment import ACK, RST, SYN, Segment, flag_names
 from harness.spec.states import State
 from harness.stack import Config, Endpoint, Socket, Stack
 from harness.stack.config import NS
-from harness.targets.reference import BEGINNING_NS, ReferenceTarget
+from harness.targets.reference.target import BEGINNING_NS, ReferenceTarget
 from harness.wire import codec
 
 Form = Callable[[bytes], list[bytes]]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.stack import Stack
-from harness.targets.reference import BEGINNING_NS
+from harness.targets.reference.target import BEGINNING_NS
 from testcases.selftest.interactions.lab import Lab
 
 

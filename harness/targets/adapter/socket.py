@@ -1,0 +1,112 @@
+"""An application's socket at a stack behind an adapter: a handle, and the calls as commands of the protocol."""
+
+import errno
+import re
+import socket
+from typing import TYPE_CHECKING
+
+from harness.targets.protocol import TargetError
+
+if TYPE_CHECKING:
+    from harness.targets.adapter.target import AdapterTarget
+
+
+class AdapterSocket:
+    """An application socket of the stack: a handle of the adapter."""
+
+    def __init__(self, target: "AdapterTarget", handle: str = "") -> None:
+        self._target = target
+        self._handle = handle
+        self._life = target.life
+
+    def listen(self, address: str, port: int, backlog: int) -> None:
+        """Passive OPEN."""
+        self._must_be_fresh()
+        self._handle = self._new_handle(f"listen {address} {port} {backlog}")
+
+    def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
+        """Active OPEN."""
+        self._must_be_fresh()
+        self._handle = self._new_handle(f"connect {local[0]} {local[1]} {remote[0]} {remote[1]}")
+
+    def accept(self) -> "AdapterSocket":
+        """Return the next established connection."""
+        return AdapterSocket(self._target, self._new_handle(f"accept {self._handle}"))
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """SEND; flags are not part of the protocol."""
+        _refuse_flags(flags)
+        return int(self._one_word(f"send {self._handle} {data.hex()}", r"\d{1,9}"))
+
+    def recv(self, limit: int, flags: int = 0) -> bytes:
+        """RECEIVE."""
+        _refuse_flags(flags)
+        word = self._one_word(f"recv {self._handle} {limit}", r"eof|(?:[0-9a-fA-F]{2})+", octets=limit)
+        return b"" if word == "eof" else bytes.fromhex(word)
+
+    def shutdown(self, how: int = socket.SHUT_WR) -> None:
+        """Close the sending direction; the protocol has no other way."""
+        if how != socket.SHUT_WR:
+            raise OSError(errno.ENOSYS, "an adapter shuts the sending direction only")
+        self._call(f"shutdown {self._handle}")
+
+    def close(self) -> None:
+        """CLOSE; nothing to do where the stack has forgotten everything since, or has never heard of this socket."""
+        self._end("close")
+
+    def abort(self) -> None:
+        """ABORT."""
+        self._end("abort")
+
+    def pending_error(self) -> int:
+        """Return and clear the pending error."""
+        word = self._one_word(f"error {self._handle}", r"0|E[A-Z0-9]+")
+        return 0 if word == "0" else self._number(word)
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Refuse: socket options are not part of the protocol."""
+        raise OSError(errno.ENOPROTOOPT, "an adapter has no socket options")
+
+    def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
+        """Refuse: socket options are not part of the protocol."""
+        raise OSError(errno.ENOPROTOOPT, "an adapter has no socket options")
+
+    def _must_be_fresh(self) -> None:
+        if self._handle:
+            raise OSError(errno.EISCONN, "the socket is open")
+
+    def _call(self, command: str, octets: int = 0) -> list[str]:
+        if self._life != self._target.life:
+            raise TargetError("this socket belongs to a connection that the stack was made to forget")
+        if not self._handle and command.split()[0] not in ("listen", "connect"):
+            raise OSError(errno.ENOTCONN, "the socket is not open")
+        answer = self._target.ask(command, octets=octets)
+        if answer.error:
+            raise OSError(self._number(answer.error), " ".join(answer.words))
+        return answer.words
+
+    def _one_word(self, command: str, pattern: str, octets: int = 0) -> str:
+        words = self._call(command, octets)
+        if len(words) != 1 or not re.fullmatch(pattern, words[0]):
+            verb = command.split()[0]
+            raise self._target.fail(f"the adapter answered {verb!r} with {' '.join(['ok', *words])[:60]!r}")
+        return words[0]
+
+    def _new_handle(self, command: str) -> str:
+        return self._one_word(command, r"[0-9A-Za-z]{1,20}")
+
+    def _end(self, verb: str) -> None:
+        if self._handle and self._life == self._target.life and not self._target.failed:
+            self._call(f"{verb} {self._handle}")
+        self._handle = ""
+
+    def _number(self, name: str) -> int:
+        number = getattr(errno, name, None)
+        if not isinstance(number, int):
+            raise self._target.fail(f"the adapter reports {name!r}, which is not the name of an errno")
+        return number
+
+
+def _refuse_flags(flags: int) -> None:
+    if flags:
+        raise OSError(errno.EOPNOTSUPP, "an adapter takes no flags")

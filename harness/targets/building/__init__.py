@@ -1,0 +1,1 @@
+"""Builds what comes with the tool: drivers in C and Rust, and container images."""
