@@ -163,7 +163,7 @@ def _pytest_process(folder: Path, rounds: int) -> tuple[float, float]:
     file.write_text(_BENCH_MODULE.format(rounds=rounds))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall = time.perf_counter()
-    ini = Path(__file__).parents[1] / "run.ini"
+    ini = Path(__file__).parents[1] / "verbs/run.ini"
     arguments = ["-q", "--ip", "4", "-p", "no:cacheprovider", "-c", str(ini), "--rootdir", str(folder), str(file)]
     done = subprocess.run([sys.executable, "-m", "pytest", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:

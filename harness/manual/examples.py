@@ -42,7 +42,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "declare": ("tcpspec declare results -o my-stack.toml", "tcpspec declare results --update my-stack.toml"),
     "build": ("tcpspec build lwip",),
     "kernels": ("tcpspec kernels",),
-    "test": ("tcpspec test", "tcpspec test testcases/selftest/test_ladder.py"),
+    "test": ("tcpspec test", "tcpspec test testcases/selftest/trace/test_ladder.py"),
     "help": ("tcpspec help ci",),
     "completion": (
         'eval "$(tcpspec completion bash)"',

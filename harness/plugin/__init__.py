@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness import hooks
-from harness.plugin import habits, options, tap
+from harness.plugin import habits, hooks, options, tap
 from harness.plugin.choosing import Choosing
 from harness.plugin.collection import Collection
 from harness.plugin.session import CasePlugin

@@ -79,6 +79,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long, and put it behind everything else."""
     for item in items:
-        if item.path.stem in SLOW and item.path.parent == Path(__file__).parent:
+        if item.path.stem in SLOW and Path(__file__).parent in item.path.parents:
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

@@ -36,11 +36,11 @@ LAYERS: dict[str, set[str]] = {
     "manual": {"targets"},
     "declare": {"spec", "trace", "expectations", "grid", "report"},
 }
-#: The modules beside the packages: what a user meets. `hooks` is what the plugin offers to other plugins.
-SURFACES = ("plugin", "cli", "tools", "looking", "hooks", "__main__")
+#: The modules beside the packages: what a user meets.
+SURFACES = ("plugin", "verbs", "cli", "__main__")
 
 #: Who may import a third party's package at all; what is not here is free.
-RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "cli"), "_pytest": ("plugin", "cli")}
+RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "verbs"), "_pytest": ("plugin", "verbs")}
 
 #: The vocabulary of spec. The reference stack is built on it, but knows nothing of the rules that it is judged by.
 VOCABULARY = {"states", "segment", "options", "seqno"}
@@ -96,8 +96,8 @@ def _problem(found: Import, layer: str) -> str:
         return _problem_of_ours(found.rest, layer)
     if found.top in RESERVED and layer not in RESERVED[found.top]:
         return f"only {' and '.join(RESERVED[found.top])} may import {found.top}"
-    if layer == "cli" and found.top in ("pytest", "_pytest") and not found.lazy:
-        return "cli starts pytest lazily: import it where it is used"
+    if layer == "verbs" and found.top in ("pytest", "_pytest") and not found.lazy:
+        return "verbs start pytest lazily: import it where it is used"
     if layer == "agent" and found.top not in sys.stdlib_module_names:
         return "the agent runs where nothing is installed: the standard library only"
     return ""
@@ -145,10 +145,10 @@ def test_the_table_has_no_circle() -> None:
         ("trace/new.py", "from harness.case.rig import Rig", "trace may import spec"),
         ("case/new.py", "import harness.report.matrix", "case may import"),
         ("case/new.py", "from scapy.layers.inet import IP", "only wire may import scapy"),
-        ("case/new.py", "import pytest", "only plugin and cli may import pytest"),
-        ("hooks.py", "import pytest", "only plugin and cli may import pytest"),
+        ("case/new.py", "import pytest", "only plugin and verbs may import pytest"),
+        ("cli.py", "import pytest", "only plugin and verbs may import pytest"),
         ("plugin.py", "from scapy.packet import Raw", "only wire may import scapy"),
-        ("cli.py", "import pytest", "lazily"),
+        ("verbs/new.py", "import pytest", "lazily"),
         ("report/new.py", "from harness.wire.codec import Path", "report may import spec, trace"),
         ("targets/new.py", "from harness.case import expect", "targets may import"),
         ("targets/new.py", "from ..case import expect", "targets may import"),
@@ -178,7 +178,7 @@ def test_an_import_from_the_wrong_layer_is_found(where: str, source: str, compla
         ("case/new.py", "from . import rig\nfrom .rig import Rig\nfrom ..spec import seqno"),
         ("stack/new.py", "from harness.spec.segment import FIN\nfrom harness.spec import seqno, states"),
         ("wire/new.py", "def f():\n    from scapy.layers.inet import IP"),
-        ("cli.py", "def main():\n    import pytest"),
+        ("verbs/new.py", "def main():\n    import pytest"),
         ("plugin.py", "import pytest\nfrom harness.report.matrix import Matrix"),
         ("agent/new.py", "import socket, struct\nfrom harness.agent import server"),
         ("trace/new.py", "from harness import __version__"),

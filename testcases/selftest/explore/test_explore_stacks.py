@@ -1,0 +1,59 @@
+"""Generated conversations on stacks that others wrote: all that they show is declared, and nothing is our own error."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.explore import notation
+from harness.explore.playing import Player, Stage
+from harness.targets.building import drivers
+from harness.targets.protocol import UnusableTarget
+from harness.targets.registry import parse
+
+ROOT = Path(__file__).parents[3]
+
+
+def _built(name: str) -> None:
+    try:
+        drivers.build(name)
+    except UnusableTarget as error:
+        pytest.skip(f"{name} is not tested: {error}")
+
+
+@pytest.mark.parametrize("name", ["lwip", "smoltcp"])
+def test_what_they_show_is_declared(name: str, tmp_path: Path) -> None:
+    _built(name)
+    command = [sys.executable, "-m", "harness", "explore", "--target", name, "--count", "300"]
+    done = subprocess.run(
+        [*command, "--results", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    lines = (tmp_path / "results.jsonl").read_text(encoding="utf-8").splitlines()
+    verdicts = {record["verdict"] for record in map(json.loads, lines) if record["kind"] == "case"}
+    assert {"conforms", "known deviation"} <= verdicts
+
+
+#: What a driver or the judge once took for the stack's own, as conversations that are in order.
+IN_ORDER = {
+    "a SYN in fragments": "1{form=fragments}:listen S@i A@p,r accept",
+    "fragments, the last one first": "1{form=fragments-reversed}:connect SA@i,r A@p,r/10 recv:100",
+    "the one that was established first is accepted first": "listen S@i 2{same-port}:S@i 2:A@p,r A@p,r accept accept "
+    "A@p,r/10 2:A@p,r/7 recv:100 2:recv:100",
+    "an active open on the port of a listener": "listen connect S@i A@p,r accept",
+    "a backlog that is full": "listen:1 S@i 2{same-port}:S@i",
+    "an ACK behind a probe that the window has no room for": "listen S@i A@p,r%0 accept send:100 FA@p,u%0 A@p,r",
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_what_is_in_order_is_no_finding(name: str) -> None:
+    _built("smoltcp")
+    player = Player(Stage(parse("smoltcp"), bundled=False))
+    try:
+        (record,) = player.play([notation.generated_from(IN_ORDER[name])])
+    finally:
+        player.close()
+    assert record["verdict"] == "conforms", record

@@ -1,0 +1,251 @@
+"""packetdrill's language: what is read, and what is refused with its place, however hostile it is."""
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.pkt import explain, grammar, scanner
+from harness.pkt.assertions import MAX_OCTETS, Assertion, BadAssertion
+from harness.pkt.scanner import BadScript
+from harness.pkt.tree import Call, Clock, Code, Icmp, Record, Shell, TcpSegment
+from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, SYN, URG
+from testcases.selftest.playing import SERVER
+
+OWN = Path(__file__).parents[2] / "pkt"
+
+
+def only(text: str) -> TcpSegment:
+    """Return the one segment of a script."""
+    action = grammar.parse("x.pkt", text).events[0].action
+    assert isinstance(action, TcpSegment)
+    return action
+
+
+@pytest.mark.parametrize(
+    ("flags", "bits"),
+    [
+        ("S", SYN),
+        ("S.", SYN | ACK),
+        (".", ACK),
+        ("FP.", FIN | PSH | ACK),
+        ("SEW", SYN | ECE | CWR),
+        ("PU.", PSH | URG | ACK),
+        ("-", 0),
+        ("F.5", FIN | ACK | ECE),
+    ],
+)
+def test_flags_are_read(flags: str, bits: int) -> None:
+    assert int(only(f"0 < {flags} 1:1(0) win 10").flags) == bits
+
+
+def test_the_bit_that_was_reserved_is_read() -> None:
+    assert only("0 < SAEW 0:0(0) win 10").reserved == 1
+    assert only("0 < .5 0:0(0) win 10").reserved == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "clock", "start", "end"),
+    [
+        ("0.25", Clock.ABSOLUTE, 250_000_000, 250_000_000),
+        ("+.1", Clock.RELATIVE, 100_000_000, 100_000_000),
+        ("+.3~+.4", Clock.RELATIVE, 300_000_000, 400_000_000),
+        ("1~2", Clock.ABSOLUTE, 1_000_000_000, 2_000_000_000),
+        ("*", Clock.ANY, 0, 0),
+    ],
+)
+def test_times_are_read(text: str, clock: Clock, start: int, end: int) -> None:
+    event = grammar.parse("x.pkt", f"{text} > . 1:1(0) ack 1").events[0]
+    assert (event.time.clock, event.time.start_ns, event.time.end_ns) == (clock, start, end)
+
+
+def test_options_are_read_with_their_numbers() -> None:
+    written = "mss 1460,nop,wscale 7,sackOK,TS val 5 ecr 6,sack 1:2 3:4,FO abcd,md5 00ff,kind 9 01"
+    line = only(f"0 < S 0:0(0) win 1 <{written}>")
+    assert line.options is not None
+    found = {option.name: option.octets if option.octets is not None else option.numbers for option in line.options}
+    assert found["TS"] == (5, 6)
+    assert found["sack"] == (1, 2, 3, 4)
+    assert (found["FO"], found["md5"], found["kind"]) == (b"\xab\xcd", b"\x00\xff", b"\x01")
+    assert only("0 > S. 0:0(0) ack 1 <...>").options is None
+
+
+def test_what_stands_before_a_segment_is_read() -> None:
+    line = only("0 < [tos 0x10, flowlabel 0x3] 1111 > 8080 . 1:1(0) ack 1 win 5")
+    assert (line.ip.tos, line.ip.flow_label, line.ports) == (16, 3, (1111, 8080))
+    wrapped = only("0 < ipv4 192.0.2.1 > 192.0.2.2: gre: . 1:1(0) ack 1 win 5")
+    assert wrapped.around == ("ipv4", "gre")
+
+
+def test_the_dialect_of_freebsd_is_read() -> None:
+    icmp = grammar.parse("x.pkt", "0 < [4294967295:4294967295(0)] icmp unreachable port_unreachable").events[0].action
+    assert isinstance(icmp, Icmp)
+    assert (icmp.type, icmp.code, icmp.quoted) == ("unreachable", "port_unreachable", (4294967295, 0))
+    line = only("0 > (class 0x20) P6. 5:5(0)! ack 1 win 3 <mss ..., nop, TS val ... ecr 7, md5 valid>/udp(1 > 9811)")
+    assert (line.ip.tos, line.reserved, line.absolute, line.around) == (0x20, 1, True, ("udp",))
+    assert line.options is not None
+    assert [option.numbers for option in line.options] == [(-1,), (), (-1, 7), (True,)]
+
+
+def test_counters_of_ecn_and_cookies_with_a_name_are_read() -> None:
+    """The order of the counters tells the kind of the option (RFC 9768 §3.2.3)."""
+    line = only("0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 0 e0b 258>")
+    assert line.options is not None
+    assert [(option.numbers, option.octets) for option in line.options] == [
+        ((174,), bytes(2) + b"\1" + bytes(4) + b"\1\2")
+    ]
+    line = only("0 > S. 0:0(0) ack 1 <mss 1460,ECN e0b 1,FO TFO_COOKIE>")
+    assert line.options is not None
+    assert [option.octets for option in line.options] == [None, b"\0\0\1", None]
+    with pytest.raises(BadScript, match="begin with e0b or e1b"):
+        only("0 > . 1:1(0) ack 1 <ECN ceb 1>")
+
+
+def test_calls_are_read_with_structures_and_errors() -> None:
+    script = grammar.parse(
+        "x.pkt",
+        '0...0.2 connect(3, {sa_family = AF_INET, sin_port = htons(80), sin_addr = inet_addr("1.2.3.4")}, 16) '
+        "= -1 EINPROGRESS (Operation now in progress)\n"
+        "+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 10}], msg_flags=0, msg_control=[]}, 0) = 10",
+    )
+    connect, receive = (event.action for event in script.events)
+    assert isinstance(connect, Call)
+    assert (connect.error, connect.stop_ns) == ("EINPROGRESS", 200_000_000)
+    assert isinstance(receive, Call)
+    assert isinstance(receive.arguments[1], Record)
+
+
+def test_the_rest_is_read_too() -> None:
+    script = grammar.parse(
+        "x.pkt",
+        "// About this.\n--ip_version=ipv6\n--define=X=3\n`./defaults.sh\n`\n/* a comment\n */ 0 `true`\n"
+        "+0 %{ assert tcpi_state == 1 }%\n+0 < icmp unreachable frag_needed mtu 1300 [1:11(10)]\n`cleanup`",
+    )
+    assert (script.summary, script.options, script.symbols) == ("About this.", {"ip_version": "ipv6"}, {"X": "3"})
+    kinds = [type(event.action) for event in script.events]
+    assert kinds == [Shell, Shell, Code, Icmp, Shell]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "says"),
+    [
+        ("0 > S. 0:0(0) ack 1\n+0 < X 0:0(0)", "2:6", "expected flags"),
+        ("0 < . 1:5(3) win 1", "1:7", "are 4, not 5"),
+        ("0 < S 0:0(0) win 70000", "1:18", "from 0 to 65535"),
+        ("0 < S 0:0(0) win 1 <mss>", "1:24", "expected the number of mss"),
+        ("0 < S 0:0(0) win 1 <speed 3>", "1:21", "there is no option 'speed'"),
+        ("0 < S 0:0(0) win 1 <...>", "1:25", "<...> can stand in what the target sends only"),
+        ("0 close(3 = 0", "1:11", "expected ')' or ','"),
+        ("0 close(3)", "1:11", "expected '=', found the end of the file"),
+        ("-1 close(3) = 0", "1:1", "a time is not negative"),
+        ("+.3~+.1 > . 1:1(0) ack 1", "1:4", "ends before it begins"),
+        ("+.3~+.4 close(3) = 0", "1:1", "only what the target sends"),
+        ("* < . 1:1(0) ack 1 win 1", "1:1", "only what the target sends"),
+        ("0...-1 accept(3) = 4", "1:5", "a time is not negative"),
+        ("1...0.5 accept(3, ..., ...) = 4", "1:5", "returns before it is made"),
+        ("0 `sysctl", "1:3", "this command has no end"),
+        ("0 %{ assert 1", "1:3", "this assertion has no end"),
+        ("/* for ever", "1:1", "this comment has no end"),
+        ("--colour=red\n0 close(3) = 0", "1:1", "there is no option --colour"),
+        ("", "1:1", "expected a time"),
+        ("0 < sctp: INIT", "1:5", "SCTP"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, place: str, says: str) -> None:
+    with pytest.raises(BadScript) as told:
+        grammar.parse("x.pkt", text)
+    assert str(told.value).startswith(f"x.pkt:{place}: ")
+    assert says in str(told.value)
+
+
+HOSTILE = {
+    "deep lists": "0 f(" + "[" * 100_000,
+    "deep functions": "0 f" + "(f" * 50_000,
+    "deep structures": "0 f(" + "{a=" * 50_000,
+    "a huge number": "0 close(" + "9" * 100_000 + ") = 0",
+    "a huge sequence number": f"0 < S {'9' * 50_000}:0(0) win 1",
+    "a huge time": "9" * 5_000 + " close(3) = 0",
+    "an endless range": "0~1e99 > . 1:1(0) ack 1",
+    "an endless option list": "0 < S 0:0(0) win 1 <" + "nop," * 100_000,
+    "endless blocks": "0 < S 0:0(0) win 1 <sack " + "1:2 " * 100_000,
+    "format strings": "0 %s%n%x = 0",
+    "an octet of zero": "0 close(3) = 0\0",
+    "an open string": '0 write(4, "' + "a" * 100_000,
+    "a bad escape": r'0 write(4, "\xzz", 1) = 1',
+    "an open comment": "/*" * 100_000,
+    "only blanks": " " * 500_000,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_script_is_refused_at_once(what: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(BadScript) as told:
+        grammar.parse("x.pkt", HOSTILE[what])
+    assert time.monotonic() - began < 2
+    assert len(str(told.value)) < 600
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    large, binary = tmp_path / "large.pkt", tmp_path / "binary.pkt"
+    with large.open("wb") as file:
+        file.truncate(100 << 20)
+    binary.write_bytes(b"0 close(3) = 0\n\xff\xfe")
+    for path, says in ((large, "at most 1 MiB"), (binary, "2:1: not text"), (tmp_path, "can't be read")):
+        with pytest.raises(BadScript, match=says):
+            scanner.load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "assert __import__('os').system('true')",
+        "assert open('/etc/passwd')",
+        "assert (1).__class__.__bases__",
+        "assert [x for x in (1, 2)]",
+        "assert (lambda: 1)()",
+        "assert f'{tcpi_state}'",
+        "assert 9 ** 9 ** 9",
+        "assert tcpi_state[0]",
+        "import os",
+        "exec('1')",
+        "x = 1",
+        "while True: pass",
+        "assert " + "(" * 1000 + "1" + ")" * 1000,
+        "assert " + "-" * MAX_OCTETS + "1",
+        "assert 1 +",
+    ],
+)
+def test_an_assertion_is_no_program(text: str) -> None:
+    with pytest.raises(BadAssertion):
+        list(Assertion(text).failures({"tcpi_state": 1}))
+
+
+def test_an_assertion_is_worked_out() -> None:
+    fields = {"tcpi_state": 1, "tcpi_options": 7}
+    good = "assert tcpi_state == TCP_ESTABLISHED, tcpi_state\nassert tcpi_options & (TCPI_OPT_SACK | 4) == 6"
+    assert list(Assertion(good).failures(fields)) == []
+    ((due, seen),) = Assertion("assert 3 <= tcpi_options < 5 or tcpi_state in (2, 3)").failures(fields)
+    assert (due, seen) == ("3 <= tcpi_options < 5 or tcpi_state in (2, 3)", "tcpi_options = 7, tcpi_state = 1")
+
+
+def test_mutilated_scripts_are_read_or_refused_and_nothing_else() -> None:
+    """Octets of our own scripts are changed, doubled and left out; a seed makes it the same each time."""
+    chance = random.Random(14)
+    texts = [path.read_text(encoding="utf-8") for path in sorted(OWN.rglob("*.pkt"))] + [SERVER]
+    signs = "()[]{}<>~+*.`%'\",=|:/ \n0159aSFx\\\0é"
+    refused = 0
+    for _ in range(1500):
+        text = list(chance.choice(texts))
+        for _ in range(chance.randint(1, 6)):
+            at = chance.randrange(len(text))
+            end = min(len(text), at + chance.randint(1, 12))
+            text[at:end] = chance.choice([[chance.choice(signs)], text[at:end] * 2, [], list(chance.choice(signs) * 9)])
+        try:
+            script = grammar.parse("x.pkt", "".join(text))
+        except BadScript:
+            refused += 1
+        else:
+            explain.explain(script) if "ip_version" not in script.options else None
+    assert 300 < refused < 1500

@@ -1,0 +1,220 @@
+"""Scripts are played line by line: what conforms, every way to differ, and what is not asserted."""
+
+import pytest
+
+from harness.case.violation import Code
+from harness.targets.protocol import AppSocket
+from harness.targets.reference.target import ReferenceTarget
+from testcases.selftest.playing import SERVER, play
+
+FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"
+
+
+def test_a_script_that_says_what_happens_conforms() -> None:
+    played = play(SERVER + FIN_LINES)
+    assert (played.verdict, played.notes) == ("conforms", "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "says"),
+    [
+        ("+0 > F. 1:1(0) ack 1", Code.SILENT, "> F. 1:1(0) ack 1"),
+        ("+.1 close(4) = 0\n+0 > R. 1:1(0) ack 1", Code.WRONG_FLAGS, "R."),
+        ("+.1 close(4) = 0\n+0 > F. 2:2(0) ack 1", Code.WRONG_SEQ, "F. 2:2"),
+        ("+.1 close(4) = 0\n+0 > F. 1:1(0) ack 2", Code.WRONG_ACK, "ack 2"),
+        ("+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1 <nop,nop>", None, ""),
+        ("+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1 <nop,nop,TS val 1 ecr 2>", Code.WRONG_OPTIONS, "TS val"),
+        ("+.1 close(4) = 0\n+0 > [ect0] F. 1:1(0) ack 1", Code.WRONG_HEADER, "[ect0]"),
+        ("+.1 close(4) = 0\n+0 > [ttl 3] F. 1:1(0) ack 1", Code.WRONG_HEADER, "[ttl 3]"),
+        ("+0 write(4, ..., 10) = 10\n+0 > P. 1:21(20) ack 1", Code.SILENT, "P. 1:21(20)"),
+        ("+0 write(4, ..., 20) = 20\n+0 > . 1:1(0) ack 1", Code.WRONG_DATA, "> . 1:1(0)"),
+        ("+.1 < S 101:101(0) win 65535\n+0 > R 1:1(0)", Code.WRONG_FLAGS, "R 1:1"),
+        ("+.1 < R 1:1(0) win 0\n+0 > . 1:1(0) ack 1", Code.SILENT, ". 1:1(0)"),
+    ],
+)
+def test_a_line_that_does_not_come_so_is_told(lines: str, code: Code | None, says: str) -> None:
+    played = play(SERVER + lines)
+    assert (played.verdict, played.code) == ("violates" if code else "conforms", code)
+    assert says in played.due
+    if code:
+        assert played.line == 8 + lines.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "+.1 < S 101:101(0) win 65535\n",  # behind the last line
+        "+.1 < S 101:101(0) win 65535\n+.1 < R 1:1(0) win 0\n+.1 read(4, ..., 9) = -1 ECONNRESET (Connection reset)",
+        "+.1 < S 101:101(0) win 65535\n+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n",  # between two lines
+        "+.1 < F. 1:1(0) ack 1 win 65535\n+.1 < F. 1:1(0) ack 1 win 65535\n+0 > . 1:1(0) ack 2",  # twice, not once
+    ],
+)
+def test_what_no_line_says_must_not_come(lines: str) -> None:
+    played = play(SERVER + lines)
+    assert played.verdict == "violates", played
+
+
+def test_what_a_call_asks_for_behind_the_last_line_is_counted_not_judged() -> None:
+    played = play(SERVER + "+.1 close(4) = 0\n")
+    assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
+
+
+def test_windows_and_the_window_scale_are_not_asserted_unless_strict() -> None:
+    text = SERVER.replace("<...>", "<mss 1460,wscale 9>").replace("<mss 1460>\n", "<mss 1460,nop,wscale 7>\n", 1)
+    text = text.replace("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 1 win 4711")
+    played = play(text)
+    assert (played.verdict, played.notes) == ("conforms", "1 window, 1 window scale not asserted")
+    assert play(text, "strict").code is Code.WRONG_WINDOW
+
+
+def test_the_order_of_options_and_padding_are_not_asserted_unless_strict() -> None:
+    syn = "<mss 1460,sackOK,nop,wscale 7>"
+    text = SERVER.replace("<mss 1460>\n", f"{syn}\n", 1).replace("<...>", "<sackOK,mss 1460,nop,nop,nop,nop,wscale 2>")
+    assert play(text).verdict == "conforms"
+    assert play(text, "strict").code is Code.WRONG_OPTIONS
+
+
+def test_text_may_be_cut_in_another_way_unless_strict() -> None:
+    text = SERVER + "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1\n+.1 < . 1:1(0) ack 3001 win 65535\n"
+    played = play(text)
+    assert (played.verdict, played.notes) == ("conforms", "2 segmentations not asserted")
+    assert play(text, "strict").verdict == "violates"
+
+
+def test_text_of_one_segment_may_stand_in_two_lines() -> None:
+    lines = "+0 write(4, ..., 1000) = 1000\n+0 > . 1:501(500) ack 1\n+0 > P. 501:1001(500) ack 1\n"
+    assert play(SERVER + lines + "+.1 < . 1:1(0) ack 1001 win 65535").verdict == "conforms"
+
+
+def test_an_acknowledgment_may_come_by_itself_unless_strict() -> None:
+    lines = "+.1 < P. 1:11(10) ack 1 win 65535\n+0 write(4, ..., 5) = 5\n+0 > P. 1:6(5) ack 11\n"
+    played = play(SERVER + lines)
+    assert (played.verdict, played.notes) == ("conforms", "1 acknowledgment not asserted")
+    assert play(SERVER + lines, "strict").verdict == "violates"
+
+
+def test_a_timer_may_differ_by_an_eighth_and_a_tick() -> None:
+    client = (
+        " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
+        "+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)\n+0 > S 0:0(0) <...>\n"
+    )
+    for seconds, code in ((1.0, None), (0.95, None), (1.15, None), (0.7, Code.LATE), (1.5, Code.EARLY)):
+        assert play(f"{client}+{seconds} > S 0:0(0) <...>\n").code is code, seconds
+    assert play(f"{client}+.9~+1.1 > S 0:0(0) <...>\n", "strict").code is None
+    assert play(f"{client}* > S 0:0(0) <...>\n").code is None
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("+0 read(4, ..., 100) = -1 EAGAIN (Resource temporarily unavailable)", Code.SILENT),  # it blocks
+        ("+0 write(4, ..., 10) = 9", Code.WRONG_ANSWER),
+        ("+0 close(7) = 0", Code.WRONG_ANSWER),
+        ("+0 close(7) = -1 EBADF (Bad file descriptor)", None),
+        ("+0 getsockopt(4, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0", Code.WRONG_ANSWER),
+        ("+0 ioctl(4, SIOCINQ, [3]) = 0", Code.WRONG_ANSWER),
+        ("+0 %{ assert tcpi_state == TCP_CLOSE_WAIT }%", Code.WRONG_ANSWER),
+        ("+0 %{ assert tcpi_state == TCP_ESTABLISHED }%", None),
+        ("+0 getsockopt(4, IPPROTO_TCP, TCP_INFO, {tcpi_state=TCPS_ESTABLISHED}, [4]) = 0", None),
+        ("+0 `sockstat -s | grep -c ESTABLISHED | grep 2`", Code.WRONG_STATE),
+        ("+0 `ss -tan state established | wc -l | grep 1`", None),
+        ("+0 poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 0) = 1", Code.WRONG_ANSWER),
+        ("+0...0.2 read(4, ..., 10) = 10", Code.SILENT),
+    ],
+)
+def test_answers_and_states_are_compared(line: str, code: Code | None) -> None:
+    dialect = "bsd" if "TCPS" in line else None
+    assert play(SERVER + line, dialect=dialect).code is code
+
+
+def test_a_call_that_returns_too_early_is_told() -> None:
+    played = play(SERVER + "+0...2 read(4, ..., 10) = 10\n+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n")
+    assert played.code is Code.EARLY
+
+
+def test_octets_that_were_not_written_are_told() -> None:
+    target = ReferenceTarget()
+    real = target.socket
+
+    def socket(version: int) -> AppSocket:
+        """Return a socket whose connections send other octets than they are given."""
+        made = real(version)
+        accept = made.accept
+
+        def accepted() -> AppSocket:
+            got = accept()
+            send = got.send
+            got.send = lambda data, flags=0: send(data[::-1], flags)  # type: ignore[method-assign]
+            return got
+
+        made.accept = accepted  # type: ignore[method-assign]
+        return made
+
+    target.socket = socket  # type: ignore[method-assign]
+    played = play(SERVER + "+0 write(4, ..., 20) = 20\n+0 > P. 1:21(20) ack 1\n", target=target)
+    assert played.code is Code.WRONG_DATA
+    assert "other octets than the application has written" in played.seen
+
+
+@pytest.mark.parametrize(
+    ("line", "construct"),
+    [
+        ("+0 splice(3, 0, 4, 0, 10, 0) = 10", "the call splice()"),
+        ("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)", "write() with an address for a buffer"),
+        ("+0 read(4, NULL, 10) = -1 EFAULT (Bad address)", "read() with an address for a buffer"),
+        ("+0 connect(4, AF_UNSPEC, ...) = 0", "connect() to AF_UNSPEC"),
+        ("+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "the flags 0x4000000 of send()"),
+        ("+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0", "the symbol TCP_NO_SUCH"),
+        ("+0 `rm -rf /`", "the command `rm -rf /`"),
+        ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
+        ("+0 > udp (100)", "packets that are not TCP's"),
+        ("+0 < icmp unreachable frag_needed mtu 1280 [1:11(10)]", "the MTU of a path"),
+        ("+0 < icmp echo_request", "icmp echo_request on IPv4"),
+        ("+0 %{ assert tcpi_snd_cwnd == 10 }%", "tcpi_snd_cwnd of TCP_INFO"),
+        ("+0 %{ import os }%", "this assertion: "),
+        ("+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0", "epoll that is triggered by edges"),
+    ],
+)
+def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, construct: str) -> None:
+    played = play(SERVER + line)
+    assert played.verdict == "not applicable"
+    assert played.due.startswith(construct)
+    assert played.line == 9
+
+
+def test_a_setting_is_made_while_the_script_runs_and_taken_back() -> None:
+    target = ReferenceTarget()
+    lines = SERVER.replace(" 0 socket", " 0 `sysctl -q net.ipv4.tcp_sack=0`\n+0 socket", 1)
+    text = lines.replace("<mss 1460>\n", "<mss 1460,sackOK,nop,nop>\n", 1).replace("<...>", "<mss 1460>")
+    assert play(text, target=target).verdict == "conforms"
+    assert target.stack.config.sack
+    assert play(text.replace("tcp_sack=0", "tcp_sack=1"), target=target).code is Code.WRONG_OPTIONS
+
+
+def test_a_number_on_the_wire_and_one_that_is_left_open() -> None:
+    lines = " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+.1 < S 5:5(0) win 9 <mss 1460>\n"
+    assert play(lines + "+0 > R. 0:0(0)! ack 1").verdict == "conforms"
+    assert play(lines + "+0 > R. 7:7(0)! ack 1").code is Code.WRONG_SEQ
+    assert play(SERVER.replace("<...>", "<mss ...>")).verdict == "conforms"
+    assert play(SERVER.replace("<mss 1460>\n", "<mss ...>\n", 1)).verdict == "not applicable"
+
+
+def test_an_error_may_have_another_name() -> None:
+    lines = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 read(4, ..., 9) = -1 EWOULDBLOCK (Operation would block)"
+    assert play(SERVER + lines).verdict == "conforms"
+
+
+def test_an_icmp_error_ends_an_open_where_it_quotes_the_syn() -> None:
+    lines = (
+        " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
+        "+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)\n+0 > S 0:0(0) <...>\n"
+    )
+    refused = "+.1 getsockopt(3, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0\n"
+    assert play(f"{lines}+.1 < icmp unreachable port_unreachable [0:0(0)]\n{refused}").verdict == "conforms"
+    assert play(f"{lines}+.1 < [0:0(0)] icmp unreachable port_unreachable\n{refused}").verdict == "conforms"
+    assert play(f"{lines}+.1 < icmp unreachable port_unreachable [9:9(0)]\n{refused}").code is Code.WRONG_ANSWER
+
+
+def test_numbers_count_from_the_syn_of_the_peer_and_of_the_target() -> None:
+    text = SERVER.replace("S 0:0(0)", "S 1000:1000(0)").replace("S. 0:0(0) ack 1 ", "S. 5000:5000(0) ack 1001 ")
+    assert play(text + FIN_LINES).verdict == "conforms"

@@ -1,0 +1,114 @@
+"""Scripts on the command line: run, show, explain, coverage, cases as scripts, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.pkt import grammar
+from testcases.selftest.playing import SERVER
+
+GOOD = "// A listener that is there.\n" + SERVER
+BAD_LINE = GOOD + "+0 > R. 1:1(0) ack 1\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "good.pkt").write_text(GOOD)
+    (tmp_path / "more" / "wrong.pkt").write_text(BAD_LINE)
+    (tmp_path / "more" / "six.pkt").write_text("--ip_version=ipv6\n" + GOOD)
+    (tmp_path / "broken.pkt").write_text("0 close(3)\n")
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return cli.main(["run", "--target", "reference", *arguments])
+
+
+def test_scripts_and_folders_run_with_verdict_story_and_command(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("good.pkt", "more") == 1
+    out = capsys.readouterr().out
+    assert "pkt           2         1" in out
+    assert "not as the script says: `> R. 1:1(0) ack 1`" in out
+    assert f"wrong.pkt:{BAD_LINE.count(chr(10))}" in out
+    (again,) = (line.split("again: tcpspec ")[1] for line in out.splitlines() if "again:" in line)
+    assert f"{folder}/more/wrong.pkt --case pkt/more/wrong" in again
+
+
+def test_a_script_runs_on_the_version_that_it_asks_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("more/six.pkt", "-v") == 0
+    assert run("more/six.pkt", "--ip", "4") == 5
+    assert run("good.pkt", "--ip", "6") == 0
+
+
+def test_a_script_that_can_not_be_read_is_refused_or_an_error_among_others(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("broken.pkt") == 4
+    assert "broken.pkt:2:1: expected '=', found the end of the file" in capsys.readouterr().err
+    assert run(".") == 1
+    out = capsys.readouterr().out
+    assert "broken.pkt:2:1: expected '=', found the end of the file" in out
+    assert "pkt           2         1      1" in out
+
+
+def test_strict_asserts_all_and_says_so_in_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "window.pkt").write_text(GOOD.replace("ack 1 <...>", "ack 1 win 1 <...>"))
+    assert run("window.pkt") == 0
+    assert run("window.pkt", "--pkt-match", "strict") == 1
+    assert "--pkt-match=strict" in capsys.readouterr().out
+
+
+def test_show_prints_the_ladder_and_what_was_not_asserted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "window.pkt").write_text(GOOD.replace("ack 1 <...>", "ack 1 win 1 <...>"))
+    assert cli.main(["show", "window.pkt", "--target", "reference"]) == 0
+    out = capsys.readouterr().out
+    assert "A listener that is there." in out
+    assert "<SEQ=0><ACK=1><CTL=SYN,ACK>" in out
+    assert "1 window not asserted" in out
+
+
+def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["explain", "good.pkt"]) == 0
+    out = capsys.readouterr().out
+    assert "expects   S. 0(0) ack 1 any options" in out
+    assert "injects   S 0(0) win 65535 <mss>" in out
+    assert cli.main(["explain", "broken.pkt"]) == 4
+    assert "broken.pkt:2:1: expected '='" in capsys.readouterr().err
+
+
+def test_coverage_tells_what_can_be_played(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "odd.pkt").write_text(GOOD + "+0 splice(4, 0, 3, 0, 1, 0) = 1\n")
+    assert cli.main(["pkt", "coverage", ".", "--target", "reference"]) == 0
+    out = capsys.readouterr().out
+    assert "5 scripts, 4 can be read" in out
+    assert "reference: 3 of 5 can be played" in out
+    assert "1 × the call splice()" in out
+    assert cli.main(["pkt", "coverage", "nowhere"]) == 4
+    assert cli.main(["pkt", "coverage", str(folder / "more"), "--target", "reference"]) == 0
+    (folder / "empty").mkdir()
+    assert cli.main(["pkt", "coverage", "empty"]) == 5
+
+
+@pytest.mark.parametrize("case", ["four-way-close", "syn-is-challenged", "grid/established/syn/inside/-/none"])
+def test_a_case_becomes_a_script_that_says_the_same(
+    case: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", case, "--pkt"]) == 0
+    text = capsys.readouterr().out
+    grammar.parse("case.pkt", text)
+    (folder / "case.pkt").write_text(text)
+    assert run("case.pkt") == 0
+
+
+def test_a_finding_becomes_a_script_that_fails_there_and_passes_on_a_sound_stack(folder: Path) -> None:
+    defect = ["--target", "reference,defect=D01", "--ip", "4", "--case", "closed-and-listening/*"]
+    assert cli.main(["run", *defect, "--pkt", "findings"]) == 1
+    written = sorted((folder / "findings").glob("*.pkt"))
+    assert written
+    assert run("findings") == 0
+    assert cli.main(["run", "--target", "reference,defect=D01", "findings"]) == 1

@@ -1,0 +1,124 @@
+"""The commands of scripts: what they mean by the table, and that nothing is run."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.pkt import shell
+from harness.pkt.shell import NOTHING, Setting, meanings, outcome
+from harness.pkt.support import Traits
+from harness.spec.states import State
+from harness.targets.namespace.target import LinuxTarget
+from harness.targets.protocol import Capability, UnusableTarget
+from testcases.selftest.playing import SERVER
+
+LINUX = Traits("Linux", frozenset(Capability), frozenset({"net.ipv4.tcp_sack"}), values={"net.ipv4.tcp_sack": "1"})
+PLAIN = Traits("lwIP", frozenset({Capability.STATES}))
+SECURE = Traits("other", frozenset({Capability.RFC5961_RST}))
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        ("sysctl -w net.inet.tcp.rfc1323=1", [("net.inet.tcp.rfc1323", "1")]),
+        ("sysctl -q net.ipv4.tcp_sack=0 net.ipv4.tcp_ecn=1", [("net.ipv4.tcp_sack", "0"), ("net.ipv4.tcp_ecn", "1")]),
+        ('/sbin/sysctl -q net.ipv4.tcp_rmem="1 2 $((3*1024))"', [("net.ipv4.tcp_rmem", "1 2 3072")]),
+        ("echo 3 > /proc/sys/net/ipv4/tcp_ecn", [("net.ipv4.tcp_ecn", "3")]),
+        ("./set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0", [("net.ipv4.tcp_sack", "0")]),
+    ],
+)
+def test_a_setting_is_read(command: str, settings: list[tuple[str, str]]) -> None:
+    (meaning,) = meanings(command)
+    assert [(each.name, each.value) for each in meaning.settings] == settings
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [
+        ("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1", (State.TIME_WAIT, 1)),
+        ("sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0", (State.SYN_RECEIVED, 0)),
+        ("ss -tan state fin-wait-1 | wc -l | grep 2", (State.FIN_WAIT_1, 2)),
+    ],
+)
+def test_a_question_about_states_is_read(command: str, state: tuple[State, int]) -> None:
+    assert [meaning.state for meaning in meanings(command)] == [state]
+
+
+def test_several_commands_are_read_one_by_one() -> None:
+    found = list(meanings("./defaults.sh\nsleep 0.5; ip tcp_metrics flush all > /dev/null 2>&1 && \\\n  true"))
+    assert [bool(each.settings) for each in found] == [True, False, False, False]
+    assert found[1].sleep_s == 0.5
+    assert not any(each.unsupported for each in found)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm -rf /",
+        "curl http://x | sh",
+        "python3 -c 'x'",
+        "sockstat | sh",
+        "$(reboot)",
+        "tc qdisc add dev tun0 root netem",
+    ],
+)
+def test_any_other_command_is_unsupported(command: str) -> None:
+    assert all(meaning.unsupported for meaning in meanings(command))
+
+
+def test_no_command_is_run(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    assert list(meanings(f"touch {witness}; echo x > {witness}; sysctl -w `touch {witness}`=1"))
+    assert not witness.exists()
+
+
+def test_a_setting_is_made_where_it_can_be_and_differs() -> None:
+    assert outcome(Setting("net.ipv4.tcp_sack", "0"), LINUX).sets == (Setting("net.ipv4.tcp_sack", "0"),)
+    assert outcome(Setting("net.ipv4.tcp_sack", "1"), LINUX) == NOTHING
+    assert outcome(Setting("net.inet.tcp.sack.enable", "0"), LINUX).sets == (Setting("net.ipv4.tcp_sack", "0"),)
+    assert outcome(Setting("net.ipv4.tcp_new_thing", "1"), LINUX).sets == (Setting("net.ipv4.tcp_new_thing", "1"),)
+
+
+def test_a_setting_is_there_where_it_is_the_default_or_the_target_has_it_so() -> None:
+    assert outcome(Setting("net.inet.tcp.sack.enable", "1"), PLAIN) == NOTHING
+    assert outcome(Setting("net.ipv4.tcp_sack", "0"), PLAIN) == NOTHING  # it claims none
+    assert outcome(Setting("net.inet.tcp.insecure_rst", "1"), PLAIN) == NOTHING
+    assert outcome(Setting("net.inet.tcp.insecure_rst", "0"), SECURE) == NOTHING
+
+
+def test_a_setting_that_a_target_has_not_is_told() -> None:
+    found = outcome(Setting("net.inet.tcp.insecure_rst", "1"), SECURE)
+    assert (found.unsupported, found.lacking) == ("sysctl net.inet.tcp.insecure_rst=1", True)
+    assert outcome(Setting("kern.maxproc", "1"), PLAIN).unsupported == "sysctl kern.maxproc"
+
+
+def test_the_table_says_each_thing_once_and_why() -> None:
+    table = shell.table()
+    names = [name for known in set(table.settings.values()) for name in known.names]
+    assert len(names) == len(set(names)) == len(table.settings)
+    assert all(known.meaning for known in table.settings.values())
+    assert all(entry.get("why") or entry["means"] in ("sleep", "states") for _pattern, entry in table.commands)
+
+
+def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each script has a namespace of its own then, and what it tries beyond that does not work."""
+    try:
+        LinuxTarget().close()
+    except UnusableTarget as error:
+        pytest.skip(f"needs a pod: {error.message}")
+    monkeypatch.chdir(tmp_path)
+    panic, sack = (Path("/proc/sys", name).read_text() for name in ("kernel/panic", "net/ipv4/tcp_sack"))
+    before = "`test -f a.pkt && ! echo 77 > /proc/sys/kernel/panic; sysctl -q net.ipv4.tcp_sack=0`\n"
+    Path("a.pkt").write_text(
+        before + SERVER.replace("<mss 1460>\n", "<mss 1460,sackOK>\n", 1).replace("...>", "mss 1460>")
+    )
+    Path("b.pkt").write_text("`sysctl net.ipv4.tcp_sack | grep 1`\n" + SERVER + "+0 `false`\n")
+    assert cli.main(["run", "--target", "linux", "--pkt-shell", "a.pkt", "b.pkt"]) == 1
+    out = capsys.readouterr().out
+    assert "pkt           1         1" in out
+    assert "not as the script says: `false` ends with 0" in out
+    assert Path("/proc/sys/kernel/panic").read_text() == panic
+    assert Path("/proc/sys/net/ipv4/tcp_sack").read_text() == sack

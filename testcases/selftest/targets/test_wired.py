@@ -1,0 +1,206 @@
+"""A program behind a TAP or TUN device, with a server of its own: the machine's kernel as a stack that nobody knows."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.targets import registry
+from harness.targets.protocol import NotOffered, UnusableTarget
+from harness.targets.wired import options
+from harness.targets.wired.channel import Channel
+from harness.targets.wired.packet import TcpPacket
+from harness.targets.wired.servers import SERVERS
+from harness.wire import codec
+from testcases.selftest.processes import ends
+
+ROOT = Path(__file__).parents[3]
+LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
+NOBODY = 65534
+TO, FRO = codec.Path("198.51.100.2", "198.51.100.1"), codec.Path("198.51.100.1", "198.51.100.2")
+
+
+def run(
+    *arguments: str, where: Path, user: int | None = None, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
+    command = [python, "-m", "harness", "run", "--results", str(where), *arguments]
+    path = os.pathsep.join((str(ROOT), sysconfig.get_path("purelib")))
+    environment = {**os.environ, "HOME": str(where), "PYTHONPATH": path}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, user=user, timeout=120)
+
+
+def verdicts(where: Path) -> dict[str, str]:
+    lines = [json.loads(line) for line in (where / "results.jsonl").read_text().splitlines()]
+    return {line["id"]: line["verdict"] for line in lines if line["kind"] == "case"}
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("tap", 2), ("tun", 3)])
+def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer: int, tmp_path: Path) -> None:
+    chosen = ("--grid", "off", "--explore", "off", "--case", "passive-close/*", "--case", "passive-open/three-way*")
+    wired, linux = tmp_path / "wired", tmp_path / "linux"
+    done = run("--target", f"{kind}:{LINUX} {layer},app=echo", *chosen, where=wired)
+    assert "passive-close" in done.stdout, done.stdout + done.stderr
+    run(*chosen, where=linux)
+    seen, due = verdicts(wired), verdicts(linux)
+    broken = {case for case, verdict in seen.items() if verdict not in ("conforms", "unobserved", "not applicable")}
+    assert {due[case] for case in broken} <= {"known deviation", "deviates"}
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
+
+
+def test_the_close_of_a_server_that_closes_first_is_judged(tmp_path: Path) -> None:
+    chosen = ("--grid", "off", "--case", "active-close/*", "--case", "time-wait/*", "--ip", "4")
+    wired, linux = tmp_path / "wired", tmp_path / "linux"
+    done = run("--target", f"tap:{LINUX} 2,app=daytime", *chosen, where=wired)
+    run(*chosen, where=linux)
+    seen, due = verdicts(wired), verdicts(linux)
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 40, done.stdout
+    broken = {case for case, verdict in seen.items() if verdict == "violates"}
+    # The server calls close() where the case says shutdown(): what Linux does behind that is declared for close().
+    assert {due[case.replace("by-shutdown", "by-close")] for case in broken} <= {"known deviation"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_needs_no_rights() -> None:
+    python = "/usr/bin/python3"  # that of the virtual environment may lie where nobody else may look
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder)
+        where.chmod(0o777)
+        target = f"tap:{python} -m testcases.selftest.wired_linux {{if}} 2"
+        case = ("--grid", "off", "--ip", "4", "--case", "sanity/*")
+        done = run("--target", target, *case, where=where, user=NOBODY, python=python)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(verdicts(where).values()) == {"unobserved"}
+
+
+def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from harness.targets import registry\n"
+        f"target = registry.open_target(registry.parse({f'tap:{LINUX} 2'!r}), registry.Settings())\n"
+        "print(target._pod.helper.pid, flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, **pipes) as harness:  # type: ignore[call-overload]
+        assert harness.stdout is not None
+        helper = int(harness.stdout.readline())
+        children = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
+        programs = Path(f"/proc/{children[0]}/task/{children[0]}/children").read_text().split()
+        assert programs
+        harness.kill()
+    assert all(ends(int(pid)) for pid in (str(helper), *children, *programs))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("tap:", "needs a command"),
+        ("tap:./x,app=gopher", "there is no server 'gopher'"),
+        ("tap:./x,app=echo:seven", "'seven' is not a port"),
+        ("tun:./x,ip=fe80::1", "is not an IPv4 address"),
+        ("tap:./x,ip=10.0.0.1,peer=10.0.0.1", "are both 10.0.0.1"),
+        ("tap:./does-not-exist {if}", "can't be started"),
+        ("tap:sh -c 'echo oh; exit 3'", "ended with code 3\noh"),
+        (f"tap:{LINUX} 2,app=echo:6", "nobody answers on port 6"),
+        (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says b''"),
+    ],
+)
+def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(UnusableTarget, match=r"(?s)") as refused:
+        registry.open_target(registry.parse(text), registry.Settings())
+    assert complaint in str(refused.value)
+
+
+def test_options_stand_behind_a_command_with_commas() -> None:
+    command, found = options.split("./stack -o a=1,b {if},app=echo:8,ip=10.0.0.2")
+    assert command == "./stack -o a=1,b {if}"
+    assert found == {"app": "echo:8", "ip": "10.0.0.2"}
+
+
+class Talk:
+    """A channel to an echo server that has been opened: the server's ISS is 1000, the peer's 100."""
+
+    def __init__(self, kind: str = "echo") -> None:
+        self.injected: list[TcpPacket] = []
+        self.channel = Channel(SERVERS[kind], 5000, self._inject)
+        self.send(SYN, 100, 0)
+        self.hear(SYN | ACK, 1000, 101)
+        self.send(ACK, 101, 1001)
+
+    def _inject(self, packet: bytes) -> None:
+        found = TcpPacket.read(packet)
+        assert found is not None
+        assert found.sound
+        self.injected.append(found)
+
+    def send(self, flags: int, seq: int, ack: int, data: bytes = b"") -> TcpPacket:
+        segment = Segment(flags, seq, ack, 8000, data, source_port=60000, destination_port=5000)
+        seen = TcpPacket.read(codec.encode(TO, segment))
+        assert seen is not None
+        sent = TcpPacket.read(self.channel.inward(seen))
+        assert sent is not None
+        assert sent.sound
+        return sent
+
+    def hear(self, flags: int, seq: int, ack: int, data: bytes = b"") -> list[tuple[int, int, int, bytes]]:
+        port = self.channel.server.port
+        segment = Segment(flags, seq, ack, 8000, data, source_port=port, destination_port=60000)
+        seen = TcpPacket.read(codec.encode(FRO, segment))
+        assert seen is not None
+        shown = [codec.decode(packet) for packet in self.channel.outward(seen)]
+        assert all(packet.checksums_ok and packet.segment.source_port == 5000 for packet in shown)
+        return [(each.segment.flags, each.segment.seq, each.segment.ack, each.segment.payload) for each in shown]
+
+
+def test_an_echo_is_what_the_application_received_and_is_acknowledged() -> None:
+    talk = Talk()
+    talk.send(ACK, 101, 1001, b"text")
+    assert talk.hear(ACK | PSH, 1001, 105, b"text") == [(ACK, 1001, 105, b"")]
+    assert talk.channel.read(10) == b"text"
+    assert (talk.injected[0].seq, talk.injected[0].ack) == (105, 1005)
+    assert talk.send(ACK, 105, 1001).ack == 1005
+    assert talk.hear(ACK, 1005, 105) == [(ACK, 1001, 105, b"")]
+
+
+def test_what_the_application_is_told_to_send_is_had_by_an_echo() -> None:
+    talk = Talk()
+    talk.channel.say(b"hello")
+    assert (talk.injected[0].seq, talk.injected[0].payload) == (101, b"hello")
+    assert talk.hear(ACK, 1001, 106) == []
+    assert talk.hear(ACK | PSH, 1001, 106, b"hello") == [(ACK | PSH, 1001, 101, b"hello")]
+    assert (talk.send(ACK, 101, 1006).seq, talk.hear(ACK, 1006, 106)) == (106, [(ACK, 1006, 101, b"")])
+
+
+def test_a_fin_waits_for_the_call_and_nothing_is_asked_meanwhile() -> None:
+    talk = Talk()
+    talk.send(FIN | ACK, 101, 1001)
+    assert talk.hear(FIN | ACK, 1001, 102) == [(ACK, 1001, 102, b"")]
+    assert talk.channel.read(10) == b""
+    with pytest.raises(NotOffered, match="closes as soon as its peer has"):
+        talk.send(ACK, 102, 1001)
+    (fin,) = talk.channel.close()
+    segment = codec.decode(fin).segment
+    assert (segment.flags, segment.seq, segment.ack) == (FIN | ACK, 1001, 102)
+    assert talk.send(ACK, 102, 1002).ack == 1002
+
+
+def test_a_reset_and_a_wrong_checksum_are_shown_as_they_are() -> None:
+    talk = Talk()
+    assert talk.hear(RST, 1001, 0) == [(RST, 1001, 0, b"")]
+    segment = Segment(ACK, 1001, 101, source_port=7, destination_port=60000)
+    seen = TcpPacket.read(codec.encode(FRO, segment, checksum_error=0x0101))
+    assert seen is not None
+    (shown,) = talk.channel.outward(seen)
+    assert not codec.decode(shown).checksums_ok
+
+
+def test_a_port_that_goes_on_listening_is_not_asked_whether_it_is_closed() -> None:
+    talk = Talk()
+    talk.channel.listener_closed = True
+    talk.send(RST | ACK, 101, 1001)
+    with pytest.raises(NotOffered, match="goes on listening"):
+        talk.send(SYN, 9000, 0)
