@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
@@ -20,11 +20,9 @@ from harness.explore.run import Generated, begin, in_virtual_time, perform
 from harness.explore.run import Outcome as GeneratedOutcome
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
+from harness.plugin.host import Host
 from harness.targets import registry
 from harness.targets.protocol import NotOffered
-
-if TYPE_CHECKING:
-    from harness.plugin.session import CasePlugin
 
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
@@ -59,7 +57,7 @@ class TalkItem(OwnItem):
     """One generated conversation on one target and IP version."""
 
     def __init__(
-        self, *, plugin: "CasePlugin", generated: Generated, spec: registry.TargetSpec, version: int, **rest: Any
+        self, *, plugin: Host, generated: Generated, spec: registry.TargetSpec, version: int, **rest: Any
     ) -> None:
         super().__init__(**rest)
         self.plugin = plugin
@@ -101,7 +99,7 @@ class CellItem(OwnItem):
     """One cell of the grid on one target and IP version."""
 
     def __init__(
-        self, *, plugin: "CasePlugin", cell: grid.AnyCell, spec: registry.TargetSpec, version: int, **rest: Any
+        self, *, plugin: Host, cell: grid.AnyCell, spec: registry.TargetSpec, version: int, **rest: Any
     ) -> None:
         super().__init__(**rest)
         self.plugin = plugin

@@ -1,7 +1,5 @@
 """Scripts of one run that wait side by side: where time is real, those that ask for the same settings."""
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from harness.case.rig import Rig
@@ -10,12 +8,10 @@ from harness.pkt import needs
 from harness.pkt.settings import Settings, initial
 from harness.pkt.shell import Setting
 from harness.pkt.support import Unsupported, traits_of
+from harness.plugin.host import Host
 from harness.plugin.items import CASE
 from harness.plugin.pkt_items import PktItem
 from harness.targets.protocol import Capability
-
-if TYPE_CHECKING:
-    from harness.plugin.session import CasePlugin
 
 #: So many scripts share a pod at a time: more would keep the processor from answering in time.
 TOGETHER = 100
@@ -23,7 +19,7 @@ TOGETHER = 100
 Group = tuple[str, tuple[Setting, ...]]
 
 
-def side_by_side(plugin: "CasePlugin", session: pytest.Session) -> None:
+def side_by_side(plugin: Host, session: pytest.Session) -> None:
     """Play the scripts of a session in groups; one that sets something on its way is played alone, later."""
     groups: dict[Group, list[PktItem]] = {}
     for item in session.items:

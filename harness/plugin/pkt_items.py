@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,13 +17,11 @@ from harness.pkt import needs, run
 from harness.pkt.scanner import BadScript
 from harness.pkt.support import Unsupported, traits_of
 from harness.pkt.tree import Script
+from harness.plugin.host import Host
 from harness.plugin.items import CASE, RUN, TIMED, OwnItem
 from harness.spec.states import CLOSED
 from harness.targets.protocol import Capability
 from harness.targets.registry import TargetSpec
-
-if TYPE_CHECKING:
-    from harness.plugin.session import CasePlugin
 
 TOPIC = "pkt"
 #: So many scripts in simulated time share a sweep.
@@ -39,7 +37,7 @@ def case_id(path: Path) -> str:
 class PktFile(pytest.File):
     """A script. One that can't be read, and was named itself, is a `bad` argument of the command line."""
 
-    def __init__(self, *, plugin: "CasePlugin", bad: list[str], **rest: Any) -> None:
+    def __init__(self, *, plugin: Host, bad: list[str], **rest: Any) -> None:
         super().__init__(**rest)
         self.plugin = plugin
         self.bad = bad
@@ -84,7 +82,7 @@ class PktItem(OwnItem):
     def __init__(
         self,
         *,
-        plugin: "CasePlugin",
+        plugin: Host,
         script: Script | None,
         version: run.Version,
         spec: TargetSpec,

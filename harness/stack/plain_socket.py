@@ -2,25 +2,22 @@
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import Self
 
 from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, SYN_SENT, State
 from harness.stack.connection import Connection
 from harness.stack.datagram import Endpoint
 from harness.stack.listener import Listener
 from harness.stack.readiness import Ready
+from harness.stack.serving import Serving
 from harness.stack.settings import SocketSettings
 from harness.stack.tcb import Tcb
-
-if TYPE_CHECKING:
-    from harness.stack.sockets import Socket
-    from harness.stack.stack import Stack
 
 
 class PlainSocket:
     """One end of a connection, or a listener, or neither yet. Calls never block; refusals are OSErrors."""
 
-    def __init__(self, stack: "Stack", settings: SocketSettings | None = None) -> None:
+    def __init__(self, stack: Serving, settings: SocketSettings | None = None) -> None:
         self._stack = stack
         self.settings = settings or SocketSettings()
         self._listener: Listener | None = None
@@ -47,14 +44,14 @@ class PlainSocket:
         self.connection = self._stack.connect(remote, local, self)
         self.connection.open_active()
 
-    def accept(self) -> "Socket":
+    def accept(self) -> Self:
         """Return a socket for the next connection that is established; BlockingIOError if there is none."""
         if self._listener is None:
             raise OSError(errno.EINVAL, "not a listening socket")
         connection = self._listener.accept()
         if connection is None:
             raise BlockingIOError(errno.EAGAIN, "no connection waits")
-        accepted = self._stack.socket(connection.settings)
+        accepted: Self = self._stack.socket(connection.settings)
         accepted.connection = connection
         connection.owner = accepted
         if connection.state is CLOSED:

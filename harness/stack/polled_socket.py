@@ -1,24 +1,21 @@
 """What poll(2) and epoll(7) tell of a socket; `harness.stack.readiness` says what the conditions mean."""
 
 import socket
-from typing import TYPE_CHECKING
+from typing import Self
 
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT
 from harness.stack.datagram import Endpoint
 from harness.stack.plain_socket import PlainSocket
 from harness.stack.readiness import ENDED, Ready
+from harness.stack.serving import Serving
 from harness.stack.settings import SocketSettings
 from harness.stack.tcb import Tcb
-
-if TYPE_CHECKING:
-    from harness.stack.sockets import Socket
-    from harness.stack.stack import Stack
 
 
 class PolledSocket(PlainSocket):
     """A socket that tells when a call would not block."""
 
-    def __init__(self, stack: "Stack", settings: SocketSettings | None = None) -> None:
+    def __init__(self, stack: Serving, settings: SocketSettings | None = None) -> None:
         super().__init__(stack, settings)
         self._edges = Ready.NONE
 
@@ -72,7 +69,7 @@ class PolledSocket(PlainSocket):
         assert self._listener is not None
         self._listener.on_ready = self.note
 
-    def accept(self) -> "Socket":
+    def accept(self) -> Self:
         """Return the next connection; what has come about on it before is an edge of its socket."""
         accepted = super().accept()
         accepted.note(accepted.poll())

@@ -14,13 +14,12 @@ from harness.stack.datagram import Endpoint
 from harness.stack.pending import Pending
 from harness.stack.polled_socket import PolledSocket
 from harness.stack.readiness import Ready
+from harness.stack.serving import Serving
 from harness.stack.settings import SocketSettings
 from harness.stack.timers import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from harness.stack.stack import Stack
 
 _T = TypeVar("_T")
 
@@ -28,7 +27,7 @@ _T = TypeVar("_T")
 class Socket(PolledSocket):
     """One end of a connection, or a listener, or neither yet. Refusals are OSErrors."""
 
-    def __init__(self, stack: "Stack", settings: SocketSettings | None = None) -> None:
+    def __init__(self, stack: Serving, settings: SocketSettings | None = None) -> None:
         super().__init__(stack, settings)
         self._calls: list[Pending[object]] = []
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.agent.server import PROGRAM_PATH
-from harness.targets.container import engine, sweep
+from harness.targets.container import engine, ownership
 from harness.targets.kernel import kernels
 from harness.targets.kernel.build import kernels_folder
 from harness.targets.namespace.target import LinuxTarget
@@ -95,7 +95,7 @@ def _docker() -> Iterator[Check]:
         client = engine.connect()
         with contextlib.closing(client), engine.translated("docker"):
             version, info = client.version(), client.info()
-            left = len(sweep.orphans(client.api))
+            left = len(ownership.orphans(client.api))
     except UnusableTarget as error:
         yield Check(Mark.NOTE, "docker", error.message, error.hint)
         return

@@ -14,7 +14,7 @@ import pytest
 
 from harness.targets.building import images
 from harness.targets.container import engine
-from harness.targets.container.sweep import OWNER_LABEL
+from harness.targets.container.ownership import OWNER_LABEL
 from harness.targets.protocol import UnusableTarget
 
 #: What xdist tells its workers, and they tell their children.

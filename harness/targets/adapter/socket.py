@@ -3,18 +3,32 @@
 import errno
 import re
 import socket
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from harness.targets.adapter.line import Answer
 from harness.targets.protocol import TargetError
 
-if TYPE_CHECKING:
-    from harness.targets.adapter.target import AdapterTarget
+
+class Dialogue(Protocol):
+    """What a socket needs of the stack it belongs to: one that has begun another life knows its handles no more."""
+
+    life: int
+
+    @property
+    def failed(self) -> bool:
+        """Whether the adapter can't be asked any more."""
+
+    def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
+        """Send a command and return what comes back; raises OSError for a refusal, AdapterFailure."""
+
+    def fail(self, message: str) -> TargetError:
+        """Give the adapter up, and return the error that says why."""
 
 
 class AdapterSocket:
     """An application socket of the stack: a handle of the adapter."""
 
-    def __init__(self, target: "AdapterTarget", handle: str = "") -> None:
+    def __init__(self, target: Dialogue, handle: str = "") -> None:
         self._target = target
         self._handle = handle
         self._life = target.life

@@ -3,7 +3,6 @@
 A driver in C needs the stack's package. How images are built is in `images`.
 """
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -17,7 +16,6 @@ from harness.targets.building import crate, source_build
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
-USAGE_ERROR = 4
 _PACKAGE = Path(__file__).parents[2]
 
 
@@ -97,46 +95,3 @@ def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None
         raise UnusableTarget(f"{compiler} did not build {source} within {BUILD_LIMIT_S} s") from None
     except OSError as error:
         raise UnusableTarget(f"{program.parent} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
-
-
-USAGE = (
-    "tcpspec build DRIVER[:RELEASE]…    or: tcpspec build IMAGE… [--image] [--base IMAGE]"
-    "    or: tcpspec build kernel VERSION… | --source DIR"
-)
-
-
-def main(arguments: list[str]) -> int:
-    """The verb ``build``: build the named drivers, or the named images, and print where they are."""
-    from harness.targets.building import images
-    from harness.targets.kernel import build as kernels
-
-    if arguments[:1] == ["kernel"]:
-        return kernels.main(arguments[1:])
-    parser = argparse.ArgumentParser(
-        prog="tcpspec build",
-        description="Builds what comes with the tool.",
-        usage=USAGE,
-        epilog="`tcpspec build kernel --help` is about kernels.",
-    )
-    known = sorted({*DRIVERS, *images.IMAGES})
-    parser.add_argument("names", nargs="+", metavar="NAME", help=f"{', '.join(known)}; or a release, as smoltcp:0.13")
-    parser.add_argument("--image", action="store_true", help="a container image instead of a program (linux: always)")
-    parser.add_argument("--base", metavar="IMAGE", help="build the image on this one, not on the Dockerfile's default")
-    try:
-        options = parser.parse_args(arguments)
-        for name in options.names:
-            driver, colon, _release = name.partition(":")
-            if driver not in (DRIVERS if colon else known):
-                parser.error(f"there is no {name!r} to build; there are {', '.join(known)}")
-            if colon and (options.image or options.base):
-                parser.error(f"{name}: an image has the usual release; leave --image and --base away")
-    except SystemExit as leave:
-        return USAGE_ERROR if leave.code else 0
-    for name in options.names:
-        driver, _colon, release = name.partition(":")
-        if release:
-            print(build(driver, release), flush=True)
-            continue
-        as_image = options.image or options.base or name not in DRIVERS
-        print(images.build(name, base=options.base) if as_image else build(name), flush=True)
-    return 0

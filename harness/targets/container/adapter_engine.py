@@ -11,7 +11,7 @@ from harness.targets.adapter.line import SIGNALLED, ending_with_code
 from harness.targets.container import engine
 from harness.targets.container.confined import UNPRIVILEGED
 from harness.targets.container.engine import translated
-from harness.targets.container.sweep import OWNER_LABEL, owner
+from harness.targets.container.ownership import OWNER_LABEL, owner
 
 if TYPE_CHECKING:
     import docker

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.targets.container import agent_program
 from harness.targets.container.engine import REQUEST_LIMIT_S, translated
-from harness.targets.container.sweep import OWNER_LABEL, owner
+from harness.targets.container.ownership import OWNER_LABEL, owner
 from harness.targets.protocol import UnusableTarget
 
 if TYPE_CHECKING:

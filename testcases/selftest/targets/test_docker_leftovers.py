@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from harness.targets.container import sweep
+from harness.targets.container import ownership, sweep
 from testcases.selftest import container_engine
 
 KILLING = Path(__file__).parents[1] / "killing.py"
@@ -53,7 +53,7 @@ def _leave_one(api: docker.APIClient, owner: str, command: str) -> str:
     made = api.create_container(
         container_engine.image("linux"),
         entrypoint=["python3", "-c", command],
-        labels={sweep.OWNER_LABEL: owner, container_engine.MADE_UP_LABEL: ""},
+        labels={ownership.OWNER_LABEL: owner, container_engine.MADE_UP_LABEL: ""},
         host_config=api.create_host_config(network_mode="none"),
     )
     return str(made["Id"])
@@ -61,7 +61,7 @@ def _leave_one(api: docker.APIClient, owner: str, command: str) -> str:
 
 def _of_a_dead_process() -> str:
     """Return the label of a process that has ended."""
-    program = "from harness.targets.container.sweep import owner; print(owner())"
+    program = "from harness.targets.container.ownership import owner; print(owner())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -69,7 +69,7 @@ def _of_a_dead_process() -> str:
 def test_a_sweep_removes_what_nobody_needs_and_nothing_else(api: docker.APIClient) -> None:
     hang, end = "import time; time.sleep(300)", "pass"
     elsewhere = "another-boot 1 2 3"
-    dead, ours = _of_a_dead_process(), sweep.owner()
+    dead, ours = _of_a_dead_process(), ownership.owner()
     made = {
         (who, state): _leave_one(api, owner, hang if state == "running" else end)
         for who, owner in (("dead", dead), ("ours", ours), ("elsewhere", elsewhere))

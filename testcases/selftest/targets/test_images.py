@@ -20,6 +20,7 @@ from harness.agent import server
 from harness.targets.building import drivers, images
 from harness.targets.container import engine
 from harness.targets.protocol import UnusableTarget
+from harness.verbs import USAGE_ERROR, build
 from testcases.selftest import container_engine
 
 ROOTFS = drivers.driver_folder() / "base/rootfs.py"
@@ -269,5 +270,5 @@ def test_the_image_compiles_lwips_driver_as_the_host_does() -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["linux", "--nonsense"]])
 def test_wrong_words_are_a_usage_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert drivers.main(arguments) == drivers.USAGE_ERROR
+    assert build.main(arguments) == USAGE_ERROR
     assert "usage: tcpspec build" in capsys.readouterr().err

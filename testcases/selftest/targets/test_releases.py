@@ -14,6 +14,7 @@ from harness.targets.adapter.process import Command
 from harness.targets.building import crate, drivers, source_build
 from harness.targets.kernel import suites
 from harness.targets.protocol import UnusableTarget
+from harness.verbs import USAGE_ERROR, build
 
 SMOLTCP = drivers.driver_folder() / "smoltcp"
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +97,7 @@ def test_the_newer_lwip_is_as_declared(tmp_path: Path) -> None:
 def test_what_can_not_be_built_is_one_sentence(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert drivers.main(arguments) == drivers.USAGE_ERROR
+    assert build.main(arguments) == USAGE_ERROR
     assert said in capsys.readouterr().err
 
 

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from typing import Any
+from typing import Any, Self
 
 from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT
 from harness.stack.connection import Connection
@@ -205,7 +205,7 @@ class TextEndsLingering(Socket):
 
 @defect("D526", "What has come before accept() is no edge of the accepted socket: its reader sleeps.", OPEN, REPORTS)
 class EdgesBeforeAcceptLost(Socket):
-    def accept(self) -> Socket:
+    def accept(self) -> Self:
         accepted = super().accept()
         accepted._edges = Ready.NONE
         return accepted

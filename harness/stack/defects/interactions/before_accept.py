@@ -1,6 +1,7 @@
 """Before accept(): something happens on a connection, or beside it, that nobody has accepted yet."""
 
 import errno
+from typing import Self
 
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
@@ -69,7 +70,7 @@ class EndBeforeAcceptLost(Listener):
 
 @defect("D365", "A connection that was reset before accept() is accepted as one that has ended cleanly.", SECOND)
 class ResetBeforeAcceptUntold(Socket):
-    def accept(self) -> Socket:
+    def accept(self) -> Self:
         accepted = super().accept()
         accepted.pending_error()
         return accepted
