@@ -6,7 +6,7 @@ A segment is named by its control bits, and by whether it has text: "ACK", "PSH,
 from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.spec.segment import Segment, flag_names, parse_flags
 
 NOTE = "(set aside)"

@@ -1,13 +1,13 @@
 """One connection of a case: its 4-tuple, both initial sequence numbers, and the segments that the target has sent."""
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.case.peer_record import PeerRecord
+from harness.case.received import Received
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import seqno
-from harness.spec.segment import FIN, PSH, RST, SYN, Segment
+from harness.spec.segment import SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Event, Kind
@@ -25,21 +25,6 @@ STORM_NS = 1_000_000_000
 STORM_IN_ALL = 10_000
 #: So many of them are kept for the ladder.
 STORM_KEPT = 20
-
-
-@dataclass(slots=True)
-class Received:
-    """A segment in the inbox: its event, and the segment as it was on the wire. A `stray` is on nobody's 4-tuple."""
-
-    event: Event
-    wire: Segment
-    stray: bool = False
-
-    @property
-    def segment(self) -> Segment:
-        """The segment with relative numbers."""
-        assert self.event.segment is not None
-        return self.event.segment
 
 
 class Connection:
@@ -124,23 +109,3 @@ class Connection:
         received = Received(event, wire, stray)
         self.received.append(received)
         return received
-
-
-def repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
-    """Tell whether a segment is one that was sent before, or some of what was, cut or joined in another way.
-
-    `ends` are where the segments before it ended: what lies behind all of them is new. A bare acknowledgment repeats
-    nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1). No timer sends a
-    reset again.
-    """
-    if segment.flags & RST:
-        return False
-    if not segment.length:
-        probe = any(seqno.lt(segment.seq, end) for end in ends)
-        same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)
-        return probe and same and not earlier.length
-    offset = seqno.diff(segment.seq, earlier.seq)
-    if not 0 <= offset < earlier.length or (segment.flags ^ earlier.flags) & ~(FIN | PSH):
-        return False
-    common = zip(segment.payload, earlier.payload[offset:], strict=False)
-    return all(now == then for now, then in common) and any(seqno.leq(segment.end, end) for end in ends)

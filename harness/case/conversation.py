@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from harness.case import aside, throttling
-from harness.case.connection import Connection, Received, repeats
+from harness.case.bench import Bench
+from harness.case.connection import Connection
 from harness.case.expect import Expected, Silence
+from harness.case.received import Received, repeats
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple
 from harness.spec import options
@@ -24,9 +26,6 @@ from harness.spec.states import State
 from harness.targets.protocol import TargetStorms
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
-
-if TYPE_CHECKING:
-    from harness.case.rig import Rig
 
 _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
@@ -43,7 +42,7 @@ LATE_ANSWER_S = 0.1
 class Conversation:
     """One run of one case against one target. `cites` is what the case as a whole cites."""
 
-    def __init__(self, rig: "Rig", version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> None:
+    def __init__(self, rig: Bench, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> None:
         self.rig = rig
         self.version = version
         self.name = name

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from harness.case.connection import Connection, Received
+from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.expect import Absolute, Expected, Silence
 from harness.case.peer_side import PeerSide
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
 from harness.case.timers import Wait

@@ -7,8 +7,9 @@ the same. That is `timer_batch`.
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from harness.case.connection import Connection, Received
+from harness.case.connection import Connection
 from harness.case.expect import Expected, Number
+from harness.case.received import Received
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Level
 from harness.spec.segment import Segment

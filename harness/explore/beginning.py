@@ -1,17 +1,18 @@
 """How a connection of a conversation begins: its two ends, its numbers, and what the target is told about it."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import Protocol
 
 from harness.case.connection import Connection
-from harness.case.rig import FIRST_PEER_PORT
+from harness.case.conversation import Conversation
+from harness.case.rig import FIRST_PEER_PORT, Rig
+from harness.explore.application import Application
 from harness.explore.link import SALT, Link, PeerView
 from harness.spec.history.history import History
-from harness.spec.history.world import PERIOD
+from harness.spec.history.world import PERIOD, Traits
+from harness.spec.policy import Policy
 from harness.targets.protocol import Adjustable, Capability
-
-if TYPE_CHECKING:
-    from harness.explore.talk import Talk
 
 #: The stack whose own numbers can be chosen, and its settings for that.
 REFERENCE = "reference"
@@ -21,7 +22,21 @@ ACK_DELAY = "reference.delayed_ack"
 PORT_RANGE = "net.ipv4.ip_local_port_range"
 
 
-def begin(talk: "Talk", number: int, traits: Sequence[str]) -> Link:
+class Company(Protocol):
+    """What the connections of one conversation share."""
+
+    rig: Rig
+    version: int
+    conversation: Conversation
+    policies: frozenset[Policy]
+    traits: Traits
+    application: Application
+    all_links: dict[int, Link]
+    chosen: ExitStack
+    salt: int
+
+
+def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
     """Return a connection that has begun, with the number and the traits (`harness.explore.plan`) that a plan gives."""
     like = {name: value for name, _equals, value in (trait.partition("=") for trait in traits)}
     connection = _connection(talk, number, like)
@@ -42,7 +57,7 @@ def begin(talk: "Talk", number: int, traits: Sequence[str]) -> Link:
     return link
 
 
-def _connection(talk: "Talk", number: int, like: dict[str, str]) -> Connection:
+def _connection(talk: Company, number: int, like: dict[str, str]) -> Connection:
     conversation, first = talk.conversation, _first(talk)
     iss = int(like["iss"]) & 0xFFFFFFFF if "iss" in like else None
     addresses = talk.rig.target.addresses(talk.version)
@@ -72,11 +87,11 @@ def _connection(talk: "Talk", number: int, like: dict[str, str]) -> Connection:
     )
 
 
-def _first(talk: "Talk") -> Link | None:
+def _first(talk: Company) -> Link | None:
     return talk.all_links.get(1) or next(iter(talk.all_links.values()), None)
 
 
-def _choose(talk: "Talk", like: dict[str, str]) -> None:
+def _choose(talk: Company, like: dict[str, str]) -> None:
     """Have the target begin with the numbers that are asked for, if it lets them be chosen."""
     target = talk.rig.target
     if not isinstance(target, Adjustable) or Capability.SETTINGS not in target.capabilities:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.case.connection import Connection, Received
+from harness.case.connection import Connection
+from harness.case.received import Received
 from harness.fuzz.steps import USUAL_WINDOW, Position, Probe
 from harness.fuzz.view import View
 from harness.spec.history.history import History, Sent

@@ -6,16 +6,11 @@ So the text tells everything that `--replay` needs.
 """
 
 import difflib
-import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from harness.explore.plan import Move, Plan, moves
 from harness.explore.run import Generated
 from harness.fuzz.steps import BadSequence
-
-if TYPE_CHECKING:
-    from harness.explore.playing import Stage
 
 #: The kind of a conversation that was read.
 REPLAY = "replay"
@@ -57,9 +52,3 @@ def _words(text: str) -> Iterator[tuple[str, bool]]:
         if not bracketed and ("[" in word or "]" in word):
             raise BadSequence(f"{word!r}: brackets stand around one word: [A@n,n]")
         yield word[1:-1] if bracketed else word, bracketed
-
-
-def command(stage: "Stage", generated: Generated) -> str:
-    """Return the command that plays one conversation again."""
-    words = ["tcpspec", "explore", "--target", stage.spec.text, *(("--ip", "6") if stage.ip == 6 else ())]
-    return shlex.join([*words, *stage.again, "--replay", text_of(generated)])

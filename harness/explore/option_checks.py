@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.case.violation import Code
 from harness.explore.link import Link
 from harness.spec import options, seqno

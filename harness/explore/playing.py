@@ -5,6 +5,7 @@ What is declared is about findings here, not about conversations (`harness.explo
 
 import gc
 import resource
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,11 @@ class Stage:
         """Return a conversation as a case of the results."""
         binding = Binding(self.spec, self.ip, "", Walk(State.CLOSED))
         return Case(generated.id, binding, CaseMeta(), notation.text_of(generated), "")
+
+    def command(self, generated: Generated) -> str:
+        """Return the command that plays one conversation again."""
+        words = ["tcpspec", "explore", "--target", self.spec.text, *(("--ip", "6") if self.ip == 6 else ())]
+        return shlex.join([*words, *self.again, "--replay", notation.text_of(generated)])
 
     def declared(self, implementation: str, version: str) -> Declared:
         """Return the known deviations that hold for such a target; raises BrokenExpectations."""
@@ -149,7 +155,7 @@ class Player:
     def _record(self, generated: Generated, outcome: Outcome, ended: runner.Outcome) -> dict[str, Any]:
         judgement = self.judge(outcome, ended)
         case = self.stage.case_of(generated)
-        record = case_record(case, judgement, ended, notation.command(self.stage, generated))
+        record = case_record(case, judgement, ended, self.stage.command(generated))
         stage = self.stage
         if stage.results is not None and not judgement.as_expected(stage.level):
             facts = self.rig.target.facts.as_dict()

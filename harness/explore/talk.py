@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from harness.case.connection import Received
 from harness.case.conversation import Conversation
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level, Violation

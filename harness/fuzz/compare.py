@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.fuzz.side import Outcome
 from harness.spec import options
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment

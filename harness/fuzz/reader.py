@@ -6,7 +6,7 @@ It also names the step as the grid names its cells, so that what is declared of 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.expectations import changes
 from harness.fuzz.side import Outcome
 from harness.grid import known, observed

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.runner import code_of, death_in
 from harness.case.user_calls import BACKLOG

@@ -8,9 +8,9 @@ is proved all the same. Where no such habit can be found, a follow-up that fails
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+from harness.case.bench import Bench
 from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
-from harness.case.rig import Rig
 from harness.case.runner import CaseRun, Ending, capture
 from harness.case.target_side import TargetSide
 from harness.grid import followup
@@ -39,7 +39,7 @@ class Manner:
 
 
 _Key = tuple[int, State, str | None]
-_measured: "WeakKeyDictionary[Rig, dict[_Key, Manner | None]]" = WeakKeyDictionary()
+_measured: "WeakKeyDictionary[Bench, dict[_Key, Manner | None]]" = WeakKeyDictionary()
 
 
 def prove(state: State, target: TargetSide, peer: PeerSide, numbers: Numbers) -> Tells:
@@ -55,12 +55,12 @@ def scene(state: State, target: TargetSide, peer: PeerSide, numbers: Numbers) ->
     return Scene(target, peer, numbers, habits)
 
 
-def manners(rig: Rig, version: int, state: State) -> list[Manner | None]:
+def manners(rig: Bench, version: int, state: State) -> list[Manner | None]:
     """Return how the target answers in a state, one for each way there; None for a way on which nothing is to learn."""
     return [_manner(rig, version, state, route) for route in _ROUTES.get(state, (None,))]
 
 
-def tells_due(rig: Rig, version: int, state: State) -> set[Tells]:
+def tells_due(rig: Bench, version: int, state: State) -> set[Tells]:
     """Return what the follow-up of a state may tell."""
     return {manner.tells for manner in manners(rig, version, state) if manner}
 
@@ -75,13 +75,13 @@ def can_refute(conversation: Conversation, state: State) -> bool:
     return None not in manners(conversation.rig, conversation.version, state)
 
 
-def calibrate(rig: Rig, version: int) -> None:
+def calibrate(rig: Bench, version: int) -> None:
     """Learn the manners of a target in all states now, not when they are first needed."""
     for state in State:
         manners(rig, version, state)
 
 
-def _manner(rig: Rig, version: int, state: State, route: str | None) -> Manner | None:
+def _manner(rig: Bench, version: int, state: State, route: str | None) -> Manner | None:
     known = _measured.setdefault(rig, {})
     key = (version, state, route)
     if key not in known:
@@ -90,7 +90,7 @@ def _manner(rig: Rig, version: int, state: State, route: str | None) -> Manner |
     return known[key]
 
 
-def _measure(rig: Rig, version: int, place: Cell) -> Manner | None:
+def _measure(rig: Bench, version: int, place: Cell) -> Manner | None:
     literal = _ask(rig, version, place, None)
     # What a target that shows no states does behind a walk may be what it does in the state before.
     shown = Capability.STATES in rig.target.capabilities or place.state in (CLOSED, LISTEN)
@@ -100,7 +100,7 @@ def _measure(rig: Rig, version: int, place: Cell) -> Manner | None:
     return first if first == second else None
 
 
-def _ask(rig: Rig, version: int, place: Cell, learned: dict[int, tuple[Said, ...]] | None) -> Manner | None:
+def _ask(rig: Bench, version: int, place: Cell, learned: dict[int, tuple[Said, ...]] | None) -> Manner | None:
     """Lead the target to a place and run the follow-up; None if it fails."""
     connection = connection_of(place)
     numbers = Numbers(connection.snd_nxt, connection.rcv_nxt, connection.max_snd_wnd)

@@ -8,8 +8,8 @@ neither close() nor a second shutdown() needs to fail. STATUS is what an observe
 import errno
 from dataclasses import replace
 
-from harness.case.connection import Received
 from harness.case.conversation import Conversation
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import walking

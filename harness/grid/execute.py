@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.case import aside
-from harness.case.connection import Received
 from harness.case.conversation import Conversation
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import walking

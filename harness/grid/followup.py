@@ -11,9 +11,9 @@ in that state is measured once per target, in `harness.grid.calibration`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.case.connection import Received
 from harness.case.expect import Expected, Silence, segment, silence
 from harness.case.peer_side import PeerSide
+from harness.case.received import Received
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code
 from harness.grid.numbers import FAR, TEXT

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.reaction import Outgoing, Reaction, Reply

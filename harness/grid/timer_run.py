@@ -9,10 +9,10 @@ import errno
 import socket
 from dataclasses import dataclass
 
-from harness.case.connection import Received
 from harness.case.conversation import Conversation
 from harness.case.expect import segment
 from harness.case.peer_side import PeerSide
+from harness.case.received import Received
 from harness.case.target_side import TargetSide, walking
 from harness.case.timers import COARSENESS, Stopwatch, Wait, Waits
 from harness.case.violation import Code, Inconclusive, Violation

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from harness.case.connection import Connection, Received
+from harness.case.connection import Connection
+from harness.case.received import Received
 from harness.case.violation import Code
 from harness.pkt import options
 from harness.pkt.options import Stamps

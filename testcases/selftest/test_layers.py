@@ -136,6 +136,56 @@ def test_the_table_has_no_circle() -> None:
     assert settled == set(LAYERS)
 
 
+#: Files that know each other, and why that is no circle to be cut.
+PAIRS = {
+    frozenset({"harness.case.connection", "harness.case.conversation"}): "a connection names the conversation it is of",
+}
+
+
+def circles(files: dict[str, str]) -> list[frozenset[str]]:
+    """Return the groups of modules, by their full names, that import each other; late and typing imports count too."""
+    below: dict[str, set[str]] = {}
+    for name, source in files.items():
+        found = {each.name for each in imports_of(source, name.rpartition(".")[0])}
+        ends = {part if part in files else part.rpartition(".")[0] for part in found}
+        below[name] = {end for end in ends if end in files and end != name}
+    groups: list[frozenset[str]] = []
+    for name in files:
+        reached = _reached(name, below)
+        group = frozenset(other for other in reached if name in _reached(other, below))
+        if group and group not in groups:
+            groups.append(group)
+    return groups
+
+
+def _reached(name: str, below: dict[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        fresh = below[ahead.pop()] - found
+        found |= fresh
+        ahead.extend(fresh)
+    return found
+
+
+def test_no_files_import_each_other() -> None:
+    names = {
+        f"harness.{where.removesuffix('.py').replace('/', '.').removesuffix('.__init__')}": where for where in MODULES
+    }
+    files = {name: (ROOT / where).read_text(encoding="utf-8") for name, where in names.items()}
+    assert [group for group in circles(files) if group not in PAIRS] == []
+
+
+def test_a_circle_is_found() -> None:
+    files = {
+        "harness.case.a": "from harness.case import b",
+        "harness.case.b": "def f():\n    from harness.case.c import d",
+        "harness.case.c": "if TYPE_CHECKING:\n    import harness.case.a",
+        "harness.case.d": "from harness.case.a import f",
+    }
+    assert circles(files) == [frozenset({"harness.case.a", "harness.case.b", "harness.case.c"})]
+
+
 @pytest.mark.parametrize(
     ("where", "source", "complaint"),
     [

@@ -2,22 +2,43 @@
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from harness.targets.protocol import NotOffered
 from harness.targets.wired.channel import Channel
-
-if TYPE_CHECKING:
-    from harness.targets.wired.target import WiredTarget
 
 #: `harness.case.user_calls.BACKLOG`: a listener with room for everybody.
 SMALLEST_BACKLOG = 16
 
 
+class Server(Protocol):
+    """What a socket asks of the server it is at: one that has begun another life knows its connections no more."""
+
+    life: int
+
+    def open_port(self, port: int) -> None:
+        """Let a port of the case's be the server's."""
+
+    def close_port(self, port: int) -> None:
+        """Let it be closed again, for new connections."""
+
+    def unaccepted(self, port: int) -> Channel | None:
+        """Return an established connection of a port that was not taken yet."""
+
+    def show(self, packets: list[bytes]) -> None:
+        """Keep packets for the next look."""
+
+    def await_server(self, channel: Channel) -> None:
+        """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
+
+    def await_end(self, channel: Channel) -> None:
+        """Wait for the server's FIN behind its peer's."""
+
+
 class ServerSocket:
     """A listener or a connection of the server. What it can't stand for raises NotOffered."""
 
-    def __init__(self, target: "WiredTarget", channel: Channel | None = None) -> None:
+    def __init__(self, target: Server, channel: Channel | None = None) -> None:
         self._target, self._channel = target, channel
         self._port = 0
         self._life = target.life

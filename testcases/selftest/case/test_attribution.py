@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness.case.connection import Connection, Received
+from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
+from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run
 from harness.case.target_side import TargetSide
