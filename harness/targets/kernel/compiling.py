@@ -20,6 +20,8 @@ PROGRESS_S = 10.0
 KEPT_LOG_LINES = 25
 #: Options that only some versions or compilers have.
 OPTIONAL = frozenset({"CONFIG_SLUB"})
+#: Block devices, without what comes with them by default and needs sources of SCSI, which are not unpacked.
+BLOCK_DEVICES = ("CONFIG_BLOCK=y", *(f"# CONFIG_{name} is not set" for name in ("BLK_DEV", "BLK_DEV_BSG")))
 #: What is often behind a failure, by what the build says: a sentence that helps.
 REMEDIES: Mapping[str, str] = {
     "unknown target triple": "build with --llvm: the kernel's Makefile then tells clang its target",
@@ -65,7 +67,7 @@ def old_trees_need(tree: Path) -> list[str]:
     """Return options for trees before 5.14, which mount a root without a device only where they know block devices."""
     mounting = tree / "init" / "do_mounts.c"
     knows = mounting.is_file() and "mount_nodev_root" in mounting.read_text(errors="replace")
-    return [] if knows or not mounting.is_file() else ["CONFIG_BLOCK=y", ""]
+    return [] if knows or not mounting.is_file() else [*BLOCK_DEVICES, ""]
 
 
 def need_tools(tools: Mapping[str, str]) -> None:
@@ -119,7 +121,7 @@ def run(command: list[str], say: Say) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for line in process.stdout:
             kept = [*kept[1 - KEPT_LOG_LINES :], line.rstrip()]
-            if "error:" in line or "Error " in line:
+            if "error:" in line or "*** " in line:
                 errors.append(line.rstrip())
             files += line.startswith("  CC")
             if time.monotonic() - told > PROGRESS_S:

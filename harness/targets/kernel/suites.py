@@ -3,12 +3,14 @@
 apt is told to keep its lists and files in the cache, to know no package as installed, and to read a list of sources
 that is made here: the machine's own mirror, with the suites below. It changes nothing in the system and needs no root.
 What it fetches is upstream's archive in the source package ``linux``, signed by Debian; Debian's patches stay away.
+Where a mirror has that no more, it is the package ``linux-source-…`` of the same version, which has Debian's patches.
 """
 
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ RELEASES = ("bullseye", "bookworm", "trixie", "forky", "duke")
 BASE = (*(f"{name}{suffix}" for name in RELEASES for suffix in ("", "-updates", "-backports")), "sid", "experimental")
 SECURITY = tuple(f"{name}-security" for name in RELEASES)
 PACKAGE = "linux"
+#: What a suite lists: sources and packages, by the words of a sources.list and the names of the lists.
+SOURCES, PACKAGES = "sources", "packages"
+TYPE = {SOURCES: "deb-src", PACKAGES: "deb"}
+INDEX = {SOURCES: "Sources", PACKAGES: "Packages"}
 #: Debian names a mirror of security updates by this in its path.
 _SECURITY_PATH = "debian-security"
 FRESH_S = 24 * 3600.0
@@ -33,16 +39,21 @@ HINT = "give an unpacked tree: `tcpspec build kernel --source DIR`"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A release whose sources a suite lists: `release` is upstream's (6.12.43, 7.3-rc7), `version` the package's."""
+    """A release whose sources suites list: `release` is upstream's (6.12.43, 7.3-rc7), `versions` are the packages'."""
 
     release: str
-    version: str
+    versions: tuple[str, ...]
 
     @property
     def key(self) -> tuple[int, ...]:
         """The release as numbers, to be sorted by; a candidate comes before what it is a candidate of."""
         numbers, _dash, candidate = self.release.partition("-rc")
         return (*(int(part) for part in numbers.split(".")), *((-1, int(candidate)) if candidate else ()))
+
+    @property
+    def packaged(self) -> str:
+        """The name of the package that has the sources with Debian's patches."""
+        return f"linux-source-{'.'.join(str(part) for part in self.key[:2])}"
 
 
 def apt_folder() -> Path:
@@ -65,13 +76,12 @@ def offers(*, refresh: bool = True) -> list[Offer]:
 
 
 def parsed(versions: Iterable[str]) -> list[Offer]:
-    """Return package versions as offers, one per release (its newest packaging), the newest release last."""
-    found: dict[str, Offer] = {}
-    for version in versions:
+    """Return package versions as offers, one per release with all its packagings, the newest release last."""
+    found: dict[str, list[str]] = {}
+    for version in dict.fromkeys(versions):
         if match := _VERSION.fullmatch(version):
-            release = match["upstream"].replace("~", "-")
-            found[release] = Offer(release, version)
-    return sorted(found.values(), key=lambda offer: offer.key)
+            found.setdefault(match["upstream"].replace("~", "-"), []).append(version)
+    return sorted((Offer(release, tuple(each)) for release, each in found.items()), key=lambda offer: offer.key)
 
 
 def chosen(name: str, available: Iterable[Offer]) -> list[Offer]:
@@ -89,9 +99,13 @@ def fetch(name: str) -> tuple[Offer, Path]:
     available = offers()
     candidates = chosen(name, available)
     for offer in candidates:
-        archive = apt_folder() / "sources" / f"{PACKAGE}_{offer.release.replace('-rc', '~rc')}.orig.tar.xz"
+        upstream = offer.release.replace("-rc", "~rc")
+        archive = apt_folder() / "sources" / f"{PACKAGE}_{upstream}.orig.tar.xz"
         if archive.is_file() or _download(offer, archive):
             return offer, archive
+        patched = apt_folder() / "sources" / f"{PACKAGE}-source_{upstream}.tar.xz"
+        if patched.is_file() or _download_packaged(offer, patched):
+            return offer, patched
     if candidates:
         raise UnusableTarget(f"the mirror lists the sources of {candidates[0].release}, but has them no more", HINT)
     near = [offer.release for offer in available if offer.release.split(".")[:1] == name.split(".")[:1]]
@@ -125,34 +139,60 @@ def source_archive(package: str, release: str) -> Path:
 
 
 def _download(offer: Offer, archive: Path) -> bool:
-    """Fetch an archive; False where the mirror has it no more. apt checks it against the signed list."""
+    """Fetch upstream's archive; False where the mirror has it no more. apt checks it against the signed list."""
     archive.parent.mkdir(parents=True, exist_ok=True)
-    source = f"{PACKAGE}={offer.version}"
-    _run(["apt-get", "source", "--tar-only", "--download-only", "--only-source", source], cwd=archive.parent)
-    return archive.is_file()
+    for version in offer.versions:
+        source = f"{PACKAGE}={version}"
+        _run(["apt-get", "source", "--tar-only", "--download-only", "--only-source", source], cwd=archive.parent)
+        if archive.is_file():
+            return True
+    return False
 
 
-def _update() -> None:
-    stamp = apt_folder() / "updated"
+def _download_packaged(offer: Offer, archive: Path) -> bool:
+    """Fetch the package of the release's sources and take the archive out; False where the mirror has none."""
+    _update(PACKAGES)
+    for version in offer.versions:
+        with tempfile.TemporaryDirectory(dir=archive.parent) as name:
+            _run(["apt-get", "download", f"{offer.packaged}={version}"], PACKAGES, cwd=Path(name))
+            if not (package := next(Path(name).glob("*.deb"), None)):
+                continue
+            _run(["dpkg-deb", "--extract", str(package), name], None)
+            if inside := next(Path(name).glob("usr/src/linux-source-*.tar.*"), None):
+                os.replace(inside, archive)
+                return True
+    return False
+
+
+def _update(kind: str = SOURCES) -> None:
+    """Fetch the lists of sources, or of packages, if the last ones are old. Raises UnusableTarget."""
+    here = _lists(kind)
+    stamp = here / "updated"
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < FRESH_S:
         return
     if shutil.which("apt-get") is None:
         raise UnusableTarget("there is no apt-get here, which fetches sources", HINT)
-    lines = list(source_lines(_run(["apt-get", "indextargets", "--format", _FORMAT], private=False).stdout))
+    told = _run(["apt-get", "indextargets", "--format", _FORMAT], None).stdout
+    lines = list(source_lines(told, kind))
     if not lines:
         raise UnusableTarget("apt on this machine knows no mirror of Debian, from which sources come", HINT)
-    (apt_folder() / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-    (apt_folder() / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    (apt_folder() / "status").touch()
-    (apt_folder() / "sources.list").write_text("".join(f"{line}\n" for line in lines))
-    done = _run(["apt-get", "update"])  # a suite that the mirror lacks makes it fail; what there is has come
-    if not list((apt_folder() / "lists").glob("*Sources*")):
-        raise UnusableTarget(f"the lists of sources can't be fetched:\n{done.stderr.strip()[-1000:]}", HINT)
+    (here / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+    (here / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    (here / "status").touch()
+    (here / "sources.list").write_text("".join(f"{line}\n" for line in lines))
+    done = _run(["apt-get", "update"], kind)  # a suite that the mirror lacks makes it fail; what there is has come
+    if not list((here / "lists").glob(f"*_{INDEX[kind]}*")):
+        raise UnusableTarget(f"the lists of {kind} can't be fetched:\n{done.stderr.strip()[-1000:]}", HINT)
     stamp.touch()
 
 
-def source_lines(targets: str) -> Iterator[str]:
-    """Yield the lines of a list of sources, for the mirrors of Debian that the machine's own apt uses.
+def _lists(kind: str) -> Path:
+    """Return the folder of the lists of sources, or of packages, which are much longer and rarely needed."""
+    return apt_folder() if kind == SOURCES else apt_folder() / kind
+
+
+def source_lines(targets: str, kind: str = SOURCES) -> Iterator[str]:
+    """Yield the lines of a list of sources (or packages), for the mirrors of Debian that the machine's own apt uses.
 
     `targets` is what ``apt-get indextargets`` says: origin, address and key ring of each index.
     """
@@ -164,12 +204,14 @@ def source_lines(targets: str) -> Iterator[str]:
         seen.add(address)
         options = f" [signed-by={keys}]" if keys.startswith("/") else ""
         for suite in SECURITY if _SECURITY_PATH in address else BASE:
-            yield f"deb-src{options} {address} {suite} main"
+            yield f"{TYPE[kind]}{options} {address} {suite} main"
 
 
-def _run(command: list[str], *, private: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program of apt, with the private directory instead of the system's."""
-    here = apt_folder()
+def _run(
+    command: list[str], kind: str | None = SOURCES, *, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of apt, with the private directory and its lists instead of the system's (None: with those)."""
+    here = _lists(kind or SOURCES)
     options = {
         "Dir::Etc::sourcelist": here / "sources.list",
         "Dir::Etc::sourceparts": "-",
@@ -180,7 +222,7 @@ def _run(command: list[str], *, private: bool = True, cwd: Path | None = None) -
         "Acquire::Retries": 3,
         "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
     }
-    chosen_options = [word for name, value in options.items() for word in ("-o", f"{name}={value}")] if private else []
+    chosen_options = [word for name, value in options.items() for word in ("-o", f"{name}={value}")] if kind else []
     program, *arguments = command
     try:
         return subprocess.run(
