@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -299,3 +300,35 @@ def test_warnings_are_told_from_the_rest_of_a_console_by_lines_that_do_not_vary(
     ]
     assert any("show_stack" in line for line in found[0])
     assert machine.warnings_in("random: crng init done\nWarning: unable to open an initial console\n") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("make[3]: *** No rule to make target 'drivers/scsi/scsi_common.o'.  Stop.", ""),
+        ("scripts/Makefile.clang:19: *** unknown target triple.  Stop.", "--llvm"),
+        ("net/ipv4/tcp.c:7:1: error: code model kernel does not support PIC mode", "-no-pie"),
+        ("***  is not clean, please run 'make ARCH=um mrproper'", "make mrproper"),
+        ("gelf.h: fatal error: no such file", "libelf-dev"),
+    ],
+)
+def test_why_a_build_failed_is_told_though_a_parallel_make_buries_it(said: str, hint: str) -> None:
+    script = f"echo {shlex.quote(said)}; seq 100; exit 2"
+    with pytest.raises(UnusableTarget) as refusal:
+        compiling.run(["sh", "-c", script], lambda _text: None)
+    complaint = str(refusal.value).splitlines()
+    assert complaint[0].endswith("failed:")
+    assert complaint[1] == said
+    assert hint in refusal.value.hint
+    assert bool(hint) == bool(refusal.value.hint)
+
+
+def test_a_tree_that_mounts_nothing_without_block_devices_gets_them(tmp_path: Path) -> None:
+    assert compiling.old_trees_need(tmp_path) == []
+    mounting = tmp_path / "init" / "do_mounts.c"
+    mounting.parent.mkdir()
+    mounting.write_text("static int __init mount_nodev_root(void)\n")
+    assert compiling.old_trees_need(tmp_path) == []
+    mounting.write_text("void __init mount_root(void)\n")
+    assert "CONFIG_BLOCK=y" in compiling.old_trees_need(tmp_path)
+    assert "# CONFIG_BLK_DEV_BSG is not set" in compiling.old_trees_need(tmp_path), "it needs sources of SCSI"
