@@ -27,7 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "compare": ("tcpspec compare before after", "tcpspec compare --target linux --target reference"),
     "matrix": ("tcpspec matrix results",),
     "merge": ("tcpspec merge shard-1 shard-2 -o results",),
-    "docs": ("tcpspec docs",),
+    "docs": ("tcpspec docs", "tcpspec docs --layers"),
     "coverage": ("tcpspec coverage results", "tcpspec coverage --by tc8 results"),
     "grid": ("tcpspec grid --json cells.json",),
     "mutate": ("tcpspec mutate D01 D54",),

@@ -1,11 +1,11 @@
 """Who may import whom: the table of layers, held against the imports of every file of the harness."""
 
-import ast
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from harness.manual.imports import Import, imports_of
 
 ROOT = Path(__file__).parents[2] / "harness"
 
@@ -44,38 +44,6 @@ RESERVED = {"scapy": ("wire",), "pytest": ("plugin", "verbs"), "_pytest": ("plug
 
 #: The vocabulary of spec. The reference stack is built on it, but knows nothing of the rules that it is judged by.
 VOCABULARY = {"states", "segment", "options", "seqno"}
-
-
-class Import:
-    """One import statement: the full name of a module (or of something in it), and whether it runs on import."""
-
-    def __init__(self, name: str, line: int, lazy: bool) -> None:
-        self.name, self.line, self.lazy = name, line, lazy
-        self.top, *self.rest = name.split(".")
-
-
-def imports_of(source: str, package: str) -> Iterator[Import]:
-    """Yield the imports of a module that lies in `package` (such as ``harness.case``)."""
-    tree = ast.parse(source)
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
-    for node in ast.walk(tree):
-        for name in _names(node, package):
-            yield Import(name, getattr(node, "lineno", 0), id(node) in lazy)
-
-
-def _names(node: ast.AST, package: str) -> list[str]:
-    match node:
-        case ast.Import(names=names):
-            return [alias.name for alias in names]
-        case ast.ImportFrom(module=module, names=names, level=level):
-            parts = package.split(".")[: len(package.split(".")) - level + 1] if level else []
-            base = ".".join([*parts, *([module] if module else [])])
-            return [f"{base}.{alias.name}" for alias in names]
-        case ast.Call(func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__")):
-            argument = node.args[0] if node.args else None
-            return [argument.value if isinstance(argument, ast.Constant) else "a name that is made up at run time"]
-    return []
 
 
 def offences(source: str, where: str) -> list[str]:
