@@ -6,22 +6,19 @@ be tried again when something has happened.
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import O_NONBLOCK, O_RDWR
 
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import PEER_SALT, Descriptor, Stage, Table, connection_of
+from harness.pkt.descriptors import Descriptor, Stage, Table, argument, connection_of
 from harness.pkt.polling import Polling
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import Dialect, number
-from harness.pkt.tree import Anything, Applied, Call, Expression, Items, Name, Number, Place, Record, Text
-from harness.spec.history.world import text
+from harness.pkt.text_calls import TextCalls
+from harness.pkt.tree import Anything, Applied, Call, Expression, Name, Place, Record
 from harness.spec.states import State
 
-#: Of one call; a stack that takes more at once has no window for it.
-MAX_OCTETS = 1 << 26
-_PLAIN_FLAGS = {socket.MSG_PEEK, socket.MSG_OOB, socket.MSG_DONTWAIT, socket.MSG_MORE, socket.MSG_EOR, 0x4000}
 #: States of an active open that is under way.
 _OPENING = (State.SYN_SENT, State.SYN_RECEIVED)
 
@@ -41,15 +38,13 @@ class Application:
         self.table = Table()
         self.options = SocketOptions(stage, self.table)
         self._polling = Polling(stage, self.table)
+        self._text = TextCalls(stage, self.table)
 
     def attempt(self, call: Call, place: Place) -> Attempt:
         """Return how to try a call; raises Unsupported for one that this target does not have."""
-        polled = self._polling.attempt(call, place)
-        if polled is not None:
-            return polled
-        optional = self.options.attempt(call, place)
-        if optional is not None:
-            return optional
+        for family in (self._polling, self.options, self._text):
+            if (found := family.attempt(call, place)) is not None:
+                return found
         makers: dict[str, Callable[[Call, Place], Attempt]] = {
             "socket": self._socket,
             "bind": self._bind,
@@ -60,8 +55,6 @@ class Application:
             "close": self._close,
             "shutdown": self._shutdown,
             "fcntl": self._fcntl,
-            **dict.fromkeys(("write", "send", "sendto", "sendmsg", "writev"), self._write),
-            **dict.fromkeys(("read", "recv", "recvfrom", "recvmsg", "readv"), self._read),
             **dict.fromkeys(("getsockname", "getpeername"), lambda _call, _place: done),
         }
         if call.function not in makers:
@@ -77,11 +70,11 @@ class Application:
     # --- opening and closing -----------------------------------------------------------------------------------------
 
     def _socket(self, call: Call, place: Place) -> Attempt:
-        kind = self._number(call, 1, place)
+        kind = argument(call, 1, self.stage.symbols, place)
         domain = call.arguments[0]
         if isinstance(domain, Name) and domain.name in ("AF_UNIX", "AF_LOCAL", "PF_UNIX"):
             raise Unsupported(f"a socket of {domain.name}", place)
-        protocol = self._number(call, 2, place) if len(call.arguments) > 2 else 0
+        protocol = argument(call, 2, self.stage.symbols, place) if len(call.arguments) > 2 else 0
         flags = kind & (socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         if kind & ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) != socket.SOCK_STREAM or protocol not in (0, 6):
             raise Unsupported("a socket that is not TCP's", place)
@@ -97,7 +90,7 @@ class Application:
         return make
 
     def _bind(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
+        descriptor = self.table.of(call, self.stage.symbols, place)
         port = _port(call.arguments[1] if len(call.arguments) > 1 else None)
 
         def bind() -> Answer:
@@ -112,8 +105,8 @@ class Application:
         return bind
 
     def _listen(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
-        backlog = self._number(call, 1, place)
+        descriptor = self.table.of(call, self.stage.symbols, place)
+        backlog = argument(call, 1, self.stage.symbols, place)
 
         def listen() -> Answer:
             if descriptor is None:
@@ -134,7 +127,7 @@ class Application:
         return listen
 
     def _connect(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
+        descriptor = self.table.of(call, self.stage.symbols, place)
         if len(call.arguments) > 1 and isinstance(call.arguments[1], Name):
             raise Unsupported(f"connect() to {call.arguments[1].name[:20]}", place)
         begun = False
@@ -185,8 +178,12 @@ class Application:
         raise Unsupported("a call that waits for a connection whose state can't be seen", place)
 
     def _accept(self, call: Call, place: Place) -> Attempt:
-        listener = self._descriptor(call, place)
-        flags = self._number(call, 3, place) if call.function == "accept4" and len(call.arguments) > 3 else 0
+        listener = self.table.of(call, self.stage.symbols, place)
+        flags = (
+            argument(call, 3, self.stage.symbols, place)
+            if call.function == "accept4" and len(call.arguments) > 3
+            else 0
+        )
         said = number(call.result, self.stage.symbols)
 
         def accept() -> Answer | None:
@@ -214,7 +211,7 @@ class Application:
         return accept
 
     def _close(self, call: Call, place: Place) -> Attempt:
-        numbered = self._number(call, 0, place)
+        numbered = argument(call, 0, self.stage.symbols, place)
         descriptor = self.table.get(numbered, place)
 
         def close() -> Answer:
@@ -234,8 +231,8 @@ class Application:
         return close
 
     def _shutdown(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
-        how = self._number(call, 1, place)
+        descriptor = self.table.of(call, self.stage.symbols, place)
+        how = argument(call, 1, self.stage.symbols, place)
         if how != socket.SHUT_WR and not self.stage.traits.has_sockets:
             raise Unsupported("shutdown() of the receiving direction", place)
 
@@ -256,94 +253,8 @@ class Application:
 
         return shutdown
 
-    # --- text --------------------------------------------------------------------------------------------------------
-
-    def _write(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
-        _demand_buffer(call, place)
-        data = self._data(call, place)
-        flags = self._flags(call, place)
-        self._length(call, place)
-        if flags & ~socket.MSG_DONTWAIT and not self.stage.traits.has_sockets:
-            raise Unsupported("flags of send()", place)
-        sent = 0
-
-        def write() -> Answer | None:
-            nonlocal sent
-            if descriptor is None:
-                return Answer(-1, "EBADF")
-            content = data if data is not None else b""
-            if data is None:
-                content = self._text(descriptor, self._length(call, place))
-            left = content[sent:]
-            try:
-                taken = self._sent(descriptor, left, flags, place)
-            except BlockingIOError:
-                if not descriptor.blocking or flags & socket.MSG_DONTWAIT:
-                    return Answer(sent) if sent else Answer(-1, "EAGAIN")
-                return None
-            except OSError as error:
-                return refused(error)
-            sent += taken
-            if descriptor.blocking and not flags & socket.MSG_DONTWAIT and sent < len(content):
-                return None
-            return Answer(sent)
-
-        return write
-
-    def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
-        sock = self.table.sock(descriptor, place)
-        taken = sock.send(data, flags & ~socket.MSG_DONTWAIT) if flags else sock.send(data)
-        if descriptor.connection is not None:
-            streams = self.stage.streams_of(descriptor.connection)
-            streams.written += data[:taken]
-            streams.urgent |= bool(flags & socket.MSG_OOB)
-        return taken
-
-    def _text(self, descriptor: Descriptor, octets: int) -> bytes:
-        own = descriptor.connection
-        start = 1 + (len(self.stage.streams_of(own).written) if own is not None else 0)
-        return text(start, octets)
-
-    def _read(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
-        _demand_buffer(call, place)
-        limit = self._length(call, place)
-        flags = self._flags(call, place)
-        if flags and not self.stage.traits.has_sockets:
-            raise Unsupported("flags of recv()", place)
-
-        def read() -> Answer | None:
-            if descriptor is None:
-                return Answer(-1, "EBADF")
-            sock = self.table.sock(descriptor, place)
-            if not limit:
-                return done()
-            try:
-                data = sock.recv(limit, flags & ~socket.MSG_DONTWAIT) if flags else sock.recv(limit)
-            except BlockingIOError:
-                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
-            except OSError as error:
-                return refused(error)
-            return self._received(descriptor, data, flags)
-
-        return read
-
-    def _received(self, descriptor: Descriptor, data: bytes, flags: int) -> Answer:
-        answer = Answer(len(data))
-        own = descriptor.connection
-        if own is None or flags & socket.MSG_OOB or self.stage.streams_of(own).urgent:
-            return answer
-        due = text(descriptor.begun + 1 + descriptor.read, len(data), PEER_SALT)
-        if data != due:
-            at = next(at for at, (ours, theirs) in enumerate(zip(due, data, strict=True)) if ours != theirs)
-            answer.problem = ("the octets that the peer has sent", f"others from octet {descriptor.read + at} on")
-        if not flags & socket.MSG_PEEK:
-            descriptor.read += len(data)
-        return answer
-
     def _fcntl(self, call: Call, place: Place) -> Attempt:
-        descriptor = self._descriptor(call, place)
+        descriptor = self.table.of(call, self.stage.symbols, place)
         command = call.arguments[1] if len(call.arguments) > 1 else Anything(place)
         name = command.name if isinstance(command, Name) else ""
         said = number(call.result, self.stage.symbols)
@@ -352,7 +263,7 @@ class Application:
             if descriptor is None:
                 return Answer(-1, "EBADF")
             if name == "F_SETFL":
-                descriptor.blocking = not self._number(call, 2, place) & O_NONBLOCK
+                descriptor.blocking = not argument(call, 2, self.stage.symbols, place) & O_NONBLOCK
                 return done()
             flags = O_RDWR if descriptor.blocking else O_RDWR | O_NONBLOCK
             # FreeBSD has another number for O_NONBLOCK: 4.
@@ -362,76 +273,9 @@ class Application:
             raise Unsupported(f"fcntl() with {name or 'a number'}", place)
         return fcntl
 
-    # --- arguments ---------------------------------------------------------------------------------------------------
-
-    def _number(self, call: Call, at: int, place: Place) -> int:
-        if at >= len(call.arguments):
-            raise Unsupported(f"{call.function}() with {len(call.arguments)} arguments", place)
-        return number(call.arguments[at], self.stage.symbols)
-
-    def _descriptor(self, call: Call, place: Place) -> Descriptor | None:
-        return self.table.get(self._number(call, 0, place), place)
-
-    def _flags(self, call: Call, place: Place) -> int:
-        at = {"send": 3, "sendto": 3, "recv": 3, "recvfrom": 3, "sendmsg": 2, "recvmsg": 2}.get(call.function)
-        flags = self._number(call, at, place) if at is not None and at < len(call.arguments) else 0
-        if unknown := flags & ~sum(_PLAIN_FLAGS):
-            raise Unsupported(f"the flags {unknown:#x} of {call.function}()", place)
-        return flags
-
-    def _length(self, call: Call, place: Place) -> int:
-        if call.function in ("sendmsg", "recvmsg"):
-            length = _in_message(call.arguments[1], self.stage.symbols, place)
-        elif call.function in ("writev", "readv"):
-            length = sum(_pieces(call.arguments[1], self.stage.symbols, place))
-        else:
-            length = self._number(call, 2, place)
-        if not 0 <= length <= MAX_OCTETS:
-            raise Unsupported(f"{call.function}() of {length} octets", place)
-        return length
-
-    def _data(self, call: Call, place: Place) -> bytes | None:
-        """Return the text that a script writes itself, None where it leaves that open."""
-        given = call.arguments[1] if len(call.arguments) > 1 else None
-        if isinstance(given, Text) and call.function in ("write", "send", "sendto"):
-            return given.value.encode("latin-1", "replace")[: self._length(call, place)]
-        return None
-
-
-def _demand_buffer(call: Call, place: Place) -> None:
-    """Refuse what only a program in C can do: hand over an address of nothing."""
-    given = call.arguments[1] if len(call.arguments) > 1 else None
-    if isinstance(given, Name | Number):
-        raise Unsupported(f"{call.function}() with an address for a buffer", place)
-
 
 def _port(address: Expression | None) -> int:
     """Return the port of an address, 0 where it is left open."""
     if isinstance(address, Record) and isinstance(given := address.fields.get("sin_port"), Applied):
         return number(given, {})
     return 0
-
-
-def _in_message(message: Expression, symbols: Mapping[str, str], place: Place) -> int:
-    """Return the octets of a message; control data is not part of what can be played."""
-    if not isinstance(message, Record):
-        raise Unsupported("a message without a structure", place)
-    control = message.fields.get("msg_control")
-    if isinstance(control, Items) and control.items:
-        raise Unsupported("control data of a message (msg_control)", place)
-    vector = message.fields.get("msg_iov")
-    return sum(_pieces(vector, symbols, place)) if vector is not None else 0
-
-
-def _pieces(vector: Expression, symbols: Mapping[str, str], place: Place) -> list[int]:
-    if not isinstance(vector, Items):
-        raise Unsupported("a vector without a list", place)
-    lengths = []
-    for piece in vector.items:
-        if isinstance(piece, Items) and len(piece.items) == 2:
-            lengths.append(number(piece.items[1], symbols))
-        elif isinstance(piece, Record) and "iov_len" in piece.fields:
-            lengths.append(number(piece.fields["iov_len"], symbols))
-        else:
-            raise Unsupported("a piece of a vector", place)
-    return lengths

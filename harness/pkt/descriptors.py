@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.pkt.support import Traits, Unsupported
-from harness.pkt.symbols import Dialect
-from harness.pkt.tree import Place
+from harness.pkt.symbols import Dialect, number
+from harness.pkt.tree import Call, Place
 from harness.targets.protocol import AppSocket, ConnectedSocket
 
 #: The peer's text differs from the target's by this in each octet.
@@ -89,6 +89,10 @@ class Stage:
         """The connection that a packet without ports is about."""
         return self.current or self.fresh()
 
+    def now_ns(self) -> int:
+        """Return the time of the target's clock."""
+        return self.conversation.rig.target.clock.now_ns()
+
     def streams_of(self, connection: Connection) -> Streams:
         """Return what was written on a connection."""
         return self.streams.setdefault(connection.index, Streams())
@@ -114,14 +118,22 @@ class Table:
 
     def __init__(self) -> None:
         self._open: dict[int, Descriptor] = {}
+        #: Those whose number was given to another one: the script has not closed them.
+        self._displaced: list[Descriptor] = []
 
     def add(self, number: int, descriptor: Descriptor) -> None:
         """Give a descriptor the number that the script says it has."""
+        if number in self._open:
+            self._displaced.append(self._open[number])
         self._open[number] = descriptor
 
     def get(self, number: int, place: Place) -> Descriptor | None:
         """Return an open descriptor, None where there is none: the call says EBADF."""
         return self._open.get(number)
+
+    def of(self, call: Call, symbols: Mapping[str, str], place: Place) -> Descriptor | None:
+        """Return the descriptor that a call is about, its first argument."""
+        return self.get(argument(call, 0, symbols, place), place)
 
     def sock(self, descriptor: Descriptor, place: Place) -> AppSocket:
         """Return the socket of a descriptor."""
@@ -135,12 +147,19 @@ class Table:
 
     def all(self) -> list[Descriptor]:
         """Return all that are open."""
-        return list(self._open.values())
+        return [*self._open.values(), *self._displaced]
 
     def about(self, connection: Connection | None) -> Descriptor | None:
         """Return the descriptor of a connection; the listener's where there is no other."""
         own = [each for each in self._open.values() if each.connection is connection and each.sock is not None]
         return next((each for each in own if not each.listening), own[0] if own else None)
+
+
+def argument(call: Call, at: int, symbols: Mapping[str, str], place: Place) -> int:
+    """Return an argument of a call that is a number; raises Unsupported where there is none."""
+    if at >= len(call.arguments):
+        raise Unsupported(f"{call.function}() with {len(call.arguments)} arguments", place)
+    return number(call.arguments[at], symbols)
 
 
 def connection_of(sock: AppSocket, waiting: list[Connection]) -> Connection | None:

@@ -50,7 +50,7 @@ MAX_SECONDS = 31 * 86_400
 
 _ONE_TIME = "only what the target sends can come at any time or in a range"
 _OPTION = re.compile(r"--([A-Za-z0-9_]+)")
-_VALUE = re.compile(r"[ \t]*=[ \t]*(?:\"([^\"\n]*)\"|`([^`]*)`|([^\s]*))|[ \t]+(?!-)([^\s`<>+*\"]+)?")
+_VALUE = re.compile(r"[ \t]*=[ \t]*(?:\"([^\"\n]*)\"|`([^`]*)`|([^\s]*))|[ \t]+(?!-|//|/\*)([^\s`<>+*\"]+)?")
 _DEFINITION = re.compile(r"(\w+)=(.*)", re.DOTALL)
 _SECONDS = re.compile(r"(?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.(?!\.)[0-9]+)(?:[eE]-?[0-9]{1,2})?")
 _STRANGE_TIME = re.compile(r"-[0-9.]")

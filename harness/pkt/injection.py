@@ -36,6 +36,11 @@ class Peer:
         self.written_iss: dict[int, int] = {}
         self._by_ports: dict[tuple[int, int], Connection] = {}
 
+    @property
+    def names_ports(self) -> bool:
+        """Whether the script tells connections apart by their ports."""
+        return bool(self._by_ports)
+
     def stamps_of(self, connection: Connection) -> Stamps:
         """Return the timestamps of a connection."""
         return self._stamps.setdefault(connection.index, Stamps())

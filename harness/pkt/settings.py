@@ -50,6 +50,8 @@ class Settings:
             try:
                 self._stack.enter_context(self.target.setting(setting.name, setting.value))
             except (TargetError, OSError):
+                if shell.is_optional(setting):
+                    continue
                 raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
 
     def undo(self) -> None:

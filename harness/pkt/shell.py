@@ -59,6 +59,7 @@ class Known:
     ignore: bool = False
     ignore_elsewhere: bool = False
     ignore_unless: str | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,12 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
         if traits.claims(known.capability) is wanted:
             return NOTHING
     return Outcome(unsupported=f"sysctl {setting.name}={setting.value}", lacking=True)
+
+
+def is_optional(setting: Setting) -> bool:
+    """Tell whether a script is played all the same where this can't be set."""
+    known = table().settings.get(setting.name)
+    return known is not None and known.optional
 
 
 def _in_units(setting: Setting) -> str:

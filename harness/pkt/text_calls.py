@@ -1,0 +1,174 @@
+"""The calls that bring text one way or the other: write, read, and their relatives."""
+
+import socket
+from collections.abc import Mapping
+
+from harness.pkt.answers import Answer, Attempt, done, refused
+from harness.pkt.descriptors import PEER_SALT, Descriptor, Stage, Table, argument
+from harness.pkt.support import Unsupported
+from harness.pkt.symbols import number
+from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
+from harness.spec.history.world import text
+
+#: Of one call; a stack that takes more at once has no window for it.
+MAX_OCTETS = 1 << 26
+_PLAIN_FLAGS = {socket.MSG_PEEK, socket.MSG_OOB, socket.MSG_DONTWAIT, socket.MSG_MORE, socket.MSG_EOR, 0x4000}
+WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
+READERS = frozenset({"read", "recv", "recvfrom", "recvmsg", "readv"})
+
+
+class TextCalls:
+    """Makes the calls that write and read."""
+
+    def __init__(self, stage: Stage, table: Table) -> None:
+        self.stage = stage
+        self.table = table
+
+    def attempt(self, call: Call, place: Place) -> Attempt | None:
+        """Return how to try a call, None for one that is not about text; raises Unsupported."""
+        if call.function in WRITERS:
+            return self._write(call, place)
+        return self._read(call, place) if call.function in READERS else None
+
+    def _write(self, call: Call, place: Place) -> Attempt:
+        descriptor = self.table.of(call, self.stage.symbols, place)
+        _demand_buffer(call, place)
+        data = self._data(call, place)
+        flags = self._flags(call, place)
+        self._length(call, place)
+        if flags & ~socket.MSG_DONTWAIT and not self.stage.traits.has_sockets:
+            raise Unsupported("flags of send()", place)
+        sent = 0
+
+        def write() -> Answer | None:
+            nonlocal sent
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            content = data if data is not None else b""
+            if data is None:
+                content = self._text(descriptor, self._length(call, place))
+            left = content[sent:]
+            try:
+                taken = self._sent(descriptor, left, flags, place)
+            except BlockingIOError:
+                if not descriptor.blocking or flags & socket.MSG_DONTWAIT:
+                    return Answer(sent) if sent else Answer(-1, "EAGAIN")
+                return None
+            except OSError as error:
+                return refused(error)
+            sent += taken
+            if descriptor.blocking and not flags & socket.MSG_DONTWAIT and sent < len(content):
+                return None
+            return Answer(sent)
+
+        return write
+
+    def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
+        sock = self.table.sock(descriptor, place)
+        taken = sock.send(data, flags & ~socket.MSG_DONTWAIT) if flags else sock.send(data)
+        if descriptor.connection is not None:
+            streams = self.stage.streams_of(descriptor.connection)
+            streams.written += data[:taken]
+            streams.urgent |= bool(flags & socket.MSG_OOB)
+        return taken
+
+    def _text(self, descriptor: Descriptor, octets: int) -> bytes:
+        own = descriptor.connection
+        start = 1 + (len(self.stage.streams_of(own).written) if own is not None else 0)
+        return text(start, octets)
+
+    def _read(self, call: Call, place: Place) -> Attempt:
+        descriptor = self.table.of(call, self.stage.symbols, place)
+        _demand_buffer(call, place)
+        limit = self._length(call, place)
+        flags = self._flags(call, place)
+        if flags and not self.stage.traits.has_sockets:
+            raise Unsupported("flags of recv()", place)
+
+        def read() -> Answer | None:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            sock = self.table.sock(descriptor, place)
+            if not limit:
+                return done()
+            try:
+                data = sock.recv(limit, flags & ~socket.MSG_DONTWAIT) if flags else sock.recv(limit)
+            except BlockingIOError:
+                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
+            except OSError as error:
+                return refused(error)
+            return self._received(descriptor, data, flags)
+
+        return read
+
+    def _received(self, descriptor: Descriptor, data: bytes, flags: int) -> Answer:
+        answer = Answer(len(data))
+        own = descriptor.connection
+        if own is None or flags & socket.MSG_OOB or self.stage.streams_of(own).urgent:
+            return answer
+        due = text(descriptor.begun + 1 + descriptor.read, len(data), PEER_SALT)
+        if data != due:
+            at = next(at for at, (ours, theirs) in enumerate(zip(due, data, strict=True)) if ours != theirs)
+            answer.problem = ("the octets that the peer has sent", f"others from octet {descriptor.read + at} on")
+        if not flags & socket.MSG_PEEK:
+            descriptor.read += len(data)
+        return answer
+
+    # --- arguments ----------------------------------------------------------------------------------------------------
+
+    def _flags(self, call: Call, place: Place) -> int:
+        at = {"send": 3, "sendto": 3, "recv": 3, "recvfrom": 3, "sendmsg": 2, "recvmsg": 2}.get(call.function)
+        flags = argument(call, at, self.stage.symbols, place) if at is not None and at < len(call.arguments) else 0
+        if unknown := flags & ~sum(_PLAIN_FLAGS):
+            raise Unsupported(f"the flags {unknown:#x} of {call.function}()", place)
+        return flags
+
+    def _length(self, call: Call, place: Place) -> int:
+        if call.function in ("sendmsg", "recvmsg"):
+            length = _in_message(call.arguments[1], self.stage.symbols, place)
+        elif call.function in ("writev", "readv"):
+            length = sum(_pieces(call.arguments[1], self.stage.symbols, place))
+        else:
+            length = argument(call, 2, self.stage.symbols, place)
+        if not 0 <= length <= MAX_OCTETS:
+            raise Unsupported(f"{call.function}() of {length} octets", place)
+        return length
+
+    def _data(self, call: Call, place: Place) -> bytes | None:
+        """Return the text that a script writes itself, None where it leaves that open."""
+        given = call.arguments[1] if len(call.arguments) > 1 else None
+        if isinstance(given, Text) and call.function in ("write", "send", "sendto"):
+            return given.value.encode("latin-1", "replace")[: self._length(call, place)]
+        return None
+
+
+def _demand_buffer(call: Call, place: Place) -> None:
+    """Refuse what only a program in C can do: hand over an address of nothing."""
+    given = call.arguments[1] if len(call.arguments) > 1 else None
+    if isinstance(given, Name | Number):
+        raise Unsupported(f"{call.function}() with an address for a buffer", place)
+
+
+def _in_message(message: Expression, symbols: Mapping[str, str], place: Place) -> int:
+    """Return the octets of a message; control data is not part of what can be played."""
+    if not isinstance(message, Record):
+        raise Unsupported("a message without a structure", place)
+    control = message.fields.get("msg_control")
+    if isinstance(control, Items) and control.items:
+        raise Unsupported("control data of a message (msg_control)", place)
+    vector = message.fields.get("msg_iov")
+    return sum(_pieces(vector, symbols, place)) if vector is not None else 0
+
+
+def _pieces(vector: Expression, symbols: Mapping[str, str], place: Place) -> list[int]:
+    if not isinstance(vector, Items):
+        raise Unsupported("a vector without a list", place)
+    lengths = []
+    for piece in vector.items:
+        if isinstance(piece, Items) and len(piece.items) == 2:
+            lengths.append(number(piece.items[1], symbols))
+        elif isinstance(piece, Record) and "iov_len" in piece.fields:
+            lengths.append(number(piece.fields["iov_len"], symbols))
+        else:
+            raise Unsupported("a piece of a vector", place)
+    return lengths
