@@ -93,7 +93,7 @@ class Assertion:
 
 
 def _dedented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.splitlines())
+    return "\n".join(line.strip() for line in text.replace("\\\n", "\n").splitlines())
 
 
 def _prints(node: ast.stmt) -> bool:

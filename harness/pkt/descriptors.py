@@ -45,6 +45,18 @@ class Streams:
     begun: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What was not done as the script has it: a difference behind it may come of that.
+
+    It is about all that is said of one connection's text, or, without one, about how fast text is sent.
+    """
+
+    construct: str
+    place: Place
+    connection: Connection | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Stage:
     """Where a script is played: the conversation and what is known beside it."""
@@ -63,6 +75,11 @@ class Stage:
     #: Connections that the peer has begun, in order, and the target's ports by those of the script.
     incoming: list[Connection] = field(default_factory=list)
     ports: dict[int, int] = field(default_factory=dict)
+    #: The MSS that the script means (`--mss`), of which its large segments are merged.
+    mss: int | None = None
+    #: The size of the receive buffer that the script says, of which its stack makes the window, by connection.
+    claimed_windows: dict[int, int] = field(default_factory=dict)
+    doubts: list[Doubt] = field(default_factory=list)
     _main_taken: bool = False
 
     def fresh(self, port: int | None = None) -> Connection:

@@ -1,13 +1,21 @@
 """What is not as a script says: each difference is a violation that names its line."""
 
+import re
+
 from harness.case.connection import Connection
-from harness.case.violation import Code, Level
-from harness.pkt.descriptors import Stage
+from harness.case.violation import Code as Problem
+from harness.case.violation import Level
+from harness.pkt.descriptors import Doubt, Stage
 from harness.pkt.matching import Mismatch, Piece
 from harness.pkt.schedule import NS, Window
-from harness.pkt.tree import Event, TcpSegment
-from harness.spec.segment import Segment
+from harness.pkt.support import Unsupported
+from harness.pkt.text_calls import READERS, WRITERS
+from harness.pkt.tree import Call, Code, Event, TcpSegment
+from harness.spec.segment import RST, SYN, Segment
 from harness.trace.events import Kind, Mark
+
+#: What of TCP_INFO depends on how fast text is sent.
+_PACE = re.compile(r"cwnd|ssthresh|ca_state|pacing|delivery")
 
 
 class Differences:
@@ -22,9 +30,9 @@ class Differences:
         """Say that a line has not come; `spared` is what was tolerated while it was waited for."""
         __tracebackhide__ = True
         if spared is not None:  # it was taken to come before what the line says, which has not come
-            self.differs(spared, line, Mismatch(Code.WRONG_ACK), event)
+            self.differs(spared, line, Mismatch(Problem.WRONG_ACK), event)
         self.stage.conversation.note(Kind.EXPECTED, _notation(line), self.stage.current)
-        self.fail(Code.SILENT, f"`{_written(event)}`", "", event)
+        self.fail(Problem.SILENT, f"`{_written(event)}`", "", event)
 
     def differs(self, piece: Piece, line: TcpSegment, wrong: Mismatch, event: Event) -> None:
         """Say in what a segment differs from the line that was due."""
@@ -43,16 +51,30 @@ class Differences:
         piece.received.event.mark = Mark.UNEXPECTED if early else Mark.LATE
         off = abs(piece.time_ns - window.due_ns) / NS
         seen = f"it came {off:.3f} s too {'early' if early else 'late'}"
-        self.fail(Code.EARLY if early else Code.LATE, f"`{_written(event)}`", seen, event, piece.connection)
+        self.fail(Problem.EARLY if early else Problem.LATE, f"`{_written(event)}`", seen, event, piece.connection)
 
-    def fail(self, code: Code, due: str, seen: str, event: Event, connection: Connection | None = None) -> None:
+    def fail(self, code: Problem, due: str, seen: str, event: Event, connection: Connection | None = None) -> None:
         """Raise the violation that something is not as a line says."""
         __tracebackhide__ = True
         self.event = event
+        about = connection or self.stage.current
+        for doubt in self.stage.doubts:
+            if doubt.connection in (None, about) and _depends(event, doubt):
+                raise Unsupported(f"{doubt.construct}, and line {event.place.line} differs behind it", doubt.place)
         cites = (f"{self.script_name}:{event.place.line}",)
         self.stage.conversation.fail(
             code, due, seen, connection=connection or self.stage.current, level=Level.MUST, cites=cites
         )
+
+
+def _depends(event: Event, doubt: Doubt) -> bool:
+    """Tell whether what an event says may come of what was not done as the script has it."""
+    line = event.action
+    if isinstance(line, TcpSegment):
+        return bool(line.length) or (doubt.connection is not None and not line.flags & (SYN | RST))
+    if isinstance(line, Code):
+        return doubt.connection is not None or _PACE.search(line.text) is not None
+    return doubt.connection is not None and isinstance(line, Call) and line.function in WRITERS | READERS
 
 
 def _written(event: Event) -> str:

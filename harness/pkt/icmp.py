@@ -25,14 +25,24 @@ _UNREACHABLE = [
 ]
 _UNREACHABLE_V6 = ["no_route", "admin_prohibited", "not_neighbour", "address_unreachable", "port_unreachable"]
 
-#: RFC 792: it tells of a better gateway, and TCP hears nothing of it.
-REDIRECT = 5
+#: RFC 792 and RFC 950: messages that are about no segment, so that TCP hears nothing of them.
+_OTHERS = {
+    "echo_reply": 0,
+    "redirect": 5,
+    "echo_request": 8,
+    "timestamp_request": 13,
+    "timestamp_reply": 14,
+    "information_request": 15,
+    "information_reply": 16,
+    "address_mask_request": 17,
+    "address_mask_reply": 18,
+}
 #: Types by IP version and name, with the names of their codes in order.
 TYPES: dict[int, dict[str, tuple[int, list[str]]]] = {
     4: {
         "unreachable": (wire.UNREACHABLE, _UNREACHABLE),
         "source_quench": (wire.SOURCE_QUENCH, []),
-        "redirect": (REDIRECT, []),
+        **{name: (kind, []) for name, kind in _OTHERS.items()},
         "time_exceeded": (wire.TIME_EXCEEDED, ["ttl_exceeded_in_transit", "frag_reass_exceeded"]),
         "parameter_problem": (wire.PARAMETER_PROBLEM, []),
     },

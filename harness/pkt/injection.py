@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from harness.case.connection import Connection
 from harness.pkt import icmp
-from harness.pkt.descriptors import PEER_SALT, Stage
+from harness.pkt.descriptors import PEER_SALT, Doubt, Stage
 from harness.pkt.options import Stamps, TooLong, octets
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Icmp, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.history.world import text
+from harness.spec.options import window_scale_of
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, URG, Flags, Segment
+from harness.targets.protocol import Roomy
 from harness.trace.events import Kind
 from harness.wire import codec, forms
 from harness.wire import icmp as wire_icmp
@@ -35,6 +37,8 @@ class Peer:
         #: The number that the script gives to the target's SYN, by connection.
         self.written_iss: dict[int, int] = {}
         self._by_ports: dict[tuple[int, int], Connection] = {}
+        #: Whether the peer's SYN had a window scale, by connection.
+        self._scales: dict[int, bool] = {}
 
     @property
     def names_ports(self) -> bool:
@@ -75,19 +79,28 @@ class Peer:
         if line.flags & URG:
             self._stage.streams_of(connection).urgent = True
         packets = []
-        for part in self._cut(line):
+        parts = list(self._cut(line))
+        if len(parts) > 1:
+            construct = f"a segment of {line.length} octets, which the wire does not hold in one piece"
+            self._stage.doubts.append(Doubt(construct, place, connection))
+        for part in parts:
             wire = self._segment(connection, part, place)
             packets.append(self._packet(connection, wire, part))
             relative = wire.relative(connection.peer_iss, connection.target_iss or 0)
             connection.peer.sent(relative)
             event = self._stage.conversation.note(Kind.SENT, "", connection, packets[-1])
             event.segment = relative
+        target = self._stage.conversation.rig.target
+        if isinstance(target, Roomy):
+            target.merge(self._stage.mss)
         self._stage.conversation.step(packets)
         return connection
 
     def _cut(self, line: TcpSegment) -> Iterator[TcpSegment]:
         """Yield a segment in pieces that fit the wire: scripts inject larger ones, as a card that merges would."""
-        room = MTU - (40 if self._stage.version == 4 else 60) - MAX_OPTIONS
+        target = self._stage.conversation.rig.target
+        longest = target.largest if isinstance(target, Roomy) else MTU
+        room = longest - (40 if self._stage.version == 4 else 60) - MAX_OPTIONS
         seq, left = line.seq, line.length
         while left > room:
             self._stage.left_out["segmentation"] += 1
@@ -108,6 +121,8 @@ class Peer:
             self._stage.streams_of(connection).begun = seqno.diff(seq, connection.peer_iss)
         else:
             seq = seqno.add(connection.peer_iss, line.seq)
+        if not line.absolute:
+            seq = seqno.add(seq, self._moved(connection, line))
         base = connection.target_iss or 0
         if line.flags & SYN:
             base -= self.written_iss.get(connection.index, 0)
@@ -117,6 +132,8 @@ class Peer:
             field = octets(line.options or (), self.stamps_of(connection), connection.target_iss or 0)
         except TooLong as error:
             raise Unsupported(str(error), place) from None
+        if line.flags & SYN:
+            self._scales[connection.index] = window_scale_of(field) is not None
         return Segment(
             line.flags,
             seq,
@@ -129,6 +146,21 @@ class Peer:
             connection.tuple4.port,
             line.reserved,
         )
+
+    def _moved(self, connection: Connection, line: TcpSegment) -> int:
+        """Return how far a number at the edge of the window that the script means is from that of the target's."""
+        claimed = self._stage.claimed_windows.get(connection.index)
+        spoken = [each.wire for each in connection.received if each.wire.flags & ACK and not each.wire.flags & RST]
+        if self._stage.strict or claimed is None or not spoken:
+            return 0
+        last = spoken[-1]
+        offset = seqno.diff(line.seq, (last.ack - connection.peer_iss) & seqno.MASK)
+        if abs(offset - claimed) > 1:
+            return 0
+        first = next((each.wire for each in connection.received if each.wire.flags & SYN), None)
+        shift = (window_scale_of(first.options) or 0) if first is not None and self._scales.get(connection.index) else 0
+        self._stage.left_out["number at the edge of a window"] += 1
+        return (last.window << (0 if last.flags & SYN else shift)) - claimed
 
     def _is_synchronized(self, connection: Connection) -> bool:
         """Tell whether the target has acknowledged a SYN of the peer: from then on the numbers count from that one."""

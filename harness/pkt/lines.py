@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
+from harness.case.connection import Connection
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code
 from harness.pkt import matching
@@ -44,6 +45,8 @@ class Lines:
         #: Whether a call, and whether text of the peer, came behind the last line.
         self._called = False
         self._owed = False
+        #: How many acknowledgments of the peer with an old number, which are answered, came behind the last line.
+        self._refused = 0
         #: How many segments had come, and were not asked for, when the first call behind the last line was made.
         self._unexcused = 0
         #: An acknowledgment that was tolerated while a line was waited for.
@@ -51,9 +54,12 @@ class Lines:
 
     # --- what excuses a segment behind the last line -----------------------------------------------------------------
 
-    def injected(self, segment: TcpSegment) -> None:
+    def injected(self, segment: TcpSegment, connection: Connection) -> None:
         """Note that the peer has sent a segment."""
         self._owed = self._owed or bool(segment.length or segment.flags & (FIN | SYN))
+        due = self._acknowledged.get(connection.index)
+        bare = int(segment.flags) & ~int(PSH) == ACK and not segment.length
+        self._refused += due is not None and bare and seqno.lt(segment.seq, due)
         self._called = False
 
     def called(self) -> None:
@@ -88,6 +94,7 @@ class Lines:
             self.schedule.happened(window.due_ns, piece.time_ns)
             if not due.length and (ended or not line.flags & FIN):
                 self._called = self._owed = False
+                self._refused = 0
                 return
             self.stage.left_out["segmentation"] += 1
 
@@ -209,6 +216,8 @@ class Lines:
                 continue
             before = self._acknowledged.get(piece.connection.index, 0)
             owed = self._owed and piece.is_bare_ack and seqno.lt(before, piece.ack)
+            if not owed and piece.is_bare_ack and piece.ack == before and self._refused:
+                self._refused, owed = self._refused - 1, True
             if self._is_left_behind(piece):
                 self.stage.left_out["segment of an earlier connection"] += 1
                 continue

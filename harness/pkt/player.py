@@ -10,7 +10,7 @@ from harness.case.violation import Code
 from harness.pkt.assertions import Assertion, BadAssertion, UnknownField
 from harness.pkt.calling import Calling
 from harness.pkt.calls import Application
-from harness.pkt.descriptors import Stage
+from harness.pkt.descriptors import Doubt, Stage
 from harness.pkt.differences import Differences
 from harness.pkt.injection import Peer
 from harness.pkt.lines import Lines
@@ -106,7 +106,7 @@ class Player:
         match action:
             case TcpSegment(inbound=True):
                 connection = self.peer.send(action, event.place)
-                self.lines.injected(action)
+                self.lines.injected(action, connection)
                 self.stage.current = connection
                 self._look()
             case TcpSegment():
@@ -138,6 +138,10 @@ class Player:
                 self._judge_states(*meaning.state)
             elif meaning.drops:
                 self.lines.called()
+            while self.settings.unmade:
+                setting = self.settings.unmade.pop()
+                doubt = Doubt(f"sysctl {setting.name}={setting.value}", self.event.place)
+                self.stage.doubts.append(doubt)
 
     def _run_command(self, text: str) -> None:
         """Run a command in the target's namespace; one that fails ends the script, as packetdrill has it."""

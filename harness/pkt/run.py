@@ -190,6 +190,7 @@ def begin(
         dialect_of(script, profile.dialect),
         script.symbols,
         profile.match == STRICT,
+        mss=int(_number(script.options, "mss", 0.0)) or None,
     )
     return Outcome(script, version, conversation, stage, Settings(target, traits, made_before, execute))
 

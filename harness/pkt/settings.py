@@ -24,6 +24,8 @@ class Settings:
     execute: Execute | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     over: bool = False
+    #: What could not be set, and the script is played all the same.
+    unmade: list[Setting] = field(default_factory=list)
 
     def meanings(self, text: str, place: Place) -> Iterator[Meaning]:
         """Yield what the commands of a text mean, and make their settings; raises Unsupported."""
@@ -36,7 +38,7 @@ class Settings:
                     if self.over:
                         continue  # nothing is judged behind it
                     raise Unsupported(found.unsupported, place)
-                if not self.made_before:
+                if not self.made_before or shell.is_optional(setting):
                     self.make(found.sets, place)
             yield meaning
 
@@ -51,6 +53,7 @@ class Settings:
                 self._stack.enter_context(self.target.setting(setting.name, setting.value))
             except (TargetError, OSError):
                 if shell.is_optional(setting):
+                    self.unmade.append(setting)
                     continue
                 raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
 

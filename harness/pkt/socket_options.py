@@ -124,6 +124,7 @@ class SocketOptions:
                 return self._info(descriptor, due, place)
             if name in _BUFFERS and not self._stage.strict:
                 self._stage.left_out["buffer size"] += 1
+                self._claim(name, descriptor, due)
                 return done()
             if name in _IGNORED or isinstance(due, Anything):
                 self._stage.left_out["socket option"] += 1
@@ -134,6 +135,12 @@ class SocketOptions:
                 return self._refused(error, call, name, place)
 
         return get
+
+    def _claim(self, name: str, descriptor: Descriptor, due: Expression) -> None:
+        """Note the size of the receive buffer that the script says: it takes that for the window."""
+        value = due.items[0] if isinstance(due, Items) and due.items else due
+        if name == "SO_RCVBUF" and descriptor.connection is not None and not isinstance(value, Anything):
+            self._stage.claimed_windows[descriptor.connection.index] = number(value, self._stage.symbols)
 
     def _demand_sockets(self, name: str, place: Place) -> None:
         if not self._stage.traits.has_sockets:

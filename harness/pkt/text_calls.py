@@ -47,19 +47,16 @@ class TextCalls:
             content = data if data is not None else b""
             if data is None:
                 content = self._text(descriptor, self._length(call, place))
-            left = content[sent:]
-            try:
-                taken = self._sent(descriptor, left, flags, place)
-            except BlockingIOError:
-                if not descriptor.blocking or flags & socket.MSG_DONTWAIT:
-                    return Answer(sent) if sent else Answer(-1, "EAGAIN")
-                return None
-            except OSError as error:
-                return refused(error)
-            sent += taken
-            if descriptor.blocking and not flags & socket.MSG_DONTWAIT and sent < len(content):
-                return None
-            return Answer(sent)
+            waits = descriptor.blocking and not flags & socket.MSG_DONTWAIT
+            while True:
+                try:
+                    sent += self._sent(descriptor, content[sent:], flags, place)
+                except BlockingIOError:
+                    return None if waits else Answer(sent) if sent else Answer(-1, "EAGAIN")
+                except OSError as error:
+                    return refused(error)
+                if sent >= len(content) or not waits:
+                    return Answer(sent)
 
         return write
 

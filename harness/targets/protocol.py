@@ -283,6 +283,17 @@ class Adjustable(Protocol):
 
 
 @runtime_checkable
+class Roomy(Protocol):
+    """What a target offers besides whose wire carries larger packets than its MTU, as cards that merge hand them up."""
+
+    #: The length of the largest IP packet that it takes in one piece.
+    largest: int
+
+    def merge(self, mss: int | None) -> None:
+        """Say of segments with how many octets such packets are merged; None: of two."""
+
+
+@runtime_checkable
 class Outspoken(Protocol):
     """What a target offers besides that says when something in it is wrong, and goes on."""
 

@@ -6,7 +6,7 @@ from harness.case.rig import Rig
 from harness.case.violation import Code, Violation
 from harness.pkt import grammar, needs, run
 from harness.pkt.run import Profile
-from harness.pkt.support import traits_of
+from harness.pkt.support import Unsupported, traits_of
 from harness.targets.reference.target import ReferenceTarget
 from harness.trace.events import Event
 
@@ -52,6 +52,8 @@ def play(
         finding = violation.finding
         line = int(finding.cites[0].rpartition(":")[2])
         return Played("violates", finding.code, finding.expected, finding.observed, line)
+    except Unsupported as found:
+        return Played("not applicable", due=found.construct, line=found.place.line)
     finally:
         rig.sweep()
     return Played("conforms", notes=outcome.notes(), events=tuple(outcome.conversation.events))

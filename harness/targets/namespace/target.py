@@ -16,7 +16,7 @@ from harness.targets.namespace.calibration import calibrated_proof
 from harness.targets.namespace.descriptor_socket import DescriptorSocket
 from harness.targets.namespace.pod import Pod, PodConfig
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, TargetStorms, UnusableTarget
-from harness.wire.link import Arrival, Flood, Link, LostFence
+from harness.wire.link import Arrival, Flood, Link, LostFence, PacketLink
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
 #: never repeated in between. Not more than 60 s / 3.5: tcp_fin_time() is at least 3.5 RTO, and a closed FIN-WAIT-2 only
@@ -43,6 +43,10 @@ class RealClock:
     def wait(self, seconds: float) -> None:
         """Sleep at most `seconds`, or until a packet arrives."""
         self._link.wait(seconds)
+
+
+#: The largest IP packet, and the MTU of the wire.
+LARGEST, MTU = 65535, 1500
 
 
 class LinuxPod(Protocol):
@@ -95,6 +99,8 @@ class LinuxTarget:
         self.pod = open_pod(pod_config(timers=timers, sysctls=sysctls or {}, as_found=as_found))
         try:
             self._link = self.pod.link()
+            #: A namespace of this machine takes what its cards would have merged; elsewhere nobody has tried it.
+            self.largest = LARGEST if isinstance(self.pod, Pod) else MTU
             self._diag = SockDiag(self.pod.diag_socket)
             self.clock = RealClock(self._link)
             self.has_ss = self.pod.ss(["-V"]) is not None
@@ -159,6 +165,11 @@ class LinuxTarget:
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return the text of ``ss -tanoie`` about this connection and its port's listener."""
         return self.pod.ss(ss.arguments(tuple4)) if self.has_ss else None
+
+    def merge(self, mss: int | None) -> None:
+        """Say of segments with how many octets a packet is merged that the wire does not hold."""
+        if isinstance(self._link, PacketLink):
+            self._link.merged_of = mss
 
     @contextlib.contextmanager
     def setting(self, name: str, value: str) -> Iterator[None]:

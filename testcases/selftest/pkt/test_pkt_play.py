@@ -54,6 +54,27 @@ def test_what_no_line_says_must_not_come(lines: str) -> None:
     assert played.verdict == "violates", played
 
 
+def test_a_difference_behind_a_segment_that_was_cut_to_fit_the_wire_is_not_applicable() -> None:
+    cut = "+.1 < . 1001:4001(3000) ack 1 win 65535\n"
+    played = play(SERVER + cut + "+0 > . 1:1(0) ack 1\n+.1 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 1\n")
+    assert played.verdict == "not applicable" and "does not hold in one piece" in played.due
+    # What such a segment does not decide is judged: the peer's reset ends the connection all the same.
+    assert play(SERVER + cut + "+0 > R 1:1(0)\n").verdict == "violates"
+
+
+def test_an_old_number_behind_the_last_line_may_be_answered_but_not_by_a_reset() -> None:
+    text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n+.1 < . 1:1(0) ack 1 win 65535\n"
+    played = play(text)
+    assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
+
+
+def test_a_number_at_the_edge_of_the_script_s_window_is_moved_to_the_target_s_unless_strict() -> None:
+    text = SERVER + "+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [30000], [4]) = 0\n+.1 < R 30000:30000(0) win 0\n"
+    played = play(text + "+0 > . 1:1(0) ack 1\n")
+    assert played.verdict == "conforms" and "1 number at the edge of a window" in played.notes
+    assert play(text.replace("30000:30000", "30005:30005") + "+0 > . 1:1(0) ack 1\n").verdict == "conforms"
+
+
 def test_what_a_call_asks_for_behind_the_last_line_is_counted_not_judged() -> None:
     played = play(SERVER + "+.1 close(4) = 0\n")
     assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
@@ -169,7 +190,7 @@ def test_octets_that_were_not_written_are_told() -> None:
         ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
         ("+0 > udp (100)", "packets that are not TCP's"),
         ("+0 < icmp unreachable frag_needed mtu 1280 [1:11(10)]", "the MTU of a path"),
-        ("+0 < icmp echo_request", "icmp echo_request on IPv4"),
+        ("+0 < icmp no_such_message", "icmp no_such_message on IPv4"),
         ("+0 %{ assert tcpi_snd_cwnd == 10 }%", "tcpi_snd_cwnd of TCP_INFO"),
         ("+0 %{ import os }%", "this assertion: "),
         ("+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0", "epoll that is triggered by edges"),
