@@ -57,7 +57,8 @@ def test_what_no_line_says_must_not_come(lines: str) -> None:
 def test_a_difference_behind_a_segment_that_was_cut_to_fit_the_wire_is_not_applicable() -> None:
     cut = "+.1 < . 1001:4001(3000) ack 1 win 65535\n"
     played = play(SERVER + cut + "+0 > . 1:1(0) ack 1\n+.1 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 1\n")
-    assert played.verdict == "not applicable" and "does not hold in one piece" in played.due
+    assert played.verdict == "not applicable"
+    assert "does not hold in one piece" in played.due
     # What such a segment does not decide is judged: the peer's reset ends the connection all the same.
     assert play(SERVER + cut + "+0 > R 1:1(0)\n").verdict == "violates"
 
@@ -71,7 +72,8 @@ def test_an_old_number_behind_the_last_line_may_be_answered_but_not_by_a_reset()
 def test_a_number_at_the_edge_of_the_script_s_window_is_moved_to_the_target_s_unless_strict() -> None:
     text = SERVER + "+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [30000], [4]) = 0\n+.1 < R 30000:30000(0) win 0\n"
     played = play(text + "+0 > . 1:1(0) ack 1\n")
-    assert played.verdict == "conforms" and "1 number at the edge of a window" in played.notes
+    assert played.verdict == "conforms"
+    assert "1 number at the edge of a window" in played.notes
     assert play(text.replace("30000:30000", "30005:30005") + "+0 > . 1:1(0) ack 1\n").verdict == "conforms"
 
 
