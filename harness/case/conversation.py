@@ -21,7 +21,7 @@ from harness.case.received import Received, repeats
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple
 from harness.spec import options
-from harness.spec.segment import CWR, ECE, PSH, RST, SYN, Segment
+from harness.spec.segment import RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import TargetStorms
 from harness.trace.events import Event, Kind, Mark
@@ -322,7 +322,7 @@ class Conversation:
         and the time since the peer's first segment counts, which may have armed it.
         """
         before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
-        syn_sent = bool(received.wire.flags & SYN) and any(earlier.wire.flags == SYN for earlier in before)
+        syn_sent = bool(received.wire.flags & SYN) and any(earlier.wire.plain_flags == SYN for earlier in before)
         guard_ns = self.rig.target.guard_s(syn_sent=syn_sent) * 1e9
         armed_ns = self._first_sent_ns(connection) if syn_sent else received.event.time_ns
         ends = [earlier.wire.end for earlier in before]
@@ -372,7 +372,7 @@ class Conversation:
 
 def _asks_for_accurate_ecn(segment: Segment) -> bool:
     """Tell whether this is an AccECN-setup SYN: AE (once reserved), CWR and ECE are set (RFC 9768 §3.1.1)."""
-    return segment.reserved == ACCURATE_ECN and segment.flags & ~PSH == SYN | ECE | CWR
+    return segment.reserved == ACCURATE_ECN and segment.asks_for_ecn
 
 
 def _header_problem(received: Received, *, counts_ecn: bool = False) -> str:

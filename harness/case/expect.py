@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.case.violation import Code
-from harness.spec.segment import ACK, PSH, RST, Segment, flag_names
+from harness.spec.segment import ACK, PSH, RST, SYN, Segment, flag_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ Number = int | Absolute | None
 @dataclass(frozen=True, slots=True)
 class Expected:
     """A segment that is due. Numbers are relative unless `Absolute`; flags are exact, but PSH is the sender's choice.
+
+    So is whether a SYN asks for ECN (RFC 3168 §6.1.1, RFC 9768 §3.1.1): the peer declines, and all goes on as without.
 
     `data` is the exact payload (None: any). `check` looks at anything else and returns what is wrong, or "".
     """
@@ -47,7 +49,8 @@ class Expected:
 
     def mismatch(self, segment: Segment, wire: Segment) -> Code | None:
         """Return how `segment` (relative; `wire`: the same as on the wire) differs from what is due, None if not."""
-        if (segment.flags ^ self.flags) & ~(0 if self.flags & PSH else PSH):
+        flags = SYN if segment.asks_for_ecn and self.flags == SYN else segment.flags
+        if (flags ^ self.flags) & ~(0 if self.flags & PSH else PSH):
             return Code.RESET if segment.flags & RST and not self.flags & RST else Code.WRONG_FLAGS
         if not _equal(self.seq, segment.seq, wire.seq):
             return Code.WRONG_SEQ

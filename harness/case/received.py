@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.spec import seqno
-from harness.spec.segment import FIN, PSH, RST, Segment
+from harness.spec.segment import FIN, RST, Segment
 from harness.trace.events import Event
 
 
@@ -27,7 +27,7 @@ def repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
 
     `ends` are where the segments before it ended: what lies behind all of them is new. A bare acknowledgment repeats
     nothing; only a probe does, whose number lies below what was sent (RFC 9293 §3.8.4, §3.8.6.1). No timer sends a
-    reset again.
+    reset again. A SYN may ask for ECN the first time only (RFC 3168 §6.1.1.1).
     """
     if segment.flags & RST:
         return False
@@ -36,7 +36,7 @@ def repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
         same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)
         return probe and same and not earlier.length
     offset = seqno.diff(segment.seq, earlier.seq)
-    if not 0 <= offset < earlier.length or (segment.flags ^ earlier.flags) & ~(FIN | PSH):
+    if not 0 <= offset < earlier.length or (segment.plain_flags ^ earlier.plain_flags) & ~FIN:
         return False
     common = zip(segment.payload, earlier.payload[offset:], strict=False)
     return all(now == then for now, then in common) and any(seqno.leq(segment.end, end) for end in ends)

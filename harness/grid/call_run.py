@@ -34,7 +34,7 @@ from harness.spec.machine import (
     Event,
     Place,
 )
-from harness.spec.segment import ACK, FIN, PSH, RST, SYN
+from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LISTEN, SYN_SENT, State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind, Mark
@@ -227,7 +227,7 @@ def _reply(received: list[Received], numbers: Numbers) -> str:
     names = []
     for each in received:
         segment = each.segment
-        flags = segment.flags & ~PSH
+        flags = segment.plain_flags
         names_of: dict[tuple[int, int, int], str] = {
             (SYN, 0, 0): "syn",
             (ACK, numbers.snd_nxt, len(TEXT)): "data",

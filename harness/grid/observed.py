@@ -32,7 +32,7 @@ def fits(reaction: Reaction, received: Sequence[Received]) -> bool:
 
 def _equal(due: Outgoing, received: Received) -> bool:
     seen, wire = received.segment, received.wire
-    if (seen.flags ^ due.flags) & ~PSH or seen.payload:
+    if (seen.plain_flags ^ due.flags) & ~PSH or seen.payload:
         return False
     # The zero of <SEQ=0><ACK=..><CTL=RST,ACK> is one on the wire.
     absolute = due.flags & RST and due.flags & ACK
@@ -51,7 +51,7 @@ def name_of(received: Sequence[Received], found: Sequence[Reaction], connection:
 
 def _name(received: Received, connection: Connection, probe: Segment) -> str:
     seen = received.segment
-    flags = seen.flags & ~PSH
+    flags = seen.plain_flags
     answers_ack = flags & RST and seqno.add(seen.seq, 0) == probe.ack
     if flags == RST and probe.flags & ACK and answers_ack:
         return str(Reply.RST_SEG_ACK)

@@ -23,7 +23,7 @@ from harness.grid.followup import Numbers, Scene
 from harness.grid.numbers import TEXT, connection_of
 from harness.grid.routes import route_of, shut_down
 from harness.spec.machine import TIMED_OUT, Event, Place, Row, why_impossible
-from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, LISTEN, SYN_RECEIVED, State
 from harness.targets.protocol import Capability
 from harness.trace.events import Kind, Mark
@@ -187,15 +187,15 @@ class TimerRun:
             if self.cell.event is Event.TIME_WAIT_TIMEOUT or not self._repeats(each.segment, numbers):
                 names.append(each.segment.notation())
             elif self.cell.event is Event.RETRANSMISSION:
-                names.append(_REPEATED.get(each.segment.flags, "oldest"))
+                names.append(_REPEATED.get(each.segment.plain_flags, "oldest"))
         return " + ".join(dict.fromkeys(names)) or "none"
 
     def _repeats(self, sent: Segment, numbers: Numbers) -> bool:
         """Tell whether this is the oldest segment again; its acknowledgment is up to date."""
         due = self._outstanding
         return due is not None and (
-            (sent.flags & ~PSH, sent.seq, sent.ack, sent.payload)
-            == (due.flags & ~PSH, due.seq, numbers.rcv_nxt if due.flags & ACK else 0, due.payload)
+            (sent.plain_flags, sent.seq, sent.ack, sent.payload)
+            == (due.plain_flags, due.seq, numbers.rcv_nxt if due.flags & ACK else 0, due.payload)
         )
 
     def _told(self) -> str:

@@ -57,6 +57,9 @@ ECE = Flags.ECE
 CWR = Flags.CWR
 NO_FLAGS = Flags(0)
 
+#: An ECN-setup SYN (RFC 3168 §6.1.1); with AE besides it asks for accurate feedback (RFC 9768 §3.1.1).
+ECN_SETUP = SYN | ECE | CWR
+
 #: Order of the names in notation, as the RFC's figures write them (SYN,ACK and FIN,ACK).
 NOTATION_ORDER = (SYN, FIN, RST, PSH, URG, ACK, ECE, CWR)
 _NAMES = {value: ",".join(str(flag.name) for flag in NOTATION_ORDER if value & flag) for value in range(256)}
@@ -104,6 +107,16 @@ class Segment:
     def end(self) -> int:
         """The sequence number after this segment: SEG.SEQ + SEG.LEN."""
         return seqno.add(self.seq, self.length)
+
+    @property
+    def asks_for_ecn(self) -> bool:
+        """Whether this is an ECN-setup SYN, which a peer may decline."""
+        return self.flags & ~PSH == ECN_SETUP
+
+    @property
+    def plain_flags(self) -> int:
+        """The flags without PSH; those of a SYN, too, that asks for ECN besides."""
+        return SYN if self.asks_for_ecn else self.flags & ~PSH
 
     def relative(self, seq_base: int, ack_base: int) -> "Segment":
         """Return the segment with numbers counted from the two initial sequence numbers.

@@ -40,7 +40,7 @@ def test_handshake_of_the_active_opener(target: Target, peer: Peer) -> None:
 
 @cites("RFC 9293 §3.5", "RFC 9293 §3.1", "MUST-14", "MUST-65")
 def test_first_segment_is_a_plain_syn(target: Target, peer: Peer) -> None:
-    """The first segment has SYN and no other flag, no data, no acknowledgment; it announces a maximum segment size."""
+    """The first segment has SYN alone, or asks for ECN; no data, no acknowledgment; it announces the MSS."""
 
     def plain(wire: Segment) -> str:
         if wire.ack or wire.urgent:

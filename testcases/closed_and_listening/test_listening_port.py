@@ -18,6 +18,7 @@ from harness.case import (
     in_state,
     segment,
 )
+from harness.case.expect import Expected
 from harness.spec.segment import Flags
 from testcases.closed_and_listening.flag_sets import ROWS, row_name, variants
 
@@ -32,14 +33,24 @@ def _judge_answer(target: Target, sent: Flags) -> None:
         target.must_send(RST, seq=Absolute(SEG_ACK))
     elif sent & SYN:
         plain = segment(SYN | ACK, seq=0, ack=1, cites="RFC 9293 §3.10.7.2 third")
-        setup = sent & ECE and sent & CWR
-        echo = segment(SYN | ACK | ECE, seq=0, ack=1, cites="RFC 9293 §3.8.2")
-        target.must_answer(*((plain, echo) if setup else (plain,)))
+        target.must_answer(plain, *_ecn_answers(sent))
         target.must_be(SYN_RECEIVED)
         return
     else:
         target.must_not_send()
     target.must_be(LISTEN)
+
+
+def _ecn_answers(sent: Flags) -> tuple[Expected, ...]:
+    """Return how a SYN may be answered that has one of ECE and CWR, or both.
+
+    ECE alone grants what both ask for (RFC 3168 §6.1.1). Who can feed back accurately takes any other combination for a
+    request of that, which CWR alone grants where the SYN was not marked (RFC 9768 §3.1.2, §3.1.3).
+    """
+    asked = sent & (ECE | CWR)
+    if not asked:
+        return ()
+    return (segment(SYN | ACK | (ECE if asked == ECE | CWR else CWR), seq=0, ack=1, cites="RFC 9293 §3.8.2"),)
 
 
 @cites("RFC 9293 §3.10.7.2")

@@ -131,9 +131,12 @@ def test_ecn_setup_syn_is_granted(target: Target, peer: Peer) -> None:
 @cites("SHLD-8", "RFC 9293 §3.10.7.2 third")
 @in_state(LISTEN)
 def test_half_an_ecn_setup_is_an_ordinary_syn(target: Target, peer: Peer, flags: int) -> None:
-    """A SYN with only one of ECE and CWR does not ask for ECN, and is answered as if it had neither."""
+    """A SYN with only one of ECE and CWR does not ask for ECN, and is answered as if it had neither.
+
+    Who can feed back accurately takes it for a request of that, and grants it by CWR (RFC 9768 §3.1.3).
+    """
     peer.send(SYN | flags)
-    target.must_send(SYN | ACK, seq=0, ack=1)
+    target.must_answer(segment(SYN | ACK, seq=0, ack=1), segment(SYN | ACK | CWR, seq=0, ack=1))
     peer.send(ACK)
     target.must_be(ESTABLISHED)
 

@@ -4,7 +4,7 @@ from harness.spec import options as coding
 from harness.spec.segment import ACK, CWR, ECE, RST, SYN, Segment
 from harness.spec.states import SYN_SENT
 from harness.stack.connection import Connection
-from harness.stack.options import DEFAULT_MSS
+from harness.stack.options import DEFAULT_MSS, Options
 from harness.stack.variants.variant import settings_variant, variant
 
 NO_EXTENSIONS = {"window_scale": False, "timestamps": False, "sack": False}
@@ -168,6 +168,30 @@ class AccurateEcnSyn(Connection):
     def emit(self, segment: Segment) -> None:
         if segment.flags & (SYN | ACK) == SYN:
             segment.flags |= ECE | CWR
+            segment.reserved |= AE
+        super().emit(segment)
+
+
+@variant(
+    "accurate-ecn-server",
+    "A SYN that asks for ECN in another way than RFC 3168's is granted accurate feedback, and each segment counts.",
+    "RFC 9768 §3.1.2",
+    "RFC 9768 §3.1.3",
+    allows="Any other combination of AE, CWR and ECE is taken for a request of it.",
+)
+class AccurateEcnServer(Connection):
+    accurate = False
+
+    def learn_from_syn(self, segment: Segment, found: Options) -> None:
+        asked = (segment.reserved & AE, segment.flags & (ECE | CWR))
+        self.accurate = not segment.flags & ACK and self.passive and asked not in ((0, 0), (0, ECE | CWR))
+        super().learn_from_syn(segment, found)
+
+    def emit(self, segment: Segment) -> None:
+        if self.accurate and segment.flags & SYN:
+            segment.flags |= CWR  # the SYN was not ECN-capable
+        elif self.accurate and not segment.flags & RST:
+            segment.flags |= ECE  # no segment was marked: the count begins at 5
             segment.reserved |= AE
         super().emit(segment)
 
