@@ -1,6 +1,6 @@
 """The machine's own kernel as a program behind a device: ``wired_linux.py DEVICE LAYER ADDRESS/BITS…``.
 
-It puts the kernel's TCP into a network namespace of its own, with echo, discard, daytime and silent servers, and hands
+It puts the kernel's TCP into a network namespace of its own, with echo, discard, daytime, web and other servers, and hands
 frames from one device to the other. To the harness it is a stack like any other.
 """
 
@@ -47,6 +47,23 @@ def daytime(connection: socket.socket) -> None:
     connection.sendall(b"Sunday\r\n")
 
 
+def http(connection: socket.socket) -> None:
+    """Answer a request with a page, and close."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        data = connection.recv(65536)
+        if not data:
+            return
+        request += data
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + b"<p>Hello" * 400)
+
+
+def chargen(connection: socket.socket) -> None:
+    """Speak without end."""
+    while True:
+        connection.sendall(bytes(range(32, 104)) + b"\r\n")
+
+
 def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
     """Serve one port for ever, each connection in a thread."""
     listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
@@ -61,6 +78,9 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
     while True:
         connection, _address = listener.accept()
         threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+
+SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _connection: None}
 
 
 def main() -> None:
@@ -82,7 +102,7 @@ def main() -> None:
             prefix, bits = NETWORKS[version]
             route.add_address(index, version, own, bits)
             route.add_route(index, version, prefix, {})
-    for port, conversation in ((7, echo), (9, discard), (13, daytime), (80, lambda _connection: None)):
+    for port, conversation in SERVERS.items():
         threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
     while True:
         for ready in select.select([outer, inner], [], [])[0]:

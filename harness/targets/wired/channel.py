@@ -32,6 +32,8 @@ class Channel:
         self._syns = 0
         self.listener_closed = False
         self.told_to_close = False
+        #: Whether a text was sent to it that makes it close.
+        self._asked = False
         #: What the application has received, as the server's echo shows.
         self.heard = bytearray()
         self._offered = 0
@@ -74,14 +76,24 @@ class Channel:
         if self._app_has_closed() and not self.told_to_close:
             what = "has closed already" if self.server.closes_first else "closes as soon as its peer has"
             raise NotOffered(f"the {self.server.name} server {what}")
+        self._demand_quiet(seen)
         gap = seen.flags & FIN and seqno.diff(seen.seq + self._in_shift, self.rcv_nxt) > 0
-        if self.server.closes_first and (seen.payload or gap):
+        if (self.server.closes_first or self._asked) and (seen.payload or gap):
             raise NotOffered("the server has closed, and reads nothing: it may reset (RFC 9293 MAY-1)")
         self._offered += len(seen.payload)
         if self._offered > MOST_HIDDEN and not self.told_to_close:
             raise NotOffered("the server reads whatever comes")
         if seen.payload and self.server.echoes and not self.told_to_close and self._snd_una != self._snd_nxt:
             raise NotOffered("an echo would come behind text that is not acknowledged")
+
+    def _demand_quiet(self, seen: TcpPacket) -> None:
+        """Raise where the server takes what is sent for something else, or speaks in between."""
+        if self.server.question and seen.payload:
+            raise NotOffered(f"the {self.server.name} server takes text for a request")
+        ends = seen.flags & RST and seen.seq == self.rcv_nxt
+        narrow = seen.flags & ACK and seen.window < MOST_SAID  # what is held back is soon followed by probes
+        if self.server.babbles and (self.established or narrow) and not ends:
+            raise NotOffered(f"the {self.server.name} server speaks all the time")
 
     def _note_sent(self, sent: TcpPacket) -> None:
         if sent.flags & RST and sent.seq == self.rcv_nxt:
@@ -138,7 +150,7 @@ class Channel:
                 return [self._shown(sent, payload=b"", seq=sent.end, flags=sent.flags & ~PSH)]
             return [self._shown(sent)]
         if hidden is None and not sent.flags & FIN:
-            if self.owed and sent.ack == self.rcv_nxt and sent.seq == self._snd_nxt:
+            if (self.owed or (self._asked and self._own_fin is None)) and sent.ack == self.rcv_nxt and sent.seq == self._snd_nxt:
                 return []  # of the text that makes the server speak
             self._shown_ack = sent.ack
             return [self._shown(sent)]
@@ -157,11 +169,12 @@ class Channel:
             self.owed = max(0, self.owed - fresh)
             self._snd_nxt = sent.end
             return None
-        if not self.server.closes_first:
+        if self.server.echoes:
             self.heard += sent.payload[-fresh:]
         self._snd_nxt = self._snd_una = sent.end
         self._last_hidden = sent.end
-        self._acknowledge(sent)
+        if not self.server.babbles:
+            self._acknowledge(sent)
         # The case counts as if nothing had been sent; the packet itself lies before the shift.
         self._out_shift += fresh
         return fresh
@@ -215,6 +228,8 @@ class Channel:
 
     def close(self) -> list[bytes]:
         """Let the FIN out that the server has sent by itself; return it if it is there already."""
+        if self.server.question and not self._peer_has_closed():
+            return self._ask()
         if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
         if self.heard:
@@ -226,6 +241,23 @@ class Channel:
         shown = self._shown(held, payload=b"", seq=held.end, flags=held.flags & ~PSH | FIN)
         self._snd_nxt = self._own_fin = (held.end + 1) & 0xFFFFFFFF
         return [shown]
+
+    def _ask(self) -> list[bytes]:
+        """Make the server close by a text; what it says first is hidden, and needs room."""
+        if self._template is None or self._snd_una != self._snd_nxt:
+            raise NotOffered(f"close(): the {self.server.name} server is asked on an idle connection")
+        if self.server.page > self._template.window:
+            raise NotOffered("close(): the peer's window holds back what the server says before")
+        if not self._asked:
+            self._asked = self.told_to_close = True
+            question = self.server.question
+            written = self._template.written(
+                payload=question, seq=self.rcv_nxt, ack=self._snd_una, flags=ACK | PSH
+            )
+            self._in_shift += len(question)
+            self._shown_ack = (self.rcv_nxt + len(question)) & 0xFFFFFFFF  # the case hears of no acknowledgment of it
+            self._inject(written)
+        return []
 
     def read(self, limit: int) -> bytes | None:
         """Return what the application has received, b"" at the end of the stream, None if there is nothing."""

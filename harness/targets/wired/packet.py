@@ -50,7 +50,7 @@ class TcpPacket:
     @property
     def sound(self) -> bool:
         """Whether the checksum is right."""
-        return _checksum(self.octets, self.at) == self._field
+        return not self._error
 
     @property
     def options(self) -> bytes:
@@ -66,6 +66,12 @@ class TcpPacket:
     def _field(self) -> int:
         return int.from_bytes(self.octets[self.at + 16 : self.at + 18], "big")
 
+    @property
+    def _error(self) -> int:
+        """By what the checksum is wrong; both zeros of the ones' complement are the same number (RFC 1071)."""
+        due = _checksum(self.octets, self.at)
+        return 0 if {due, self._field} <= set(_SPECIAL) else self._field ^ due
+
     def written(
         self,
         *,
@@ -78,7 +84,7 @@ class TcpPacket:
     ) -> bytes:
         """Return the packet with other fields."""
         frame, at = bytearray(self.octets), self.at
-        error = self._field ^ _checksum(self.octets, at)
+        error = self._error
         if payload is not None:
             frame = frame[: len(frame) - len(self.payload)] + payload
             if frame[0] >> 4 == 4:

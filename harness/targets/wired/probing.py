@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.spec import options, seqno
-from harness.spec.segment import ACK, CWR, ECE, RST, SYN, Segment
+from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, Segment
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.servers import Server
@@ -35,7 +35,7 @@ _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found. `lonely`: the server takes one connection at a time. Times in seconds."""
+    """What was found. `lonely`: the server takes one connection at a time. `page`: octets of its answer. In seconds."""
 
     listens: bool
     capabilities: frozenset[Capability] = frozenset()
@@ -44,6 +44,7 @@ class Findings:
     answer_s: float = 0.0
     settle_s: float = LEAST_SETTLE_S
     lonely: bool = False
+    page: int = 0
 
 
 class Call:
@@ -91,6 +92,23 @@ class Call:
                 if (answer := self.mine(arrival.packet)) is not None and answer.payload:
                     return answer.payload
         return b""
+
+    def page(self, question: bytes, limit_s: float = ECHO_LIMIT_S) -> int | None:
+        """Ask for a page, acknowledge it, and return how many octets it has; None where the server does not close."""
+        self.say(ACK | PSH, text=question)
+        self.seq, size, deadline = seqno.add(self.seq, len(question)), 0, time.monotonic() + limit_s
+        while (left := deadline - time.monotonic()) > 0:
+            self._link.wait(left)
+            for arrival in self._link.waiting():
+                answer = self.mine(arrival.packet)
+                if answer is None or answer.seq != self.ack or not (answer.payload or answer.flags & FIN):
+                    continue
+                size += len(answer.payload)
+                self.ack = seqno.add(self.ack, len(answer.payload))
+                if answer.flags & FIN:
+                    return size
+                self.say(ACK)
+        return None
 
     def challenge(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> Segment | None:
         """Send a segment and return the first answer."""
@@ -140,13 +158,14 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
         return _patiently(link, path, server.port, offer, flags)
 
     found = _options(call) | _challenges(call)
-    closing = server.closes_first
+    page = _page(call(), server) if server.question else 0
+    closing = server.closes_first or server.babbles
     throttled = closing or _is_throttled(call)
     proof = _silence_proof(link, call, answer_s, throttled or lonely)
     if _speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
-    return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely)
+    return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
 
 
 def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool]) -> Call | None:
@@ -176,7 +195,7 @@ def _patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None,
 
 def _paces(call: Call, server: Server) -> tuple[float, float]:
     """Return how late an acknowledgment of text comes, and an echo of it; the first may be delayed."""
-    if server.closes_first:
+    if server.closes_first or server.babbles:
         return 0.5, LEAST_SETTLE_S
     started = time.monotonic()
     answer = call.challenge(ACK, text=b"q")
@@ -186,6 +205,15 @@ def _paces(call: Call, server: Server) -> tuple[float, float]:
     acknowledged_s = min(0.5, time.monotonic() - started)
     call.seq += 1
     return acknowledged_s, max(LEAST_SETTLE_S, SLACK * acknowledged_s)
+
+
+def _page(call: Call, server: Server) -> int:
+    size = call.page(server.question)
+    call.end()
+    if size is None:
+        hint = "app=discard:PORT is for a server that reads, app=daytime:PORT for one that closes unasked"
+        raise UnusableTarget(f"the server on port {server.port} does not close behind a GET as HTTP/1.0", hint)
+    return size
 
 
 def _options(call: Callable[..., Call]) -> set[Capability]:

@@ -1,7 +1,8 @@
 """What servers can stand for: which calls of an application each makes by itself.
 
 A server listens on one port and accepts whoever comes. What an application does of its own accord, it does when it is
-provoked: an echo server sends what it is sent, and closes when its peer has; a daytime server closes first.
+provoked: an echo server sends what it is sent, and closes when its peer has; a daytime server closes first, a web
+server when it is asked for a page.
 """
 
 from dataclasses import dataclass, replace
@@ -9,12 +10,19 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A kind of server. `echoes`: SEND can be had by sending it text. `closes_first`: CLOSE comes behind the accept."""
+    """A kind of server. `echoes`: SEND can be had by sending it text. `closes_first`: CLOSE comes behind the accept.
+
+    `question`: CLOSE can be had by sending it this text; it answers with `page` octets first. `babbles`: it sends text
+    without end, whatever it is told.
+    """
 
     name: str
     port: int
     echoes: bool = False
     closes_first: bool = False
+    question: bytes = b""
+    page: int = 0
+    babbles: bool = False
 
     def at(self, port: int) -> "Server":
         """Return the server on another port."""
@@ -24,7 +32,9 @@ class Server:
         return f"{self.name} server on port {self.port}"
 
 
-#: RFC 862, RFC 863, RFC 867; `close` is a server that accepts and closes, without a word.
+#: RFC 9112 §9.6: behind the answer to such a request the server closes.
+GET = b"GET / HTTP/1.0\r\n\r\n"
+#: RFC 862, RFC 863, RFC 867, RFC 864; `close` is a server that accepts and closes, without a word.
 SERVERS = {
     server.name: server
     for server in (
@@ -32,5 +42,7 @@ SERVERS = {
         Server("discard", 9),
         Server("daytime", 13, closes_first=True),
         Server("close", 9, closes_first=True),
+        Server("http", 80, question=GET),
+        Server("chargen", 19, babbles=True),
     )
 }

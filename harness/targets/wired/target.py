@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.targets.namespace.target import RealClock
@@ -56,6 +57,7 @@ class WiredTarget:
         except BaseException:
             self.close()
             raise
+        self.server = replace(self.server, page=findings.page)
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
         self.silence_proof = findings.silence_proof
@@ -183,6 +185,8 @@ class WiredTarget:
         while channel.waits_for_echo and time.monotonic() < deadline:
             self._link.wait(0.05)
             self._early += self._take(self._link.waiting())
+        if self.server.question and channel.waits_for_echo:
+            raise NotOffered(f"close(): the {self.server.name} server has not closed within {SERVER_LIMIT_S:g} s")
 
     def await_end(self, channel: Channel) -> None:
         """Wait for the server's FIN behind its peer's."""
@@ -217,7 +221,7 @@ class WiredTarget:
             own, words = addresses[4].target[0], self._pod.last_words()
             text = f"nobody answers on port {self.server.port} of {own}" + (f"\n{words}" if words else "")
             raise UnusableTarget(
-                text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:80"
+                text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
             )
         return findings
 

@@ -53,10 +53,11 @@ def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer:
     assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
 
 
-def test_the_close_of_a_server_that_closes_first_is_judged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("app", ["daytime", "http"])
+def test_the_close_of_a_server_that_closes_first_is_judged(app: str, tmp_path: Path) -> None:
     chosen = ("--grid", "off", "--case", "active-close/*", "--case", "time-wait/*", "--ip", "4")
     wired, linux = tmp_path / "wired", tmp_path / "linux"
-    done = run("--target", f"tap:{LINUX} 2,app=daytime", *chosen, where=wired)
+    done = run("--target", f"tap:{LINUX} 2,app={app}", *chosen, where=wired)
     run(*chosen, where=linux)
     seen, due = verdicts(wired), verdicts(linux)
     assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 40, done.stdout
@@ -107,6 +108,7 @@ def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
         ("tap:sh -c 'echo oh; exit 3'", "ended with code 3\noh"),
         (f"tap:{LINUX} 2,app=echo:6", "nobody answers on port 6"),
         (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says b''"),
+        (f"tap:{LINUX} 2,app=http:7", "does not close behind a GET"),
     ],
 )
 def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> None:
@@ -186,6 +188,45 @@ def test_a_fin_waits_for_the_call_and_nothing_is_asked_meanwhile() -> None:
     segment = codec.decode(fin).segment
     assert (segment.flags, segment.seq, segment.ack) == (FIN | ACK, 1001, 102)
     assert talk.send(ACK, 102, 1002).ack == 1002
+
+
+def test_a_web_server_closes_when_it_is_told_and_its_page_is_kept_from_the_case() -> None:
+    talk = Talk("http")
+    assert talk.channel.close() == []
+    (question,) = talk.injected
+    assert (question.seq, question.payload[:4]) == (101, b"GET ")
+    behind = 101 + len(question.payload)
+    assert talk.hear(ACK, 1001, behind) == []
+    assert talk.hear(ACK | PSH, 1001, behind, b"page") == []
+    assert talk.hear(FIN | ACK, 1005, behind) == [(FIN | ACK, 1001, 101, b"")]
+    assert (talk.send(ACK, 101, 1002).seq, talk.send(ACK, 101, 1002).ack) == (behind, 1006)
+
+
+def test_text_for_a_web_server_would_be_a_request() -> None:
+    with pytest.raises(NotOffered, match="takes text for a request"):
+        Talk("http").send(ACK, 101, 1001, b"text")
+
+
+def test_a_server_that_never_stops_speaking_is_asked_for_its_handshake_and_reset_only() -> None:
+    talk = Talk("chargen")
+    assert talk.hear(ACK | PSH, 1001, 101, b" !#$") == []
+    with pytest.raises(NotOffered, match="speaks all the time"):
+        talk.send(FIN | ACK, 101, 1001)
+    assert talk.send(RST, 101, 0).seq == 101
+
+
+def test_both_zeros_of_a_checksum_are_right() -> None:
+    packets = (
+        codec.encode(FRO, Segment(ACK, seq, 101, 8000, source_port=7, destination_port=60000)) for seq in range(1 << 17)
+    )
+    zero = next(packet for packet in packets if packet[36:38] in (bytes(2), b"\xff\xff"))
+    for text in (bytes(2), b"\xff\xff"):
+        seen = TcpPacket.read(zero[:36] + text + zero[38:])
+        assert seen is not None
+        assert seen.sound
+        moved = TcpPacket.read(seen.written(source_port=5000))
+        assert moved is not None
+        assert moved.sound
 
 
 def test_a_reset_and_a_wrong_checksum_are_shown_as_they_are() -> None:
