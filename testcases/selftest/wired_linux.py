@@ -1,6 +1,6 @@
 """The machine's own kernel as a program behind a device: ``wired_linux.py DEVICE LAYER ADDRESS/BITS…``.
 
-It puts the kernel's TCP into a network namespace of its own, with echo, discard, daytime, web and other servers, and hands
+It puts the kernel's TCP into a network namespace of its own, with servers of many kinds, and hands
 frames from one device to the other. To the harness it is a stack like any other.
 """
 

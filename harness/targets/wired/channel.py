@@ -150,7 +150,11 @@ class Channel:
                 return [self._shown(sent, payload=b"", seq=sent.end, flags=sent.flags & ~PSH)]
             return [self._shown(sent)]
         if hidden is None and not sent.flags & FIN:
-            if (self.owed or (self._asked and self._own_fin is None)) and sent.ack == self.rcv_nxt and sent.seq == self._snd_nxt:
+            if (
+                (self.owed or (self._asked and self._own_fin is None))
+                and sent.ack == self.rcv_nxt
+                and sent.seq == self._snd_nxt
+            ):
                 return []  # of the text that makes the server speak
             self._shown_ack = sent.ack
             return [self._shown(sent)]
@@ -251,9 +255,7 @@ class Channel:
         if not self._asked:
             self._asked = self.told_to_close = True
             question = self.server.question
-            written = self._template.written(
-                payload=question, seq=self.rcv_nxt, ack=self._snd_una, flags=ACK | PSH
-            )
+            written = self._template.written(payload=question, seq=self.rcv_nxt, ack=self._snd_una, flags=ACK | PSH)
             self._in_shift += len(question)
             self._shown_ack = (self.rcv_nxt + len(question)) & 0xFFFFFFFF  # the case hears of no acknowledgment of it
             self._inject(written)
