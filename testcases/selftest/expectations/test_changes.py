@@ -190,6 +190,7 @@ def test_a_run_says_which_changes_its_target_has() -> None:
     assert in_words(seen(facts, [])) == in_words(seen({}, told)) == ""
 
 
+@pytest.mark.slow
 def test_linux_under_the_name_of_an_unknown_vendor_is_as_expected_and_names_its_changes(tmp_path: Path) -> None:
     cases = ("resets/*", "passive-close/*", "active-close/*")
     chosen = [word for name in cases for word in ("--case", name)]
