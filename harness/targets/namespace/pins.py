@@ -1,5 +1,6 @@
 """The sysctls that a pod pins, because they change what TCP does; each with the reason. Only what exists is written."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -14,6 +15,11 @@ class Pin:
 
 _IPV4 = "net.ipv4."
 
+#: The limit of challenge ACKs per second, and the first release that counts them for each namespace. Older ones count
+#: for the whole machine, and take the limit of whoever is first in a second (tcp_input.c tcp_send_challenge_ack()).
+CHALLENGE_LIMIT, COUNTED_APART = _IPV4 + "tcp_challenge_ack_limit", (6, 1)
+COUNTED_S = 1.0
+
 #: Pins of every pod.
 COMMON = (
     Pin("net.ipv6.conf.default.addr_gen_mode", "1", "no link-local address, so no multicast chatter"),
@@ -24,9 +30,7 @@ COMMON = (
     Pin("net.core.somaxconn", "65535", "a full backlog would drop SYNs"),
     Pin(_IPV4 + "tcp_max_syn_backlog", "65535", "a full backlog would drop SYNs"),
     Pin(_IPV4 + "tcp_syncookies", "0", "a cookie leaves no SYN-RECEIVED to look at"),
-    Pin(
-        _IPV4 + "tcp_challenge_ack_limit", "2147483647", "every challenge ACK is due, unless a case is about the limit"
-    ),
+    Pin(CHALLENGE_LIMIT, "2147483647", "every challenge ACK is due, unless a case is about the limit"),
     Pin(_IPV4 + "tcp_invalid_ratelimit", "0", "the default of 500 ms hides repeated challenge ACKs"),
     Pin(_IPV4 + "tcp_early_retrans", "0", "no tail loss probes: they would speak before the RTO"),
     Pin(_IPV4 + "tcp_no_metrics_save", "1", "a connection must not inherit from the one before"),
@@ -87,3 +91,9 @@ RECORDED = (
 def full_name(name: str) -> str:
     """Return the full name of a sysctl: ``tcp_rfc1337`` stands for ``net.ipv4.tcp_rfc1337``."""
     return name if "." in name else _IPV4 + name
+
+
+def outlasts_its_namespace(name: str, release: str) -> bool:
+    """Tell whether what a setting does is felt beyond its namespace, and until the second is over."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
+    return name == CHALLENGE_LIMIT and numbers < COUNTED_APART

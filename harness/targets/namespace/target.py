@@ -15,7 +15,16 @@ from harness.targets.namespace import pins
 from harness.targets.namespace.calibration import calibrated_proof
 from harness.targets.namespace.descriptor_socket import DescriptorSocket
 from harness.targets.namespace.pod import Pod, PodConfig
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, TargetStorms, UnusableTarget
+from harness.targets.protocol import (
+    Addresses,
+    AppSocket,
+    Capability,
+    Facts,
+    NotOffered,
+    TargetError,
+    TargetStorms,
+    UnusableTarget,
+)
 from harness.wire.link import Arrival, Flood, Link, LostFence, PacketLink
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are
@@ -173,8 +182,10 @@ class LinuxTarget:
 
     @contextlib.contextmanager
     def setting(self, name: str, value: str) -> Iterator[None]:
-        """Change a sysctl of the pod for the time of the context."""
+        """Change a sysctl of the pod for the time of the context. Raises NotOffered where others would feel it."""
         full = pins.full_name(name)
+        if pins.outlasts_its_namespace(full, platform.release()):
+            raise NotOffered(f"before Linux 6.1 {full} of one namespace withholds challenge ACKs of the whole machine")
         before = self.pod.read_sysctl(full)
         self.pod.write_sysctl(full, value)
         try:

@@ -24,6 +24,7 @@ from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.targets.kernel import build, kernels, machine, simulated
 from harness.targets.kernel.target import KernelTarget
+from harness.targets.namespace import pins
 from harness.targets.protocol import Capability, TargetDied, TargetError, UnusableTarget
 from harness.trace.events import Kind
 from harness.wire import codec
@@ -175,6 +176,20 @@ def test_settings_of_the_user_apply_inside(booted: KernelTarget) -> None:
     assert booted.facts.sysctls["net.ipv4.tcp_sack"] == "1"
     with pytest.raises(UnusableTarget, match=r"no sysctl net.ipv4.tcp_nonsense"):
         KernelTarget(simulated_kernel(), name="kernel:test", sysctls={"tcp_nonsense": "1"})
+
+
+def test_an_old_kernel_forgets_a_limit_of_challenges_with_its_second(
+    booted: KernelTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def passed_s() -> float:
+        before_ns = booted.clock.now_ns()
+        with booted.setting(pins.CHALLENGE_LIMIT, "1"):
+            pass
+        return (booted.clock.now_ns() - before_ns) / 1e9
+
+    assert passed_s() < 0.5
+    monkeypatch.setitem(booted._made, "release", "5.10.46")
+    assert passed_s() >= 1
 
 
 def test_nothing_is_left_of_a_kernel_whose_harness_was_killed() -> None:
