@@ -195,7 +195,7 @@ def test_an_old_kernel_forgets_a_limit_of_challenges_with_its_second(
 def test_nothing_is_left_of_a_kernel_whose_harness_was_killed() -> None:
     kernel = simulated_kernel()
     script = (
-        "import sys, time; from pathlib import Path; from harness.targets.kernel import KernelTarget;"
+        "import sys, time; from pathlib import Path; from harness.targets.kernel.target import KernelTarget;"
         f"target = KernelTarget(Path({str(kernel)!r}), name='kernel:test');"
         "print(target._wire.machine.pid, flush=True); time.sleep(60)"
     )
