@@ -13,17 +13,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.case import aside, throttling
+from harness.case import acknowledging, aside, other_course, throttling
 from harness.case.bench import Bench
 from harness.case.connection import Connection
 from harness.case.expect import Expected, Silence
+from harness.case.other_course import OtherCourse
 from harness.case.received import Received, repeats
+from harness.case.retelling import Made
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
 from harness.observe.snapshot import FourTuple
 from harness.spec import options
 from harness.spec.segment import RST, SYN, Segment
 from harness.spec.states import State
-from harness.targets.protocol import TargetStorms
+from harness.targets.protocol import Capability, TargetStorms
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
@@ -50,6 +52,12 @@ class Conversation:
         #: Whether the target may count ECN accurately, which takes one of the bits that were reserved (RFC 9768).
         self.counts_ecn = False
         self.replays = 0
+        #: Whether the rules are asked before a MUST counts as broken: for cases that demand one course of events.
+        self.asks_rules = False
+        #: Whether something was set that the judge knows nothing of.
+        self.set_apart = False
+        #: Whether time passes for other cases too when it does for this one.
+        self.shares_time = False
         self.restart()
 
     def restart(self) -> None:
@@ -59,6 +67,11 @@ class Conversation:
         self.connections: list[Connection] = []
         #: Those that each step looks at.
         self.observed: list[Connection] = []
+        #: How many events there were behind each step, and the calls: what the judge of whole conversations is told.
+        self.steps: list[int] = []
+        self.calls: list[Made] = []
+        #: What was demanded and did not come where the rules allow what came, which ended the case.
+        self.other_course = ""
         #: 4-tuples other than the connections' own that the peer sent to: answers on them are no strays.
         self.provoked: set[FourTuple] = set()
         self.unobserved = 0
@@ -125,6 +138,7 @@ class Conversation:
             self.observe(connection)
             if self.rig.patient:
                 self._set_timer_repeats_aside(connection)
+        self.steps.append(len(self.events))
         self._check_headers()
 
     def begin_step(self) -> None:
@@ -194,7 +208,7 @@ class Conversation:
         for connection in self.connections:
             while connection.inbox:
                 received = connection.inbox.popleft()
-                if aside.take(received, self.rig.aside):
+                if aside.take(received, self.rig.aside) or self._is_spare(connection, received):
                     continue
                 received.event.mark = Mark.UNEXPECTED
                 self.fail(Code.EXTRA, "nothing", _seen(Code.EXTRA, received), connection=connection)
@@ -208,8 +222,8 @@ class Conversation:
         cites = tuple(cite for answer in answers for cite in answer.cites)
         silence_allowed = any(isinstance(answer, Silence) for answer in answers)
         segments = [answer for answer in answers if isinstance(answer, Expected)]
-        if not connection.inbox and not silence_allowed and self.rig.patient:
-            self.await_late_answer(connection)
+        if not connection.inbox and not silence_allowed:
+            self._await_answer(connection, segments, level)
         if not connection.inbox:
             if not silence_allowed:
                 if repeated := self.throttled(connection, segments, challenges_only=True):
@@ -221,9 +235,9 @@ class Conversation:
             return None
         received = connection.inbox.popleft()
         codes = [answer.mismatch(received.segment, received.wire) for answer in segments]
-        if None in codes:
+        if None in codes or self._carries(received, segments):
             return received
-        if aside.take(received, self.rig.aside):
+        if aside.take(received, self.rig.aside) or (connection.inbox and self._is_spare(connection, received)):
             return self.judge_next(connection, answers, level)
         received.event.mark = Mark.UNEXPECTED
         self.note(Kind.EXPECTED, due, connection)
@@ -254,6 +268,23 @@ class Conversation:
         fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
         return received if fits else None
 
+    def let_throttle_pass(self, connection: Connection) -> None:
+        """Where time costs nothing, wait until the target may answer once more what it answers once in a while only."""
+        target, clock = self.rig.target, self.rig.target.clock
+        if not self.asks_rules or self.shares_time or not target.facts.throttle_s:
+            return
+        spent = throttling.last_spent([event for event in self.events if event.connection == connection.index])
+        if spent is None or Capability.VIRTUAL_TIME not in target.capabilities:
+            return
+        free_ns = spent.time_ns + round(target.facts.throttle_s * 1e9)
+        if clock.now_ns() < free_ns:
+            self.note(Kind.WAIT, "the target may hold its answer back so soon")
+            while (left_ns := free_ns - clock.now_ns()) > 0:
+                clock.wait(left_ns / 1e9)
+                self.step()
+                for each in self.connections:
+                    self._set_timer_repeats_aside(each)
+
     def await_late_answer(self, connection: Connection, seconds: float = LATE_ANSWER_S) -> None:
         """Wait for a segment of this connection; what else arrives ends no wait."""
         __tracebackhide__ = True
@@ -262,6 +293,46 @@ class Conversation:
         while not connection.inbox and (left_ns := deadline_ns - clock.now_ns()) > 0:
             clock.wait(left_ns / 1e9)
             self.step()
+
+    def _await_answer(self, connection: Connection, answers: Iterable[Expected], level: Level) -> None:
+        """Wait for an answer that is late on a slow rig, or an acknowledgment that may be delayed (MUST-40)."""
+        __tracebackhide__ = True
+        if self.rig.patient:
+            self.await_late_answer(connection)
+        if not self.asks_rules or self.shares_time or level is not Level.MUST or connection.inbox:
+            return
+        if Capability.VIRTUAL_TIME in self.rig.target.capabilities and acknowledging.may_wait(self.events, answers):
+            self.await_late_answer(connection, acknowledging.DELAY_S)
+
+    def _is_spare(self, connection: Connection, received: Received) -> bool:
+        """Tell whether the rules have room for this acknowledgment besides what is due; one told twice is noted."""
+        if not self.asks_rules or not acknowledging.is_bare(received.segment):
+            return False
+        twice = acknowledging.is_told_twice(self.events, received)
+        if twice:
+            due, seen = "one acknowledgment for each segment", received.segment.notation()
+            self.note_should(Code.EXTRA, due, seen, connection, ("RFC 5681 §4.2",))
+        elif not acknowledging.updates_window(self.events, received) and other_course.asked(self) is None:
+            return False
+        received.event.annotations.append("(allowed)")
+        return True
+
+    def _carries(self, received: Received, answers: Iterable[Expected]) -> bool:
+        """Tell whether a segment that is sent again carries the acknowledgment that is due (MUST-58)."""
+        if not self.asks_rules or not any(acknowledging.carries(received.segment, answer) for answer in answers):
+            return False
+        if other_course.asked(self) is None:
+            return False
+        received.event.annotations.append("(allowed)")
+        return True
+
+    def inject_for(self, connection: Connection, segment: Segment) -> None:
+        """Send a segment that no case asked for, in a step of its own."""
+        connection.peer.sent(segment)
+        packet = codec.encode(connection.path, connection.to_wire(replace(segment)))
+        event = self.note(Kind.SENT, "", connection, packet)
+        event.segment = segment
+        self.step([packet])
 
     def judge_state(self, connection: Connection, states: tuple[State, ...], level: Level) -> None:
         """Hold the last snapshot against the allowed states; without a snapshot it counts as unobserved.
@@ -298,8 +369,11 @@ class Conversation:
         level: Level = Level.MUST,
         cites: tuple[str, ...] = (),
         details: dict[str, Any] | None = None,
+        asks: bool = True,
     ) -> None:
         """Record a finding; at level MUST it ends the case (Violation), in a walk it makes it Inconclusive.
+
+        Before, the rules are asked whether they allow what was seen, if the case does that at all; then it ends.
 
         Raises Replay instead if a timer of the target may explain what was seen.
         """
@@ -309,11 +383,32 @@ class Conversation:
         finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})
         if self._timer_may_have_spoken():
             raise Replay(f"{expected}, but {observed or 'silence'}")
+        if level is Level.MUST and self.asks_rules and asks:
+            self._ask(code, expected, observed, where)
         if self.walking:
             raise Inconclusive(f"{expected}, but {observed or 'nothing came'} (state {where.state or 'not visible'})")
         self.findings.append(finding)
         if level is Level.MUST:
             raise Violation(finding)
+
+    def note_should(self, code: Code, due: str, seen: str, connection: Connection, cites: tuple[str, ...]) -> None:
+        """Record once that a recommendation is not followed; no walk ends by it."""
+        finding = Finding(code, Level.SHOULD, due, seen, connection.state, cites, self.step_name)
+        if not any((known.code, known.expected) == (code, due) for known in self.findings):
+            self.findings.append(finding)
+
+    def _ask(self, code: Code, expected: str, observed: str, connection: Connection) -> None:
+        """End the case where the rules allow what came instead of what its author expected."""
+        __tracebackhide__ = True
+        found = other_course.allowed(self, code, connection)
+        if found is None:
+            return
+        for remark in found.remarks:
+            self.note_should(Code(str(remark.code)), remark.due, remark.seen, connection, remark.cites)
+        for event in self.events:
+            event.mark = Mark.NONE
+        self.other_course = f"{expected}, but {observed or 'nothing came'}"
+        raise OtherCourse(self.other_course)
 
     def is_timer_repeat(self, connection: Connection, received: Received) -> bool:
         """Tell whether a timer explains this segment: it repeats what was sent, and enough time lies in between.

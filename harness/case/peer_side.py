@@ -181,6 +181,7 @@ class PeerSide:
         connection = self._connection
         conversation = connection.conversation
         conversation.begin_step()
+        conversation.let_throttle_pass(connection)
         packets = []
         for segment in segments:
             relative = Segment(

@@ -53,6 +53,8 @@ def case_record(case: Case, judgement: Judgement, outcome: Outcome, reproduce: s
         record["replays"] = conversation.replays
     if conversation.unobserved:
         record["unobserved"] = conversation.unobserved
+    if conversation.other_course:
+        record["other_course"] = conversation.other_course
     kept = judgement.verdict in _KEEP_LADDER
     events = conversation.events if kept else conversation.events[: conversation.told]
     if kept or case.meta.timer_s is not None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from harness.case.conversation import MAX_REPLAYS, Conversation
+from harness.case.other_course import OtherCourse
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
@@ -60,8 +61,9 @@ class CaseRun:
     target that hangs from a machine that is slow; `alone` is whether that may be done without asking other cases.
     """
 
-    def __init__(self, conversation: Conversation, route: Walk) -> None:
+    def __init__(self, conversation: Conversation, route: Walk, *, asks_rules: bool = False) -> None:
         self.conversation = conversation
+        conversation.asks_rules = asks_rules
         self.route = route
         self.alone = True
         self._hung = False
@@ -69,10 +71,16 @@ class CaseRun:
         self.peer = PeerSide(conversation.main)
 
     def prepare(self) -> None:
-        """Walk to the state of the case; raises Inconclusive or Unjudgeable."""
+        """Walk to the state of the case; raises Inconclusive or Unjudgeable.
+
+        Another course that the rules allow may lead elsewhere: there is nothing to perform then.
+        """
         while True:
             try:
                 walk(self.target, self.peer, self.route)
+            except OtherCourse:
+                self.conversation.unobserved += 1
+                return
             except Replay as reason:
                 self._replay(reason)
             except (Unjudgeable, TargetError) as trouble:
@@ -84,10 +92,12 @@ class CaseRun:
     def perform(self, body: Callable[[], Any]) -> None:
         """Run the body and demand quiet at its end; raises Violation, Inconclusive or Unjudgeable."""
         __tracebackhide__ = True
-        while True:
+        while not self.conversation.other_course:
             try:
                 body()
                 self.conversation.finish()
+            except OtherCourse:
+                return
             except Replay as reason:
                 self._replay(reason)
                 self.prepare()

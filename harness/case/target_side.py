@@ -164,24 +164,26 @@ class TargetSide(UserCalls):
     def must_deliver(self, data: bytes) -> None:
         """Demand that RECEIVE gives exactly these octets now; `EOF` for the end of the stream."""
         __tracebackhide__ = True
-        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096), due=data)
+        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096), due=data, about=len(data) + 4096)
         if got != data:
             self._wrong_answer(f"recv() gives {data_text(data)}", f"it gives {data_text(got or b'')}")
 
     def must_not_deliver(self) -> None:
         """Demand that RECEIVE has nothing: neither data nor the end of the stream."""
         __tracebackhide__ = True
-        self._call("recv()", lambda: self._app().recv(4096), refused=errno.EAGAIN)
+        self._call("recv()", lambda: self._app().recv(4096), refused=errno.EAGAIN, about=4096)
 
     def must_report(self, code: int, *others: int) -> None:
         """Demand that the application is told this error (an errno), or one of the others, by its next RECEIVE."""
         __tracebackhide__ = True
-        self._call("recv()", lambda: self._app().recv(4096), refused=code, or_with=others)
+        self._call("recv()", lambda: self._app().recv(4096), refused=code, or_with=others, about=4096)
 
     def must_report_pending(self, code: int) -> None:
         """Demand that the socket's pending error is this errno; 0 for none."""
         __tracebackhide__ = True
-        got = self._call("pending error", self._app().pending_error, due=code)
+        got = self._call(
+            "pending error", self._app().pending_error, due=code, name="setsockopt", about=None if code else 0
+        )
         if got != code:
             self._wrong_answer(f"the pending error is {error_name(code)}", f"it is {error_name(got or 0)}")
 

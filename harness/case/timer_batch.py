@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.case.other_course import OtherCourse
 from harness.case.rig import LATE_SWEEP_S, Rig
 from harness.case.runner import CaseRun, gone_in, take_evidence
 from harness.case.target_side import TargetSide
@@ -150,8 +151,12 @@ class _Schedule:
         self.last = case
         try:
             case.run.alone = False
+            case.run.conversation.shares_time = True
             case.run.prepare()
             case.prepared = True
+            if case.run.conversation.other_course:
+                self._end(case, None)
+                return
             generator = case.body(case.run.target, case.run.peer)
             if not isinstance(generator, Generator):
                 raise TypeError("a timer case is a generator: it yields its waits")
@@ -171,10 +176,14 @@ class _Schedule:
         except StopIteration:
             try:
                 case.run.conversation.finish()
+            except OtherCourse:
+                self._end(case, None)
             except Exception as error:
                 self._end(case, error)
             else:
                 self._end(case, None)
+        except OtherCourse:
+            self._end(case, None)
         except Exception as error:
             self._end(case, error)
 

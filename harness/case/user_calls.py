@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
+from harness.case.retelling import EVERYWHERE, Made
 from harness.case.violation import Code
 from harness.observe.snapshot import Snapshot
 from harness.targets.protocol import Adjustable, AppSocket
@@ -69,7 +70,8 @@ class UserCalls:
         sock = self._fresh_socket(prepare)
         connection.listener = sock
         address, port = self._local(any_address)
-        self._call("listen()", lambda: sock.listen(address, port, backlog), refused=refused)
+        name = EVERYWHERE if any_address else "listen"
+        self._call("listen()", lambda: sock.listen(address, port, backlog), refused=refused, name=name, about=backlog)
 
     def connect(
         self,
@@ -88,65 +90,68 @@ class UserCalls:
         connection.app = sock
         local = self._local(any_address)
         remote = (connection.tuple4.peer_address, connection.tuple4.peer_port)
-        self._call("connect()", lambda: sock.connect(local, remote), refused=refused)
+        self._call("connect()", lambda: sock.connect(local, remote), refused=refused, about=0)
 
     def accept(self) -> None:
         """Take the established connection from the listener."""
         __tracebackhide__ = True
         listener = self._listener()
-        self._connection.app = self._call("accept()", listener.accept, due=listener)
+        self._connection.app = self._call("accept()", listener.accept, due=listener, about=0)
 
     def accept_must_block(self) -> None:
         """Demand that no connection is ready to be accepted."""
         __tracebackhide__ = True
-        self._call("accept()", self._listener().accept, refused=errno.EAGAIN)
+        self._call("accept()", self._listener().accept, refused=errno.EAGAIN, about=0)
 
     def close_listener(self) -> None:
         """Close the listening socket only."""
         __tracebackhide__ = True
         listener = self._listener()
         self._connection.listener = None
-        self._call("close() of the listener", listener.close)
+        self._call("close() of the listener", listener.close, name="unlisten", about=0)
 
     def send(self, data: bytes, *, flags: int = 0, refused: int = 0) -> None:
         """SEND all of `data`; `refused` is the errno with which it must fail instead."""
         __tracebackhide__ = True
         text = f"send({len(data)} octets)"
-        taken = self._call(text, lambda: self._app().send(data, flags), refused=refused, due=len(data))
+        told = None if flags else data
+        taken = self._call(text, lambda: self._app().send(data, flags), refused=refused, due=len(data), about=told)
         if not refused and taken != len(data):
             self._wrong_answer(f"send() takes {len(data)} octets", f"it takes {taken}")
 
     def shutdown(self, *, refused: int = 0) -> None:
         """Close the sending direction; the application still receives."""
         __tracebackhide__ = True
-        self._call("shutdown(WR)", self._app().shutdown, refused=refused)
+        self._call("shutdown(WR)", self._app().shutdown, refused=refused, about=0)
 
     def close(self) -> None:
         """CLOSE both directions; the application is gone."""
         __tracebackhide__ = True
         app = self._app()
         self._connection.app = None
-        self._call("close()", app.close)
+        self._call("close()", app.close, about=0)
 
     def abort(self) -> None:
         """ABORT the connection; where there is none yet, the listener."""
         __tracebackhide__ = True
         connection = self._connection
+        name = "abort" if connection.app is not None else "unlisten"
         if connection.app is None:
             sock, connection.listener = self._listener(), None
         else:
             sock, connection.app = connection.app, None
-        self._call("abort()", sock.abort)
+        self._call("abort()", sock.abort, name=name, about=0)
 
     def recv(self, limit: int = 65536, *, flags: int = 0) -> bytes:
         """RECEIVE what is there and return it, for a case that looks at it itself."""
         __tracebackhide__ = True
-        return self._call("recv()", lambda: self._app().recv(limit, flags)) or b""
+        return self._call("recv()", lambda: self._app().recv(limit, flags), about=None if flags else limit) or b""
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set an option of the connection's socket."""
         __tracebackhide__ = True
-        self._call(f"setsockopt({level}, {name})", lambda: self._app().set_option(level, name, value))
+        self.conversation.set_apart = True
+        self._call(f"setsockopt({level}, {name})", lambda: self._app().set_option(level, name, value), about=0)
 
     def ask_for_icmp_errors(self) -> None:
         """Ask for ICMP errors to be reported at once, soft ones too (RFC 1122 §4.2.4.1 leaves the way to the stack)."""
@@ -178,6 +183,7 @@ class UserCalls:
         target = self.conversation.rig.target
         if not isinstance(target, Adjustable):
             raise RuntimeError(f"{target.name} can't change its settings: @requires(Capability.SETTINGS)")
+        self.conversation.set_apart = True
         with target.setting(name, value):
             self.conversation.note(Kind.NOTE, f"{name} = {value}", self._connection)
             yield
@@ -192,11 +198,14 @@ class UserCalls:
         refused: int = 0,
         or_with: tuple[int, ...] = (),
         due: _T | None = None,
+        name: str = "",
+        about: bytes | int | None = None,
     ) -> _T | None:
         """Make a call in a step of its own and hold its outcome against `refused` (0: it must succeed).
 
         `or_with` are other errors that would do as well.
-        `due` is what it gives where everything is as it should be; only a rehearsal needs to know.
+        `due` is what it gives where everything is as it should be; only a rehearsal needs to know. `name` and `about`
+        are for the record (`harness.case.retelling.Made`).
         """
         __tracebackhide__ = True
         conversation = self.conversation
@@ -212,11 +221,13 @@ class UserCalls:
             event.annotations.append(f"= {error_name(code)}")
         elif isinstance(result, bytes):
             event.annotations.append(f"= {data_text(result)}")
+        conversation.calls.append(Made(event, name or text.partition("(")[0], about, result, code))
         conversation.step()
         if code not in (refused, *or_with) and not (code and refused == ANY_ERROR):
             errors = " or ".join(error_name(error) for error in (refused, *or_with))
             wanted = f"{text} fails with {errors}" if refused else f"{text} succeeds"
-            self._wrong_answer(wanted, f"it fails with {error_name(code)}" if code else f"it gives {_result(result)}")
+            got = f"it fails with {error_name(code)}" if code else f"it gives {_result(result)}"
+            self._wrong_answer(wanted, got, asks=code in (0, errno.EAGAIN))
         return result
 
     def _local(self, any_address: bool) -> tuple[str, int]:
@@ -224,9 +235,10 @@ class UserCalls:
         unspecified = "0.0.0.0" if tuple4.version == 4 else "::"
         return unspecified if any_address else tuple4.address, tuple4.port
 
-    def _wrong_answer(self, due: str, got: str) -> None:
+    def _wrong_answer(self, due: str, got: str, *, asks: bool = True) -> None:
+        """Which error stands for which of the RFC's is the author's: the rules are not asked (`asks`) about that."""
         __tracebackhide__ = True
-        self.conversation.fail(Code.WRONG_ANSWER, due, got, connection=self._connection)
+        self.conversation.fail(Code.WRONG_ANSWER, due, got, connection=self._connection, asks=asks)
 
     def _fresh_socket(self, prepare: Callable[[AppSocket], None] | None) -> AppSocket:
         sock = self.conversation.rig.target.socket(self._connection.tuple4.version)

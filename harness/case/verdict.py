@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     HARNESS_ERROR = "harness error"
 
 
+#: The reason of a case that conforms and has not been played to its end.
+OTHER_COURSE = "another course, which the rules allow"
 #: Verdicts that make a run not as expected, whatever the level.
 BAD = frozenset({Verdict.VIOLATES, Verdict.GONE, Verdict.INCONCLUSIVE, Verdict.HARNESS_ERROR})
 
@@ -90,6 +92,8 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
         return Judgement(Verdict.KNOWN, known.reason, finding, known)
     if outcome.conversation is not None and outcome.conversation.unobserved:
         return Judgement(Verdict.UNOBSERVED, f"{outcome.conversation.unobserved} states or answers could not be seen")
+    if outcome.conversation is not None and outcome.conversation.other_course:
+        return Judgement(Verdict.CONFORMS, OTHER_COURSE)
     return Judgement(Verdict.CONFORMS)
 
 

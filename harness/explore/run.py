@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from harness.case.conversation import Conversation
+from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
 from harness.case.timers import COARSENESS, Wait, Waits
 from harness.case.violation import Code, Level, Violation
@@ -11,7 +12,6 @@ from harness.explore import twins
 from harness.explore.epilogue import epilogue
 from harness.explore.plan import Plan, moves
 from harness.explore.talk import Talk, play
-from harness.grid.execute import policies_in_force
 from harness.spec.history.world import Traits
 from harness.spec.states import TIME_WAIT
 from harness.targets.protocol import Capability, Target, UnusableTarget

@@ -6,6 +6,7 @@ It also names the step as the grid names its cells, so that what is declared of 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from harness.case.policies import policies_in_force
 from harness.case.received import Received
 from harness.expectations import changes
 from harness.fuzz.side import Outcome
@@ -26,7 +27,6 @@ from harness.grid.cells import (
     ZERO_WINDOW,
     Cell,
 )
-from harness.grid.execute import policies_in_force
 from harness.grid.numbers import FAR
 from harness.grid.observed import Observation
 from harness.spec import options, seqno

@@ -9,32 +9,10 @@ from harness.cache import kept
 from harness.grid.cells import Cell, segment_cells
 from harness.grid.numbers import connection_of, nominal_window, segment_of
 from harness.spec.arrivals import allowed
-from harness.spec.policy import DEFAULT, Policy
+from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction, select
 from harness.spec.segment import ACK, PSH, RST
 from harness.spec.states import State
-from harness.targets.protocol import Capability, in_parts
-
-#: What a target follows that claims a part of RFC 5961, and what one that does not.
-_RFC5961_OR_793 = {
-    Capability.RFC5961_RST: (Policy.RFC5961_RST, Policy.RFC793_RST),
-    Capability.RFC5961_SYN: (Policy.RFC5961_SYN, Policy.RFC793_SYN),
-    Capability.RFC5961_ACK: (Policy.RFC5961_ACK, Policy.RFC793_ACK),
-}
-
-
-def policies_of(capabilities: Collection[Capability], *, rfc1337: bool = False) -> frozenset[Policy]:
-    """Return the policies that a target follows by what it claims; `rfc1337` is a setting on some."""
-    chosen = set(DEFAULT)
-    claimed = in_parts(capabilities)
-    for part, (followed, older) in _RFC5961_OR_793.items():
-        if part not in claimed:
-            chosen = chosen - {followed} | {older}
-    if Capability.TIME_WAIT_REUSE in claimed:
-        chosen |= {Policy.MAY_2, Policy.RFC6191}
-    if rfc1337:
-        chosen.add(Policy.RFC1337)
-    return frozenset(chosen)
 
 
 @lru_cache(maxsize=16384)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from harness.case import aside
 from harness.case.conversation import Conversation
+from harness.case.policies import policies_in_force
 from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
@@ -12,7 +13,7 @@ from harness.case.target_side import walking
 from harness.case.user_calls import EOF
 from harness.case.violation import Inconclusive, Violation
 from harness.grid import calibration, followup, observed
-from harness.grid.accept import cites_of, demanded, live_reactions, policies_of, tolerated
+from harness.grid.accept import cites_of, demanded, live_reactions, tolerated
 from harness.grid.cells import IN_FLIGHT, ZERO_WINDOW, Cell
 from harness.grid.followup import ARBITRARY, Numbers, Tells
 from harness.grid.judge import judge
@@ -26,11 +27,9 @@ from harness.grid.numbers import (
 from harness.grid.observed import Observation
 from harness.grid.routes import route_of
 from harness.spec.connection import Connection
-from harness.spec.policy import Policy
 from harness.spec.reaction import Reaction
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, SYNCHRONIZED, TIME_WAIT, State
-from harness.targets.protocol import Target
 from harness.trace.events import Mark
 
 #: Octets per segment when a receive buffer is filled; an Ethernet frame holds them.
@@ -46,11 +45,6 @@ class Seen:
     observation: Observation
     window: int
     filled: int = 0
-
-
-def policies_in_force(target: Target) -> frozenset[Policy]:
-    """Return the policies that a target follows, by its capabilities and settings."""
-    return policies_of(target.capabilities, rfc1337=target.facts.sysctls.get("net.ipv4.tcp_rfc1337") == "1")
 
 
 class CellRun:

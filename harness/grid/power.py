@@ -10,11 +10,12 @@ invisible; one that survives alters only what this target does not make use of.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
 from harness.grid.accept import demanded
 from harness.grid.batch import Result, run_cells
 from harness.grid.cells import Cell, segment_cells
-from harness.grid.execute import Seen, policies_in_force
+from harness.grid.execute import Seen
 from harness.grid.judge import judge
 from harness.grid.numbers import connection_of, segment_of
 from harness.grid.stuck import try_states

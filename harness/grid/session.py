@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.case.marks import CaseMeta
 from harness.case.peer_side import PeerSide
+from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
 from harness.case.selection import Binding, Case
 from harness.case.target_side import TargetSide
@@ -19,7 +20,7 @@ from harness.grid.accept import cites_of, core
 from harness.grid.call_run import CallRun
 from harness.grid.calls import TIMER, EventCell, call_cells, timer_cells
 from harness.grid.cells import CLOSE, Cell, segment_cells
-from harness.grid.execute import CellRun, policies_in_force
+from harness.grid.execute import CellRun
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
 from harness.grid.routes import route_of

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from harness.case.connection import Connection
+from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
 from harness.case.runner import Ending, capture
 from harness.case.violation import Code
@@ -15,7 +16,7 @@ from harness.grid.accept import demanded, reactions
 from harness.grid.batch import BATCH
 from harness.grid.calibration import calibrate
 from harness.grid.cells import Cell
-from harness.grid.execute import CellRun, policies_in_force
+from harness.grid.execute import CellRun
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import seqno
 from harness.spec.reaction import Outgoing, Reaction

@@ -128,7 +128,7 @@ def _perform(script: Script, rig: Rig) -> Outcome:
         run = GridSession().start(rig, script.cell, script.ip)
         return capture(run.conversation, lambda: _in_turn(run.prepare, run.perform), evidence=False)
     conversation = rig.begin(script.ip, name=script.name, cites=tuple(case.meta.cites))
-    walked = CaseRun(conversation, case.binding.route)
+    walked = CaseRun(conversation, case.binding.route, asks_rules=True)
     if case.meta.timer_s is not None:
         timed = TimerCase(walked, body)
         run_together(rig, [timed])

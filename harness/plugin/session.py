@@ -117,7 +117,7 @@ class CasePlugin:
             self.run_timers(item.session)
             return
         conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
-        item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
+        item.stash[RUN] = run = CaseRun(conversation, case.binding.route, asks_rules=True)
         with what_is_offered():
             run.prepare()
 
@@ -155,7 +155,8 @@ class CasePlugin:
             if isinstance(item, CellItem) and self.grid.not_applicable(rig.target, item.cell):
                 continue
             conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
-            item.stash[RUN] = run = CaseRun(conversation, case.binding.route)
+            asks = not isinstance(item, CellItem)
+            item.stash[RUN] = run = CaseRun(conversation, case.binding.route, asks_rules=asks)
             item.stash[TIMED] = timed = TimerCase(run, timer_body(item))
             groups.setdefault(case.binding.spec.text, []).append(timed)
         for spec in self.options.specs:

@@ -189,6 +189,7 @@ LINES: Mapping[str, Shape] = {
             "changes": TABLE,
             "replays": WHOLE,
             "unobserved": WHOLE,
+            "other_course": TEXT,
             "reproduce": TEXT,
         },
     ),

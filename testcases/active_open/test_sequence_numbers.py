@@ -4,7 +4,7 @@ import pytest
 
 from harness.case import ACK, CLOSE_WAIT, CLOSED, ESTABLISHED, FIN, SYN, Peer, Segment, Target, cites, in_state, segment
 from harness.spec import seqno
-from testcases.passive_open.isn_clock import PAUSE_S, Reading, advances, explained_by_a_clock
+from testcases.passive_open.isn_clock import Reading, advances, explained_by_a_clock, pause_s
 
 INCARNATIONS = 3
 PAIRS = 8
@@ -41,7 +41,7 @@ def test_initial_sequence_numbers_follow_a_clock(target: Target, peer: Peer) -> 
         earlier = Reading.of(target)
         target.abort()
         target.must_be(CLOSED)
-        target.wait(PAUSE_S)
+        target.wait(pause_s(target))
         peer.renew(0)
         target.connect()
         target.must_send(SYN, seq=0, check=advances(target, earlier))

@@ -109,10 +109,15 @@ def test_options_in_every_segment_of_a_client(target: Target, peer: Peer, option
 @in_state(ESTABLISHED)
 def test_mss_behind_the_handshake(target: Target, peer: Peer) -> None:
     """An MSS option belongs into a SYN: one that comes later doesn't change the segments that the target sends."""
-    peer.send(ACK, options=mss(100))
+    target.send(b"x" * 300)
+    size = len(target.must_send(ACK, seq=1, ack=1, data=None).payload)
+    if size < 300:
+        target.must_send_stream(b"x" * (300 - size), seq=1 + size, ack=1)
+    peer.send(ACK, ack=301, options=mss(100))
     target.must_not_send()
     target.send(b"x" * 300)
-    target.must_send(ACK, seq=1, ack=1, data=b"x" * 300)
+    again = target.must_send(ACK, seq=301, ack=1, data=None)
+    target.must_show("octets in a segment", len(again.payload), size)
 
 
 @cites("MUST-5", "MUST-6")

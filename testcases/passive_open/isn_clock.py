@@ -5,17 +5,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
-from harness.case import Segment, Target
+from harness.case import Capability, Segment, Target
 from harness.spec import seqno
 
-#: How long to let the clock run between two numbers.
-PAUSE_S = 0.02
+#: How long to let the clock run between two numbers; where time costs nothing, long enough for clocks that leap.
+PAUSE_S, VIRTUAL_PAUSE_S = 0.02, 1.0
 #: The clock ticks once in about 4 microseconds at least; "about" is given a factor of two.
 SLOWEST_HZ = 250_000 / 2
 #: It may not come round within the maximum segment lifetime of two minutes.
 FASTEST_HZ = 2**32 / 120
 #: How much later than the choice of the number the capture of its segment may be.
 JITTER_S = 0.015
+
+
+def pause_s(target: Target) -> float:
+    """Return how long to let the clock of a target run."""
+    virtual = Capability.VIRTUAL_TIME in target.conversation.rig.target.capabilities
+    return VIRTUAL_PAUSE_S if virtual else PAUSE_S
 
 
 @dataclass(frozen=True, slots=True)

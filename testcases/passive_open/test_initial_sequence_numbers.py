@@ -16,7 +16,7 @@ from harness.case import (
     segment,
 )
 from harness.spec import seqno
-from testcases.passive_open.isn_clock import PAUSE_S, Reading, advances, explained_by_a_clock
+from testcases.passive_open.isn_clock import Reading, advances, explained_by_a_clock, pause_s
 
 INCARNATIONS = 3
 PAIRS = 8
@@ -32,7 +32,7 @@ def test_initial_sequence_numbers_follow_a_clock(target: Target, peer: Peer) -> 
         earlier = Reading.of(target)
         peer.send(RST, seq=1)
         target.must_be(LISTEN)
-        target.wait(PAUSE_S)
+        target.wait(pause_s(target))
         peer.renew(0)
         peer.send(SYN)
         target.must_send(SYN | ACK, seq=0, ack=1, check=advances(target, earlier))

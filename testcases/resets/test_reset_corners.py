@@ -16,6 +16,7 @@ def _close_window(target: Target, peer: Peer) -> int:
             break
         peer.send(ACK, bytes(octets))
         target.must_send(ACK, ack=peer.snd_nxt)
+    target.should_show("with half a megaoctet unread the window is", peer.target_window, 0)
     return peer.snd_nxt
 
 

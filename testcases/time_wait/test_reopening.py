@@ -29,10 +29,18 @@ from harness.case import (
 #: The peer's FIN has number 1; all numbers below stay relative to the old connection.
 RCV_NXT, SND_NXT = 2, 2
 NEW_ISN = 1_000_000
+#: Long enough for a clock of 4 microseconds, and too short for any timer.
+MOMENT_S = 0.001
+#: Nobody sends an octet faster than the ISN clock ticks, as MSL and the size of the numbers have it (§3.4.1).
+TICK_S = 4e-6
 
 
 def _reopen(target: Target, peer: Peer, isn: int = NEW_ISN, *, snd_nxt: int = SND_NXT) -> Segment:
-    """Send a new SYN and demand a SYN,ACK whose number lies above all that the target has used."""
+    """Send a new SYN and demand a SYN,ACK whose number lies above all that the target has used.
+
+    Between two incarnations time passes: an ISN may follow the clock alone (RFC 9293 §3.4.1).
+    """
+    target.wait(MOMENT_S)
     peer.send(SYN, seq=isn)
     answer = target.must_send(SYN | ACK, ack=isn + 1, check=lambda wire: _above(wire, peer.target_iss, snd_nxt))
     target.must_be(SYN_RECEIVED)
@@ -77,6 +85,7 @@ def test_new_isn_is_above_what_was_sent(target: Target, peer: Peer, octets: int)
     peer.send(FIN | ACK, ack=octets + 2)
     target.must_send(ACK, seq=octets + 2, ack=2)
     target.must_be(TIME_WAIT)
+    target.wait(octets * TICK_S)
     _reopen(target, peer, snd_nxt=octets + 2)
 
 

@@ -77,8 +77,10 @@ def _next(world: World, traits: Traits) -> Due | None:
         return Due(world.waiting_since + wait, "a probe of the closed window", ("RFC 9293 §3.8.6.1", "MUST-36"))
     if world.unacknowledged:
         return Due(world.waiting_since + wait, "what is unacknowledged, again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
-    if world.unsent:
-        return Due(world.waiting_since + wait, "what the application has sent", ("RFC 9293 §3.10.2",))
+    if world.unsent:  # nothing is under way, so that only the override timeout may hold it back
+        fits = world.end_of_text - world.connection.snd_nxt <= world.connection.snd_wnd
+        by = world.waiting_since + round((traits.send_s if fits else traits.override_s) * _SECOND)
+        return Due(by, "what the application has sent", ("RFC 9293 §3.8.6.2.1", "RFC 9293 §3.10.2"))
     return None
 
 

@@ -57,6 +57,10 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
         record = _record(world, segment)
         for outcome in outcomes(record, seen, policies):
             step = _apply(world, segment, outcome, now)
+            if step.world.state is SYN_RECEIVED and segment.flags & SYN and segment.length > 1:
+                # Text and FIN of a SYN may be queued for later (§3.10.7.2 third).
+                behind = replace(segment, flags=segment.flags & ~SYN, seq=seqno.add(segment.seq, 1))
+                steps.append(replace(step, world=step.world.holds(behind)))
             steps += _with_held(step, now, policies)
             if world.closing and world.state is SYN_RECEIVED and step.world.state is CLOSE_WAIT:
                 # CLOSE was queued until now (§3.10.4), and the FIN behind the ACK comes before or after it.
@@ -193,7 +197,8 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
     )
     wnd = offered if believed and (newer or opening) else connection.snd_wnd
     edge = seqno.add(segment.ack, offered)
-    opened = wnd and not connection.snd_wnd
+    idle = connection.snd_una == connection.snd_nxt
+    opened = wnd and (not connection.snd_wnd or (idle and wnd > connection.snd_wnd))
     return replace(
         world,
         connection=replace(connection, snd_una=una, snd_wnd=wnd, max_snd_wnd=max(connection.max_snd_wnd, wnd)),

@@ -194,10 +194,14 @@ class CrossingSynAckRenumbered(Connection):
         super().emit(segment)
 
 
-@defect("D118", "In a simultaneous open the peer's SYN,ACK does not count as an acknowledgment.", CROSSING)
+@defect("D118", "In a simultaneous open the peer's SYN,ACK neither establishes nor is answered.", CROSSING)
 class CrossingSynAckDropped(Connection):
     def trimmed(self, segment: Segment) -> Segment:
         return super().trimmed(segment) if self.passive else segment
+
+    def check_sequence(self, segment: Segment, found: Options) -> bool:
+        dropped = self.state is SYN_RECEIVED and not self.passive and segment.seq == self.irs
+        return not dropped and super().check_sequence(segment, found)
 
 
 @defect("D119", "After a simultaneous open the SYN,ACK is never repeated.", CROSSING, "RFC 9293 §3.8.1")

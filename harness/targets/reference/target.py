@@ -33,6 +33,8 @@ KEY = b"tcpspec reference"
 BEGINNING_NS = 1_000 * NS
 #: What its timers may take on the clock on the wall without that anything comes of it.
 IDLE_LIMIT_S = 10.0
+#: So many challenges in a period are more than a case provokes.
+FEW_CHALLENGES = 5
 #: The directed broadcast addresses of the networks that the addresses belong to.
 BROADCASTS = ("198.51.100.0", "198.51.100.255")
 CAPABILITIES = in_parts(
@@ -98,6 +100,12 @@ def timers_config() -> Config:
     )
 
 
+def _throttle_s(config: Config) -> float:
+    """Return how long a stack may hold back an answer to what it has just answered; 0 where nothing meets the limit."""
+    limited = config.challenge_limit < FEW_CHALLENGES
+    return max(config.invalid_interval_s, config.challenge_period_s if limited else 0.0)
+
+
 class VirtualClock:
     """Time that passes only when it is waited for."""
 
@@ -158,6 +166,7 @@ class ReferenceTarget:
             version=__version__,
             details={"silence proof": self.silence_proof, "time": "virtual", **(details or {})},
             sysctls={full: _shown(getattr(chosen, field)) for full, (field, _read) in SETTINGS.items()},
+            throttle_s=_throttle_s(chosen),
         )
 
     def addresses(self, version: int) -> Addresses:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.case.policies import policies_of
 from harness.case.verdict import Verdict
 from harness.grid import docs, export
-from harness.grid.accept import cites_of, core, policies_of, reactions
+from harness.grid.accept import cites_of, core, reactions
 from harness.grid.calls import call_cells, timer_cells
 from harness.grid.cells import FLAGS, PLACES, Cell, by_id, segment_cells
 from harness.grid.explain import UnknownCell, explain

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.case.policies import policies_of
 from harness.expectations.entries import BrokenExpectations
 from harness.grid import known
-from harness.grid.accept import policies_of, reactions
+from harness.grid.accept import reactions
 from harness.grid.cells import by_id, segment_cells
 from harness.grid.judge import judge
 from harness.grid.known import GridRule

@@ -1,0 +1,141 @@
+"""A case demands the course that its author saw. Where another came, the rules are asked whether they allow it.
+
+Only what the judge of whole conversations knows can be allowed: segments of §3.10.7, calls, states, and in virtual time
+silence. Options, headers, windows and all timer cases stay the author's. Where time costs nothing, the
+conversation is carried on as any peer would carry it on, until nothing can be owed any more: what is stuck is found.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.case.connection import Connection
+from harness.case.policies import policies_in_force
+from harness.case.retelling import Retelling, Untold
+from harness.case.violation import Code
+from harness.spec.history.fall import Fall
+from harness.spec.history.world import Traits
+from harness.spec.policy import Policy
+from harness.spec.segment import ACK, FIN, Segment
+from harness.spec.states import State
+from harness.targets.protocol import Capability, Target
+from harness.trace.events import Kind
+
+if TYPE_CHECKING:
+    from harness.case.conversation import Conversation
+
+#: What the rules are asked about.
+ASKED = frozenset(
+    {
+        Code.SILENT,
+        Code.EXTRA,
+        Code.RESET,
+        Code.WRONG_FLAGS,
+        Code.WRONG_SEQ,
+        Code.WRONG_ACK,
+        Code.WRONG_DATA,
+        Code.WRONG_STATE,
+        Code.WRONG_ANSWER,
+    }
+)
+#: The octets of a probe.
+PROBE = 1
+#: In virtual time a conversation is carried on: what needs no peer comes within so many seconds, and anything at all
+#: within such a round.
+PAUSE_S = 3.0
+ROUNDS, ROUND_S = 3, 140.0
+_UNSYNCHRONIZED = (State.CLOSED, State.LISTEN, State.SYN_SENT)
+
+
+class OtherCourse(Exception):
+    """The case took another course than its author's, which the rules allow: it has nothing more to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The rules explain all that was seen; `remarks` are recommendations that were not followed."""
+
+    remarks: tuple[Fall, ...] = ()
+
+
+def asked(conversation: "Conversation") -> Allowed | None:
+    """Ask the rules about everything that was seen so far; None where they do not allow it, or can't tell."""
+    target = conversation.rig.target
+    if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
+        return None
+    traits = Traits(throttled=target.facts.throttle_s > 0)
+    policies = policies_in_force(target) | {Policy.HARD_CODED_WINDOW}
+    retelling = Retelling(conversation.connections, policies, traits)
+    try:
+        retelling.tell(conversation.events, conversation.steps, conversation.calls, target.clock.now_ns())
+    except (Fall, Untold):
+        return None
+    return Allowed(tuple(retelling.remarks))
+
+
+def _is_odd(connection: Connection, target: Target) -> bool:
+    """Tell whether a connection has an address at which there can be none."""
+    known, tuple4 = target.addresses(connection.tuple4.version), connection.tuple4
+    return tuple4.address not in known.target or tuple4.peer_address not in known.peer
+
+
+def allowed(conversation: "Conversation", code: Code, connection: Connection) -> Allowed | None:
+    """Tell whether the course that a case has taken is one that the rules allow; what is stuck is not.
+
+    Text into a closed window is not asked about, nor a probe instead of text: windows are the author's.
+    """
+    if code not in ASKED or conversation.shares_time:
+        return None
+    if code is Code.EXTRA and _is_shut(conversation, connection) and _texts(connection, 1) != [0]:
+        return None
+    if code is Code.WRONG_DATA and _texts(connection, 2) == [0, PROBE]:
+        return None
+    timeless = Capability.VIRTUAL_TIME in conversation.rig.target.capabilities
+    if code is Code.SILENT and not timeless:
+        return None
+    found = asked(conversation)
+    if found is None or not timeless:
+        return found
+    told, steps = len(conversation.events), len(conversation.steps)
+    _carry_on(conversation)
+    found = asked(conversation)
+    if found is None:
+        del conversation.events[told:], conversation.steps[steps:]
+    return found
+
+
+def _texts(connection: Connection, count: int) -> list[int]:
+    """Return how many octets of text, and FINs, the target's last segments have."""
+    return [len(received.wire.payload) + bool(received.wire.flags & FIN) for received in connection.received[-count:]]
+
+
+def _is_shut(conversation: "Conversation", connection: Connection) -> bool:
+    """Tell whether the peer's last segment has offered no window."""
+    sent = [event.segment for event in conversation.events if event.kind is Kind.SENT and event.segment]
+    return bool(sent) and not sent[-1].window and bool(connection.received)
+
+
+def _carry_on(conversation: "Conversation") -> None:
+    """Let time pass, and acknowledge what has come, by turns; what is due without the peer's help comes first."""
+    conversation.note(Kind.NOTE, "the rules allow this: the conversation goes on as with any peer")
+    conversation.step()
+    _let_pass(conversation, PAUSE_S)
+    for _round in range(ROUNDS):
+        for connection in conversation.connections:
+            record = connection.peer
+            if record.state in _UNSYNCHRONIZED or record.reset or connection.target_iss is None:
+                continue
+            segment = Segment(ACK, record.snd_nxt, record.rcv_nxt, record.window, options=record.stamped)
+            conversation.inject_for(connection, segment)
+        _let_pass(conversation, ROUND_S)
+
+
+def _let_pass(conversation: "Conversation", seconds: float) -> None:
+    """Let time pass until something is heard, or it is over."""
+    clock = conversation.rig.target.clock
+    deadline_ns = clock.now_ns() + int(seconds * 1e9)
+    before = sum(len(connection.received) for connection in conversation.connections)
+    while (left_ns := deadline_ns - clock.now_ns()) > 0:
+        clock.wait(left_ns / 1e9)
+        conversation.step()
+        if sum(len(connection.received) for connection in conversation.connections) > before:
+            return
