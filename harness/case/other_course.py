@@ -37,6 +37,8 @@ ASKED = frozenset(
         Code.WRONG_ANSWER,
     }
 )
+#: So long may text wait with nothing under way: the override timeout and two ticks; and where all of it fits.
+OVERRIDE_S, SEND_S = 2.5, 0.3
 #: The octets of a probe.
 PROBE = 1
 #: In virtual time a conversation is carried on: what needs no peer comes within so many seconds, and anything at all
@@ -62,7 +64,7 @@ def asked(conversation: "Conversation") -> Allowed | None:
     target = conversation.rig.target
     if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
         return None
-    traits = Traits(throttled=target.facts.throttle_s > 0)
+    traits = Traits(throttled=target.facts.throttle_s > 0, override_s=OVERRIDE_S, send_s=SEND_S)
     policies = policies_in_force(target) | {Policy.HARD_CODED_WINDOW}
     retelling = Retelling(conversation.connections, policies, traits)
     try:

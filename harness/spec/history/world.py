@@ -211,9 +211,9 @@ class Traits:
     #: if that is more; RFC 6298 §2.4 bounds the RTO from below only.
     repeat_s: float = 130.0
     #: The override timeout of §3.8.6.2.1 is a second at most; a tick of a stack's clock, and another of its timer's.
-    override_s: float = 2.5
+    override_s: float = 130.0
     #: What fits the window leaves at once where nothing is under way (§3.8.6.2.1, 2).
-    send_s: float = 0.3
+    send_s: float = 130.0
     #: ACKs are delayed by less than that (MUST-58), and a tick of a stack's clock.
     ack_delay_s: float = 0.55
     #: After how many repetitions a SYN,ACK, or anything else, may be given up (§3.8.3: R1 is at least 3).
