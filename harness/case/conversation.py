@@ -7,7 +7,7 @@ its next step is an `extra` segment.
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from harness.case.other_course import OtherCourse
 from harness.case.received import Received, repeats
 from harness.case.retelling import Made
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
+from harness.expectations.deviations import Deviation
 from harness.observe.snapshot import FourTuple
 from harness.spec import options
 from harness.spec.segment import RST, SYN, Segment
@@ -54,6 +55,8 @@ class Conversation:
         self.replays = 0
         #: Whether the rules are asked before a MUST counts as broken: for cases that demand one course of events.
         self.asks_rules = False
+        #: The deviations that are declared for the case: about those nobody needs to be asked.
+        self.declared: Callable[[], Sequence[Deviation]] = tuple
         #: Whether something was set that the judge knows nothing of.
         self.set_apart = False
         #: Whether time passes for other cases too when it does for this one.
@@ -383,7 +386,7 @@ class Conversation:
         finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})
         if self._timer_may_have_spoken():
             raise Replay(f"{expected}, but {observed or 'silence'}")
-        if level is Level.MUST and self.asks_rules and asks:
+        if level is Level.MUST and self.asks_rules and asks and not self._is_declared(finding):
             self._ask(code, expected, observed, where)
         if self.walking:
             raise Inconclusive(f"{expected}, but {observed or 'nothing came'} (state {where.state or 'not visible'})")
@@ -396,6 +399,9 @@ class Conversation:
         finding = Finding(code, Level.SHOULD, due, seen, connection.state, cites, self.step_name)
         if not any((known.code, known.expected) == (code, due) for known in self.findings):
             self.findings.append(finding)
+
+    def _is_declared(self, finding: Finding) -> bool:
+        return any(deviation.explains(finding.signature, finding.state) for deviation in self.declared())
 
     def _ask(self, code: Code, expected: str, observed: str, connection: Connection) -> None:
         """End the case where the rules allow what came instead of what its author expected."""

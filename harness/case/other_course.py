@@ -5,9 +5,11 @@ silence. Options, headers, windows and all timer cases stay the author's. Where 
 conversation is carried on as any peer would carry it on, until nothing can be owed any more: what is stuck is found.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.case.acknowledging import is_bare
 from harness.case.connection import Connection
 from harness.case.policies import policies_in_force
 from harness.case.retelling import Retelling, Untold
@@ -18,7 +20,7 @@ from harness.spec.policy import Policy
 from harness.spec.segment import ACK, FIN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import Capability, Target
-from harness.trace.events import Kind
+from harness.trace.events import Event, Kind
 
 if TYPE_CHECKING:
     from harness.case.conversation import Conversation
@@ -83,11 +85,14 @@ def _is_odd(connection: Connection, target: Target) -> bool:
 def allowed(conversation: "Conversation", code: Code, connection: Connection) -> Allowed | None:
     """Tell whether the course that a case has taken is one that the rules allow; what is stuck is not.
 
-    Text into a closed window is not asked about, nor a probe instead of text: windows are the author's.
+    Text into a closed window is not asked about, nor a probe instead of text: windows are the author's. Nor is what is
+    sent again because of a bare acknowledgment: it takes a third duplicate, which no case sends (RFC 5681 §3.2).
     """
     if code not in ASKED or conversation.shares_time:
         return None
     if code is Code.EXTRA and _is_shut(conversation, connection) and _texts(connection, 1) != [0]:
+        return None
+    if code is Code.EXTRA and _repeats_for_an_ack(conversation, connection):
         return None
     if code is Code.WRONG_DATA and _texts(connection, 2) == [0, PROBE]:
         return None
@@ -114,6 +119,23 @@ def _is_shut(conversation: "Conversation", connection: Connection) -> bool:
     """Tell whether the peer's last segment has offered no window."""
     sent = [event.segment for event in conversation.events if event.kind is Kind.SENT and event.segment]
     return bool(sent) and not sent[-1].window and bool(connection.received)
+
+
+def _repeats_for_an_ack(conversation: "Conversation", connection: Connection) -> bool:
+    """Tell whether the target has sent text or a FIN again because of an acknowledgment and nothing else."""
+    events = conversation.events
+    at = next((at for at in reversed(range(len(events))) if events[at].kind in (Kind.SENT, Kind.CALL)), 0)
+    asked = events[at].segment
+    if events[at].kind is not Kind.SENT or asked is None or not is_bare(asked):
+        return False
+    before, since = _texts_of(events[:at], connection), _texts_of(events[at:], connection)
+    return any(segment.seq in {earlier.seq for earlier in before} for segment in since)
+
+
+def _texts_of(events: Sequence[Event], connection: Connection) -> list[Segment]:
+    """Return what the target has sent that occupies sequence numbers."""
+    of_target = [event for event in events if (event.kind, event.connection) == (Kind.RECEIVED, connection.index)]
+    return [event.segment for event in of_target if event.segment is not None and event.segment.length]
 
 
 def _carry_on(conversation: "Conversation") -> None:

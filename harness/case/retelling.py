@@ -193,28 +193,26 @@ class Retelling:
         reopened = told.history.some(lambda world: bool(world.before))
         if reopened and any(segment.flags & RST for segment in segments):
             raise Untold  # whether MAY-2 (2) is kept is the author's
-        for segment in segments:
-            if told.history.some(lambda world, segment=segment: _is_the_authors(world, segment, bool(sent))):  # type: ignore[misc]
-                raise Untold
         early = [each for each in sent if each.time < now_ns]
         rest = [each for each in sent if each.time >= now_ns]
         found: dict[World, None] = {}
-        last: Fall | None = None
+        last: Fall | Untold = Untold()
         for parts in _splits(rest, len(segments)):
             history = copy.copy(told.history)
             try:
                 for at, (segment, part) in enumerate(zip(segments, parts, strict=True)):
+                    if any(_is_the_authors(world, segment, bool(part)) for world in history.worlds):
+                        raise Untold
                     state = told.state if at == len(segments) - 1 else None
                     crowded = self._is_crowded(told)
                     history.arrives(segment, now_ns, early * (not at) + part, state, crowded=crowded)
-            except Fall as fall:
-                last = fall
+            except (Fall, Untold) as end:
+                last = end
                 continue
             found.update(dict.fromkeys(history.worlds))
             told.history.now = max(told.history.now, history.now)
             told.history.lost |= history.lost
         if not found:
-            assert last is not None
             raise last
         told.history.worlds = list(found)
         opens = any(segment.flags & SYN for segment in segments)

@@ -1,7 +1,7 @@
 """Runs one case on a rig: walk, body, replays; what comes out is an `Outcome`, not yet a verdict."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk
+from harness.expectations.deviations import Deviation
 from harness.targets.protocol import (
     NotOffered,
     Outspoken,
@@ -61,9 +62,17 @@ class CaseRun:
     target that hangs from a machine that is slow; `alone` is whether that may be done without asking other cases.
     """
 
-    def __init__(self, conversation: Conversation, route: Walk, *, asks_rules: bool = False) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        route: Walk,
+        *,
+        asks_rules: bool = False,
+        declared: Callable[[], Sequence[Deviation]] = tuple,
+    ) -> None:
         self.conversation = conversation
         conversation.asks_rules = asks_rules
+        conversation.declared = declared
         self.route = route
         self.alone = True
         self._hung = False

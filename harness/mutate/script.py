@@ -25,7 +25,7 @@ from harness.explore.run import Generated
 from harness.grid.session import AnyCell, GridSession
 from harness.stack import Stack
 from harness.stack.variants import Variant
-from harness.targets.protocol import TargetDied
+from harness.targets.protocol import Target, TargetDied
 from harness.targets.reference.target import BEGINNING_NS, ReferenceTarget
 
 #: What a case may take on the clock on the wall; the slowest takes a tenth of a second.
@@ -128,7 +128,8 @@ def _perform(script: Script, rig: Rig) -> Outcome:
         run = GridSession().start(rig, script.cell, script.ip)
         return capture(run.conversation, lambda: _in_turn(run.prepare, run.perform), evidence=False)
     conversation = rig.begin(script.ip, name=script.name, cites=tuple(case.meta.cites))
-    walked = CaseRun(conversation, case.binding.route, asks_rules=True)
+    declared = _declared(script, rig.target)
+    walked = CaseRun(conversation, case.binding.route, asks_rules=True, declared=lambda: declared)
     if case.meta.timer_s is not None:
         timed = TimerCase(walked, body)
         run_together(rig, [timed])
@@ -150,7 +151,7 @@ def _raise(error: BaseException | None) -> None:
         raise error
 
 
-def _declared(script: Script, target: ReferenceTarget) -> list[Deviation]:
+def _declared(script: Script, target: Target) -> list[Deviation]:
     found = [entry for entry in _bundled() if entry.covers(script.name, script.ip, target.facts.version)]
     return found + (GridSession().declared(target, script.cell, script.ip) if script.cell is not None else [])
 

@@ -34,6 +34,7 @@ from harness.plugin.items import (
     CellItem,
     demand_capabilities,
     forget_run,
+    is_bundled,
     only_selftests,
     stashed,
     timer_body,
@@ -117,9 +118,18 @@ class CasePlugin:
             self.run_timers(item.session)
             return
         conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
-        item.stash[RUN] = run = CaseRun(conversation, case.binding.route, asks_rules=True)
+        item.stash[RUN] = run = self._run_of(item, case, conversation)
         with what_is_offered():
             run.prepare()
+
+    def _run_of(self, item: pytest.Item, case: Case, conversation: Conversation) -> CaseRun:
+        """Return the run of a case: one of the tool's own demands no more than the rules do, a user's what it says."""
+        asks = is_bundled(item.path) and not isinstance(item, CellItem)
+        target, ip = conversation.rig.target, case.binding.version
+        route = case.binding.route
+        return CaseRun(
+            conversation, route, asks_rules=asks, declared=lambda: self.engine.declared(target, case.case_id, ip)
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
@@ -155,8 +165,7 @@ class CasePlugin:
             if isinstance(item, CellItem) and self.grid.not_applicable(rig.target, item.cell):
                 continue
             conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
-            asks = not isinstance(item, CellItem)
-            item.stash[RUN] = run = CaseRun(conversation, case.binding.route, asks_rules=asks)
+            item.stash[RUN] = run = self._run_of(item, case, conversation)
             item.stash[TIMED] = timed = TimerCase(run, timer_body(item))
             groups.setdefault(case.binding.spec.text, []).append(timed)
         for spec in self.options.specs:

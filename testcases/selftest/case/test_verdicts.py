@@ -15,6 +15,7 @@ class Told:
     def __init__(self, findings: tuple[Finding, ...], unobserved: int) -> None:
         self.findings = list(findings)
         self.unobserved = unobserved
+        self.other_course = ""
 
 
 def outcome(*findings: Finding, ending: Ending | None = None, unobserved: int = 0) -> Outcome:

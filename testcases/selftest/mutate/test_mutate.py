@@ -105,7 +105,7 @@ def campaign_against(*defects: Defect, wall_s: float = WALL_S, **settings: objec
         ("D06", "resets/syn-ack-to-a-listener", "silent"),
         ("D10", "passive-open/three-way-handshake", "wrong-flags"),
         ("D54", "active-close/fin-wait-1-needs-the-ack-of-its-fin[by-shutdown]", "wrong-state"),
-        ("D43", "resets/too-old-ack[bare-next]", "silent"),
+        ("D43", "resets/too-old-ack[bare-half-way]", "silent"),
     ],
 )
 def test_a_defect_is_killed_with_this_code(name: str, case_id: str, code: str) -> None:

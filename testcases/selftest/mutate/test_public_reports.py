@@ -44,7 +44,8 @@ def test_a_named_case_finds_its_report(each: Report) -> None:
     assert {play(script).verdict for script in found} == {Verdict.CONFORMS}
     if each.defect:
         shown = [play(script, defective(each.defect).stack_class).verdict for script in found]
-        assert Verdict.VIOLATES in shown
+        recommended = any(cite.startswith("SHLD") for cite in each.cites)
+        assert (Verdict.DEVIATES if recommended else Verdict.VIOLATES) in shown
 
 
 @pytest.mark.parametrize("each", by_conversation, ids=_name)
