@@ -8,12 +8,10 @@ from functools import cache
 import pytest
 
 from harness.case.selection import matches
-from harness.case.verdict import Verdict
-from harness.mutate.script import Script, play
+from harness.mutate.script import Script
 from harness.mutate.variants import play_on
 from harness.spec import citations
 from harness.stack import Config, Stack
-from harness.stack.defects import defective
 from harness.stack.variants import VARIANTS, UnknownVariant, Variant, varied
 from harness.targets import registry
 from harness.targets.protocol import Capability, UnusableTarget
@@ -58,29 +56,6 @@ def test_no_scenario_breaks_a_must_on_a_correct_but_different_stack(variant: Var
     played = play_on(quick[offset::every], variant)
     assert played.cases > 20
     assert [f"{each.case_id}: {each.shown.verdict} {each.shown.text}" for each in played.failed] == []
-
-
-@pytest.mark.parametrize(
-    ("defect", "case"),
-    [
-        ("D171", "passive-open/old-acknowledgment-takes-nothing-back"),
-        ("D279", "passive-open/window-of-an-older-segment-does-not-count"),
-        ("D225", "time-wait/old-syn-falls-back-to-time-wait"),
-    ],
-)
-def test_another_course_is_no_way_out_for_who_is_stuck(defect: str, case: str) -> None:
-    """What is silent for a while may be allowed, and is not where it stays so."""
-    script = next(script for script in every_script() if script.name == case)
-    assert play(script, defective(defect).stack_class).verdict is Verdict.VIOLATES
-
-
-def test_another_course_that_is_allowed_is_told() -> None:
-    """The case ends there, and says which demand did not hold."""
-    name = "simultaneous-open/figure-7-simultaneous-open"
-    script = next(script for script in every_script() if script.name == name)
-    other = play(script, variant=varied("crossing-syn-ack-out-of-window"))
-    assert (other.verdict, other.text) == (Verdict.CONFORMS, "another course, which the rules allow")
-    assert play(script).text == ""
 
 
 @pytest.mark.parametrize("variant", [VARIANTS[name] for name in SETTLED], ids=SETTLED)
