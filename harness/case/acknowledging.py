@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from harness.case.received import Received
 from harness.case.expect import Expected
+from harness.case.received import Received
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.trace.events import Event, Kind
 

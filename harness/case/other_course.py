@@ -7,13 +7,16 @@ conversation is carried on as any peer would carry it on, until nothing can be o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from harness.case.acknowledging import is_bare
-from harness.case.connection import Connection
+from harness.case.bench import Bench
+from harness.case.peer_record import PeerRecord
 from harness.case.policies import policies_in_force
-from harness.case.retelling import Retelling, Untold
+from harness.case.received import Received
+from harness.case.retelling import Made, Retelling, Untold
 from harness.case.violation import Code
+from harness.observe.snapshot import FourTuple
 from harness.spec.history.fall import Fall
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
@@ -21,9 +24,6 @@ from harness.spec.segment import ACK, FIN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import Capability, Target
 from harness.trace.events import Event, Kind
-
-if TYPE_CHECKING:
-    from harness.case.conversation import Conversation
 
 #: What the rules are asked about.
 ASKED = frozenset(
@@ -50,6 +50,40 @@ ROUNDS, ROUND_S = 3, 140.0
 _UNSYNCHRONIZED = (State.CLOSED, State.LISTEN, State.SYN_SENT)
 
 
+class Side(Protocol):
+    """A connection (`harness.case.connection`), as far as it is looked at here."""
+
+    index: int
+    tuple4: FourTuple
+    target_iss: int | None
+    peer: PeerRecord
+    received: list[Received]
+
+
+class Course(Protocol):
+    """A conversation (`harness.case.conversation`), as far as it is looked at here and carried on."""
+
+    rig: Bench
+    events: list[Event]
+    steps: list[int]
+    calls: list[Made]
+    set_apart: bool
+    shares_time: bool
+
+    @property
+    def connections(self) -> Sequence[Side]:
+        """Its connections."""
+
+    def note(self, kind: Kind, text: str) -> Event:
+        """Add an event."""
+
+    def step(self) -> None:
+        """Take in what has come by itself."""
+
+    def inject_for(self, connection: Any, segment: Segment) -> None:
+        """Send a segment that no case asked for."""
+
+
 class OtherCourse(Exception):
     """The case took another course than its author's, which the rules allow: it has nothing more to ask."""
 
@@ -61,14 +95,14 @@ class Allowed:
     remarks: tuple[Fall, ...] = ()
 
 
-def asked(conversation: "Conversation") -> Allowed | None:
+def asked(conversation: Course) -> Allowed | None:
     """Ask the rules about everything that was seen so far; None where they do not allow it, or can't tell."""
     target = conversation.rig.target
     if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
         return None
     traits = Traits(throttled=target.facts.throttle_s > 0, override_s=OVERRIDE_S, send_s=SEND_S)
     policies = policies_in_force(target) | {Policy.HARD_CODED_WINDOW}
-    retelling = Retelling(conversation.connections, policies, traits)
+    retelling = Retelling((each.tuple4 for each in conversation.connections), policies, traits)
     try:
         retelling.tell(conversation.events, conversation.steps, conversation.calls, target.clock.now_ns())
     except (Fall, Untold):
@@ -76,13 +110,13 @@ def asked(conversation: "Conversation") -> Allowed | None:
     return Allowed(tuple(retelling.remarks))
 
 
-def _is_odd(connection: Connection, target: Target) -> bool:
+def _is_odd(connection: Side, target: Target) -> bool:
     """Tell whether a connection has an address at which there can be none."""
     known, tuple4 = target.addresses(connection.tuple4.version), connection.tuple4
     return tuple4.address not in known.target or tuple4.peer_address not in known.peer
 
 
-def allowed(conversation: "Conversation", code: Code, connection: Connection) -> Allowed | None:
+def allowed(conversation: Course, code: Code, connection: Side) -> Allowed | None:
     """Tell whether the course that a case has taken is one that the rules allow; what is stuck is not.
 
     Text into a closed window is not asked about, nor a probe instead of text: windows are the author's. Nor is what is
@@ -110,18 +144,18 @@ def allowed(conversation: "Conversation", code: Code, connection: Connection) ->
     return found
 
 
-def _texts(connection: Connection, count: int) -> list[int]:
+def _texts(connection: Side, count: int) -> list[int]:
     """Return how many octets of text, and FINs, the target's last segments have."""
     return [len(received.wire.payload) + bool(received.wire.flags & FIN) for received in connection.received[-count:]]
 
 
-def _is_shut(conversation: "Conversation", connection: Connection) -> bool:
+def _is_shut(conversation: Course, connection: Side) -> bool:
     """Tell whether the peer's last segment has offered no window."""
     sent = [event.segment for event in conversation.events if event.kind is Kind.SENT and event.segment]
     return bool(sent) and not sent[-1].window and bool(connection.received)
 
 
-def _repeats_for_an_ack(conversation: "Conversation", connection: Connection) -> bool:
+def _repeats_for_an_ack(conversation: Course, connection: Side) -> bool:
     """Tell whether the target has sent text or a FIN again because of an acknowledgment and nothing else."""
     events = conversation.events
     at = next((at for at in reversed(range(len(events))) if events[at].kind in (Kind.SENT, Kind.CALL)), 0)
@@ -132,13 +166,13 @@ def _repeats_for_an_ack(conversation: "Conversation", connection: Connection) ->
     return any(segment.seq in {earlier.seq for earlier in before} for segment in since)
 
 
-def _texts_of(events: Sequence[Event], connection: Connection) -> list[Segment]:
+def _texts_of(events: Sequence[Event], connection: Side) -> list[Segment]:
     """Return what the target has sent that occupies sequence numbers."""
     of_target = [event for event in events if (event.kind, event.connection) == (Kind.RECEIVED, connection.index)]
     return [event.segment for event in of_target if event.segment is not None and event.segment.length]
 
 
-def _carry_on(conversation: "Conversation") -> None:
+def _carry_on(conversation: Course) -> None:
     """Let time pass, and acknowledge what has come, by turns; what is due without the peer's help comes first."""
     conversation.note(Kind.NOTE, "the rules allow this: the conversation goes on as with any peer")
     conversation.step()
@@ -153,7 +187,7 @@ def _carry_on(conversation: "Conversation") -> None:
         _let_pass(conversation, ROUND_S)
 
 
-def _let_pass(conversation: "Conversation", seconds: float) -> None:
+def _let_pass(conversation: Course, seconds: float) -> None:
     """Let time pass until something is heard, or it is over."""
     clock = conversation.rig.target.clock
     deadline_ns = clock.now_ns() + int(seconds * 1e9)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from harness.case.connection import Connection
+from harness.observe.snapshot import FourTuple
 from harness.spec import seqno
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Broken, Fall
@@ -63,8 +63,8 @@ class Made:
 class _Told:
     """One connection on its way through the record."""
 
-    def __init__(self, connection: Connection, history: History) -> None:
-        self.tuple4 = connection.tuple4
+    def __init__(self, tuple4: FourTuple, history: History) -> None:
+        self.tuple4 = tuple4
         self.history = history
         self.state: State | None = None
         self.accepted = False
@@ -131,11 +131,8 @@ class Retelling:
     `steps` are the lengths that `events` had behind each step.
     """
 
-    def __init__(self, connections: Sequence[Connection], policies: Collection[Policy], traits: Traits) -> None:
-        self._told = [
-            _Told(connection, History(policies=policies, traits=traits, peer_salt=PEER_SALT))
-            for connection in connections
-        ]
+    def __init__(self, pairs: Iterable[FourTuple], policies: Collection[Policy], traits: Traits) -> None:
+        self._told = [_Told(pair, History(policies=policies, traits=traits, peer_salt=PEER_SALT)) for pair in pairs]
         #: Backlogs by port and address, None for any.
         self._listening: dict[tuple[str | None, int], int] = {}
         #: What breaks a recommendation.
