@@ -7,7 +7,11 @@ from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.verdict import Verdict, judge
 from harness.expectations.deviations import Deviation
 from harness.mutate.script import Script, play
+from harness.spec.segment import Segment
+from harness.spec.states import CLOSING
+from harness.stack.connection import Connection
 from harness.stack.defects import defective
+from harness.stack.defects.defect import stack_with
 from harness.stack.variants import varied
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.mutate.test_mutate import scripts
@@ -64,3 +68,16 @@ def test_about_what_is_declared_nobody_is_asked() -> None:
 def test_another_course_is_no_way_out_for_who_is_stuck(defect: str, case: str) -> None:
     """What is silent for a while may be allowed, and is not where it stays so."""
     assert play(only(case), defective(defect).stack_class).verdict is Verdict.VIOLATES
+
+
+def test_nothing_is_sent_again_because_of_a_second_acknowledgment() -> None:
+    """A third duplicate may call for it, which the case avoids (RFC 5681 §3.2)."""
+
+    class Hasty(Connection):
+        def duplicate(self, segment: Segment) -> None:
+            super().duplicate(segment)
+            if self.state is CLOSING:
+                self.resend_front()
+
+    hasty = play(only("simultaneous-close/an-old-ack-is-not-enough[active-open-by-close]"), stack_with(Hasty))
+    assert (hasty.verdict, hasty.code, hasty.level) == (Verdict.VIOLATES, "extra", "MUST")
