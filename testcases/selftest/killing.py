@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from harness.targets import engine  # noqa: E402
+from harness.targets.container import engine  # noqa: E402
 from harness.targets.container.confined import remove  # noqa: E402
 from harness.targets.container.ownership import OWNER_LABEL  # noqa: E402
 from testcases.selftest.watched import enter_namespaces, living_namespaces, name_namespace  # noqa: E402

@@ -2,7 +2,8 @@
 
 It asks the engine for a container, hands out the connection of the agent (or the adapter) in it, and waits. When its
 control socket closes, even by ``kill -9`` of the harness, it removes what it has made and ends: also what was created
-and never started, which no agent could end.
+and never started, which no agent could end. An agent sees the harness go at the same moment, and destroys the sockets
+of its namespace, which would keep it for minutes otherwise: it is given the time for that.
 """
 
 import contextlib
@@ -22,18 +23,21 @@ if TYPE_CHECKING:
 Answer = tuple[dict[str, Any], socket.socket | None]
 #: Of adapters, by container.
 _exit_codes: "dict[str, Future[int]]" = {}
+#: How long an agent may take to end by itself; it needs some milliseconds.
+LEAVE_S = 3
 
 
 def main() -> None:
     """Serve the requests of the harness until it is gone, then remove all containers."""
     control = socket.socket(fileno=int(sys.argv[1]))
     made: list[str] = []
+    agents: set[str] = set()
     api: docker.APIClient | None = None
     try:
         while message := control.recv(MAX_MESSAGE):
             try:
                 api = api or engine.connect().api
-                answer, connection = _serve(api, json.loads(message), made)
+                answer, connection = _serve(api, json.loads(message), made, agents)
             except UnusableTarget as error:
                 unreachable = isinstance(error, confined.SocketUnreachable)
                 answer, connection = {"error": error.message, "hint": error.hint, "unreachable": unreachable}, None
@@ -44,13 +48,18 @@ def main() -> None:
         for container in reversed(made):
             assert api is not None
             with contextlib.suppress(Exception):
+                if container in agents:
+                    api.wait(container, timeout=LEAVE_S)
+            with contextlib.suppress(Exception):
                 confined.remove(api, container)
 
 
-def _serve(api: "docker.APIClient", request: dict[str, Any], made: list[str]) -> Answer:
+def _serve(api: "docker.APIClient", request: dict[str, Any], made: list[str], agents: set[str]) -> Answer:
     match request["op"]:
         case "agent":
-            return _start(api, request, made)
+            answer, connection = _start(api, request, made)
+            agents.add(made[-1])
+            return answer, connection
         case "adapter":
             return _start_adapter(api, request, made)
         case "ending":
