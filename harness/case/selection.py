@@ -11,6 +11,7 @@ from harness.case.marks import CaseMeta
 from harness.case.walks import Walk
 from harness.expectations.deviations import Deviation
 from harness.spec.citations import Selector
+from harness.targets.protocol import Capability
 from harness.targets.registry import TargetSpec
 
 #: Why a case is left out that the command line says nothing of.
@@ -46,6 +47,12 @@ class Case:
     def group(self) -> str:
         """The folder of the case: its topic."""
         return self.case_id.partition("/")[0]
+
+    def missing(self, capabilities: frozenset[Capability]) -> str:
+        """Return why the case is not applicable to a target that claims these, "" if it is: IPv6 is one of them."""
+        needs = [Capability.IPV6] * (self.binding.version == 6) + self.meta.requires
+        missing = [need for need in needs if need not in capabilities]
+        return f"the target does not claim {', '.join(missing)}" if missing else ""
 
     def reproduce(self, *options: str) -> str:
         """Return the command that runs exactly this; `options` are those of the run that matter."""

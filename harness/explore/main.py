@@ -20,7 +20,7 @@ from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
 from harness.explore.work import Crew, Records, WorkerDied
 from harness.fuzz.steps import BadSequence
-from harness.targets.protocol import UnusableTarget
+from harness.targets.protocol import Capability, UnusableTarget
 from harness.targets.registry import parse
 from harness.trace.results import ResultsWriter
 
@@ -123,6 +123,8 @@ class _Run:
         crew = Crew(stage, self.options.n)
         try:
             writer.target(crew.facts)
+            if stage.ip == 6 and Capability.IPV6 not in crew.capabilities:
+                raise UnusableTarget(f"target {stage.spec.text} does not claim ipv6", "without --ip 6 it is IPv4")
             chosen = self.choice.for_target(stage.spec.text, crew.capabilities, demand=bool(self.options.kind))
             for records in crew.play(islice(chosen, self._count()), self._goes_on()):
                 self._take(records, writer)

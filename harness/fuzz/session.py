@@ -13,7 +13,7 @@ from harness.fuzz.generate import sequence
 from harness.fuzz.play import Played, Player
 from harness.fuzz.report import Tally
 from harness.fuzz.steps import SIMPLER, Sequence, text_of
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, UnusableTarget
 from harness.targets.registry import Settings, open_target, parse
 
 #: How many sequences share a sweep for late segments.
@@ -52,6 +52,8 @@ def player_of(plan: Plan) -> Iterator[Player]:
         for text in plan.names:
             target = open_target(parse(text), Settings())
             rigs.append(Rig(target, guarded=Capability.VIRTUAL_TIME not in target.capabilities))
+            if plan.ip == 6 and Capability.IPV6 not in target.capabilities:
+                raise UnusableTarget(f"target {text} does not claim ipv6", "without --ip 6 it is IPv4")
         one, other = rigs
         tables = [table_for(rig.target.facts.implementation, plan.ip, rig.target.facts.version) for rig in rigs]
         yield Player((one, other), plan.ip, (tables[0], tables[1]))

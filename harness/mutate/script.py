@@ -113,9 +113,8 @@ def _varied(variant: Variant, timed: bool) -> ReferenceTarget:
 
 
 def _not_applicable(script: Script, target: ReferenceTarget) -> str:
-    missing = [need for need in script.case.meta.requires if need not in target.capabilities]
-    if missing:
-        return f"the target does not claim {', '.join(missing)}"
+    if missing := script.case.missing(target.capabilities):
+        return missing
     return GridSession().not_applicable(target, script.cell) if script.cell is not None else ""
 
 

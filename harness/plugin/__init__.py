@@ -5,6 +5,7 @@ import pytest
 from harness.plugin import habits, hooks, options, tap
 from harness.plugin.choosing import Choosing
 from harness.plugin.collection import Collection
+from harness.plugin.one_reason import OneReason
 from harness.plugin.session import CasePlugin
 from harness.plugin.tally import Tally, Worker
 
@@ -30,5 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     parts: dict[str, object] = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
     if (form := config.getoption("tcpspec_tap")) and not session.is_worker:
         parts["tap"] = tap.Tap(form, str(session.options.level))
+    if not session.is_worker and not config.getoption("keep_going"):
+        parts["one-reason"] = OneReason(config)
     for name, part in parts.items():
         config.pluginmanager.register(part, f"tcpspec-{name}")

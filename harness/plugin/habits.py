@@ -28,6 +28,7 @@ def declare(parser: pytest.Parser, *, cached: bool) -> None:
     add("--shard", metavar="I/N", help="run the I-th of N parts; tcpspec merge puts their results together")
     add("--for", dest="tcpspec_for", metavar="60s", help="run for so long (s, m, h), what tells most first")
     add("--max-failures", type=int, metavar="N", help="stop behind N cases that are not as expected")
+    add("--keep-going", action="store_true", help="go on where case upon case can't be judged, for one reason")
     add("--reruns", type=int, default=0, metavar="N", help="run what failed N times more; what changes is unstable")
     add("--set-aside", action="append", default=[], metavar="SEGMENT", help=_ASIDE_HELP)
     add("--no-second-look", action="store_true", help="don't judge again what fails by one extra segment")

@@ -22,7 +22,7 @@ from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.plugin.host import Host
 from harness.targets import registry
-from harness.targets.protocol import NotOffered
+from harness.targets.protocol import Capability, NotOffered
 
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
@@ -68,6 +68,7 @@ class TalkItem(OwnItem):
         """Begin the conversation; where time is simulated hours pass in it, which no other case should see."""
         binding = self.stash[CASE].binding
         rig = self.plugin.engine.rig(binding.spec)
+        demand_capabilities(self.stash[CASE], rig.target.capabilities)
         if reason := Choice(()).unfit(self.generated, rig.target.capabilities):
             pytest.skip(f"not applicable: {reason}")
         if rig.target.facts.one_port:
@@ -110,6 +111,7 @@ class CellItem(OwnItem):
         """Begin the cell and walk to its state; the cell of a timer runs with all timer cases."""
         binding, timed = self.stash[CASE].binding, self.stash[CASE].meta.timer_s is not None
         rig = self.plugin.engine.rig(binding.spec, timers=timed)
+        demand_capabilities(self.stash[CASE], rig.target.capabilities)
         if reason := self.plugin.grid.not_applicable(rig.target, self.cell):
             pytest.skip(f"not applicable: {reason}")
         if timed:
@@ -171,10 +173,9 @@ def demand_unique(cases: Iterable[Case]) -> None:
         seen[key] = case
 
 
-def demand_capabilities(case: Case, capabilities: frozenset[Any]) -> None:
-    missing = [need for need in case.meta.requires if need not in capabilities]
-    if missing:
-        pytest.skip(f"not applicable: the target does not claim {', '.join(missing)}")
+def demand_capabilities(case: Case, capabilities: frozenset[Capability]) -> None:
+    if reason := case.missing(capabilities):
+        pytest.skip(f"not applicable: {reason}")
 
 
 def is_whole(session: pytest.Session) -> bool:

@@ -48,6 +48,8 @@ from harness.targets.protocol import Capability, UnusableTarget
 
 #: Conversations per late sweep; each may hold a few descriptors until then.
 MAX_BATCH = 400
+#: So many with one among them that could not be judged, which tells early that no case can be.
+SHORT_BATCH = 50
 #: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
 MAX_BATCH_S = 10.0
 DESCRIPTORS_PER_CASE = 4
@@ -160,7 +162,7 @@ class CasePlugin:
             if case is None or case.meta.timer_s is None:
                 continue
             rig = self.engine.rig(case.binding.spec, timers=True)
-            if not rig.target.capabilities.issuperset(case.meta.requires):
+            if case.missing(rig.target.capabilities):
                 continue
             if isinstance(item, CellItem) and self.grid.not_applicable(rig.target, item.cell):
                 continue
@@ -227,7 +229,8 @@ class CasePlugin:
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
         full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
-        full = full or self._one_by_one
+        unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
+        full = full or self._one_by_one or (unjudged and len(self.held) >= SHORT_BATCH)
         if full or nextitem is None or failing:
             self.flush()
         return True

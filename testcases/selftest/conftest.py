@@ -42,6 +42,7 @@ SLOW = frozenset(
         "test_manual",
         "test_mutate",
         "test_narrowing",
+        "test_odd_adapters",
         "test_own_cases",
         "test_pictures",
         "test_pkt_own",

@@ -81,4 +81,5 @@ class Reference(Stack[AppSocket]):
         self.target.forget_connections()
 
 
-serve(Reference())
+if __name__ == "__main__":
+    serve(Reference())

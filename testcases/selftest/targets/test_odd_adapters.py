@@ -1,0 +1,57 @@
+"""Adapters that are odd in one way, and what a run says of them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.report.runs import Column, columns, load
+
+ROOT = Path(__file__).parents[3]
+THREE = ("active-open/handshake-of-the-active-opener", "timers/syn-is-repeated", "grid/listen/syn/-/-/none")
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return f"exec:{sys.executable} {ROOT / 'testcases/selftest/odd_adapter.py'}"
+
+
+def run(target: str, folder: Path, *words: str) -> tuple[int, Column]:
+    code = cli.main(["run", "--target", target, "--results", str(folder), *words])
+    (column,) = columns(load([folder], partial=True))
+    return code, column
+
+
+def test_who_does_not_claim_ipv6_is_asked_nothing_of_it(odd: str, tmp_path: Path) -> None:
+    words = [word for case in THREE for word in ("--case", case)]
+    code, column = run(f"{odd} ipv4-only", tmp_path, "--timers", *words)
+    told = {(key.ip, case.verdict) for key, case in column.cases.items()}
+    assert (code, told) == (0, {(4, "conforms"), (6, "not applicable")})
+    reasons = {case.reason for key, case in column.cases.items() if key.ip == 6}
+    assert reasons == {"not applicable: the target does not claim ipv6"}
+
+
+@pytest.mark.parametrize("verb", ["explore", "fuzz"])
+def test_verbs_for_one_ip_version_refuse_the_one_that_is_not_claimed(
+    odd: str, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--count", "1"] if verb == "fuzz" else ["--kind", "loss"]
+    assert cli.main([verb, "--target", f"{odd} ipv4-only", "--ip", "6", *more]) == 4
+    assert "does not claim ipv6" in capsys.readouterr().err
+
+
+TOPICS = ("--grid", "off", "--explore", "off", "--case", "header/*", "--case", "passive-*/*")
+
+
+def test_where_nothing_can_be_judged_any_more_the_run_stops_and_says_why(
+    odd: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, column = run(f"{odd} forgets-nothing", tmp_path, "--ip", "4", *TOPICS)
+    told = capsys.readouterr().out
+    assert code == 2
+    (line,) = [line for line in told.splitlines() if line.startswith("stopped: ")]
+    assert "ENOBUFS" in line
+    assert "--keep-going" in line
+    assert len(column.cases) < 520  # of 534: it stops within the second of the topics that it shows in
