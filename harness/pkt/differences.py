@@ -40,6 +40,7 @@ class Differences:
         piece.received.event.mark = Mark.UNEXPECTED
         self.stage.conversation.note(Kind.EXPECTED, _notation(line), piece.connection)
         seen = f"`{piece}`" + (f": {wrong.problem}" if wrong.problem else "")
+        self._refuse_doubtful(event, piece.connection, acknowledges=piece.is_bare_ack)
         self.fail(wrong.code, f"`{_written(event)}`", seen, event, piece.connection)
 
     def judge_time(self, piece: Piece, window: Window, event: Event) -> None:
@@ -57,14 +58,18 @@ class Differences:
         """Raise the violation that something is not as a line says."""
         __tracebackhide__ = True
         self.event = event
-        about = connection or self.stage.current
-        for doubt in self.stage.doubts:
-            if doubt.connection in (None, about) and _depends(event, doubt):
-                raise Unsupported(f"{doubt.construct}, and line {event.place.line} differs behind it", doubt.place)
+        self._refuse_doubtful(event, connection or self.stage.current)
         cites = (f"{self.script_name}:{event.place.line}",)
         self.stage.conversation.fail(
             code, due, seen, connection=connection or self.stage.current, level=Level.MUST, cites=cites
         )
+
+    def _refuse_doubtful(self, event: Event, about: Connection | None, *, acknowledges: bool = False) -> None:
+        """Raise Unsupported where a difference may come of something that was not done as the script has it."""
+        for doubt in self.stage.doubts:
+            own = doubt.connection is not None and doubt.connection is about
+            if (own and acknowledges) or (doubt.connection in (None, about) and _depends(event, doubt)):
+                raise Unsupported(f"{doubt.construct}, and line {event.place.line} differs behind it", doubt.place)
 
 
 def _depends(event: Event, doubt: Doubt) -> bool:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.pkt import shell
 from harness.pkt.shell import Meaning, Setting
@@ -23,9 +23,14 @@ class Settings:
     #: Runs a command line in the target's namespace: exit code and output. None: no command is run.
     execute: Execute | None = None
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    #: Settings as they are now, by name: what a script has set is to be set back by it.
+    _values: dict[str, str] = field(init=False)
     over: bool = False
     #: What could not be set, and the script is played all the same.
     unmade: list[Setting] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._values = dict(self.traits.values)
 
     def meanings(self, text: str, place: Place) -> Iterator[Meaning]:
         """Yield what the commands of a text mean, and make their settings; raises Unsupported."""
@@ -33,7 +38,8 @@ class Settings:
             if meaning.unsupported:
                 raise Unsupported(f"the command `{meaning.command[:60]}`", place)
             for setting in meaning.settings:
-                found = shell.outcome(setting, self.traits)
+                found = shell.outcome(setting, replace(self.traits, values=self._values))
+                self._values |= {each.name: each.value for each in found.sets}
                 if found.unsupported:
                     if self.over:
                         continue  # nothing is judged behind it
@@ -73,6 +79,7 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
         return None
     if executes and any(isinstance(event.action, Shell) for event in script.events):
         return None
+    values = dict(traits.values)
     last_line = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)
     for at, event in enumerate(script.events):
         if not isinstance(event.action, Shell):
@@ -80,7 +87,8 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
             continue
         for meaning in shell.meanings(event.action.text):
             for setting in meaning.settings:
-                outcome = shell.outcome(setting, traits)
+                outcome = shell.outcome(setting, replace(traits, values=values))
+                values |= {each.name: each.value for each in outcome.sets}
                 if outcome.sets and begun and at < last_line:
                     return None
                 if not begun:

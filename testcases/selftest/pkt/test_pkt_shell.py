@@ -1,16 +1,20 @@
 """The commands of scripts: what they mean by the table, and that nothing is run."""
 
+import contextlib
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from harness import cli
-from harness.pkt import shell
+from harness.pkt import grammar, shell
+from harness.pkt.settings import Settings, initial
 from harness.pkt.shell import NOTHING, Setting, meanings, outcome
 from harness.pkt.support import Traits
+from harness.pkt.tree import Place
 from harness.spec.states import State
 from harness.targets.namespace.target import LinuxTarget
-from harness.targets.protocol import Capability, UnusableTarget
+from harness.targets.protocol import Capability, Target, UnusableTarget
 from testcases.selftest.playing import SERVER
 
 LINUX = Traits("Linux", frozenset(Capability), frozenset({"net.ipv4.tcp_sack"}), values={"net.ipv4.tcp_sack": "1"})
@@ -122,3 +126,26 @@ def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
     assert "not as the script says: `false` ends with 0" in out
     assert Path("/proc/sys/kernel/panic").read_text() == panic
     assert Path("/proc/sys/net/ipv4/tcp_sack").read_text() == sack
+
+
+def test_a_setting_is_set_back_where_the_script_has_changed_it_before() -> None:
+    made: list[tuple[str, str]] = []
+
+    class Kernel:
+        facts = None
+
+        def setting(self, name: str, value: str) -> contextlib.AbstractContextManager[None]:
+            made.append((name, value))
+            return contextlib.nullcontext()
+
+    settings = Settings(cast("Target", Kernel()), LINUX)
+    for value in ("0", "0", "1"):
+        assert list(settings.meanings(f"sysctl -q net.ipv4.tcp_sack={value}", Place(1, 1)))
+    assert made == [("net.ipv4.tcp_sack", "0"), ("net.ipv4.tcp_sack", "1")]
+
+
+def test_a_script_that_sets_something_back_is_played_alone() -> None:
+    off, on = (f"`sysctl -q net.ipv4.tcp_sack={value}`\n" for value in "01")
+    assert initial(grammar.parse("x.pkt", off + SERVER), LINUX) == (Setting("net.ipv4.tcp_sack", "0"),)
+    back = off + SERVER + "+0 " + on + "+0 close(4) = 0\n"
+    assert initial(grammar.parse("x.pkt", back), LINUX) is None
