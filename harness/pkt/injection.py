@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.case.connection import Connection
-from harness.pkt import icmp
+from harness.pkt import fast_open, icmp
 from harness.pkt.descriptors import PEER_SALT, Doubt, Stage
 from harness.pkt.options import Stamps, TooLong, octets
 from harness.pkt.support import Unsupported
@@ -62,6 +62,13 @@ class Peer:
     def asked_for(self, line: TcpSegment) -> Connection | None:
         """Return the connection whose ports a line of the target names, None where it names none."""
         return self._by_ports.get((line.ports[1], line.ports[0])) if line.ports is not None else None
+
+    def resolved(self, line: TcpSegment, connection: Connection) -> TcpSegment:
+        """Return a segment in which the names of Fast Open's cookies stand for those of this connection."""
+        if not any(option.symbol for option in line.options or ()):
+            return line
+        own = connection.tuple4
+        return replace(line, options=fast_open.resolved(line.options or (), own.peer_address, own.address))
 
     def learn(self, line: TcpSegment, connection: Connection) -> None:
         """Note which connection the ports of a line of the target stand for, and the number of its SYN."""
@@ -129,7 +136,9 @@ class Peer:
         ack = seqno.add(line.ack, base) if line.ack is not None else 0
         first = seqno.diff(seq, connection.peer_iss) + bool(line.flags & SYN)
         try:
-            field = octets(line.options or (), self.stamps_of(connection), connection.target_iss or 0)
+            field = octets(
+                self.resolved(line, connection).options or (), self.stamps_of(connection), connection.target_iss or 0
+            )
         except TooLong as error:
             raise Unsupported(str(error), place) from None
         if line.flags & SYN:

@@ -117,8 +117,8 @@ class Lines:
     def _mismatch(self, line: TcpSegment, piece: Piece, left_out: Counter[str]) -> Mismatch | None:
         """Return in what a segment differs from a line; what is not asserted is counted in `left_out`."""
         stamps, strict, lacking = self.peer.stamps_of(piece.connection), self.stage.strict, self.stage.traits.lacking
-        part = not strict and line.length > 0
-        return matching.mismatch(line, piece, stamps, left_out, strict=strict, part=part, lacking=lacking)
+        part, due = not strict and line.length > 0, self.peer.resolved(line, piece.connection)
+        return matching.mismatch(due, piece, stamps, left_out, strict=strict, part=part, lacking=lacking)
 
     def _next(self, line: TcpSegment, window: Window, event: Event) -> Generator[Wait, None, Piece]:
         __tracebackhide__ = True

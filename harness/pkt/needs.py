@@ -9,6 +9,7 @@ from harness.pkt import icmp, shell
 from harness.pkt.assertions import Assertion, BadAssertion
 from harness.pkt.calls import Application
 from harness.pkt.descriptors import Stage
+from harness.pkt.fast_open import KEYS
 from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of
 from harness.pkt.support import Traits, Unsupported
@@ -70,6 +71,8 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
 
 
 def _is_open(option: TcpOption) -> bool:
+    if option.symbol in KEYS:
+        return False
     return ANY in option.numbers or (option.name == "md5" and option.octets is None)
 
 

@@ -220,8 +220,8 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 
 
 def _octets(scanner: Scanner, name: str) -> TcpOption:
-    if scanner.match(_SYMBOL):  # of a runner that defines it: what it stands for is not said here
-        return TcpOption(name, (ANY,))
+    if (defined := scanner.match(_SYMBOL)) is not None:  # by the runner: what it stands for is not said here
+        return TcpOption(name, (ANY,), symbol=defined[0])
     at = scanner.at
     found = scanner.match(_HEX)
     text = found[1] if found is not None else ""

@@ -267,7 +267,7 @@ def _octets(value: Expression) -> bytes | None:
     """Return the octets of a value that is no number."""
     only = value.items[0] if isinstance(value, Items) and len(value.items) == 1 else value
     if isinstance(only, Text):
-        return only.value.encode()
+        return only.value.encode("latin-1", "replace")
     if isinstance(only, Record) and set(only.fields) == {"onoff", "linger"}:
         return struct.pack("ii", *(number(each, {}) for each in only.fields.values()))
     return None

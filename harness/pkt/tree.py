@@ -135,11 +135,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class TcpOption:
-    """One option: its name in the script and its numbers (-1: any), or octets where `octets` is not None."""
+    """One option: its name in the script and its numbers (-1: any), or octets where `octets` is not None.
+
+    `symbol` stands for octets that the runner of the script defines.
+    """
 
     name: str
     numbers: tuple[int, ...] = ()
     octets: bytes | None = None
+    symbol: str = ""
 
 
 @dataclass(frozen=True, slots=True)
