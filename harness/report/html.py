@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from harness import __version__
-from harness.report import diagram, html_glance, html_matrix, html_parts
+from harness.report import diagram, html_glance, html_matrix, html_parts, machines
 from harness.report.html_data import ABSENT, SIGNS, Collected, first_cases, in_script
 from harness.report.runs import Case, Column, Run, columns
 from harness.report.svg import printable
@@ -77,6 +77,7 @@ def render(runs: Sequence[Run], *, folder: Path | None = None, baseline: Sequenc
             heat_maps=html_matrix.heat_maps(shown, grid),
             chapters=html_parts.chapters(shown),
             diagrams=_diagrams(shown, collected.walked),
+            machines=machines.pages(shown, folder),
             transitions=html_parts.transitions(collected.walked),
             strange=html_parts.strange(collected.walked),
             requirements=html_parts.covered(shown, cases),
