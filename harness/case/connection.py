@@ -1,7 +1,7 @@
 """One connection of a case: its 4-tuple, both initial sequence numbers, and the segments that the target has sent."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Any
 
 from harness.case.peer_record import PeerRecord
 from harness.case.received import Received
@@ -12,10 +12,6 @@ from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Event, Kind
 from harness.wire import codec
-
-if TYPE_CHECKING:
-    from harness.case.conversation import Conversation
-
 
 #: More segments on one connection than this within a second, because of one step of a case, are a storm. Of the whole
 #: suite on correct stacks, no step draws a hundred.
@@ -33,7 +29,8 @@ class Connection:
     The target's is unknown until its SYN is seen; until then its numbers count from 0, which makes them absolute.
     """
 
-    def __init__(self, conversation: "Conversation", index: int, tuple4: FourTuple, peer_iss: int) -> None:
+    def __init__(self, conversation: Any, index: int, tuple4: FourTuple, peer_iss: int) -> None:
+        #: The `harness.case.conversation.Conversation` that it is of: whoever speaks to that names its type.
         self.conversation = conversation
         self.index = index
         self.tuple4 = tuple4

@@ -5,133 +5,36 @@ is asked for silence behind each stimulus, so when a step returns the inbox is c
 its next step is an `extra` segment.
 """
 
-import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.case import acknowledging, aside, other_course, throttling
-from harness.case.bench import Bench
+from harness.case import acknowledging, aside, headers, other_course, repeats, throttling
 from harness.case.connection import Connection
+from harness.case.course import Course
 from harness.case.expect import Expected, Silence
 from harness.case.other_course import OtherCourse
-from harness.case.received import Received, repeats
-from harness.case.retelling import Made
+from harness.case.received import Received
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Violation
-from harness.expectations.deviations import Deviation
-from harness.observe.snapshot import FourTuple
-from harness.spec import options
-from harness.spec.segment import RST, SYN, Segment
+from harness.spec.segment import RST, Segment
 from harness.spec.states import State
-from harness.targets.protocol import Capability, TargetStorms
-from harness.trace.events import Event, Kind, Mark
+from harness.targets.protocol import Capability
+from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
 _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
 #: The name of all steps of a walk.
 SET_UP = "set-up"
-#: How often a case is run again because a timer of the target has disturbed it.
-MAX_REPLAYS = 3
-#: AE, the first of the bits that were reserved (RFC 9768 §3.1).
-ACCURATE_ECN = 0b0001
 #: How long a patient rig waits for an answer that is due: less than any time-out of a target.
 LATE_ANSWER_S = 0.1
 
 
-class Conversation:
-    """One run of one case against one target. `cites` is what the case as a whole cites."""
-
-    def __init__(self, rig: Bench, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> None:
-        self.rig = rig
-        self.version = version
-        self.name = name
-        self.cites = cites
-        #: Whether the target may count ECN accurately, which takes one of the bits that were reserved (RFC 9768).
-        self.counts_ecn = False
-        self.replays = 0
-        #: Whether the rules are asked before a MUST counts as broken: for cases that demand one course of events.
-        self.asks_rules = False
-        #: The deviations that are declared for the case: about those nobody needs to be asked.
-        self.declared: Callable[[], Sequence[Deviation]] = tuple
-        #: Whether something was set that the judge knows nothing of.
-        self.set_apart = False
-        #: Whether time passes for other cases too when it does for this one.
-        self.shares_time = False
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget what happened and begin anew on fresh ports."""
-        self.events: list[Event] = []
-        self.findings: list[Finding] = []
-        self.connections: list[Connection] = []
-        #: Those that each step looks at.
-        self.observed: list[Connection] = []
-        #: How many events there were behind each step, and the calls: what the judge of whole conversations is told.
-        self.steps: list[int] = []
-        self.calls: list[Made] = []
-        #: What was demanded and did not come where the rules allow what came, which ended the case.
-        self.other_course = ""
-        #: 4-tuples other than the connections' own that the peer sent to: answers on them are no strays.
-        self.provoked: set[FourTuple] = set()
-        self.unobserved = 0
-        self.walking = False
-        self.finished = False
-        #: How many events belong to the case itself; what comes later waits for the sweep.
-        self.told = 0
-        #: What is captured later than this is not this conversation's business any more.
-        self.deaf_after_ns: int | None = None
-        #: The target's own text about the connections, where it was taken before the case was judged.
-        self.evidence: list[str] | None = None
-        self.step_name = ""
-        self.start_ns = self.rig.target.clock.now_ns()
-        self.main = self.connect_peer()
-
-    # --- connections -------------------------------------------------------------------------------------------------
-
-    def connect_peer(
-        self,
-        *,
-        port: int | None = None,
-        peer_port: int | None = None,
-        target_address: str | None = None,
-        peer_address: str | None = None,
-        iss: int | None = None,
-    ) -> Connection:
-        """Return a new connection of this conversation: fresh ports unless they are given."""
-        addresses = self.rig.target.addresses(self.version)
-        fresh_port, fresh_peer_port = self.rig.fresh_ports()
-        tuple4 = FourTuple(
-            target_address or addresses.target[0],
-            fresh_port if port is None else port,
-            peer_address or addresses.peer[0],
-            fresh_peer_port if peer_port is None else peer_port,
-        )
-        connection = Connection(self, len(self.connections), tuple4, self.rig.peer_iss(self) if iss is None else iss)
-        self.add(connection)
-        return connection
-
-    def add(self, connection: Connection) -> None:
-        """Take in a connection: what the target sends on it is its own, and each step looks at it."""
-        self.connections.append(connection)
-        self.observed.append(connection)
-        self.rig.register(connection)
-
-    @property
-    def step_name(self) -> str:
-        """The name of the step that is under way; a new name begins a new step."""
-        return self._step_name
-
-    @step_name.setter
-    def step_name(self, name: str) -> None:
-        self._step_name = name
-        for connection in self.observed:
-            connection.begin_step()
-
-    # --- steps -------------------------------------------------------------------------------------------------------
+class Conversation(Course):
+    """The course of one run, judged step by step: every segment must be explained by the case, the rules or a timer."""
 
     def step(self, packets: Iterable[bytes] = (), destination_mac: bytes | None = None) -> None:
         """Inject `packets` (none: after a call), then take in everything the target did because of it."""
@@ -140,7 +43,7 @@ class Conversation:
         for connection in self.observed:
             self.observe(connection)
             if self.rig.patient:
-                self._set_timer_repeats_aside(connection)
+                repeats.set_aside(self, connection)
         self.steps.append(len(self.events))
         self._check_headers()
 
@@ -156,54 +59,6 @@ class Conversation:
         self.demand_quiet()
         self.finished = True
         self.told = len(self.events)
-
-    def observe(self, connection: Connection) -> None:
-        """Take a snapshot of the target's state; an event where it changed."""
-        last, seen = connection.snapshot, self.rig.snapshot(connection.tuple4)
-        if last is not None and seen is not None and (seen.state, seen.listening) == (last.state, last.listening):
-            connection.snapshot = seen
-            return
-        before = connection.state
-        connection.snapshot = seen
-        if connection.state != before:
-            event = self.note(Kind.STATE, connection.state, connection)
-            event.snapshot = connection.snapshot.as_dict() if connection.snapshot is not None else {}
-
-    def note(self, kind: Kind, text: str, connection: Connection | None = None, packet: bytes = b"") -> Event:
-        """Append an event at the target's present time."""
-        event = Event(
-            self.rig.target.clock.now_ns(),
-            kind,
-            text,
-            packet=packet,
-            connection=connection.index if connection else 0,
-            peer_state=connection.peer.state if connection else "",
-            step=self.step_name,
-        )
-        self.events.append(event)
-        return event
-
-    def take(self, connection: Connection, packet: codec.Packet, time_ns: int, *, stray: bool = False) -> None:
-        """Put a segment of the target into the inbox of its connection; raises TargetStorms where there is no end."""
-        if self.deaf_after_ns is not None and time_ns > self.deaf_after_ns:
-            return
-        received = connection.take(packet, time_ns, stray)
-        received.event.step = self.step_name
-        self.events.append(received.event)
-        connection.inbox.append(received)
-        if not packet.checksums_ok:
-            received.event.annotations.append("(bad checksum)")
-        if storm := connection.storm():
-            self._forget_most(connection.drop_most())
-            raise TargetStorms(storm)
-
-    def _forget_most(self, dropped: list[Received]) -> None:
-        """Leave the greater part of a storm out of the ladder, which somebody is to read."""
-        gone = {id(received.event) for received in dropped}
-        self.events = [event for event in self.events if id(event) not in gone]
-        self.note(Kind.NOTE, f"and {len(dropped)} more, without end")
-
-    # --- judgement ---------------------------------------------------------------------------------------------------
 
     def demand_quiet(self) -> None:
         """Fail if any connection holds a segment that nothing explained."""
@@ -229,7 +84,7 @@ class Conversation:
             self._await_answer(connection, segments, level)
         if not connection.inbox:
             if not silence_allowed:
-                if repeated := self.throttled(connection, segments, challenges_only=True):
+                if repeated := throttling.held_back(self, connection, segments, challenges_only=True):
                     self.note(Kind.NOTE, "the target sends a challenge once in a while only")
                     self.unobserved += 1
                     return repeated
@@ -252,25 +107,6 @@ class Conversation:
         self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
         return None
 
-    def throttled(
-        self, connection: Connection, answers: Iterable[Expected], *, challenges_only: bool = False
-    ) -> Received | None:
-        """Return the ACK that one of the answers would have repeated so soon that the target may hold it back."""
-        facts = self.rig.target.facts
-        interval_ns, every = facts.throttle_s * 1e9, facts.throttles_all
-        if not interval_ns:
-            return None
-        told = [event for event in self.events if event.connection == connection.index]
-        asked, spent = throttling.last_asked(told), throttling.last_spent(told, of_text=every)
-        since_ns = self.rig.target.clock.now_ns() - interval_ns
-        if asked is None or (asked.payload and not every) or spent is None or spent.time_ns < since_ns:
-            return None
-        if challenges_only and not every and not throttling.is_challenged(asked):
-            return None
-        received = next(each for each in connection.received if each.event is spent)
-        fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
-        return received if fits else None
-
     def let_throttle_pass(self, connection: Connection) -> None:
         """Where time costs nothing, wait until the target may answer once more what it answers once in a while only."""
         target, clock = self.rig.target, self.rig.target.clock
@@ -286,7 +122,7 @@ class Conversation:
                 clock.wait(left_ns / 1e9)
                 self.step()
                 for each in self.connections:
-                    self._set_timer_repeats_aside(each)
+                    repeats.set_aside(self, each)
 
     def await_late_answer(self, connection: Connection, seconds: float = LATE_ANSWER_S) -> None:
         """Wait for a segment of this connection; what else arrives ends no wait."""
@@ -350,10 +186,10 @@ class Conversation:
             return
         listening = snapshot.listening and State.LISTEN in states
         if not listening and snapshot.state not in states:
-            if self._lasts_too_long():
+            if repeats.lasts_too_long(self):
                 self.note(Kind.NOTE, "a timer of the target has spoken: this state is not judged", connection)
                 self.unobserved += 1
-                self._set_timer_repeats_aside(connection)
+                repeats.set_aside(self, connection)
                 return
             due = " or ".join(states)
             self.fail(Code.WRONG_STATE, f"state {due}", connection.state, connection=connection, level=level)
@@ -384,7 +220,7 @@ class Conversation:
         where = connection or self.main
         state, cites = where.state, cites or self.cites
         finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})
-        if self._timer_may_have_spoken():
+        if repeats.may_have_spoken(self):
             raise Replay(f"{expected}, but {observed or 'silence'}")
         if level is Level.MUST and self.asks_rules and asks and not self._is_declared(finding):
             self._ask(code, expected, observed, where)
@@ -416,80 +252,16 @@ class Conversation:
         self.other_course = f"{expected}, but {observed or 'nothing came'}"
         raise OtherCourse(self.other_course)
 
-    def is_timer_repeat(self, connection: Connection, received: Received) -> bool:
-        """Tell whether a timer explains this segment: it repeats what was sent, and enough time lies in between.
-
-        A timer that was armed in SYN-SENT, and may be short, goes on in SYN-RECEIVED: it repeats the SYN,ACK as well,
-        and the time since the peer's first segment counts, which may have armed it.
-        """
-        before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
-        syn_sent = bool(received.wire.flags & SYN) and any(earlier.wire.plain_flags == SYN for earlier in before)
-        guard_ns = self.rig.target.guard_s(syn_sent=syn_sent) * 1e9
-        armed_ns = self._first_sent_ns(connection) if syn_sent else received.event.time_ns
-        ends = [earlier.wire.end for earlier in before]
-        return any(
-            repeats(received.wire, earlier.wire, ends)
-            and received.event.time_ns - min(earlier.event.time_ns, armed_ns) >= guard_ns
-            for earlier in before
-        )
-
-    def _first_sent_ns(self, connection: Connection) -> int:
-        """Return when the peer first sent something to the connection; if it has not, the present time."""
-        sent = (
-            event.time_ns for event in self.events if (event.kind, event.connection) == (Kind.SENT, connection.index)
-        )
-        return next(sent, self.rig.target.clock.now_ns())
-
-    def _set_timer_repeats_aside(self, connection: Connection) -> None:
-        for received in [item for item in connection.inbox if self.is_timer_repeat(connection, item)]:
-            connection.inbox.remove(received)
-            received.event.annotations.append("(repeated by a timer)")
-
-    def _timer_may_have_spoken(self) -> bool:
-        if self.rig.guarded and self.rig.patient:  # a timer may have spoken between the last answer and the last look
-            self.rig.collect(self)
-        return self.rig.guarded and any(
-            self.is_timer_repeat(connection, received)
-            for connection in self.connections
-            for received in connection.received
-        )
-
-    def _lasts_too_long(self) -> bool:
-        """Tell whether a timer has disturbed the last replay too, on a target whose steps take their time."""
-        last = self.rig.patient and self.replays >= MAX_REPLAYS
-        return last and not self.walking and self._timer_may_have_spoken()
-
     def _check_headers(self) -> None:
         """What holds for every segment whatever the case is about: checksum (MUST-2), reserved bits, options."""
         __tracebackhide__ = True
         for connection in self.connections:
             for received in connection.inbox:
-                problem = _header_problem(received, counts_ecn=self.counts_ecn)
+                problem = headers.problem_of(received, counts_ecn=self.counts_ecn)
                 if problem:
                     received.event.mark = Mark.UNEXPECTED
                     cites = ("RFC 9293 §3.1",)
                     self.fail(Code.WRONG_HEADER, "a well-formed header", problem, connection=connection, cites=cites)
-
-
-def _asks_for_accurate_ecn(segment: Segment) -> bool:
-    """Tell whether this is an AccECN-setup SYN: AE (once reserved), CWR and ECE are set (RFC 9768 §3.1.1)."""
-    return segment.reserved == ACCURATE_ECN and segment.asks_for_ecn
-
-
-def _header_problem(received: Received, *, counts_ecn: bool = False) -> str:
-    if "(bad checksum)" in received.event.annotations:
-        return "a wrong checksum"
-    if received.stray:
-        return "addresses or ports of no connection"
-    counted = counts_ecn and received.wire.reserved == ACCURATE_ECN
-    if received.wire.reserved and not counted and not _asks_for_accurate_ecn(received.wire):
-        return f"reserved bits {received.wire.reserved:04b}"
-    if received.wire.options:
-        try:
-            options.parse(received.wire.options)
-        except options.MalformedOptions as error:
-            return str(error)
-    return ""
 
 
 def _seen(code: Code, received: Received) -> str:

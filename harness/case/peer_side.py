@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from harness.case.connection import Connection
+from harness.case.conversation import Conversation
 from harness.case.violation import Inconclusive, Replay
 from harness.observe.snapshot import FourTuple
 from harness.spec.options import mss
@@ -153,7 +154,7 @@ class PeerSide:
         """
         __tracebackhide__ = True
         connection = self._connection
-        conversation = connection.conversation
+        conversation: Conversation = connection.conversation
         conversation.begin_step()
         quoted = self._last_event().packet
         packet = icmp.error(connection.path, kind, code, quoted, seq_offset=seq_offset, port_offset=port_offset)
@@ -179,7 +180,7 @@ class PeerSide:
     ) -> None:
         __tracebackhide__ = True
         connection = self._connection
-        conversation = connection.conversation
+        conversation: Conversation = connection.conversation
         conversation.begin_step()
         conversation.let_throttle_pass(connection)
         packets = []

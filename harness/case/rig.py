@@ -8,6 +8,7 @@ from typing import TypeVar
 from harness.case import aside
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
+from harness.case.repeats import is_timer_repeat
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
@@ -189,7 +190,7 @@ class Rig:
         for connection in conversation.connections:
             for received in connection.inbox:
                 # A case that ended early has its finding; what it did not come to ask about is no second one.
-                if not conversation.finished or conversation.is_timer_repeat(connection, received):
+                if not conversation.finished or is_timer_repeat(conversation, connection, received):
                     continue
                 if aside.take(received, self.aside):
                     continue

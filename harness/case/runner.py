@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from harness.case.conversation import MAX_REPLAYS, Conversation
+from harness.case.conversation import Conversation
 from harness.case.other_course import OtherCourse
 from harness.case.peer_side import PeerSide
+from harness.case.repeats import MAX_REPLAYS
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, Unjudgeable, Violation
 from harness.case.walks import Walk, walk

@@ -39,7 +39,8 @@ class UserCalls:
     @property
     def conversation(self) -> Conversation:
         """The run of the case that this connection belongs to."""
-        return self._connection.conversation
+        conversation: Conversation = self._connection.conversation
+        return conversation
 
     @property
     def connection(self) -> Connection:

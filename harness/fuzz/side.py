@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.case.received import Received
+from harness.case.repeats import is_timer_repeat
 from harness.case.rig import Rig
 from harness.case.runner import code_of, death_in
 from harness.case.user_calls import BACKLOG
@@ -112,7 +113,7 @@ class Side:
         """Tell whether a timer of the target may have sent something of what was seen."""
         received = self.connection.received
         return self.rig.guarded and any(
-            self.conversation.is_timer_repeat(self.connection, each) or self._is_late_syn(received[:at], each)
+            is_timer_repeat(self.conversation, self.connection, each) or self._is_late_syn(received[:at], each)
             for at, each in enumerate(received)
         )
 

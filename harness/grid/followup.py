@@ -11,6 +11,7 @@ in that state is measured once per target, in `harness.grid.calibration`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.case import throttling
 from harness.case.expect import Expected, Silence, segment, silence
 from harness.case.peer_side import PeerSide
 from harness.case.received import Received
@@ -108,7 +109,7 @@ class Scene:
         """Wait for an answer that is due on a slow target; tell whether it may be held back instead."""
         conversation, connection = self.target.conversation, self.target.connection
         asked_for = [each for each in due if isinstance(each, Expected)]
-        if conversation.throttled(connection, asked_for) is not None:
+        if throttling.held_back(conversation, connection, asked_for) is not None:
             return True
         silent = len(asked_for) < len(due) or any(each.get(question) == () for each in self._habits)
         if conversation.rig.patient and not silent:

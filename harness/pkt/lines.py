@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from harness.case.connection import Connection
+from harness.case.repeats import is_timer_repeat
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code
 from harness.pkt import matching
@@ -212,7 +213,7 @@ class Lines:
             if self.stage.now_ns() == now:
                 break
         for at, piece in enumerate(self.arrived):
-            if self.stage.conversation.is_timer_repeat(piece.connection, piece.received):
+            if is_timer_repeat(self.stage.conversation, piece.connection, piece.received):
                 continue
             before = self._acknowledged.get(piece.connection.index, 0)
             owed = self._owed and piece.is_bare_ack and seqno.lt(before, piece.ack)

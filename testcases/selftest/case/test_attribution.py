@@ -9,6 +9,7 @@ from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.received import Received
+from harness.case.repeats import is_timer_repeat
 from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run
 from harness.case.target_side import TargetSide
@@ -172,4 +173,4 @@ def test_a_timer_explains_what_was_sent_before_and_no_bare_acknowledgment(
     connection.received = [Received(Event(0, Kind.RECEIVED, "", segment), segment) for segment in sent]
     last = Received(Event(int(seconds * 1e9), Kind.RECEIVED, "", again), again)
     connection.received.append(last)
-    assert conversation.is_timer_repeat(connection, last) is explained
+    assert is_timer_repeat(conversation, connection, last) is explained

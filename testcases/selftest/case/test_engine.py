@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.case.conversation import MAX_REPLAYS
 from harness.case.peer_side import PeerSide
+from harness.case.repeats import MAX_REPLAYS
 from harness.case.rig import Rig
 from harness.case.runner import Ending, run
 from harness.case.target_side import TargetSide
