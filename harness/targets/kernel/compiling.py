@@ -18,8 +18,8 @@ LLVM_TOOLS = {"make": "make", "clang": "clang", "ld.lld": "lld", "llvm-ar": "llv
 ARCH = ("ARCH=um", "SUBARCH=x86_64")
 PROGRESS_S = 10.0
 KEPT_LOG_LINES = 25
-#: Options that only some versions or compilers have.
-OPTIONAL = frozenset({"CONFIG_SLUB"})
+#: Options that only some versions or compilers have. SYSCTL, which is asked for too, was PROC_SYSCTL before 7.3.
+OPTIONAL = frozenset({"CONFIG_SLUB", "CONFIG_PROC_SYSCTL"})
 #: Block devices, without what comes with them by default and needs sources of SCSI, which are not unpacked.
 BLOCK_DEVICES = ("CONFIG_BLOCK=y", *(f"# CONFIG_{name} is not set" for name in ("BLK_DEV", "BLK_DEV_BSG")))
 #: What is often behind a failure, by what the build says: a sentence that helps.
