@@ -51,6 +51,7 @@ def declare(parser: pytest.Parser) -> None:
     add("--pcap", choices=("off", "on", "retain-on-failure"), default="retain-on-failure", help=_PCAP_HELP)
     add("--observer", choices=("sockdiag", "ss"), default="sockdiag", help="who reads the states at each step")
     add("--set", action="append", default=[], metavar="SYSCTL=VALUE", dest="tcpspec_set", help="override a pin")
+    add("--i-own-this-network", action="store_true", help="let a target net:INTERFACE send into a real network")
     add("--time-scale", type=float, default=1.0, metavar="FACTOR", help="stretch the upper bounds of timer cases")
 
 
@@ -96,6 +97,7 @@ class Options:
         options += ["--pkt-shell"] if self.pkt.shell else []
         options += [] if self.bundled else ["--no-expectations"]
         options += ["--drafts"] if self.drafts else []
+        options += ["--i-own-this-network"] if self.settings.owns_network else []
         return options + [f"--expectations={name}" for name in self.expectations]
 
     @classmethod
@@ -116,7 +118,13 @@ class Options:
         try:
             return cls(
                 specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
-                settings=registry.Settings(sysctls, get("observer"), get("time_scale"), _aside(get("set_aside"))),
+                settings=registry.Settings(
+                    sysctls,
+                    get("observer"),
+                    get("time_scale"),
+                    _aside(get("set_aside")),
+                    owns_network=get("i_own_this_network"),
+                ),
                 selection=Selection(
                     tuple(get("case")),
                     tuple(citations.parse_selector(text) for text in get("rfc")),

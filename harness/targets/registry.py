@@ -27,6 +27,8 @@ class Settings:
     aside: frozenset[str] = frozenset()
     #: A kernel's timers and limits are its own, not those that the cases assume.
     as_found: bool = False
+    #: Whether the user has said that a real network is theirs.
+    owns_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,9 @@ def parse(text: str) -> TargetSpec:
     if text.startswith("exec:"):  # the rest is one command line, commas and all
         return TargetSpec(text, "exec", text.removeprefix("exec:"))
     if (wired := text.partition(":")[0]) in _WIRED:  # a command line with commas too, then options
-        from harness.targets.wired.options import split
+        from harness.targets.wired.options import NETWORK_OPTIONS, OPTIONS, split
 
-        command, found = split(text.partition(":")[2])
+        command, found = split(text.partition(":")[2], NETWORK_OPTIONS if wired == "net" else OPTIONS)
         return TargetSpec(text, wired, command, found)
     head, *rest = text.split(",")
     kind, _colon, ident = head.partition(":")
@@ -199,21 +201,28 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
 
 
 def _open_wired(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
-    from harness.targets.wired.options import read
+    from harness.targets.wired import options
+    from harness.targets.wired.network import NetworkPort
+    from harness.targets.wired.pod import WiredPod
     from harness.targets.wired.target import WiredTarget
 
     if settings.sysctls:
-        raise UnusableTarget("--set: a program behind a device has no sysctls", "its settings are its own options")
-    return WiredTarget(read(spec.kind, spec.ident, spec.options), name=spec.text, timers=timers)
+        raise UnusableTarget("--set: a stack as it is has no sysctls", "its settings are its own options")
+    if spec.kind == "net":
+        read = options.read_network(spec.ident, spec.options)
+        return WiredTarget(read, NetworkPort(read, owned=settings.owns_network), name=spec.text, timers=timers)
+    read = options.read(spec.kind, spec.ident, spec.options)
+    return WiredTarget(read, WiredPod(read), name=spec.text, timers=timers)
 
 
-_WIRED = ("tap", "tun")
+_WIRED = ("net", "tap", "tun")
 _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "linux": _open_linux,
     "docker": _open_docker,
     "exec": _open_exec,
     "kernel": _open_kernel,
     "lwip": _open_own_driver,
+    "net": _open_wired,
     "reference": _open_reference,
     "smoltcp": _open_own_driver,
     "tap": _open_wired,

@@ -150,12 +150,8 @@ class Channel:
                 return [self._shown(sent, payload=b"", seq=sent.end, flags=sent.flags & ~PSH)]
             return [self._shown(sent)]
         if hidden is None and not sent.flags & FIN:
-            if (
-                (self.owed or (self._asked and self._own_fin is None))
-                and sent.ack == self.rcv_nxt
-                and sent.seq == self._snd_nxt
-            ):
-                return []  # of the text that makes the server speak
+            if self._of_question(sent) or self._is_overtaken(sent):
+                return []
             self._shown_ack = sent.ack
             return [self._shown(sent)]
         # What is left of it is an acknowledgment, if it acknowledges anything new.
@@ -163,6 +159,17 @@ class Channel:
             return []
         self._shown_ack = sent.ack
         return [self._shown(sent, payload=b"", seq=sent.seq, flags=ACK)]
+
+    def _of_question(self, sent: TcpPacket) -> bool:
+        """Tell an acknowledgment of the text that makes the server speak, or close."""
+        waits = self.owed or (self._asked and self._own_fin is None)
+        return bool(waits) and sent.ack == self.rcv_nxt and sent.seq == self._snd_nxt
+
+    def _is_overtaken(self, sent: TcpPacket) -> bool:
+        """Tell an acknowledgment that was sent before the echo, or FIN, that has brought it to the case already."""
+        behind = self._last_hidden if self.held is None else self.held.end + 1
+        is_old = behind is not None and seqno.diff(sent.seq, behind) < 0
+        return is_old and self._shown_ack is not None and seqno.diff(sent.ack, self._shown_ack) <= 0
 
     def _hide(self, sent: TcpPacket) -> int | None:
         """Take an echo that nobody asked for from the stream, and acknowledge it; None for what was asked for."""

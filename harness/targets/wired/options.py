@@ -1,8 +1,8 @@
-"""What stands behind ``tap:`` and ``tun:``: the program's command line, then options, the last of them at the end."""
+"""What stands behind ``tap:``, ``tun:`` and ``net:``: a command line or an interface, then options, at the end."""
 
 import ipaddress
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.targets.addresses import ADDRESSES
@@ -11,29 +11,45 @@ from harness.targets.wired.servers import SERVERS, Server
 
 LAYERS = {"tap": 2, "tun": 3}
 OPTIONS = ("app", "ip", "ip6", "peer", "peer6")
+NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
+_NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
+#: Packets per second into a real network.
+RATE = 1000.0
 
 
 class OwnAddresses(tuple[str, ...]):
-    """The one address of a program, as the first of those that cases ask for; a second can't be had."""
+    """The one address of a program or its peer, as the first of those that cases ask for; a second can't be had."""
+
+    what = "the program has one address"
 
     def __getitem__(self, index: object) -> str:  # type: ignore[override]
         if index not in (0, -1):
-            raise NotOffered("the program has one address")
+            raise NotOffered(self.what)
         return super().__getitem__(0)
 
     def __iter__(self) -> Iterator[str]:
-        raise NotOffered("the program has one address")
+        raise NotOffered(self.what)
+
+
+class NamedAddress(OwnAddresses):
+    """The one address that the user has named."""
+
+    what = "one address was named"
 
 
 @dataclass(frozen=True, slots=True)
 class WireOptions:
-    """A program behind a device: `layer` 2 for TAP, 3 for TUN; the server in it that stands for the application."""
+    """A program behind a device: `layer` 2 for TAP, 3 for TUN; the server in it that stands for the application.
+
+    Behind an interface there is none to start: `command` is its name. `rate`: packets per second.
+    """
 
     layer: int
     command: list[str]
     server: Server
     addresses: Mapping[int, Addresses]
+    rate: float = RATE
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
@@ -45,13 +61,13 @@ class WireOptions:
         }
 
 
-def split(text: str) -> tuple[str, dict[str, str]]:
+def split(text: str, known: Collection[str] = OPTIONS) -> tuple[str, dict[str, str]]:
     """Return the command line and the options at its end: ``./stack -o a,b,app=echo:7`` ends in one option."""
     command, options = text, dict[str, str]()
     while True:
         rest, comma, last = command.rpartition(",")
         key, equals, value = last.partition("=")
-        if not comma or not equals or key.strip() not in OPTIONS:
+        if not comma or not equals or key.strip() not in known:
             return command.strip(), options
         options.setdefault(key.strip(), value.strip())
         command = rest
@@ -66,6 +82,29 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
     if not words:
         raise UnusableTarget(f"{kind}: needs a command", f"--target '{kind}:./my-stack {{if}},app=echo:7'")
     return WireOptions(LAYERS[kind], words, _server(options.get("app", "echo")), _addresses(options))
+
+
+def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
+    """Read the parts of ``net:``; raises UnusableTarget."""
+    name, comma, unknown = device.partition(",")
+    form = "--target 'net:eth1,peer=192.0.2.1,target=192.0.2.2' --i-own-this-network"
+    if comma:
+        known = ", ".join(NETWORK_OPTIONS)
+        raise UnusableTarget(f"net: unknown option {unknown.partition('=')[0]!r}", f"options: {known}")
+    if not name or not {"target", "peer"} <= options.keys() or ("target6" in options) != ("peer6" in options):
+        raise UnusableTarget("net: needs an interface, and target= with peer= (for IPv6 target6= with peer6=)", form)
+    rate = options.get("rate", str(RATE))
+    if not rate.replace(".", "", 1).isdecimal() or not 1 <= float(rate) <= 1_000_000:
+        raise UnusableTarget(f"rate={rate} is not a number of packets per second")
+    addresses = {}
+    for version, (target_key, peer_key) in _NETWORK_KEYS.items():
+        if target_key in options:
+            target = _address(target_key, options[target_key], version)
+            peer = _address(peer_key, options[peer_key], version)
+            if peer == target:
+                raise UnusableTarget(f"{target_key} and {peer_key} are both {target}")
+            addresses[version] = Addresses(NamedAddress((target,)), NamedAddress((peer,)))
+    return WireOptions(2, [name], _server(options.get("app", "echo")), addresses, float(rate))
 
 
 def _server(text: str) -> Server:

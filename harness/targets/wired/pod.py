@@ -8,6 +8,7 @@ from typing import Any
 from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 
 KEPT_LOG_OCTETS = 4000
@@ -22,10 +23,12 @@ _HINTS = {
 class WiredPod(AgentChannel):
     """A device, and the program behind it. Raises UnusableTarget when it can't be made."""
 
+    restarts = True
+
     def __init__(self, options: WireOptions) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_TIMEOUT_S)
-        self.device = DEVICE[options.layer]
+        self.device, self._options = DEVICE[options.layer], options
         with theirs:
             self.helper = start_process("harness.targets.wired.helper", theirs)
         super().__init__(ours, f"the pod's keeper (pid {self.helper.pid})")
@@ -36,6 +39,12 @@ class WiredPod(AgentChannel):
             step = str(error.answer.get("step", "")) if isinstance(error, AgentRefusal) else ""
             raise UnusableTarget(f"no pod with a device could be made: {error}", _HINTS.get(step, "")) from None
         self.packet_socket = socket.socket(fileno=packets)
+
+    def link(self) -> WireLink:
+        """Return the wire to the program."""
+        addresses = self._options.addresses
+        peers = [peer for each in addresses.values() for peer in each.peer]
+        return WireLink(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
 
     def start(self) -> None:
         """Start the program; raises UnusableTarget where there is none of this name."""

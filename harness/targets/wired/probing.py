@@ -162,7 +162,7 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     closing = server.closes_first or server.babbles
     throttled = closing or _is_throttled(call)
     proof = _silence_proof(link, call, answer_s, throttled or lonely)
-    if _speaks_ipv6(link, addresses[6], server.port):
+    if 6 in addresses and _speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
     return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)

@@ -1,9 +1,10 @@
-"""Targets ``tap:COMMAND`` and ``tun:COMMAND``: a program that opens a device and serves, unchanged (`WIRED.md`)."""
+"""Targets ``tap:``, ``tun:`` and ``net:``: a program or a board that serves, unchanged (`WIRED.md`)."""
 
 import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.targets.namespace.target import RealClock
@@ -23,7 +24,6 @@ from harness.targets.wired.channel import Channel
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
-from harness.targets.wired.pod import WiredPod
 from harness.wire.link import Arrival, Flood, LostFence
 
 #: From the start of a program to its first answer.
@@ -38,10 +38,34 @@ CLOSED_PORT = 65_533
 _Ends = tuple[bytes, int]
 
 
-class WiredTarget:
-    """A program behind a device. Raises UnusableTarget when it does not start, answer or listen."""
+class Place(Protocol):
+    """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again."""
 
-    def __init__(self, options: WireOptions, *, name: str, timers: bool = False) -> None:
+    restarts: bool
+
+    def link(self) -> WireLink:
+        """Return the wire to it."""
+
+    def start(self) -> None:
+        """Start what is to be tested."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of what has ended, None while it runs."""
+
+    def last_words(self) -> str:
+        """Return the end of what it has written."""
+
+    def close(self) -> None:
+        """End all that was made."""
+
+
+class WiredTarget:
+    """A program behind a device, or a board. Raises UnusableTarget when it does not start, answer or listen."""
+
+    def __init__(self, options: WireOptions, place: Place, *, name: str, timers: bool = False) -> None:
         self.name, self._options, self.server = name, options, options.server
         self._timers = timers
         self.life = 0
@@ -50,7 +74,7 @@ class WiredTarget:
         self._open: set[int] = set()
         self._channels: dict[_Ends, Channel] = {}
         self._accepted: set[int] = set()
-        self._pod = WiredPod(options)
+        self._place = place
         try:
             self._start()
             findings = self._probe()
@@ -125,7 +149,7 @@ class WiredTarget:
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return what the program has written, if anything."""
-        return self._pod.last_words() or None
+        return self._place.last_words() or None
 
     def forget_connections(self) -> None:
         """Reset what is open; a program that has ended, or takes one connection at a time, is started again."""
@@ -135,8 +159,8 @@ class WiredTarget:
         self._open.clear()
         self._accepted.clear()
         self._early.clear()
-        if self._lonely or self._pod.exit_code() is not None:
-            self._pod.stop()
+        if self._place.restarts and (self._lonely or self._place.exit_code() is not None):
+            self._place.stop()
             self._link.knows_stack = self._options.layer == 3
             self._start()
             return
@@ -149,8 +173,8 @@ class WiredTarget:
             raise TargetError(f"the capture socket dropped {dropped} frames: what was seen is not what was sent")
 
     def close(self) -> None:
-        """End the pod with the program."""
-        self._pod.close()
+        """End what was started."""
+        self._place.close()
 
     # --- for the sockets ---------------------------------------------------------------------------------------------
 
@@ -198,27 +222,29 @@ class WiredTarget:
     # --- machinery ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._pod.start()
-        peers = [peer for addresses in self._options.addresses.values() for peer in addresses.peer]
+        self._place.start()
         own = self._options.addresses[4].target[0]
         if self.life == 0:
-            self._link = WireLink(self._pod.packet_socket, self._pod.device, self._options.layer, own, peers)
+            self._link = self._place.link()
         deadline = time.monotonic() + START_LIMIT_S
         while not self._link.greet(0.2):
-            code = self._pod.exit_code()
+            code = self._place.exit_code()
             if code is None and time.monotonic() < deadline:
                 continue
             how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
-            words = self._pod.last_words()
-            hint = f"its own address is option ip=…: {self.name},ip=…" if code is None else "does it open {if}?"
+            words = self._place.last_words()
+            hint = "does it open {if}?"
+            if code is None:
+                named = f"its own address is option ip=…: {self.name},ip=…"
+                hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
             raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
 
     def _probe(self) -> probing.Findings:
         addresses = self._options.addresses
-        findings = probing.probe(self._link, addresses, self.server, lambda: self._pod.exit_code() is None)
+        findings = probing.probe(self._link, addresses, self.server, lambda: self._place.exit_code() is None)
         self._settle_s = findings.settle_s
         if not findings.listens:
-            own, words = addresses[4].target[0], self._pod.last_words()
+            own, words = addresses[4].target[0], self._place.last_words()
             text = f"nobody answers on port {self.server.port} of {own}" + (f"\n{words}" if words else "")
             raise UnusableTarget(
                 text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
@@ -271,9 +297,9 @@ class WiredTarget:
         except Flood as error:
             raise TargetStorms(str(error)) from None
         except LostFence as error:
-            code = self._pod.exit_code()
+            code = self._place.exit_code()
             if code is not None:
-                raise TargetDied(f"the program ended with code {code}", self._pod.last_words()) from None
+                raise TargetDied(f"the program ended with code {code}", self._place.last_words()) from None
             raise TargetError(str(error)) from None
 
     def _until_quiet(self, quiet_s: float) -> list[Arrival]:

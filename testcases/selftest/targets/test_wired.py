@@ -83,7 +83,7 @@ def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys; from harness.targets import registry\n"
         f"target = registry.open_target(registry.parse({f'tap:{LINUX} 2'!r}), registry.Settings())\n"
-        "print(target._pod.helper.pid, flush=True); sys.stdin.read()"
+        "print(target._place.helper.pid, flush=True); sys.stdin.read()"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, **pipes) as harness:  # type: ignore[call-overload]
@@ -200,6 +200,14 @@ def test_a_web_server_closes_when_it_is_told_and_its_page_is_kept_from_the_case(
     assert talk.hear(ACK | PSH, 1001, behind, b"page") == []
     assert talk.hear(FIN | ACK, 1005, behind) == [(FIN | ACK, 1001, 101, b"")]
     assert (talk.send(ACK, 101, 1002).seq, talk.send(ACK, 101, 1002).ack) == (behind, 1006)
+
+
+def test_an_acknowledgment_that_the_fin_has_overtaken_is_told_once() -> None:
+    talk = Talk()
+    talk.send(FIN | ACK, 101, 1001)
+    assert talk.hear(FIN | ACK, 1001, 102) == [(ACK, 1001, 102, b"")]
+    assert talk.hear(ACK, 1001, 102) == []
+    assert talk.hear(ACK, 1002, 102) == [(ACK, 1002, 102, b"")]
 
 
 def test_text_for_a_web_server_would_be_a_request() -> None:

@@ -1,0 +1,72 @@
+"""A cable with the machine's own kernel on it as a board: ``cable.py [default-route] COMMAND…``.
+
+Two network namespaces of its own, joined by a veth pair: COMMAND runs in the one, where the cable is called ``eth1``
+and has no address; servers of many kinds in the other. Both end with the command.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from harness.agent import server
+from harness.agent.rtnetlink import RouteSocket
+from harness.targets.namespace import helper
+from testcases.selftest.wired_linux import SERVERS, serve
+
+NEAR, FAR = "eth1", "board0"
+#: By IP version: the board's address and its network.
+BOARD = {4: ("192.0.2.2", "192.0.2.0/24", 32), 6: ("2001:db8::2", "2001:db8::/64", 128)}
+PR_SET_PDEATHSIG = 1
+
+
+def board(made: int, wired: int) -> None:
+    """Live on the far end of the cable until the parent ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    helper.unshare(helper.CLONE_NEWNET, "board")
+    server.write_sysctls({"net.ipv6.conf.default.accept_dad": "0", "net.ipv6.conf.all.accept_dad": "0"}, required=False)
+    os.write(made, b".")
+    os.read(wired, 1)
+    with RouteSocket() as route:
+        index = socket.if_nametoindex(FAR)
+        route.up(socket.if_nametoindex("lo"))
+        route.up(index)
+        for version, (own, prefix, bits) in BOARD.items():
+            route.add_address(index, version, own, bits)
+            route.add_route(index, version, prefix, {})
+    helper._tx_checksum_off(FAR)
+    for port, conversation in SERVERS.items():
+        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    threading.Event().wait()
+
+
+def main(arguments: list[str]) -> int:
+    """Make the cable, run the command, and return its exit code."""
+    helper.new_namespaces(rootless=os.geteuid() != 0)
+    quiet: dict[str, Any] = {"net.ipv6.conf.all.disable_ipv6": "1", "net.ipv6.conf.default.disable_ipv6": "1"}
+    server.write_sysctls(quiet, required=False)
+    (made_read, made), (wired, wired_write) = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        board(made, wired)
+    try:
+        os.read(made_read, 1)
+        with RouteSocket() as route, open(f"/proc/{child}/ns/net") as far:
+            route.add_veth(NEAR, FAR, far.fileno())
+            route.up(socket.if_nametoindex(NEAR))
+            if arguments[0] == "default-route":
+                arguments = arguments[1:]
+                route.add_route(socket.if_nametoindex(NEAR), 4, "0.0.0.0/0", {})
+        os.write(wired_write, b".")
+        return subprocess.run(arguments).returncode
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""A board on a cable: the machine's kernel behind a veth pair, in namespaces of the test's own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.targets import registry
+from harness.targets.protocol import UnusableTarget
+
+ROOT = Path(__file__).parents[3]
+BOARD = "peer=192.0.2.1,target=192.0.2.2"
+USAGE_ERROR = 4
+
+
+def run(*arguments: str, where: Path, cable: tuple[str, ...] | None = ()) -> subprocess.CompletedProcess[str]:
+    """Run the harness on the near end of a cable, or (None) without one."""
+    wrapped = [] if cable is None else [sys.executable, "-m", "testcases.selftest.cable", *cable]
+    command = [*wrapped, sys.executable, "-m", "harness", "run", "--results", str(where), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, env={**os.environ})
+
+
+def lines(where: Path) -> list[dict[str, str]]:
+    read = [json.loads(line) for line in (where / "results.jsonl").read_text().splitlines()]
+    return [line for line in read if line["kind"] == "case"]
+
+
+@pytest.mark.slow
+def test_a_board_on_a_cable_gives_the_verdicts_of_linux(tmp_path: Path) -> None:
+    chosen = ("--grid", "off", "--explore", "off", "--case", "passive-close/*")
+    target = f"net:eth1,{BOARD},peer6=2001:db8::1,target6=2001:db8::2"
+    done = run("--target", target, "--i-own-this-network", *chosen, where=tmp_path / "net")
+    assert "passive-close" in done.stdout, done.stdout + done.stderr
+    run(*chosen, where=tmp_path / "linux", cable=None)
+    due = {(line["id"], line["ip"]): line["verdict"] for line in lines(tmp_path / "linux")}
+    seen = {(line["id"], line["ip"]): line["verdict"] for line in lines(tmp_path / "net")}
+    broken = {case for case, verdict in seen.items() if verdict in ("violates", "deviates")}
+    assert {due[case] for case in broken} <= {"known deviation", "deviates"}
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
+    assert {ip for (_case, ip), verdict in seen.items() if verdict == "unobserved"} == {4, 6}
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_to_an_address_that_nobody_named(tmp_path: Path) -> None:
+    cases = ("--case", "isolation/*", "--ip", "4", "--grid", "off")
+    run("--target", f"net:eth1,{BOARD}", "--i-own-this-network", *cases, where=tmp_path)
+    reasons = {line.get("reason", "").removeprefix("not applicable: ") for line in lines(tmp_path)}
+    assert "nothing goes to or from an address that was not named" in reasons
+    assert "one address was named" in reasons
+
+
+@pytest.mark.parametrize(
+    ("options", "cable", "complaint"),
+    [
+        ((f"net:eth1,{BOARD}",), (), "--i-own-this-network"),
+        ((f"net:eth1,{BOARD}", "--i-own-this-network"), ("default-route",), "eth1 has a default route"),
+        (("net:eth1,peer=192.0.2.1,target=192.0.2.9", "--i-own-this-network"), (), "is it on this cable"),
+        ((f"net:eth9,{BOARD}", "--i-own-this-network"), (), "there is no interface 'eth9'"),
+        ((f"net:lo,{BOARD}", "--i-own-this-network"), (), "lo is"),
+    ],
+)
+def test_what_is_refused_is_said_in_a_sentence(
+    options: tuple[str, ...], cable: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    done = run("--target", *options, "--case", "sanity/*", where=tmp_path, cable=cable)
+    assert complaint in done.stdout + done.stderr
+    assert done.returncode == USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("net:", "needs an interface"),
+        ("net:eth1,peer=192.0.2.1", "needs an interface, and target= with peer="),
+        ("net:eth1,peer=192.0.2.1,target=192.0.2.1", "are both 192.0.2.1"),
+        ("net:eth1,peer=2001:db8::1,target=192.0.2.2", "is not an IPv4 address"),
+        (f"net:eth1,{BOARD},rate=0", "is not a number of packets per second"),
+        (f"net:eth1,speed=1,{BOARD}", "unknown option 'speed'"),
+        (f"net:lo,{BOARD}", "lo is the loopback"),
+        ("net:lo,peer=192.0.2.1,target=192.0.2.2,app=gopher", "there is no server 'gopher'"),
+    ],
+)
+def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(UnusableTarget) as refused:
+        registry.open_target(registry.parse(text), registry.Settings(owns_network=True))
+    assert complaint in str(refused.value)
