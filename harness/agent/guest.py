@@ -32,6 +32,8 @@ DEVICES = ("eth0", "vec0")
 #: The modules that the kernel of Debian's package user-mode-linux needs for IPv6, in this order.
 IPV6_MODULES = ("lib/crc-ccitt.ko", "net/ipv6/ipv6.ko")
 MODULES = "/usr/lib/uml/modules/{release}/kernel"
+#: Modules of a kernel in an emulator, by names in their order.
+MODULE_FOLDER = "/modules"
 SYS_FINIT_MODULE = 313
 SHUT_WR = socket.SHUT_WR
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
@@ -296,6 +298,13 @@ def _load_ipv6(libc: ctypes.CDLL) -> None:
             libc.syscall(SYS_FINIT_MODULE, module.fileno(), b"", 0)
 
 
+def _load_own(libc: ctypes.CDLL) -> None:
+    names = sorted(os.listdir(MODULE_FOLDER)) if os.path.isdir(MODULE_FOLDER) else []
+    for name in names:
+        with open(os.path.join(MODULE_FOLDER, name), "rb") as module:
+            libc.syscall(SYS_FINIT_MODULE, module.fileno(), b"", 0)
+
+
 def _no_merging(device: str) -> None:
     # Received segments must reach TCP one by one, as on the wire (no generic receive offload).
     command = array.array("B", struct.pack("=II", ETHTOOL_SGRO, 0))
@@ -310,5 +319,6 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     for kind, place in MOUNTS:
         libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None)
+    _load_own(libc)
     _load_ipv6(libc)
     Agent().serve()

@@ -28,7 +28,9 @@ PAGES: dict[str, Page] = {
     "kernel": Page("harness/targets/KERNELS.md", "test this kernel, compare two, bisect the tree on your desk"),
     "stack": Page("harness/targets/STACKS.md", "validate a stack: adapter, image, lwIP, smoltcp, the reference"),
     "adapter": Page("docker/ADAPTER.md", "the protocol between the tool and a stack"),
-    "wired": Page("harness/targets/wired/WIRED.md", "test a program behind a TAP or TUN device, or a board on a cable, as it is"),
+    "wired": Page(
+        "harness/targets/wired/WIRED.md", "test a program behind TAP or TUN, or a board on a cable, as it is"
+    ),
     "container": Page("docker/CONTAINERS.md", "test the kernel in a container, or another runtime's TCP"),
     "declare": Page("harness/expectations/DECLARING.md", "declare what is known of a target"),
     "findings": Page("harness/expectations/FINDINGS.md", "defects of released stacks that the tool has found"),

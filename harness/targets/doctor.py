@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.agent.server import PROGRAM_PATH
 from harness.targets.container import engine, ownership
+from harness.targets.emulated.machine import PROGRAM as QEMU
 from harness.targets.kernel import kernels
 from harness.targets.kernel.build import kernels_folder
 from harness.targets.namespace.target import LinuxTarget
@@ -40,7 +41,7 @@ def examine() -> Iterator[Check]:
     """Check everything that a run needs, the essential last: whether a pod can really be made."""
     yield Check(Mark.OK, "python", f"{platform.python_version()} ({sys.executable})")
     yield Check(Mark.OK, "kernel", f"{platform.system()} {platform.release()} {platform.machine()}")
-    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _docker, _kernels, _descriptors):
+    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _tun, _docker, _kernels, _qemu, _descriptors):
         yield from check()
     yield _pod()
 
@@ -111,6 +112,24 @@ def _kernels() -> Iterator[Check]:
     found = ", ".join([*built, *prebuilt])
     hint = "to compare kernels: tcpspec build kernel 6.12"
     yield Check(Mark.OK, "other kernels", found) if found else Check(Mark.NOTE, "other kernels", "none built", hint)
+
+
+def _tun() -> Iterator[Check]:
+    path, hint = "/dev/net/tun", "for targets tap: and tun: modprobe tun; docker run --device /dev/net/tun"
+    if not os.path.exists(path):
+        yield Check(Mark.NOTE, "TAP and TUN", f"no {path}", hint)
+    elif not os.access(path, os.R_OK | os.W_OK):
+        yield Check(
+            Mark.NOTE, "TAP and TUN", f"{path} is not writable", f"sudo chmod 666 {path}, as most systems have it"
+        )
+    else:
+        yield Check(Mark.OK, "TAP and TUN", path)
+
+
+def _qemu() -> Iterator[Check]:
+    program = shutil.which(QEMU)
+    hint = "for targets qemu: apt-get install --no-install-recommends qemu-system-x86"
+    yield Check(Mark.OK, "emulator", program) if program else Check(Mark.NOTE, "emulator", f"no {QEMU}", hint)
 
 
 def _descriptors() -> Iterator[Check]:

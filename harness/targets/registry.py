@@ -170,6 +170,15 @@ def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     return KernelTarget(kernel, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
 
 
+def _open_qemu(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.cache import folder as cache_folder
+    from harness.targets.emulated import packages
+    from harness.targets.emulated.target import EmulatedTarget
+
+    image = packages.resolve(spec.ident, cache_folder() / "packaged-kernels")
+    return EmulatedTarget(image, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
+
+
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     """Start the reference stack, or one with a defect or a variant of it."""
     from harness.stack.defects import DEFECTS, UnknownDefect, defective
@@ -223,6 +232,7 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "kernel": _open_kernel,
     "lwip": _open_own_driver,
     "net": _open_wired,
+    "qemu": _open_qemu,
     "reference": _open_reference,
     "smoltcp": _open_own_driver,
     "tap": _open_wired,
@@ -235,4 +245,4 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
-_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "smoltcp"})
+_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "qemu", "smoltcp"})

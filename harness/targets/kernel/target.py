@@ -17,7 +17,6 @@ from harness.targets.namespace.target import INITIAL_RTO_GUARD_S, pod_config
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, UnusableTarget
 from harness.wire.link import Arrival
 
-JIFFY_S = 0.01  # CONFIG_HZ is 100 for ARCH=um
 #: Settings that are the whole machine's, not a namespace's: here the machine is the target's own.
 MACHINE_PINS = {"net.ipv4.tcp_max_orphans": "65536"}
 
@@ -27,6 +26,10 @@ class KernelTarget:
 
     After a crash every call says so until `forget_connections`, which boots the kernel again.
     """
+
+    machine = "um"
+    jiffy_s = 0.01  # CONFIG_HZ is 100 for ARCH=um
+    hasty = True
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class KernelTarget:
         self._timers = timers or as_found
         self._as_found = as_found
         self._sysctls = sysctls or {}
-        self._simulated = is_simulated(kernel)
+        self._simulated = self._is_simulated()
         self._life = Life()
         #: Ports whose connections were forgotten, but not by a kernel without SOCK_DESTROY.
         self._stale: set[int] = set()
@@ -60,9 +63,9 @@ class KernelTarget:
         return ADDRESSES[version]
 
     def guard_s(self, *, syn_sent: bool) -> float:
-        """Return the same as for the running kernel, with jiffies of 10 ms."""
+        """Return the same as for the running kernel, with jiffies of its own."""
         if syn_sent:
-            return 2 * JIFFY_S - 0.001
+            return 2 * self.jiffy_s - 0.001
         return 0.035 if self._timers else INITIAL_RTO_GUARD_S
 
     def socket(self, version: int) -> AppSocket:
@@ -128,8 +131,14 @@ class KernelTarget:
         """End the kernel."""
         self._wire.close()
 
+    def _is_simulated(self) -> bool:
+        return is_simulated(self._kernel)
+
+    def _new_wire(self, origin_ns: int) -> wire.Wire:
+        return wire.boot(self._kernel, simulated=self._simulated, origin_ns=origin_ns)
+
     def _boot(self, origin_ns: int = 0) -> None:
-        self._wire = wire.boot(self._kernel, simulated=self._simulated, origin_ns=origin_ns)
+        self._wire = self._new_wire(origin_ns)
         try:
             self.clock = self._wire.clock
             self._calls = AgentCalls(self._wire, wire.GUEST_MAC, wire.PEER_MAC)
@@ -167,15 +176,16 @@ class KernelTarget:
             implementation="Linux",
             version=made["release"],
             details={
-                "machine": "um",
+                "machine": self.machine,
                 "build": made["build"],
-                "jiffy_ms": f"{1000 * JIFFY_S:g}",
+                "jiffy_ms": f"{1000 * self.jiffy_s:g}",
                 "time": "simulated" if self._simulated else "real",
                 "silence proof": self.silence_proof,
                 "ss": (self.has_ss or "missing").strip(),
                 "sysctls this kernel lacks": " ".join(made["missing_sysctls"]) or "none",
             },
             sysctls=made["sysctls"],
+            hasty=self.hasty,
         )
 
 

@@ -197,13 +197,19 @@ class DatagramLink(Link):
 class RealWire:
     """In real time, for kernels without simulated time: silence is proved by the fence, as for the running kernel."""
 
-    def __init__(self, kernel: Path) -> None:
-        self.machine = Machine()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    #: How long the agent may take to be there, and for an answer.
+    patience_s = ANSWER_LIMIT_S
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._link = DatagramLink(ours)
         self.clock = RealClock(self._link)
         self._early: list[Arrival] = []
-        with theirs:
+
+    def start(self, kernel: Path) -> None:
+        """Start a kernel built for ARCH=um with the other end of the wire as its card."""
+        with self.theirs as theirs:
             device = f"vec0:transport=fd,fd={theirs.fileno()},mac={GUEST_MAC.hex(':')},depth=64"
             self.machine.start(kernel, [device], (theirs.fileno(),))
 
@@ -213,7 +219,7 @@ class RealWire:
 
     def agent_frame(self) -> bytes:
         """Return the agent's next frame; what else comes meanwhile is kept."""
-        deadline = time.monotonic() + ANSWER_LIMIT_S
+        deadline = time.monotonic() + self.patience_s
         while not self._link.agent:
             if not self.machine.running() or time.monotonic() > deadline:
                 raise self.machine.failure("the agent in the guest does not answer")
@@ -253,4 +259,8 @@ class RealWire:
 
 def boot(kernel: Path, *, simulated: bool, origin_ns: int = 0) -> Wire:
     """Start a kernel, whose simulated time begins at `origin_ns`; raises TargetError if it does not come to life."""
-    return SimulatedWire(kernel, origin_ns) if simulated else RealWire(kernel)
+    if simulated:
+        return SimulatedWire(kernel, origin_ns)
+    wire = RealWire(Machine())
+    wire.start(kernel)
+    return wire

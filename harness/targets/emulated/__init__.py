@@ -1,0 +1,1 @@
+"""Targets `qemu:`: a kernel as a distribution ships it, in an emulator."""

@@ -1,0 +1,87 @@
+"""A distribution's kernel from its package: downloaded by apt into the user's cache and unpacked, never installed."""
+
+import lzma
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.targets.protocol import UnusableTarget
+
+PREFIX = "linux-image-"
+DOWNLOAD_LIMIT_S = 600.0
+#: What a network card and sock_diag need, each behind what it needs itself; what is built in is absent.
+MODULES = (
+    *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
+    *("failover", "net_failover", "dimlib", "virtio_net", "inet_diag", "tcp_diag"),
+)
+_DEPENDS = re.compile(rf"^Depends:.*?\b({PREFIX}\S+)", re.MULTILINE)
+_HINT = "names are those of Debian's packages: apt-cache search '^linux-image-.*amd64$'"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A kernel that boots: the compressed image, and its modules in the order in which they are loaded."""
+
+    package: str
+    kernel: Path
+    modules: tuple[Path, ...]
+
+
+def resolve(name: str, cache: Path) -> Image:
+    """Return the kernel of a package, such as ``linux-image-6.12-cloud-amd64``; raises UnusableTarget."""
+    if not name.startswith(PREFIX):
+        raise UnusableTarget(f"qemu: needs the name of a kernel's package, not {name!r}", _HINT)
+    for package in (name, *_depended_on(name)):
+        if (cache / package / "vmlinuz").is_file():
+            return _image(cache / package)
+    return _image(_fetch((name, *_depended_on(name))[-1], cache))
+
+
+def _depended_on(name: str) -> tuple[str, ...]:
+    """Return the package that a package of no content (a name that always means the latest) depends on."""
+    try:
+        shown = subprocess.run(["apt-cache", "show", name], capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        raise UnusableTarget("there is no apt here to get Debian's kernels with") from None
+    if not shown:
+        raise UnusableTarget(f"apt knows no package {name!r}", _HINT)
+    found = _DEPENDS.search(shown)
+    return (found[1],) if found else ()
+
+
+def _fetch(package: str, cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        place, tree, made = Path(folder), Path(folder, "tree"), Path(folder, "made")
+        _run(["apt-get", "download", "-q", package], place)
+        (archive,) = place.glob("*.deb")
+        _run(["dpkg-deb", "-x", str(archive), str(tree)], place)
+        made.mkdir()
+        kernels = list(tree.glob("boot/vmlinuz-*"))
+        if len(kernels) != 1:
+            raise UnusableTarget(f"the package {package} holds no kernel", _HINT)
+        kernels[0].rename(made / "vmlinuz")
+        for number, name in enumerate(MODULES):
+            for file in [*tree.rglob(f"{name}.ko"), *tree.rglob(f"{name}.ko.xz")][:1]:
+                octets = file.read_bytes()
+                plain = lzma.decompress(octets) if file.suffix == ".xz" else octets
+                (made / f"{number:02}-{name}.ko").write_bytes(plain)
+        target = cache / package
+        shutil.rmtree(target, ignore_errors=True)
+        return made.rename(target)
+
+
+def _run(command: list[str], place: Path) -> None:
+    try:
+        subprocess.run(command, cwd=place, check=True, capture_output=True, text=True, timeout=DOWNLOAD_LIMIT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        message = f"{command[0]} {command[1]} failed: {said[-1] if said else error}"
+        raise UnusableTarget(message, "apt-get update, and a network, may help") from None
+
+
+def _image(folder: Path) -> Image:
+    return Image(folder.name, folder / "vmlinuz", tuple(sorted(folder.glob("*.ko"))))

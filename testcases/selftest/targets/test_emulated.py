@@ -1,0 +1,108 @@
+"""A distribution's kernel in an emulator: what it boots from, and what is refused."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cache import folder
+from harness.spec.segment import ACK, SYN, Segment
+from harness.targets import registry
+from harness.targets.emulated import initramfs, machine, packages
+from harness.targets.protocol import Capability, UnusableTarget
+from harness.wire import codec
+
+CACHED = sorted((folder() / "packaged-kernels").glob("*/vmlinuz"))
+
+
+def names(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Read an archive of cpio's "newc" format."""
+    at = 0
+    while archive[at : at + 6] == b"070701":
+        fields = [int(archive[at + 6 + 8 * k : at + 14 + 8 * k], 16) for k in range(13)]
+        size, length = fields[6], fields[11]
+        name = archive[at + 110 : at + 109 + length].decode()
+        begin = at + (110 + length + 3) // 4 * 4
+        yield name, archive[begin : begin + size]
+        at = begin + (size + 3) // 4 * 4
+
+
+def test_the_guest_boots_into_the_agent_with_the_python_of_this_machine(tmp_path: Path) -> None:
+    module = tmp_path / "07-virtio_net.ko"
+    module.write_bytes(b"module")
+    files = dict(names(initramfs.build([module])))
+    python = files["init"].split()[0].removeprefix(b"#!").decode()
+    assert files[python.lstrip("/")][:4] == b"\x7fELF"
+    assert any(name.endswith("harness/agent/guest.py") for name in files)
+    assert any("libc.so" in name for name in files)
+    assert files["modules/07-virtio_net.ko"] == b"module"
+    assert list(names(initramfs.build([module])))[-1][0] == "TRAILER!!!"
+
+
+def test_a_package_without_content_stands_for_the_one_that_it_depends_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = "Package: linux-image-6.12-amd64\nDepends: linux-image-6.12.9+deb12-amd64 (= 6.12.9-1)\n"
+    done = subprocess.CompletedProcess([], 0, shown, "")
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_words, **_options: done)
+    place = tmp_path / "linux-image-6.12.9+deb12-amd64"
+    place.mkdir()
+    for name in ("vmlinuz", "08-virtio_net.ko", "00-virtio.ko"):
+        (place / name).touch()
+    image = packages.resolve("linux-image-6.12-amd64", tmp_path)
+    assert image.package == place.name
+    assert [path.name for path in image.modules] == ["00-virtio.ko", "08-virtio_net.ko"]
+
+
+def test_the_card_is_a_pair_of_sockets_and_no_privilege_is_asked_for() -> None:
+    image = packages.Image("linux-image-6.1", Path("/k"), ())
+    text = " ".join(machine.arguments(image, "/i", 7))
+    assert "dgram,id=n0,local.type=fd,local.str=7" in text
+    assert "accel=tcg" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("", "needs the name of a kernel's package"), ("vmlinuz", "not 'vmlinuz'")],
+)
+def test_what_is_no_package_is_refused(name: str, complaint: str) -> None:
+    with pytest.raises(UnusableTarget, match=complaint):
+        registry.open_target(registry.parse(f"qemu:{name}"), registry.Settings())
+
+
+def test_a_package_that_apt_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = subprocess.CompletedProcess([], 100, "", "E: No packages found")
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_words, **_options: done)
+    with pytest.raises(UnusableTarget, match="apt knows no package 'linux-image-0'"):
+        packages.resolve("linux-image-0", tmp_path)
+
+
+def test_without_an_emulator_the_package_that_has_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(UnusableTarget) as refused:
+        machine.EmulatedWire(packages.Image("linux-image-6.1", Path("/k"), ()))
+    assert "qemu-system-x86" in str(refused.value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CACHED or not shutil.which(machine.PROGRAM), reason="needs QEMU and a kernel in the cache")
+def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
+    spec = registry.parse(f"qemu:{CACHED[0].parent.name}")
+    target = registry.open_target(spec, registry.Settings())
+    try:
+        assert target.facts.version in spec.ident
+        assert Capability.STATES in target.capabilities
+        listener = target.socket(4)
+        listener.listen("198.51.100.1", 80, 16)
+        path = codec.Path("198.51.100.2", "198.51.100.1")
+        syn = Segment(SYN, 100, 0, 8000, source_port=60000, destination_port=80)
+        arrivals = target.exchange([codec.encode(path, syn)])
+        answer = next(codec.decode(each.packet) for each in arrivals if codec.is_tcp(each.packet))
+        assert answer.checksums_ok
+        assert (answer.segment.flags, answer.segment.ack) == (SYN | ACK, 101)
+        target.forget_connections()
+        assert not [each for each in target.waiting() if codec.is_tcp(each.packet)]
+    finally:
+        target.close()
