@@ -1,10 +1,12 @@
 """Where the sources of a kernel come from: what suites list, which of it a name means, and what a mirror still has."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.targets.building.drivers import driver_folder
 from harness.targets.kernel import suites
 from harness.targets.kernel.suites import Offer
 from harness.targets.protocol import UnusableTarget
@@ -117,3 +119,16 @@ def test_sources_that_no_mirror_has_are_one_sentence(tmp_path: Path, monkeypatch
         suites.fetch("6.12")
     with pytest.raises(UnusableTarget, match=r"no suite has .* 6\.13 \(there are: 6\.1\.192, 6\.12\.95, 6\.12\.118\)"):
         suites.fetch("6.13")
+
+
+PAGE = Path(suites.__file__).parents[1] / "KERNELS.md"
+
+
+def test_each_defect_of_a_kernel_has_its_row_and_was_found_on_an_unknown_kernel_too() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| .*? \| (\d+) \| (\d+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    patches = {path.stem: path.read_text() for path in (driver_folder() / "kernel" / "defects").glob("*.patch")}
+    assert {name for name, _known, _open in rows} == patches.keys()
+    assert all(int(found) for _name, *counts in rows for found in counts)
+    for text in patches.values():
+        assert re.match(r"--- a/net/ipv4/tcp_\w+\.c\n\+\+\+ b/net/ipv4/tcp_\w+\.c\n@@ ", text)
+        assert re.search(r"^[+-]\t", text, re.MULTILINE)
