@@ -3,6 +3,7 @@
 import errno
 import os
 import select
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,7 +11,7 @@ from contextlib import suppress
 from harness.case.user_calls import BACKLOG
 from harness.case.violation import Code
 from harness.explore.asking import ASKING, ask
-from harness.explore.link import Link
+from harness.explore.link import UNKNOWN, Link
 from harness.observe.snapshot import FourTuple
 from harness.spec.history.answers import Answer
 from harness.spec.history.readiness import CITES
@@ -41,6 +42,8 @@ class Application:
         self._all_links = all_links
         self._target = target
         self._refuse = refuse
+        #: Urgent text is to stay in the stream (RFC 9293 §3.8.5): sockets take its last octet out by default.
+        self.inline = False
         self._backlogs: dict[int, int] = {}
         #: Among how many ports the target may choose, None where that is not known.
         self.choices: int | None = None
@@ -85,9 +88,12 @@ class Application:
         app = link.app
         if app is None:
             return None
-        if name == "send":
-            taken = app.send(text(1 + link.written, octets, link.salt - 5))
+        if name in ("send", "urgent"):
+            flags = socket.MSG_OOB if name == "urgent" else 0
+            taken = app.send(text(1 + link.written, octets, link.salt - 5), flags)
             link.written += taken
+            if name == "urgent":
+                link.urgent_end = 1 + link.written if taken == octets else UNKNOWN
             return Answer(taken=taken)
         if name == "recv":
             data, link.early = link.early[:octets], link.early[octets:]
@@ -105,7 +111,10 @@ class Application:
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket."""
-        return self._target.socket(version)
+        sock = self._target.socket(version)
+        if self.inline:
+            sock.set_option(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        return sock
 
     def _connect_from_any_port(self, link: Link) -> Answer | None:
         """Have the target choose a port; it is refused only where none is free (RFC 9293 §3.10.1, OPEN)."""

@@ -16,6 +16,8 @@ from harness.trace.events import Kind
 
 #: Streams of different connections differ by this in each octet.
 SALT = 17
+#: Where urgent text ends when SEND has not taken all of it.
+UNKNOWN = -1
 #: What the ladder says where a connection begins anew on the same two ports.
 ANEW = "the same pair again"
 #: A peer that begins anew takes a number so far above all that it has used.
@@ -144,6 +146,8 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: The number behind the last octet that was sent as urgent, 0 without any.
+    urgent_end: int = 0
     #: Who listens does so on all addresses; who connects has the target choose the port.
     any_address: bool = False
     any_port: bool = False
@@ -193,6 +197,7 @@ class Link:
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
+        self.urgent_end = 0
 
 
 def sent_by(received: Sequence[Received]) -> list[Sent]:

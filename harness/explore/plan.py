@@ -29,6 +29,10 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     await      time passes until the target sends something, ten minutes at most
     wait:MS    so many milliseconds pass
     clock:MS   time passes until the milliseconds of the target's clock are so many, modulo 2**32
+    soft@N, hard@N, quench@N
+               an ICMP error comes about the target's segment with the number N: u SND.UNA, n SND.NXT, i its ISS; one
+               that may pass by itself, one that says that nobody is there, or Source Quench
+    mark       what is compared with the twin begins here, and nothing may come later than in it
     again      the peer sends its last segment again, as it was
     fresh      the same two ports from now on, with a new initial sequence number of the peer
     repeat:N   what follows, up to `end`, N times; ``*:`` is about a connection that is another one in each round
@@ -38,6 +42,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                (edge-triggered), for SO_ERROR
     keep-alive:S  keep-alives are sent after so many seconds (SO_KEEPALIVE, TCP_KEEPIDLE)
     buffer:N   so many octets are room for what is sent (SO_SNDBUF)
+    urgent:N   SEND of urgent text (MSG_OOB)
     peek:N     RECEIVE that leaves the text where it is (MSG_PEEK)
     timeout:MS the user timeout of the connection (TCP_USER_TIMEOUT)
     shut-rd, shut-rdwr
@@ -51,7 +56,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.explore.forms import FORMS
-from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Probe, parse
+from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Position, Probe, parse
 
 #: Words with a number: the least and the greatest.
 COUNTED = {"lose": (1, 1000), "wait": (1, 4_000_000_000), "clock": (0, (1 << 32) - 1), "repeat": (1, 5000)}
@@ -70,10 +75,11 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "begin-close": (1, 3_600_000),
     "buffer": (1, 1 << 20),
     "peek": (1, LARGEST["recv"]),
+    "urgent": (1, LARGEST["send"]),
     "timeout": (1, 3_600_000),
     "keep-alive": (1, 32_767),
 }
-BARE = ("recover", "await", "again", "fresh", "end")
+BARE = ("recover", "await", "again", "fresh", "mark", "end")
 REPEAT, END = "repeat", "end"
 #: The number of a connection that is another one in each round, and what stands for it.
 EACH, EACH_SIGN = 0, "*"
@@ -87,6 +93,8 @@ TRAITS = (
 BARE_TRAITS = ("same-port", "peer", "turned", "address", "any-address", "any-port")
 _OFFER = re.compile(r"s|t|w\d{1,3}|m\d{1,4}")
 _NUMBER = re.compile(r"-?\d{1,10}")
+#: An ICMP error, and a number of the target.
+_ERROR = re.compile(r"(soft|hard|quench)@([nuir])([+-]\d{1,10})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +103,12 @@ class Special:
 
     name: str
     amount: int = 0
+    #: Of an ICMP error: the number that it quotes.
+    position: Position | None = None
 
     def __str__(self) -> str:
+        if self.position is not None:
+            return f"{self.name}@{self.position}"
         return f"{self.name}:{self.amount}" if self.name in COUNTED else self.name
 
 
@@ -197,6 +209,9 @@ def _check(trait: str, word: str) -> None:
 
 
 def _step(rest: str, word: str) -> Call | Probe | Special:
+    if error := _ERROR.fullmatch(rest):
+        name, base, offset = error.groups()
+        return Special(name, position=Position(base, int(offset or 0)))
     name, colon, amount = rest.partition(":")
     if name in BARE:
         if colon:

@@ -14,21 +14,21 @@ from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level, Violation
-from harness.explore import forms, option_checks
+from harness.explore import forms, icmp_errors, option_checks, urgent
 from harness.explore.application import Application, waits_ended
 from harness.explore.beginning import begin
 from harness.explore.link import Link, replace_numbers, sent_by
 from harness.explore.plan import Move, Plan, Special, unrolled
 from harness.explore.promises import Promise
 from harness.explore.waiting import PREFIX, WaitingCalls
-from harness.fuzz.steps import Call, Probe
+from harness.fuzz.steps import Call, Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import Sent
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
-from harness.spec.segment import SYN, Segment
+from harness.spec.segment import SYN, URG, Segment
 from harness.spec.states import TIME_WAIT
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
@@ -39,6 +39,8 @@ AWAIT_S = 600.0
 STILL = 1000
 #: So many connections are looked at even if they have come to their end.
 AT_ONCE = 6
+#: What the ladder says where a conversation is compared with its twin from.
+MARKED = "from here on as in the twin"
 
 
 class Talk:
@@ -69,6 +71,7 @@ class Talk:
         #: The plan has been played: what is still looked at stays so.
         self.ending = False
         self.application = Application(rig.target, self.links, self.all_links, self.refuse)
+        self.application.inline = any(isinstance(move.step, Probe) and move.step.flags & URG for move in plan)
         self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
         self._promise: Promise | None = None
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
@@ -120,6 +123,10 @@ class Talk:
                 self.inject(link, link.last_probe)
         elif step.name == "fresh":
             link.renew()
+        elif step.name == "mark":
+            self.conversation.note(Kind.NOTE, MARKED, link.connection)
+        elif step.position is not None:
+            self._error(link, step.name, step.position)
         else:
             yield from self.recover(link)
 
@@ -168,6 +175,17 @@ class Talk:
             link.app = None
         if segment.flags & SYN and link.app is None and link.history.every(lambda world: not world.accepted):
             link.accepted = False
+
+    def _error(self, link: Link, name: str, position: Position) -> None:
+        """Send an ICMP error that quotes this number of the target."""
+        made, now = icmp_errors.packet(link, name, position), self._now()
+        if made is None:
+            return
+        seq, packet = made
+        self._promise = None
+        self.conversation.note(Kind.NOTE, f"{icmp_errors.PREFIX}{name}, about SEQ={seq}", link.connection, packet)
+        hard = name == "hard"
+        self._settle(link, now, [packet], lambda sent: link.history.hears_error(seq, now, sent, link.state, hard=hard))
 
     # --- what the application does -----------------------------------------------------------------------------------
 
@@ -292,7 +310,7 @@ class Talk:
 
     def _check_options(self, link: Link, received: Sequence[Received]) -> None:
         for each in received:
-            problem = option_checks.problem(link, each)
+            problem = option_checks.problem(link, each) or urgent.problem(link, each)
             if problem is not None:
                 each.event.mark = Mark.UNEXPECTED
                 self.refuse(link, problem.code, problem.due, problem.seen, problem.cites)
@@ -328,7 +346,7 @@ class Talk:
         for event in reversed(self.conversation.events):
             if event.kind is Kind.SENT and event.segment is not None:
                 return event.segment.notation()
-            if event.kind in (Kind.CALL, Kind.WAIT):
+            if event.kind in (Kind.CALL, Kind.WAIT) or event.text.startswith(icmp_errors.PREFIX):
                 return event.text
         return ""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.case.peer_side import DEFAULT_MSS
+from harness.explore.icmp_errors import PREFIX
 from harness.explore.link import ANEW, Link
 from harness.explore.plan import TOLD
 from harness.explore.talk import Talk
@@ -83,6 +84,8 @@ class Transcript:
             self.blocks[-1].state, self.blocks[-1].side = event.text, self._side(event)
         elif self._is_anew(event):
             self._anew(event, rest)
+        elif event.text.startswith(PREFIX):
+            raise Inexpressible("ICMP errors come in it, about numbers that a case has no word for")
         if self.blocks and (event.mark is not Mark.NONE or event.kind is Kind.EXPECTED):
             self.blocks[-1].found = True
 

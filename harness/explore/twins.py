@@ -2,10 +2,18 @@
 
 What restarts, stops or keeps a timer is said by sentences of RFC 9293, RFC 6298 and RFC 1122; an unacceptable segment
 (§3.10.7.4 first: "after sending the acknowledgment, drop the unacceptable segment") is in none of them.
+
+Behind the word ``mark`` the two are compared without numbers, and only what comes later, not at all, or in smaller
+pieces counts: what happened before it is over (RFC 6298 §2.1 and §5 for timeouts, RFC 5681 §3.1 for the window), while
+who remembers more of a path may be faster (RFC 9040). The same holds for ICMP errors (RFC 6069 lets timeouts shrink).
 """
 
+from collections.abc import Iterable, Sequence
+
 from harness.case.timers import COARSENESS, SLACK_S
-from harness.explore.talk import Talk
+from harness.explore.icmp_errors import PREFIX
+from harness.explore.talk import MARKED, Talk
+from harness.spec.segment import SYN
 from harness.trace.events import Event, Kind
 
 CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.8")
@@ -13,14 +21,26 @@ CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9
 TICK_S = 0.6
 #: A segment so soon behind a stimulus is its answer, and no timer's.
 ANSWER_S = 0.001
+#: Less than this share of what the twin has sent at once is too little.
+SHARE = 2
+
+#: Something that came by itself: its text, and its time in seconds since the beginning.
+Spoken = tuple[str, float]
 
 
 def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
     if talk.states and twin.states and talk.states != twin.states:
         return f"state {twin.states[0]} by now, as without the segment that changes nothing", f"{talk.states[0]}"
-    mine, other = by_themselves(talk), by_themselves(twin)
-    end = _length(twin)
+    marked = _begin(twin)
+    if marked is not None:
+        return _slower(talk, twin) or _smaller(talk, twin)
+    if any(event.text.startswith(PREFIX) for event in _planned(talk)):
+        return _slower(talk, twin)
+    return _other(by_themselves(talk), by_themselves(twin), _length(twin))
+
+
+def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> tuple[str, str] | None:
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
@@ -35,28 +55,83 @@ def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
     return None
 
 
+def _slower(talk: Talk, twin: Talk) -> tuple[str, str] | None:
+    """Return what came by itself in the twin and did not come here by then."""
+    mine, other, end = by_themselves(talk, exact=False), by_themselves(twin, exact=False), _length(twin)
+    for number, (text, at) in enumerate(other):
+        due = f"{text} after {at:.1f} s by itself, as without what is over"
+        here = [when for said, when in mine if said == text]
+        before = sum(said == text for said, _when in other[:number])
+        if len(here) <= before:
+            return None if at > end - _tolerance(at) else (due, "it did not come")
+        if here[before] > at + _tolerance(at):
+            return due, f"after {here[before]:.1f} s"
+    return None
+
+
+def _smaller(talk: Talk, twin: Talk) -> tuple[str, str] | None:
+    """Return how much text was sent at once in the twin, and how much here, if that is less than half of it."""
+    mine, other = _at_once(talk), _at_once(twin)
+    if mine * SHARE >= other:
+        return None
+    return f"{other} octets of text at once, as without what is over", f"{mine} octets"
+
+
 def _tolerance(at: float) -> float:
     return TICK_S + SLACK_S + at * COARSENESS
 
 
+def _planned(talk: Talk) -> Sequence[Event]:
+    return talk.conversation.events[: talk.planned]
+
+
+def _begin(talk: Talk) -> int | None:
+    """Return the place of the mark among the events, None without one."""
+    found = (at for at, event in enumerate(_planned(talk)) if event.kind is Kind.NOTE and event.text == MARKED)
+    return next(found, None)
+
+
+def _compared(talk: Talk) -> Sequence[Event]:
+    return _planned(talk)[_begin(talk) or 0 :]
+
+
 def _length(talk: Talk) -> float:
-    events = talk.conversation.events[: talk.planned]
+    events = _compared(talk)
     return (talk.ended_ns - events[0].time_ns) / 1e9 if events else 0.0
 
 
-def by_themselves(talk: Talk) -> list[tuple[str, float]]:
+def by_themselves(talk: Talk, *, exact: bool = True) -> list[Spoken]:
     """Return what the target has sent by itself during the plan, with its time in seconds since the beginning."""
-    events = talk.conversation.events[: talk.planned]
-    start = events[0].time_ns if events else 0
-    found: list[tuple[str, float]] = []
-    last_stimulus = start
+    start = next((event.time_ns for event in _compared(talk)), 0)
+    return [
+        (_text(event) if exact else _form(event), (event.time_ns - start) / 1e9)
+        for event, since in _sent(_compared(talk))
+        if since > ANSWER_S * 1e9
+    ]
+
+
+def _at_once(talk: Talk) -> int:
+    sent = (event.segment for event, since in _sent(_compared(talk)) if since <= ANSWER_S * 1e9)
+    return sum(len(segment.payload) for segment in sent if segment is not None)
+
+
+def _sent(events: Iterable[Event]) -> Iterable[tuple[Event, int]]:
+    """Yield the target's segments with the nanoseconds since the last stimulus."""
+    last_stimulus: int | None = None
     for event in events:
-        if event.kind in (Kind.SENT, Kind.CALL):
+        if last_stimulus is None or event.kind in (Kind.SENT, Kind.CALL) or event.text.startswith(PREFIX):
             last_stimulus = event.time_ns
-        elif event.kind is Kind.RECEIVED and event.time_ns - last_stimulus > ANSWER_S * 1e9:
-            found.append((_text(event), (event.time_ns - start) / 1e9))
-    return found
+        if event.kind is Kind.RECEIVED:
+            yield event, event.time_ns - last_stimulus
 
 
 def _text(event: Event) -> str:
     return event.segment.notation().replace("PSH,", "") if event.segment is not None else ""
+
+
+def _form(event: Event) -> str:
+    """Return a segment without its numbers."""
+    segment = event.segment
+    if segment is None:
+        return ""
+    return _text(event) if segment.flags & SYN and not segment.seq else f"a segment with {len(segment.payload)} octets"

@@ -9,15 +9,15 @@ step means the same to two targets with different windows:
     OPTIONS  joined by dots: s SACK-permitted, w3 a window scale of 3, t+1 a TSval one above the largest so far, m536 an
              MSS of 536 and m0 none on a SYN, b a SACK block: all that is under way has come but its first octet
 
-Flags are the initials of SYN, FIN, RST, ACK and PSH, ``-`` for none. Calls are the application's: ``send:100`` SENDs
-100 octets, ``recv:10`` RECEIVEs 10 at most.
+Flags are the initials of SYN, FIN, RST, ACK, PSH and URG (all the text of the segment is urgent), ``-`` for none. Calls
+are the application's: ``send:100`` SENDs 100 octets, ``recv:10`` RECEIVEs 10 at most.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Flags
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, URG, Flags
 
 #: The window of a segment that names none.
 USUAL_WINDOW = 65535
@@ -38,9 +38,9 @@ LARGEST_PAYLOAD = 1400
 #: ``listen:2`` is a listener with a backlog of 2.
 LARGEST_BACKLOG = 4096
 
-_LETTERS = {"S": SYN, "F": FIN, "R": RST, "A": ACK, "P": PSH}
+_LETTERS = {"S": SYN, "F": FIN, "R": RST, "A": ACK, "P": PSH, "U": URG}
 _SEGMENT = re.compile(
-    r"(?P<flags>[SFRAP]+|-)@(?P<seq>[neip][+-]?\d*)(?:,(?P<ack>[nuir][+-]?\d*))?"
+    r"(?P<flags>[SFRAPU]+|-)@(?P<seq>[neip][+-]?\d*)(?:,(?P<ack>[nuir][+-]?\d*))?"
     r"(?:/(?P<octets>\d+))?(?:%(?P<window>\d+))?(?:~(?P<options>[a-z0-9.+-]+))?"
 )
 _OPTION = re.compile(r"s|b|[wm]\d{1,4}|t[+-]?\d+")

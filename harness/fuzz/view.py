@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from harness.fuzz.steps import Position, Probe
 from harness.spec import options, seqno
 from harness.spec.connection import Connection, Origin
-from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import (
     CLOSED,
     LISTEN,
@@ -89,7 +89,8 @@ class View:
         ack = self.acknowledgment(probe.ack) if probe.ack is not None else 0
         first = seq + bool(probe.flags & SYN)
         payload = bytes((first + at) % 251 for at in range(probe.octets))
-        return Segment(probe.flags, seq, ack, probe.window, payload, self._options(probe))
+        urgent = probe.octets if probe.flags & URG else 0
+        return Segment(probe.flags, seq, ack, probe.window, payload, self._options(probe), urgent)
 
     def _options(self, probe: Probe) -> bytes:
         sizes = [int(token[1:]) for token in probe.options if token[0] == "m"] or [PEER_MSS]

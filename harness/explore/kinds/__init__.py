@@ -7,6 +7,7 @@ from harness.explore.kinds import (
     application,
     conditions,
     forms,
+    icmp,
     loss,
     many,
     options,
@@ -17,6 +18,7 @@ from harness.explore.kinds import (
     stray,
     unread,
     unsent,
+    urgent,
     wraps,
 )
 from harness.explore.run import Generated
@@ -51,6 +53,8 @@ KINDS = {
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
         Kind("random", "long seeded walks", random_walks.generate, core_of=200),
         Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
+        Kind("icmp", "ICMP errors, soft, hard and forged, in every state", icmp.generate),
+        Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.explore.kinds import bases
+from harness.explore.notation import generated_from
 from harness.explore.plan import Move, Plan, Special, moves
 from harness.explore.run import Generated
 from harness.fuzz.steps import Call, Probe
@@ -48,9 +49,40 @@ def generate() -> Iterator[Generated]:
         for at, move in enumerate(plan):
             for depth in () if _is_mute(move) else DEPTHS:
                 yield Generated("loss", f"usual.{name}.{at + 1}x{depth}", losing(offered, at, depth), slow=True)
+    yield from _healed()
     for name, text in ODD.items():
         for offer in OFFERS:
             yield Generated("loss", f"odd.{name}.{offer}", _offered(moves(text), offer), slow=True)
+
+
+#: Losses that are over (in brackets: the twin has none), and what is compared behind some exchanges that went well.
+HEALED = {
+    "text": "[lose:3] send:100 [recover] A@p,r",
+    "text-twice": "[lose:2] send:100 [recover] A@p,r [lose:3] send:100 [recover] A@p,r",
+    "much": "[lose:1] send:9000 [recover] A@p,r",
+    "shut": "[A@p,r%0] send:100 [await] [await] [await] A@p,r",
+    "duplicates": "[lose:1] send:9000 [A@p,r] [A@p,r] [A@p,r] [A@p,r] [recover] A@p,r",
+}
+WELL = "send:10 A@p,r send:10 A@p,r send:10 A@p,r send:10 A@p,r"
+LATER = {
+    "text": "mark lose:4 send:100 wait:20000",
+    "fin": "mark lose:4 close wait:20000",
+    "shut": "A@p,r%0 mark send:100 wait:20000",
+    "last-ack": "FA@p,r mark lose:4 send:100 close wait:20000",
+}
+
+
+def _healed() -> Iterator[Generated]:
+    """Yield losses that were made good, behind which timeouts are as without them (RFC 6298 §5)."""
+    for opening in ("passive", "active"):
+        for before, lost in HEALED.items():
+            for after, later in LATER.items():
+                for offer in ("", "s.w3.t"):
+                    text = f"{bases.OPENINGS[opening]} {lost} {WELL} {later}"
+                    made = generated_from(text, f"healed.{opening}.{before}.{after}.{offer}", "loss")
+                    assert made.twin is not None
+                    twin = _offered(made.twin, offer)
+                    yield replace(made, plan=_offered(made.plan, offer), twin=twin, slow=True)
 
 
 def _is_mute(move: Move) -> bool:

@@ -1,7 +1,9 @@
 """Residue: after each way to end, the same pair serves again, passively and actively, and nothing of before shows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from harness.explore.notation import generated_from
 from harness.explore.plan import moves
 from harness.explore.run import Generated
 
@@ -67,8 +69,25 @@ AGAIN = {
 _SILENCE_MS = 800_000
 
 
+#: What is compared with the same on a pair on which nothing was before: timeouts, and how much is sent at once.
+COMPARED = {
+    "text": "listen S@i A@p,r accept mark lose:4 send:100 wait:20000",
+    "fin": "listen S@i A@p,r accept mark lose:4 close wait:20000",
+    "syn-ack": "listen mark lose:4 S@i wait:20000",
+    "syn": "unlisten mark lose:4 connect wait:20000",
+    "shut": "listen S@i A@p,r%0 accept mark send:100 wait:20000",
+    "much": "listen S@i A@p,r accept mark send:40000 wait:100",
+    "much-active": "unlisten connect SA@i,r mark send:40000 wait:100",
+}
+
+
 def generate() -> Iterator[Generated]:
-    """Yield each ending with each beginning behind it."""
+    """Yield each ending with each beginning behind it, and with each that is compared."""
+    for ending, before in ENDINGS.items():
+        former = " ".join(f"[{word}]" for word in f"{before} close fresh".split())
+        for name, after in COMPARED.items():
+            made = generated_from(f"{former} {after}", f"{ending}.as-{name}", "residue")
+            yield replace(made, slow=True)
     for ending, before in ENDINGS.items():
         for again, after in AGAIN.items():
             plan = moves(f"{before} close fresh {after.replace('*', f'wait:{_SILENCE_MS}')}")

@@ -11,7 +11,9 @@ NO_CONNECTION = frozenset({"ENOTCONN", "EPIPE", "EINVAL", "EBADF", "ESHUTDOWN", 
 ENDINGS = {
     Fate.RESET: frozenset({"ECONNRESET", "EPIPE"}),
     Fate.REFUSED: frozenset({"ECONNREFUSED", "ECONNRESET", "EPIPE"}),
-    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPIPE"}),
+    # An ICMP error that came before says more.
+    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPIPE"}),
+    Fate.UNREACHABLE: frozenset({"ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET", "ECONNABORTED", "EPIPE"}),
 }
 #: The conditions of poll(2), in the order in which they are told.
 CONDITIONS = {

@@ -31,7 +31,7 @@ from harness.spec.states import (
 )
 
 _OPEN = frozenset({SYN_SENT, SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT})
-_ENDED = frozenset({Fate.RESET, Fate.REFUSED, Fate.TIMED_OUT})
+_ENDED = frozenset({Fate.RESET, Fate.REFUSED, Fate.TIMED_OUT, Fate.UNREACHABLE})
 
 
 def call(world: World, name: str, octets: int, answer: Answer, now: int, salt: int = 0) -> Iterator[Step]:
@@ -251,6 +251,7 @@ def _reset(world: World, now: int) -> Iterator[Step]:
 _CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
     "connect": _connect,
     "send": _send,
+    "urgent": _send,
     "shutdown": _shutdown,
     "shut-rd": _shutdown_reading,
     "shut-rdwr": _shutdown_both,

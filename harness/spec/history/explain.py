@@ -71,7 +71,7 @@ def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
         if due.flags & RST and (_same(due, sent, raw_seq) or (not at.rule and _aborts(at.world, due, sent))):
             return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
     if not any(due.flags & RST for due in at.owed):
-        if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED):
+        if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED, Fate.UNREACHABLE):
             return at  # who gives up may say so
         raise _fall(at, Broken.RESET, sent)
     alike = any(due.flags & ACK and due.seq == seqno.add(sent.seq, 0) for due in at.owed)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.spec.connection import Connection
+from harness.spec.history import errors
 from harness.spec.history.answers import Answer
 from harness.spec.history.calls import call
 from harness.spec.history.clock import age, delayed
@@ -119,6 +120,10 @@ class History:
         if name == "edges" and self.edges is not None and not self.lost:
             self.edges.looked(answer.ready or 0, self.worlds)
 
+    def hears_error(self, seq: int, now: int, sent: Sequence[Sent], state: State | None, *, hard: bool) -> None:
+        """An ICMP error has come that quotes the target's number `seq`; `hard` ones say that nobody is there."""
+        self._settle(lambda world: errors.hears(world, seq, hard=hard), now, sent, state)
+
     def waits(self, waiting: Call, now: int) -> None:
         """A call goes on waiting; raises Fall if it must have returned in all worlds."""
         if self.lost:
@@ -131,7 +136,8 @@ class History:
 
     def passes(self, now: int, sent: Sequence[Sent], state: State | None, *, spare: bool = False) -> None:
         """Time has passed, and this has come by itself; `spare`: somebody may have read, so that the window grew."""
-        self._settle(lambda world: (Step(world, spare=spare),), now, sent, state)
+        # What comes by itself at the very end may be followed by more: who repeats for the last time may end with it.
+        self._settle(lambda world: (Step(world, spare=spare),), now, sent, state, by_itself=not spare)
 
     def listens(self, listening: bool) -> None:
         """A listener for the connection's local end has come or gone. What had not been accepted goes with it."""
@@ -141,7 +147,7 @@ class History:
             found.append(changed)
             if not listening and not world.accepted and world.state is not CLOSED:
                 # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
-                found.append(changed.ended(Fate.DROPPED))
+                found += [changed.ended(Fate.DROPPED), changed.rests(Fate.DROPPED, self.now)]
         self.worlds = list(dict.fromkeys(found))
 
     def accepted(self) -> None:
@@ -177,33 +183,34 @@ class History:
         state: State | None,
         *,
         asking: bool = False,
+        by_itself: bool = False,
     ) -> None:
         if self.lost:
             return
         self.now = max(self.now, now)
         found: dict[World, None] = {}
         falls: list[tuple[int, Fall]] = []
-        by_itself = [each for each in sent if each.time < now]
-        caused = [each for each in sent if each.time >= now]
-        for world in self._aged(by_itself, now, falls):
+        before = [each for each in sent if each.time < now or by_itself]
+        caused = sent[len(before) :]
+        for world in self._aged(before, now, falls):
             try:
                 following = list(steps(world))
             except Fall as fall:
-                falls.append((len(by_itself), fall))
+                falls.append((len(before), fall))
                 continue
             for step in following:
                 try:
                     for ended in self._explained(step, caused, now):
                         found[self._in_state(ended, state)] = None
                 except _Fallen as fallen:
-                    falls.append((len(by_itself) + fallen.explained, fallen.fall))
+                    falls.append((len(before) + fallen.explained, fallen.fall))
                 except Fall as fall:
                     falls.append((len(sent) + 1, fall))
         if not found:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
-        before, self.worlds = self.worlds, list(found)
+        former, self.worlds = self.worlds, list(found)
         if self.edges is not None and not asking:
-            self.edges.changed(before, self.worlds)
+            self.edges.changed(former, self.worlds)
         if len(found) > LIMIT:
             self.lost = True
 

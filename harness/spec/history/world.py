@@ -11,7 +11,7 @@ from typing import Any
 from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.segment import FIN, Segment
-from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT, State
+from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, State
 
 #: What a stream is made of: octet number n of the stream with salt s is (n + s) mod PERIOD: nothing is taken for
 #: its neighbour, nor one stream for another.
@@ -40,6 +40,7 @@ class Fate(StrEnum):
     REFUSED = "connection refused"
     ABORTED = "aborted"
     TIMED_OUT = "connection aborted due to user timeout"
+    UNREACHABLE = "the peer cannot be reached"
     FORGOTTEN = "returned to LISTEN"
     SWEPT = "reset behind both FINs"
     DROPPED = "gone with its listener"
@@ -186,6 +187,13 @@ class World:
             held=(),
             ack_by=None,
             told=self.told or (self.connection.reader_gone and not self.reads_no_more),
+        )
+
+    def rests(self, fate: Fate, now: int) -> "World":
+        """Return the world in TIME-WAIT, as whoever has sent a reset should be (§3.5.2); nobody gets it any more."""
+        connection = replace(self.connection, state=TIME_WAIT, reader_gone=True)
+        return replace(
+            self, connection=connection, fate=fate, time_wait_since=now, held=(), closing=True, accepted=True
         )
 
     def holds(self, segment: Segment) -> "World":
