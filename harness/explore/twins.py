@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from harness.case.timers import COARSENESS, SLACK_S
 from harness.explore.icmp_errors import PREFIX
 from harness.explore.talk import MARKED, Talk
-from harness.spec.segment import SYN
+from harness.spec.segment import SYN, flag_names
 from harness.trace.events import Event, Kind
 
 CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.8")
@@ -134,4 +134,5 @@ def _form(event: Event) -> str:
     segment = event.segment
     if segment is None:
         return ""
-    return _text(event) if segment.flags & SYN and not segment.seq else f"a segment with {len(segment.payload)} octets"
+    name = flag_names(segment.flags) if segment.flags & SYN else f"segment with {len(segment.payload)} octets"
+    return f"a {name}"

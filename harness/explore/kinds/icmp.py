@@ -22,7 +22,7 @@ BEHIND = {
 #: How many errors come, and how long after the state was reached each of them does, in milliseconds.
 TIMES = ((50,), (700, 1500), (300, 300, 300, 4000))
 #: Long enough for some repetitions, and too short for anything to be given up.
-REST_MS = 20_000
+REST_MS = 12_000
 #: Errors that meet something else.
 ODD = {
     "before-accept": "listen S@i A@p,r {0} accept A@p,r/10 recv:100 close A@p,r FA@p,r",

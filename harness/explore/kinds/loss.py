@@ -65,10 +65,10 @@ HEALED = {
 }
 WELL = "send:10 A@p,r send:10 A@p,r send:10 A@p,r send:10 A@p,r"
 LATER = {
-    "text": "mark lose:4 send:100 wait:20000",
-    "fin": "mark lose:4 close wait:20000",
-    "shut": "A@p,r%0 mark send:100 wait:20000",
-    "last-ack": "FA@p,r mark lose:4 send:100 close wait:20000",
+    "text": "mark lose:4 send:100 wait:12000",
+    "fin": "mark lose:4 close wait:12000",
+    "shut": "A@p,r%0 mark send:100 wait:12000",
+    "last-ack": "FA@p,r mark lose:4 send:100 close wait:12000",
 }
 
 

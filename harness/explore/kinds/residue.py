@@ -71,11 +71,11 @@ _SILENCE_MS = 800_000
 
 #: What is compared with the same on a pair on which nothing was before: timeouts, and how much is sent at once.
 COMPARED = {
-    "text": "listen S@i A@p,r accept mark lose:4 send:100 wait:20000",
-    "fin": "listen S@i A@p,r accept mark lose:4 close wait:20000",
-    "syn-ack": "listen mark lose:4 S@i wait:20000",
-    "syn": "unlisten mark lose:4 connect wait:20000",
-    "shut": "listen S@i A@p,r%0 accept mark send:100 wait:20000",
+    "text": "listen S@i A@p,r accept mark lose:4 send:100 wait:12000",
+    "fin": "listen S@i A@p,r accept mark lose:4 close wait:12000",
+    "syn-ack": "listen mark lose:4 S@i wait:12000",
+    "syn": "unlisten mark lose:4 connect wait:12000",
+    "shut": "listen S@i A@p,r%0 accept mark send:100 wait:12000",
     "much": "listen S@i A@p,r accept mark send:40000 wait:100",
     "much-active": "unlisten connect SA@i,r mark send:40000 wait:100",
 }

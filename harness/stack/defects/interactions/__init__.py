@@ -8,6 +8,7 @@ from harness.stack.defects.interactions import (
     application,
     before_accept,
     close_unsent,
+    later,
     loss_state,
     many,
     options_together,
@@ -34,5 +35,7 @@ FILES = (
     packet_form,
     application,
 )
+#: Files with defects of several kinds.
+MIXED = (later,)
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
