@@ -54,6 +54,7 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
     _choose(talk, like)
     link = Link(number, connection, history, view, salt + 5, like.get("form", ""))
     link.any_address, link.any_port = "any-address" in like, "any-port" in like
+    link.number_chosen = any(trait.startswith("own-iss") for move in talk.plan for trait in move.like)
     return link
 
 

@@ -146,6 +146,10 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: The target's initial number of the incarnation before on this pair, and when that was given up; whether all its
+    #: initial numbers are the same by choice.
+    former: tuple[int, int] | None = None
+    number_chosen: bool = False
     #: The number behind the last octet that was sent as urgent, 0 without any.
     urgent_end: int = 0
     #: Who listens does so on all addresses; who connects has the target choose the port.
@@ -189,7 +193,9 @@ class Link:
 
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
-        self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
+        note = self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
+        number = self.connection.target_iss
+        self.former = (number, note.time_ns) if number is not None and not self.number_chosen else None
         iss = self.view.sent_end + NEXT_ISS
         iss += (iss - self.view.iss) % PERIOD == 0  # its text is to be told from the old one's
         self.view = PeerView(

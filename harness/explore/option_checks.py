@@ -11,6 +11,8 @@ from harness.spec.segment import ACK, RST, SYN, Segment
 
 #: After so many nanoseconds a timestamp clock has moved: it ticks once a second at least (RFC 7323 §5.4).
 TICKED_NS = 2_500_000_000
+#: The clock behind initial sequence numbers may tick so slowly.
+CLOCK_NS = 1_000_000_000
 #: What a segment may hold where the peer has not said it (MUST-15), and what may be taken for the least, as Linux does.
 DEFAULT_MSS = {4: 536, 6: 1220}
 SMALLEST_MSS = 88
@@ -42,6 +44,9 @@ def problem(link: Link, received: Received) -> Problem | None:
     if segment.flags & SYN:
         stamps = options.timestamps_of(segment.options)
         link.last_stamp = (now, stamps[0]) if stamps is not None else None
+        if link.former is not None and _is_former_number(link, received):
+            due = f"another initial sequence number than {segment.seq}, which the connection before had"
+            return Problem(due, str(segment.seq), ("RFC 9293 §3.4.1", "MUST-8"), Code.WRONG_SEQ)
         return _repeated_syn(link, segment, {each.kind: each.data for each in found})
     for option in found:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
@@ -49,6 +54,14 @@ def problem(link: Link, received: Received) -> Problem | None:
         if option.kind == KIND_SACK and (wrong := _sack(link, option.data)):
             return wrong
     return _size(link, segment) or _stamp(link, segment, now)
+
+
+def _is_former_number(link: Link, received: Received) -> bool:
+    """Tell whether a new connection begins where the one before on the pair did, though the clock has gone on."""
+    assert link.former is not None
+    number, given_up = link.former
+    ours = received.segment.ack == link.view.iss + 1 and received.segment.flags & ACK
+    return bool(ours) and received.wire.seq == number and received.event.time_ns - given_up > CLOCK_NS
 
 
 def _size(link: Link, segment: Segment) -> Problem | None:

@@ -42,7 +42,7 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
         yield world.ended(Fate.ORDERLY)
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone
     if lonely and now - world.fin_wait_2_since >= traits.fin_wait_2_s * _SECOND:
-        yield world.ended(Fate.ORDERLY)
+        yield world.ended(Fate.TIMED_OUT)
     if world.keep_alive and not world.opening and not world.over:
         yield world.ended(Fate.TIMED_OUT)
     if world.patience and not world.opening:

@@ -73,6 +73,8 @@ def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     if not any(due.flags & RST for due in at.owed):
         if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED, Fate.UNREACHABLE):
             return at  # who gives up may say so
+        if at.world.fate is Fate.FORGOTTEN and not at.rule:
+            return at  # the same, of a request
         raise _fall(at, Broken.RESET, sent)
     alike = any(due.flags & ACK and due.seq == seqno.add(sent.seq, 0) for due in at.owed)
     what = f"{at.owed[0]} (0 on the wire, where it is {raw_seq})" if alike and raw_seq else ""
