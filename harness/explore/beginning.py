@@ -9,6 +9,7 @@ from harness.case.conversation import Conversation
 from harness.case.rig import FIRST_PEER_PORT, Rig
 from harness.explore.application import Application
 from harness.explore.link import SALT, Link, PeerView
+from harness.explore.plan import Plan
 from harness.spec.history.history import History
 from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
@@ -32,6 +33,7 @@ class Company(Protocol):
     traits: Traits
     application: Application
     all_links: dict[int, Link]
+    plan: Plan
     chosen: ExitStack
     salt: int
 

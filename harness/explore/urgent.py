@@ -1,6 +1,6 @@
 """The urgent pointer of the target's segments (RFC 9293 §3.8.5): text below it has URG, also when it is sent again."""
 
-from harness.case.connection import Received
+from harness.case.received import Received
 from harness.case.violation import Code
 from harness.explore.link import UNKNOWN, Link
 from harness.explore.option_checks import Problem
