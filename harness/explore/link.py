@@ -47,7 +47,7 @@ class PeerView(View):
     early_fins: set[int] = field(default_factory=set)
     #: Pieces of the target's stream above a gap.
     pieces: list[tuple[int, int, bool]] = field(default_factory=list)
-    #: Where the peer's segments with text or FIN began and ended, most of them together.
+    #: Where the peer's segments with text or FIN began and ended, most of them together, and right edges of the past.
     edges: set[int] = field(default_factory=set)
 
     def sequence(self, position: Position) -> int:
@@ -96,7 +96,10 @@ class PeerView(View):
 
     def saw(self, segments: Iterable[Segment]) -> None:
         """Take note of the target's segments; what it acknowledges above a gap that was filled is the peer's stream."""
+        before = self.edge
         View.saw(self, segments)
+        if self.edge != before:
+            self.edges.add(before)  # where text was cut off when it arrived
         if self.synchronized and self.rcv_nxt > self.sent_end > self.iss:
             self.sent_end = self.rcv_nxt
             if self.rcv_nxt - 1 in self.early_fins:
@@ -146,8 +149,9 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
-    #: The target's initial number of the incarnation before on this pair, and when that was given up; whether all its
-    #: initial numbers are the same by choice.
+    #: The target's initial number and when it was shown first, of this incarnation and of the one before on this pair;
+    #: whether all its initial numbers are the same by choice.
+    first_number: tuple[int, int] | None = None
     former: tuple[int, int] | None = None
     number_chosen: bool = False
     #: The number behind the last octet that was sent as urgent, 0 without any.
@@ -177,6 +181,7 @@ class Link:
         for each in received:
             if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
                 connection.target_iss = each.wire.seq
+                self.first_number = (each.wire.seq, each.event.time_ns)
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
@@ -193,9 +198,8 @@ class Link:
 
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
-        note = self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
-        number = self.connection.target_iss
-        self.former = (number, note.time_ns) if number is not None and not self.number_chosen else None
+        self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
+        self.former = self.first_number if not self.number_chosen else None
         iss = self.view.sent_end + NEXT_ISS
         iss += (iss - self.view.iss) % PERIOD == 0  # its text is to be told from the old one's
         self.view = PeerView(

@@ -59,9 +59,9 @@ def problem(link: Link, received: Received) -> Problem | None:
 def _is_former_number(link: Link, received: Received) -> bool:
     """Tell whether a new connection begins where the one before on the pair did, though the clock has gone on."""
     assert link.former is not None
-    number, given_up = link.former
+    number, shown_ns = link.former
     ours = received.segment.ack == link.view.iss + 1 and received.segment.flags & ACK
-    return bool(ours) and received.wire.seq == number and received.event.time_ns - given_up > CLOCK_NS
+    return bool(ours) and received.wire.seq == number and received.event.time_ns - shown_ns > CLOCK_NS
 
 
 def _size(link: Link, segment: Segment) -> Problem | None:

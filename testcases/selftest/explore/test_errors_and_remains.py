@@ -1,0 +1,82 @@
+"""ICMP errors, urgent text, and what of a connection must not outlive it."""
+
+import pytest
+
+from harness.case.rig import Rig
+from harness.case.violation import Finding
+from harness.explore import run
+from harness.explore.notation import generated_from
+from harness.explore.plan import moves, text_of
+from harness.fuzz.steps import BadSequence
+from harness.stack import Stack
+from harness.stack.connection import Connection
+from harness.stack.defects import defective
+from harness.stack.variants import varied
+from harness.targets.reference.target import ReferenceTarget
+
+
+def findings(text: str, stack_class: type[Stack] = Stack) -> list[Finding]:
+    rig = Rig(ReferenceTarget(stack_class=stack_class), guarded=False)
+    return run.play_generated(rig, generated_from(text)).conversation.findings
+
+
+FORMER = "[listen] [S@i] [A@p,r] [accept] [send:100] [await] [await] [await] [R@p] [close] [fresh]"
+SHOWING = {
+    "D340": "connect wait:50 [soft@u] wait:12000",
+    "D353": "listen S@i A@p,r accept lose:1 urgent:100 recover",
+    "D399": f"{FORMER} listen mark lose:4 S@i wait:12000",
+    "D400": "listen S@i A@p,r accept R@p close wait:2000 fresh S@i A@p,r",
+    "D531": "listen S@i A@p,r accept shutdown wait:50 [soft@u] wait:12000",
+    "D539": f"{FORMER} listen S@i A@p,r accept mark send:40000 wait:100",
+    "D548": "listen S@i A@p,r accept send:100 hard@u recv:10",
+    "D550": "listen S@i A@p,r accept UA@p,r/10 again recv:100",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), SHOWING.items())
+def test_a_conversation_shows_the_defect_and_the_sound_stack_is_clean(name: str, text: str) -> None:
+    assert findings(text) == []
+    assert findings(text, defective(name).stack_class) != []
+
+
+@pytest.mark.parametrize("text", ["connect soft@u-1 hard@n+5 quench@i", "listen urgent:10 mark AU@p,r/3"])
+def test_a_plan_with_errors_and_urgent_text_reads_as_it_is_written(text: str) -> None:
+    assert text_of(moves(text)) == text
+
+
+@pytest.mark.parametrize("text", ["soft", "soft@p", "hard@n,n", "urgent", "mark:1"])
+def test_what_is_no_error_is_refused(text: str) -> None:
+    with pytest.raises(BadSequence):
+        moves(text)
+
+
+@pytest.mark.parametrize("error", ["soft@u", "hard@u-1", "hard@n+1"])
+def test_an_error_that_ends_a_connection_it_must_not_end_is_a_finding(error: str) -> None:
+    text = f"listen S@i A@p,r accept send:100 {error}"
+    assert findings(text) == []
+    assert [each.code for each in findings(text, EndsAlways)] == ["wrong-state"]
+    assert findings("listen S@i A@p,r accept send:100 hard@u", EndsAlways) == []
+
+
+class EndsOnEachError(Connection):
+    """Whatever an ICMP error quotes and says, it ends the connection."""
+
+    def icmp_error(self, seq: int, code: int, *, hard: bool) -> None:
+        self.delete(code)
+
+
+class EndsAlways(Stack):
+    """A stack of such connections."""
+
+    connection_class = EndsOnEachError
+
+
+def test_who_gives_up_may_say_so() -> None:
+    assert findings("listen S@i wait:4000000", varied("reset-when-giving-up").stack_class) == []
+    closing = "listen S@i A@p,r accept close A@p,r wait:400000"
+    assert findings(closing, varied("reset-when-fin-wait-2-ends").stack_class) == []
+
+
+def test_faster_than_the_twin_is_no_finding() -> None:
+    text = f"{FORMER} listen S@i A@p,r accept mark lose:4 send:100 wait:12000"
+    assert findings(text, varied("smallest-rto-200-ms").stack_class) == []
