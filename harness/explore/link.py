@@ -181,6 +181,7 @@ class Link:
         for each in received:
             if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
                 connection.target_iss = each.wire.seq
+            if each.wire.flags & SYN and (self.first_number is None or self.first_number[0] != each.wire.seq):
                 self.first_number = (each.wire.seq, each.event.time_ns)
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
