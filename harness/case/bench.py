@@ -15,6 +15,11 @@ class Bench(Protocol):
     patient: bool
     time_scale: float
     aside: frozenset[str]
+    spent_ns: int | None
+
+    @property
+    def is_held_to_one_case(self) -> bool:
+        """Whether what one case has drawn is held back from the next."""
 
     def begin(self, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> Any:
         """Start another conversation."""

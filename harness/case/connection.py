@@ -7,7 +7,7 @@ from harness.case.peer_record import PeerRecord
 from harness.case.received import Received
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import seqno
-from harness.spec.segment import SYN, Segment
+from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Event, Kind
@@ -40,6 +40,10 @@ class Connection:
         self.peer = PeerRecord()
         self.inbox: deque[Received] = deque()
         self.received: list[Received] = []
+        #: The acknowledgment of the target's last segment, as on the wire.
+        self.announced: int | None = None
+        #: Whether that was a bare ACK with the number of the one before, as what is unacceptable is answered.
+        self.says_nothing_new = False
         self._step_from = 0
         self.snapshot: Snapshot | None = None
         self.listener: AppSocket | None = None
@@ -105,4 +109,6 @@ class Connection:
         event = Event(time_ns, Kind.RECEIVED, "", relative, packet.raw, self.index, peer_state=self.peer.state)
         received = Received(event, wire, stray)
         self.received.append(received)
+        self.says_nothing_new = wire.flags == ACK and not wire.payload and wire.ack == self.announced
+        self.announced = wire.ack if wire.flags & ACK else self.announced
         return received

@@ -84,10 +84,10 @@ class Conversation(Course):
             self._await_answer(connection, segments, level)
         if not connection.inbox:
             if not silence_allowed:
-                if repeated := throttling.held_back(self, connection, segments, challenges_only=True):
+                if (held := throttling.held_back(self, connection, segments, challenges_only=True)) is not None:
                     self.note(Kind.NOTE, "the target sends a challenge once in a while only")
                     self.unobserved += 1
-                    return repeated
+                    return held.repeats
                 self.note(Kind.EXPECTED, due, connection)
                 self.fail(Code.SILENT, due, "", connection=connection, level=level, cites=cites)
             return None

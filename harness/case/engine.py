@@ -1,5 +1,6 @@
 """All rigs of one process: a target is started when its first case needs it."""
 
+from harness.case.limits import find_limit
 from harness.case.rig import Rig
 from harness.expectations import deviations
 from harness.expectations.deviations import Declared, Deviation
@@ -39,13 +40,14 @@ class Engine:
             target = open_target(spec, self._settings, timers=timers, as_found=as_found)
             own_time = Capability.VIRTUAL_TIME in target.capabilities
             slow = self._settings.observer == "ss"
-            self._rigs[key] = Rig(
+            self._rigs[key] = rig = Rig(
                 target,
                 guarded=not (timers or as_found or slow or own_time),
                 patient=(slow or not target.facts.hasty) and not (timers or as_found),
                 time_scale=self._settings.time_scale,
                 aside=self._settings.aside,
             )
+            find_limit(rig)
         return self._rigs[key]
 
     def running(self) -> list[Rig]:

@@ -13,7 +13,7 @@ from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
-from harness.targets.protocol import Target, TargetError, TargetGone, TargetStorms
+from harness.targets.protocol import Capability, Target, TargetError, TargetGone, TargetStorms
 from harness.trace.events import Mark
 from harness.wire import codec
 
@@ -51,6 +51,8 @@ class Rig:
         self.time_scale = time_scale
         #: Names of segments that no case fails by (see `harness.case.aside`).
         self.aside = aside
+        #: When the target last sent, on any connection, what may count against a limit of its answers.
+        self.spent_ns: int | None = None
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}
@@ -211,6 +213,17 @@ class Rig:
                 connection.app = connection.listener = None
         self._connections.clear()
         _guarded(lambda: self.target.exchange([]))
+        if self.is_held_to_one_case:
+            _guarded(self._let_limits_pass)
+
+    @property
+    def is_held_to_one_case(self) -> bool:
+        """Whether what one case has drawn is held back from the next, but for time, which costs nothing here."""
+        return self.target.facts.throttles_host and Capability.VIRTUAL_TIME in self.target.capabilities
+
+    def _let_limits_pass(self) -> None:
+        """Wait until nothing of the past counts against a limit of answers; no connection is left to disturb."""
+        self.target.clock.wait(self.target.facts.throttle_s)
 
 
 def _guarded(action: Callable[[], _T]) -> _T:

@@ -5,6 +5,7 @@ ACK that would repeat the one before proves nothing.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from harness.case.connection import Connection
 from harness.case.course import Course
@@ -12,6 +13,13 @@ from harness.case.expect import Expected
 from harness.case.received import Received
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.trace.events import Event, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """An ACK that is due, and may be held back: it would repeat `repeats`, or follow one of another connection."""
+
+    repeats: Received | None = None
 
 
 def last_asked(events: Iterable[Event]) -> Segment | None:
@@ -45,8 +53,8 @@ def is_challenged(segment: Segment) -> bool:
 
 def held_back(
     course: Course, connection: Connection, answers: Iterable[Expected], *, challenges_only: bool = False
-) -> Received | None:
-    """Return the ACK that one of the answers would have repeated so soon that the target may hold it back."""
+) -> HeldBack | None:
+    """Return what explains that one of the answers, an ACK, may be held back: another one, a moment ago."""
     facts = course.rig.target.facts
     interval_ns, every = facts.throttle_s * 1e9, facts.throttles_all
     if not interval_ns:
@@ -54,10 +62,16 @@ def held_back(
     told = [event for event in course.events if event.connection == connection.index]
     asked, spent = last_asked(told), last_spent(told, of_text=every)
     since_ns = course.rig.target.clock.now_ns() - interval_ns
-    if asked is None or (asked.payload and not every) or spent is None or spent.time_ns < since_ns:
+    if asked is None or (asked.payload and not every):
         return None
     if challenges_only and not every and not is_challenged(asked):
         return None
-    received = next(each for each in connection.received if each.event is spent)
-    fits = any(answer.mismatch(received.segment, received.wire) is None for answer in answers)
-    return received if fits else None
+    if spent is not None and spent.time_ns >= since_ns:
+        received = next(each for each in connection.received if each.event is spent)
+        if any(answer.mismatch(received.segment, received.wire) is None for answer in answers):
+            return HeldBack(received)
+        if not challenges_only and connection.received[-1].segment.ack < connection.peer.snd_nxt:
+            return HeldBack()  # it would tell what a delayed ACK is still to tell
+    elsewhere_ns = course.rig.spent_ns if facts.throttles_host else None
+    may_be = elsewhere_ns is not None and elsewhere_ns >= since_ns and any(each.flags == ACK for each in answers)
+    return HeldBack() if may_be else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.case import runner
+from harness.case.limits import find_limit
 from harness.case.marks import CaseMeta
 from harness.case.record import case_record
 from harness.case.rig import Rig
@@ -87,6 +88,7 @@ class Player:
         """The rig of the target; raises UnusableTarget."""
         if self._rig is None:
             self._rig = Rig(open_target(self.stage.spec, self.stage.settings), guarded=False)
+            find_limit(self._rig)
         return self._rig
 
     def close(self) -> None:

@@ -230,7 +230,9 @@ class CasePlugin:
         failing = failing or _needs_another_target(outcome)
         full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
-        full = full or self._one_by_one or (unjudged and len(self.held) >= SHORT_BATCH)
+        conversation = outcome.conversation if outcome is not None else None
+        alone = conversation is not None and conversation.rig.is_held_to_one_case
+        full = full or self._one_by_one or alone or (unjudged and len(self.held) >= SHORT_BATCH)
         if full or nextitem is None or failing:
             self.flush()
         return True

@@ -194,7 +194,8 @@ class Facts:
 
     A step of one that is not `hasty` takes milliseconds, so that its timers speak in the middle of a case. One with a
     `throttle_s` can't be told to acknowledge unacceptable segments without text more than once in so many seconds, or
-    (`throttles_all`) unacceptable segments of any kind.
+    (`throttles_all`) unacceptable segments of any kind; with `throttles_host` it counts for all connections together.
+    Where the target has not told (`throttle_told`), `harness.case.limits` finds out.
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
     connections differ in their peers' ports.
     """
@@ -207,6 +208,8 @@ class Facts:
     hasty: bool = True
     throttle_s: float = 0.0
     throttles_all: bool = False
+    throttles_host: bool = False
+    throttle_told: bool = True
     answer_s: float = 0.0
     one_port: bool = False
 

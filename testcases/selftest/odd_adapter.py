@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from harness.adapter_kit import Address, serve
 from harness.targets.protocol import AppSocket
+from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.kit_adapter import Reference
 
 #: How many listeners the one that forgets nothing has room for.
@@ -32,7 +33,23 @@ def forgets_nothing(stack: Reference) -> None:
     stack.reset = lambda: None  # type: ignore[method-assign]
 
 
-ODDITIES: dict[str, Callable[[Reference], None]] = {"ipv4-only": ipv4_only, "forgets-nothing": forgets_nothing}
+def throttled(stack: Reference) -> None:
+    """It sends one challenge in five seconds, for all connections together, and does not say so."""
+    stack.target = ReferenceTarget(settings={"net.ipv4.tcp_challenge_ack_limit": "1"})
+
+
+def throttled_and_says_so(stack: Reference) -> None:
+    """Likewise, and says so."""
+    throttled(stack)
+    stack.facts = {"throttle": "5000,host"}
+
+
+ODDITIES: dict[str, Callable[[Reference], None]] = {
+    "ipv4-only": ipv4_only,
+    "forgets-nothing": forgets_nothing,
+    "throttled": throttled,
+    "throttled-and-says-so": throttled_and_says_so,
+}
 
 if __name__ == "__main__":
     made = Reference()

@@ -45,6 +45,9 @@ CLAIMABLE = (
 )
 #: What it may let the harness switch.
 SWITCHES = ("ack", "throttle")
+#: What a throttle may be of besides a connection's answers to segments without text, and how long it may last.
+THROTTLED = frozenset({"host", "text"})
+LONGEST_THROTTLE_MS = 60_000
 #: The longest limit for an answer that an adapter may ask for.
 LONGEST_LIMIT_S = 600.0
 _PREFIX_BITS = {4: 24, 6: 64}
@@ -65,6 +68,11 @@ class Greeting:
     settings: frozenset[str] = frozenset()
     #: How long an answer may take, in seconds; 0 for the protocol's limit.
     limit_s: float = 0.0
+    #: For how long, in seconds, a challenge that was sent may keep others back; 0 for not at all.
+    throttle_s: float = 0.0
+    #: What of: "host" (all connections together), "text" (answers to text too).
+    throttles: frozenset[str] = frozenset()
+    throttle_told: bool = False
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -89,7 +97,20 @@ def read_greeting(answer: Answer) -> Greeting:
     settings = frozenset(word for word in pairs.pop("settings", "").split(",") if word)
     capabilities = {Capability(word) for word in claimed} | (_OF_VIRTUAL_TIME if pace == "virtual" else set())
     limit_s = _limit(pairs.pop("limit")) if "limit" in pairs else 0.0
-    return Greeting(name, version, pace == "virtual", in_parts(capabilities), settings, limit_s, pairs)
+    told = "throttle" in pairs
+    throttle_s, throttles = _throttle(pairs.pop("throttle", "0"))
+    virtual = pace == "virtual"
+    claims = in_parts(capabilities)
+    return Greeting(name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, pairs)
+
+
+def _throttle(text: str) -> tuple[float, frozenset[str]]:
+    """Read for how long, and of what, answers may be held back: ``500``, ``5000,host``; raises AdapterFailure."""
+    milliseconds, *words = text.split(",")
+    if not milliseconds.isdecimal() or int(milliseconds) > LONGEST_THROTTLE_MS or not set(words) <= THROTTLED:
+        form = f"milliseconds up to {LONGEST_THROTTLE_MS}, and then ',host', ',text' or both"
+        raise AdapterFailure(f"the adapter's answer to 'hello' has throttle={text}; it takes {form}")
+    return int(milliseconds) / 1000, frozenset(words)
 
 
 def _limit(text: str) -> float:
@@ -274,7 +295,17 @@ class AdapterTarget:
             "silence proof": self.silence_proof,
             **greeting.facts,
         }
-        return Facts(self.name, greeting.name, greeting.version, details)
+        lifted = throttle == "unlimited"
+        return Facts(
+            self.name,
+            greeting.name,
+            greeting.version,
+            details,
+            throttle_s=0.0 if lifted else greeting.throttle_s,
+            throttle_told=lifted or greeting.throttle_told,
+            throttles_all="text" in greeting.throttles,
+            throttles_host="host" in greeting.throttles and not lifted,
+        )
 
 
 class AdapterClock:

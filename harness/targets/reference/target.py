@@ -167,6 +167,8 @@ class ReferenceTarget:
             details={"silence proof": self.silence_proof, "time": "virtual", **(details or {})},
             sysctls={full: _shown(getattr(chosen, field)) for full, (field, _read) in SETTINGS.items()},
             throttle_s=_throttle_s(chosen),
+            throttles_all=chosen.invalid_interval_s > 0,
+            throttles_host=chosen.challenge_limit < FEW_CHALLENGES,
         )
 
     def addresses(self, version: int) -> Addresses:

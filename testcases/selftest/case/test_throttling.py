@@ -21,7 +21,7 @@ LIMIT = {"net.ipv4.tcp_invalid_ratelimit": "500"}
 def rig(*, owns_up: bool = True, settings: dict[str, str] | None = None) -> Rig:
     """Return a rig with a target that challenges twice a second; `owns_up`: its facts say so."""
     target = ReferenceTarget(settings=LIMIT if settings is None else settings)
-    target.facts = replace(target.facts, throttle_s=0.5 if owns_up else 0.0)
+    target.facts = replace(target.facts, throttle_s=0.5 if owns_up else 0.0, throttles_all=False, throttles_host=False)
     return Rig(target, guarded=False)
 
 

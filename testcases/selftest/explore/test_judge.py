@@ -32,10 +32,6 @@ from harness.targets.registry import Settings, open_target, parse
 SECOND = 1_000_000_000
 #: What the target's own stream and the peer's are made of.
 OWN, PEER = 3, 40
-#: Variants whose way of answering once in a while they don't tell.
-THROTTLED = frozenset(
-    {"ten-challenges-in-five-seconds", "challenges-throttled", "unacceptable-answered-once-in-a-while"}
-)
 
 
 class Hand:
@@ -245,7 +241,7 @@ def test_two_msl_bound_time_wait_where_they_are_known() -> None:
             hand.wait(30, state=CLOSED)
 
 
-@pytest.mark.parametrize("name", sorted(set(VARIANTS) - THROTTLED))
+@pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_no_conversation_is_unexplained_on_a_correct_but_different_stack(name: str) -> None:
     """One conversation of each kind, another one on each variant."""
     rig = Rig(open_target(parse(f"reference,variant={name}"), Settings()), guarded=False)

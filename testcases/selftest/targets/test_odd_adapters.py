@@ -55,3 +55,17 @@ def test_where_nothing_can_be_judged_any_more_the_run_stops_and_says_why(
     assert "ENOBUFS" in line
     assert "--keep-going" in line
     assert len(column.cases) < 520  # of 534: it stops within the second of the topics that it shows in
+
+
+HELD_BACK = ("--case", "resets/*", "--case", "grid/closing/*", "--ip", "4")
+
+
+@pytest.mark.parametrize("oddity", ["throttled", "throttled-and-says-so"])
+def test_a_limit_of_challenges_is_held_against_nobody(odd: str, tmp_path: Path, oddity: str) -> None:
+    code, column = run(f"{odd} {oddity}", tmp_path, *HELD_BACK)
+    bad = [
+        key.id for key, case in column.cases.items() if case.verdict not in ("conforms", "unobserved", "not applicable")
+    ]
+    assert (code, bad) == (0, [])
+    told = [case.verdict for case in column.cases.values()]
+    assert told.count("conforms") > 0.8 * (len(told) - told.count("not applicable"))
