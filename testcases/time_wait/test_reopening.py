@@ -49,7 +49,7 @@ def _reopen(target: Target, peer: Peer, isn: int = NEW_ISN, *, snd_nxt: int = SN
 
 def _above(wire: Segment, old_iss: int, snd_nxt: int) -> str:
     distance = (wire.seq - old_iss - snd_nxt) & 0xFFFFFFFF
-    return "" if distance < 1 << 31 else "an initial sequence number below the old connection's numbers"
+    return "" if distance < 1 << 31 else "an initial sequence number above the old connection's numbers"
 
 
 @cites("MAY-2", "RFC1122-4.2.2.13-reopen")
