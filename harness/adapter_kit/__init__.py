@@ -10,6 +10,6 @@ It needs nothing but the standard library, so it runs in whatever environment th
 """
 
 from harness.adapter_kit.serve import serve
-from harness.adapter_kit.stack import Address, Stack, State
+from harness.adapter_kit.stack import Address, Stack, State, refused
 
-__all__ = ["Address", "Stack", "State", "serve"]
+__all__ = ["Address", "Stack", "State", "refused", "serve"]

@@ -92,9 +92,14 @@ class Connection:
         return str(State.LISTEN if self.snapshot.listening else self.snapshot.state)
 
     def to_wire(self, segment: Segment) -> Segment:
-        """Return the peer's segment with absolute numbers and the ports of this connection."""
+        """Return the peer's segment with absolute numbers and the ports of this connection.
+
+        Without ACK the acknowledgment field means nothing: an ordinary peer leaves it 0, and so does this one unless
+        its segment asks for more.
+        """
         segment.seq = seqno.add(segment.seq, self.peer_iss)
-        segment.ack = seqno.add(segment.ack, self.target_iss or 0)
+        if segment.flags & ACK or segment.ack:
+            segment.ack = seqno.add(segment.ack, self.target_iss or 0)
         segment.source_port = segment.source_port or self.tuple4.peer_port
         segment.destination_port = segment.destination_port or self.tuple4.port
         return segment

@@ -158,7 +158,7 @@ def _open_own_driver(spec: TargetSpec, settings: Settings, timers: bool) -> Targ
     from harness.targets.adapter.process import Command
     from harness.targets.building import drivers
 
-    return _open_adapter(Command([str(drivers.build(spec.kind, spec.ident))]), spec, settings, timers)
+    return _open_adapter(Command(drivers.command(spec.kind, spec.ident)), spec, settings, timers)
 
 
 def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -233,6 +233,7 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "lwip": _open_own_driver,
     "net": _open_wired,
     "qemu": _open_qemu,
+    "pytcp": _open_own_driver,
     "reference": _open_reference,
     "smoltcp": _open_own_driver,
     "tap": _open_wired,
@@ -245,4 +246,4 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
-_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "qemu", "smoltcp"})
+_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "pytcp", "qemu", "smoltcp"})

@@ -48,6 +48,8 @@ def _build(arguments: list[str]) -> int:
                 parser.error(f"there is no {name!r} to build; there are {', '.join(known)}")
             if colon and (options.image or options.base):
                 parser.error(f"{name}: an image has the usual release; leave --image and --base away")
+            if name not in images.IMAGES and (options.image or options.base):
+                parser.error(f"there is no image of {name}")
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
     for name in options.names:

@@ -64,9 +64,9 @@ def test_repeated_data_and_fin(target: Target, peer: Peer) -> None:
 @cites("RFC 9293 §3.10.7.4 seventh")
 @in_state(CLOSE_WAIT, opened=(PASSIVE, ACTIVE))
 def test_data_behind_the_fin(target: Target, peer: Peer) -> None:
-    """Data behind the peer's FIN is ignored: not answered, never delivered, and no reason to reset."""
+    """Data behind the peer's FIN is ignored: not acknowledged, never delivered, and no reason to reset."""
     peer.send(ACK, b"afterthought", seq=2)
-    target.must_not_send()
+    target.must_answer(silence(cites="RFC 9293 §3.10.7.4 seventh"), segment(ACK, seq=1, ack=2))
     target.must_be(CLOSE_WAIT)
     target.must_deliver(EOF)
     target.close()

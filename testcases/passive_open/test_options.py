@@ -238,7 +238,10 @@ def test_segment_behind_a_gap_is_not_echoed(target: Target, peer: Peer) -> None:
     peer.send(ACK, b"later", seq=5, options=timestamps(STAMP + 20, value))
     target.must_send(ACK, seq=1, ack=1, check=echoes(STAMP + 1))
     peer.send(ACK, b"here", seq=1, options=timestamps(STAMP + 30, value))
-    target.must_send(ACK, seq=1, ack=10, check=echoes(STAMP + 30))
+    target.must_answer(
+        segment(ACK, seq=1, ack=10, check=echoes(STAMP + 30)),
+        segment(ACK, seq=1, ack=5, check=echoes(STAMP + 30), cites="SHLD-31"),
+    )
 
 
 @requires(Capability.TIMESTAMPS)

@@ -57,7 +57,7 @@ def test_window_at_any_number(target: Target, peer: Peer, iss: int) -> None:
     peer.send(RST, seq=80_000)
     target.must_be(SYN_RECEIVED)
     peer.send(ACK, b"stray", seq=-200, ack=1)
-    target.must_send(ACK, seq=1, ack=1)
+    target.should_send(ACK, seq=1, ack=1)
     peer.send(RST, seq=1)
     target.must_be(LISTEN)
 

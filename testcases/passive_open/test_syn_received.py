@@ -87,9 +87,9 @@ def test_segment_without_ack_is_dropped(target: Target, peer: Peer, flags: int, 
 @cites("RFC 9293 §3.10.7.4 first")
 @in_state(SYN_RECEIVED, keep_listener=True)
 def test_segment_out_of_the_window_is_answered_and_dropped(target: Target, peer: Peer, seq: int) -> None:
-    """The right acknowledgment does not establish if the sequence number is wrong: it draws an ACK and is dropped."""
+    """The right acknowledgment does not establish if the sequence number is wrong: it should draw an ACK."""
     peer.send(ACK, b"stray", seq=seq, ack=1)
-    target.must_send(ACK, seq=1, ack=1)
+    target.should_send(ACK, seq=1, ack=1)
     target.must_be(SYN_RECEIVED)
     target.accept_must_block()
     peer.send(ACK, seq=1, ack=1)

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{ConnectError, ListenError, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{HardwareAddress, IPV6_HEADER_LEN, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Packet, TcpPacket};
@@ -187,7 +187,8 @@ impl Stack {
 
     /// Let smoltcp work until it is idle, and see what has become of the sockets.
     fn poll(&mut self, by_timer: bool) {
-        self.interface.poll(self.now, &mut self.wire, &mut self.sockets);
+        // Before 0.13 a poll sends one packet of each socket, and no more.
+        while self.interface.poll(self.now, &mut self.wire, &mut self.sockets) == PollResult::SocketStateChanged {}
         for entry in self.entries.values_mut() {
             match entry {
                 Entry::Connection(connection) => {

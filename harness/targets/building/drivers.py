@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import folder as cache_folder
-from harness.targets.building import crate, source_build
+from harness.targets.building import crate, packages, source_build
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
@@ -41,7 +41,9 @@ RECIPES = {
 }
 #: Drivers that are Rust crates.
 CRATES = frozenset({"smoltcp"})
-DRIVERS = tuple(sorted({*RECIPES, *CRATES}))
+#: Stacks in Python, of a package index.
+PACKAGES = frozenset({"pytcp"})
+DRIVERS = tuple(sorted({*RECIPES, *CRATES, *PACKAGES}))
 
 
 def driver_folder() -> Path:
@@ -50,11 +52,20 @@ def driver_folder() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "docker"
 
 
+def command(name: str, release: str = "") -> list[str]:
+    """Return the command line that starts the adapter, built now unless that has been done; raises UnusableTarget."""
+    built = build(name, release)
+    return packages.command(driver_folder() / name, built) if name in PACKAGES else [str(built)]
+
+
 def build(name: str, release: str = "") -> Path:
     """Return the driver's program, built now unless that has been done before; raises UnusableTarget.
 
-    `release` is one of the stack's that the driver can be built for; without it the usual one is meant.
+    `release` is one of the stack's that the driver can be built for; without it the usual one is meant. For a stack in
+    Python it is the folder of its packages.
     """
+    if name in PACKAGES:
+        return packages.install(driver_folder() / name, cache_folder(), release)
     if name in CRATES:
         return crate.build(driver_folder() / name, cache_folder(), release)
     if release:

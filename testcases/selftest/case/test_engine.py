@@ -14,12 +14,14 @@ from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
 from harness.case.walks import Walk
 from harness.observe.snapshot import Snapshot
-from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.spec import seqno
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, State
 from harness.targets.addresses import ADDRESSES
 from harness.targets.namespace import calibration
 from harness.targets.namespace.target import LinuxTarget
 from harness.targets.protocol import TargetError
+from harness.trace.events import Kind
 from harness.wire import codec, link
 
 
@@ -201,3 +203,15 @@ def test_an_observer_that_contradicts_ss_is_a_harness_error(
     with pytest.raises(Unjudgeable, match="sock_diag says CLOSING, ss says CLOSED"):
         conversation.observe(conversation.main)
     rig.discard()
+
+
+def test_a_segment_without_ack_leaves_the_acknowledgment_field_zero(rig: Rig) -> None:
+    """It means nothing there, but a stack that looks at it all the same must not fail by cases about other things."""
+    conversation = rig.begin(4, name="selftest")
+    target, peer = TargetSide(conversation.main), PeerSide(conversation.main)
+    target.connect()
+    target.must_send(SYN, seq=0)
+    for asked, expected in ((0, 0), (5, seqno.add(conversation.main.target_iss or 0, 5))):
+        peer.send(FIN, seq=0, ack=asked)
+        sent = [event for event in conversation.events if event.kind is Kind.SENT][-1]
+        assert codec.decode(sent.packet).segment.ack == expected
