@@ -12,7 +12,8 @@ from harness.learn.oracle import Effort
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import parse
 
-GOLDEN = sorted(Path(record.__file__).with_name("golden").glob("*-server.json"))
+FOLDER = Path(record.__file__).with_name("golden")
+GOLDEN = sorted((*FOLDER.glob("*-server.json"), *FOLDER.glob("*-closes.json")))
 
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda path: path.stem)
