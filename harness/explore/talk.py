@@ -81,6 +81,8 @@ class Talk:
         self.ended_ns = 0
         #: The states that the target showed at the plan's end, by connection.
         self.states: tuple[str, ...] = ()
+        #: Nothing was under way at the mark, so that what follows can be compared.
+        self.settled = True
         #: Settings of the target that hold until the talk is over.
         self.chosen = ExitStack()
         self.salt = salt
@@ -125,6 +127,7 @@ class Talk:
             link.renew()
         elif step.name == "mark":
             self.conversation.note(Kind.NOTE, MARKED, link.connection)
+            self.settled = link.history.every(lambda world: world.opening or not world.outstanding)
         elif step.position is not None:
             self._error(link, step.name, step.position)
         else:

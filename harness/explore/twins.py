@@ -34,6 +34,8 @@ def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
         return f"state {twin.states[0]} by now, as without the segment that changes nothing", f"{talk.states[0]}"
     marked = _begin(twin)
     if marked is not None:
+        if not (talk.settled and twin.settled):
+            return None
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)

@@ -60,7 +60,7 @@ HEALED = {
     "text": "[lose:3] send:100 [recover] A@p,r",
     "text-twice": "[lose:2] send:100 [recover] A@p,r [lose:3] send:100 [recover] A@p,r",
     "much": "[lose:1] send:9000 [recover] A@p,r",
-    "shut": "[A@p,r%0] send:100 [await] [await] [await] A@p,r",
+    "shut": "[A@p,r%0] send:100 [await] [await] [await] [A@p,r] A@p,r",
     "duplicates": "[lose:1] send:9000 [A@p,r] [A@p,r] [A@p,r] [A@p,r] [recover] A@p,r",
 }
 WELL = "send:10 A@p,r send:10 A@p,r send:10 A@p,r send:10 A@p,r"

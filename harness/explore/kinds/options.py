@@ -56,6 +56,8 @@ DELAYED = {
     "with-text": "A@p,r/10~t+100 A@p,r/10~t+10 send:10 A@p,r recv:100",
     "gap": "A@p,r/10 A@p+10,r/10 A@p,r/10 wait:400 recv:100",
     "fin": "A@p,r/10 FA@p,r wait:400 recv:100",
+    "bare": "A@p,r/10 A@p,r wait:500 A@p,r/10 A@p,r%1000 wait:500 recv:100",
+    "acknowledging": "send:10 A@p,u/10 A@p,r wait:500 recv:100",
     "reset": "A@p,r/10 R@p",
     "reset-after-two": "A@p,r/10 A@p,r/10 A@p,r/10 RA@p,r",
     "challenged": "A@p,r/10 R@p+10 wait:500 A@p,r/10 wait:500 recv:100",

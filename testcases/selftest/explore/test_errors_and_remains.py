@@ -27,6 +27,7 @@ SHOWING = {
     "D399": f"{FORMER} listen mark lose:4 S@i wait:12000",
     "D400": "listen S@i A@p,r accept R@p close wait:2000 fresh S@i A@p,r",
     "D531": "listen S@i A@p,r accept shutdown wait:50 [soft@u] wait:12000",
+    "D532": "1{delay=200}:listen S@i A@p,r accept A@p,r/10 A@p,r wait:500",
     "D539": f"{FORMER} listen S@i A@p,r accept mark send:40000 wait:100",
     "D548": "listen S@i A@p,r accept send:100 hard@u recv:10",
     "D550": "listen S@i A@p,r accept UA@p,r/10 again recv:100",
@@ -75,6 +76,11 @@ def test_who_gives_up_may_say_so() -> None:
     assert findings("listen S@i wait:4000000", varied("reset-when-giving-up").stack_class) == []
     closing = "listen S@i A@p,r accept close A@p,r wait:400000"
     assert findings(closing, varied("reset-when-fin-wait-2-ends").stack_class) == []
+
+
+def test_what_is_under_way_at_the_mark_is_not_compared() -> None:
+    shut = "[A@p,r%0] send:100 [await] [await] [await] A@p,r send:10 A@p,r"
+    assert findings(f"listen S@i A@p,r accept {shut} mark lose:4 send:100 wait:12000") == []
 
 
 def test_faster_than_the_twin_is_no_finding() -> None:
