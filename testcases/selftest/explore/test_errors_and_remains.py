@@ -27,7 +27,7 @@ SHOWING = {
     "D399": f"{FORMER} listen mark lose:4 S@i wait:12000",
     "D400": "listen S@i A@p,r accept R@p close wait:2000 fresh S@i A@p,r",
     "D531": "listen S@i A@p,r accept shutdown wait:50 [soft@u] wait:12000",
-    "D532": "1{delay=200}:listen S@i A@p,r accept A@p,r/10 A@p,r wait:500",
+    "D532": "1{delay=200}:listen S@i A@p,r accept A@p,r/10 A@p,r wait:700",
     "D539": f"{FORMER} listen S@i A@p,r accept mark send:40000 wait:100",
     "D548": "listen S@i A@p,r accept send:100 hard@u recv:10",
     "D550": "listen S@i A@p,r accept UA@p,r/10 again recv:100",
