@@ -127,7 +127,7 @@ class Talk:
             link.renew()
         elif step.name == "mark":
             self.conversation.note(Kind.NOTE, MARKED, link.connection)
-            self.settled = link.history.every(lambda world: world.opening or not world.outstanding)
+            self.settled = link.history.every(lambda world: world.opening or world.over or not world.outstanding)
         elif step.position is not None:
             self._error(link, step.name, step.position)
         else:
