@@ -8,6 +8,7 @@ speak is kept from it likewise. The sequence numbers are shifted by as much, in 
 distance as it is. Where that can't be done truthfully, `NotOffered` is raised: nothing is judged then.
 """
 
+import time
 from collections.abc import Callable
 
 from harness.spec import seqno
@@ -22,6 +23,8 @@ MOST_HIDDEN = 4096
 MOST_SAID = 1400
 #: A throttled target answers a SYN, and its first repetition.
 MOST_SYNS = 2
+#: A little less than the shortest retransmission time-out in use (Linux: 200 ms).
+GUARD_S = 0.19
 
 
 class Channel:
@@ -40,7 +43,11 @@ class Channel:
         #: Octets that the application was told to send and that have not come yet.
         self.owed = 0
         self.held: TcpPacket | None = None
+        #: When it came, and when the case saw it, on the scale of arrivals: its repetitions count from the first.
+        self._held_ns = self._shown_ns = 0
         self.established = False
+        #: Whether the peer has acknowledged the SYN, in whatever segment: some stacks then take it for established.
+        self._acknowledged = False
         self.reset = False
         self._in_shift = self._out_shift = 0
         #: On the wire: what the server sends next, and expects next, and what it was acknowledged.
@@ -50,6 +57,7 @@ class Channel:
         self._peer_fin: int | None = None
         self._own_fin: int | None = None
         self._template: TcpPacket | None = None
+        self._opening: TcpPacket | None = None
 
     # --- what the peer sends -----------------------------------------------------------------------------------------
 
@@ -61,6 +69,7 @@ class Channel:
         octets = seen.written(destination_port=self.server.port, seq=seq, ack=ack)
         sent = TcpPacket.read(octets)
         if sent is not None and sent.sound:
+            self._opening = self._opening or sent
             self._note_sent(sent)
         return octets
 
@@ -94,17 +103,29 @@ class Channel:
         narrow = seen.flags & ACK and seen.window < MOST_SAID  # what is held back is soon followed by probes
         if self.server.babbles and (self.established or narrow) and not ends:
             raise NotOffered(f"the {self.server.name} server speaks all the time")
+        if self.server.closes_first and not self.established and narrow:
+            raise NotOffered("the peer's window holds back what the server says before it closes")
 
     def _note_sent(self, sent: TcpPacket) -> None:
         if sent.flags & RST and sent.seq == self.rcv_nxt:
             self.reset = True
-        in_order = not sent.flags & (RST | SYN) and sent.flags & ACK and sent.seq == self.rcv_nxt
-        if in_order and seqno.diff(sent.ack, self._snd_una) >= 0 and seqno.diff(sent.ack, self._snd_nxt) <= 0:
+        acceptable = seqno.diff(sent.ack, self._snd_una) >= 0 and seqno.diff(sent.ack, self._snd_nxt) <= 0
+        acknowledges = not sent.flags & (RST | SYN) and sent.flags & ACK and acceptable
+        if acknowledges and sent.ack == self._snd_nxt:
+            self._acknowledged = True
+        if acknowledges and self._reaches(sent):
+            self.established = True
+        if acknowledges and sent.seq == self.rcv_nxt:
             self._snd_una = sent.ack
             self._template = sent
             self.established = True
         if sent.flags & FIN and not self._peer_has_closed():
             self._peer_fin = (sent.end + 1) & 0xFFFFFFFF
+
+    def _reaches(self, sent: TcpPacket) -> bool:
+        """Tell whether a segment begins at RCV.NXT, or reaches over it."""
+        end = sent.end + bool(sent.flags & FIN)
+        return sent.seq == self.rcv_nxt or seqno.diff(sent.seq, self.rcv_nxt) < 0 < seqno.diff(end, self.rcv_nxt)
 
     def _may_be_over(self) -> bool:
         closed_both = self._own_fin is not None and self._peer_fin is not None
@@ -116,7 +137,8 @@ class Channel:
     def _app_has_closed(self) -> bool:
         if self._own_fin is not None or self.reset:
             return False
-        return self.established and (self.held is not None or self.server.closes_first or self._peer_has_closed())
+        begun = self.established or (self.server.closes_first and self._acknowledged)
+        return self.held is not None or (begun and (self.server.closes_first or self._peer_has_closed()))
 
     @property
     def waits_for_echo(self) -> bool:
@@ -125,8 +147,10 @@ class Channel:
 
     # --- what the server sends ---------------------------------------------------------------------------------------
 
-    def outward(self, sent: TcpPacket) -> list[bytes]:
+    def outward(self, sent: TcpPacket, time_ns: int = 0) -> list[bytes]:
         """Return what the case sees of a packet of the server: it, a part of it, or nothing."""
+        if sent.flags & FIN and self._repeats_early(time_ns):
+            return []
         if not sent.sound:
             return [self._shown(sent)]
         if sent.flags & RST:
@@ -138,14 +162,14 @@ class Channel:
             return [self._shown(sent)]
         if sent.flags & ACK and seqno.diff(sent.ack, self.rcv_nxt) > 0:
             self.rcv_nxt = sent.ack
-        return self._part(sent)
+        return self._part(sent, time_ns)
 
-    def _part(self, sent: TcpPacket) -> list[bytes]:
+    def _part(self, sent: TcpPacket, time_ns: int) -> list[bytes]:
         hidden = self._hide(sent) if sent.payload else None
         if sent.payload and hidden is None:
-            fin = sent.flags & FIN and self._hold(sent)
+            fin = sent.flags & FIN and self._hold(sent, time_ns)
             return [self._shown(sent, flags=sent.flags & ~FIN if fin else sent.flags)]
-        if sent.flags & FIN and not self._hold(sent):
+        if sent.flags & FIN and not self._hold(sent, time_ns):
             if hidden is not None:
                 return [self._shown(sent, payload=b"", seq=sent.end, flags=sent.flags & ~PSH)]
             return [self._shown(sent)]
@@ -159,6 +183,11 @@ class Channel:
             return []
         self._shown_ack = sent.ack
         return [self._shown(sent, payload=b"", seq=sent.seq, flags=ACK)]
+
+    def _repeats_early(self, time_ns: int) -> bool:
+        """Tell a timer's repetition of the FIN that is one only when counted from when the FIN really came."""
+        held = bool(self._shown_ns) and time_ns - self._held_ns >= GUARD_S * 1e9
+        return held and time_ns - self._shown_ns < GUARD_S * 1e9
 
     def _of_question(self, sent: TcpPacket) -> bool:
         """Tell an acknowledgment of the text that makes the server speak, or close."""
@@ -198,7 +227,7 @@ class Channel:
         if template is not None:
             self._inject(template.written(seq=self.rcv_nxt, ack=sent.end, flags=ACK, payload=b""))
 
-    def _hold(self, sent: TcpPacket) -> bool:
+    def _hold(self, sent: TcpPacket, time_ns: int) -> bool:
         """Keep a FIN until the application is told to close; tell whether it was kept."""
         if self.told_to_close:
             self._own_fin = (sent.end + 1) & 0xFFFFFFFF
@@ -207,6 +236,7 @@ class Channel:
         if not (self._peer_has_closed() or self.server.closes_first):
             raise NotOffered("the server has closed the connection by itself")
         self.held = self.held or sent
+        self._held_ns = self._held_ns or time_ns
         return True
 
     def _shown(
@@ -243,12 +273,13 @@ class Channel:
             return self._ask()
         if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
-        if self.heard:
-            raise NotOffered("close(): an echo server reads all before it closes")
+        if self.heard or (self._offered and not self.server.echoes and not self.server.closes_first):
+            raise NotOffered(f"close(): the {self.server.name} server reads all before it closes")
         self.told_to_close = True
         held, self.held = self.held, None
         if held is None:
             return []
+        self._shown_ns = time.time_ns()
         shown = self._shown(held, payload=b"", seq=held.end, flags=held.flags & ~PSH | FIN)
         self._snd_nxt = self._own_fin = (held.end + 1) & 0xFFFFFFFF
         return [shown]
@@ -286,6 +317,7 @@ class Channel:
 
     def last_reset(self) -> bytes | None:
         """Return a reset that ends the connection, None where there is none to end."""
-        if self._template is None or self.reset:
+        pattern = self._template or self._opening  # a handshake that is not completed would go on for a minute
+        if pattern is None or self.reset or not self.rcv_nxt:
             return None
-        return self._template.written(seq=self.rcv_nxt, ack=self._snd_nxt, flags=RST | ACK, payload=b"")
+        return pattern.written(seq=self.rcv_nxt, ack=self._snd_nxt, flags=RST | ACK, payload=b"")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec.segment import FIN
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
     Addresses,
@@ -20,7 +21,7 @@ from harness.targets.protocol import (
 )
 from harness.targets.wired import probing
 from harness.targets.wired.application import ServerSocket
-from harness.targets.wired.channel import Channel
+from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
@@ -30,8 +31,6 @@ from harness.wire.link import Arrival, Flood, LostFence
 START_LIMIT_S = 10.0
 #: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
 SERVER_LIMIT_S = 2.0
-#: A little less than the shortest retransmission time-out in use (Linux: 200 ms).
-GUARD_S = 0.19
 #: Where it listens on no port: such a packet goes to a port that is closed.
 CLOSED_PORT = 65_533
 
@@ -125,11 +124,15 @@ class WiredTarget:
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, wait for the fence or for silence, and for what the server does by itself."""
         sent, spoken_to = [], None
+        if self._channels:  # what the server has done meanwhile decides on what can be asked
+            self._early = self.waiting()
         for packet in packets:
             octets, channel = self._inward(packet)
             sent.append(octets)
             seen = TcpPacket.read(packet)
-            if channel is not None and seen is not None and seen.payload and self.server.echoes:
+            if channel is None or seen is None or channel.told_to_close:
+                continue
+            if (seen.payload and self.server.echoes) or seen.flags & FIN:  # the server is about to speak, or close
                 spoken_to = channel
         arrivals = self._take(self._exchange(sent, destination_mac))
         if spoken_to is not None:
@@ -284,7 +287,7 @@ class WiredTarget:
                 if seen is None or seen.source_port != self.server.port:
                     shown.append(arrival)
                 continue
-            shown += [Arrival(arrival.time_ns, octets) for octets in channel.outward(seen)]
+            shown += [Arrival(arrival.time_ns, octets) for octets in channel.outward(seen, arrival.time_ns)]
         return shown
 
     def _with_early(self, arrivals: list[Arrival]) -> list[Arrival]:

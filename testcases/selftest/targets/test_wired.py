@@ -6,6 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,41 @@ def test_an_acknowledgment_that_the_fin_has_overtaken_is_told_once() -> None:
     assert talk.hear(FIN | ACK, 1001, 102) == [(ACK, 1001, 102, b"")]
     assert talk.hear(ACK, 1001, 102) == []
     assert talk.hear(ACK, 1002, 102) == [(ACK, 1002, 102, b"")]
+
+
+def test_a_fin_that_reaches_over_the_window_establishes_too_and_the_server_closes() -> None:
+    talk = Talk.__new__(Talk)
+    talk.injected, talk.channel = [], Channel(SERVERS["discard"], 5000, lambda _packet: None)
+    talk.send(SYN, 100, 0)
+    talk.hear(SYN | ACK, 1000, 101)
+    talk.send(FIN | ACK, 100, 1001, b"x")
+    talk.hear(ACK, 1001, 102)
+    with pytest.raises(NotOffered, match="closes as soon as its peer has"):
+        talk.send(ACK, 102, 1001)
+
+
+def test_a_repetition_of_a_held_fin_is_counted_from_when_the_fin_came() -> None:
+    talk = Talk()
+    talk.send(FIN | ACK, 101, 1001)
+    segment = Segment(FIN | ACK, 1001, 102, 8000, source_port=7, destination_port=60000)
+    seen = TcpPacket.read(codec.encode(FRO, segment))
+    assert seen is not None
+    now_ns = time.time_ns()
+    talk.channel.outward(seen, now_ns - 100_000_000)
+    assert len(talk.channel.close()) == 1
+    assert talk.channel.outward(seen, now_ns + 100_000_000) == []
+    assert len(talk.channel.outward(seen, now_ns + 300_000_000)) == 1
+
+
+def test_a_handshake_that_was_left_is_reset_too() -> None:
+    talk = Talk.__new__(Talk)
+    talk.injected, talk.channel = [], Channel(SERVERS["echo"], 5000, lambda _packet: None)
+    talk.send(SYN, 100, 0)
+    assert talk.channel.last_reset() is None
+    talk.hear(SYN | ACK, 1000, 101)
+    reset = TcpPacket.read(talk.channel.last_reset() or b"")
+    assert reset is not None
+    assert (reset.flags, reset.seq, reset.destination_port) == (RST | ACK, 101, 7)
 
 
 def test_text_for_a_web_server_would_be_a_request() -> None:
