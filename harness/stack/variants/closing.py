@@ -62,11 +62,9 @@ class FinAgainWithEachNewAck(Connection):
             super().send_ack()
 
     def send_data(self, size: int, *, fin: bool) -> None:
-        cursor = self.cursor
         if not size and fin and self.snd_una == self.snd_end:
             self.cursor = self.snd_una
         super().send_data(size, fin=fin)
-        self.cursor = max(cursor, self.cursor, key=lambda number: number == self.snd_nxt)
 
 
 @variant(
