@@ -20,16 +20,20 @@ STEP_S, LONGEST_S = 0.5, 60.0
 _NEEDED = frozenset({Capability.RFC5961_SYN, Capability.VIRTUAL_TIME})
 
 
+def is_unknown(rig: Rig) -> bool:
+    """Tell whether a limit can be found out and was not told."""
+    return not rig.target.facts.throttle_told and rig.target.capabilities >= _NEEDED
+
+
 def find_limit(rig: Rig) -> None:
     """Note in the target's facts for how long it may hold challenges back; only where its time is virtual.
 
     The limit is taken for one of all connections together. What can't be found out is left as it is: a target that
     does not get as far shows that in its cases.
     """
-    facts = rig.target.facts
-    if facts.throttle_told or not rig.target.capabilities >= _NEEDED:
+    if not is_unknown(rig):
         return
-    facts.throttle_told = True
+    rig.target.facts.throttle_told = True
     run(rig.begin(4, name="limits"), Walk(ESTABLISHED), lambda target, peer: _ask(rig, target, peer))
     rig.sweep()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.case import runner
-from harness.case.limits import find_limit
+from harness.case.limits import find_limit, is_unknown
 from harness.case.marks import CaseMeta
 from harness.case.record import case_record
 from harness.case.rig import Rig
@@ -87,9 +87,18 @@ class Player:
     def rig(self) -> Rig:
         """The rig of the target; raises UnusableTarget."""
         if self._rig is None:
-            self._rig = Rig(open_target(self.stage.spec, self.stage.settings), guarded=False)
-            find_limit(self._rig)
+            self._rig = self._fresh()
+            if is_unknown(self._rig):  # found out on another life of the target: this one's clock has not moved yet
+                asked = self._fresh()
+                find_limit(asked)
+                asked.close()
+                facts, found = self._rig.target.facts, asked.target.facts
+                facts.throttle_told, facts.throttle_s = True, found.throttle_s
+                facts.throttles_host, facts.details = found.throttles_host, found.details
         return self._rig
+
+    def _fresh(self) -> Rig:
+        return Rig(open_target(self.stage.spec, self.stage.settings), guarded=False)
 
     def close(self) -> None:
         """End the target."""
