@@ -33,7 +33,7 @@ def run(
     command = [python, "-m", "harness", "run", "--results", str(where), *arguments]
     path = os.pathsep.join((str(ROOT), sysconfig.get_path("purelib")))
     environment = {**os.environ, "HOME": str(where), "PYTHONPATH": path}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, user=user, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, user=user, timeout=500)
 
 
 def verdicts(where: Path) -> dict[str, str]:
