@@ -114,8 +114,8 @@ def test_a_refusal_is_told_once(command: Command) -> None:
 
 
 @pytest.mark.slow
-def test_cases_and_cells_come_out_as_declared(command: Command, tmp_path: Path) -> None:
-    chosen = ["sanity/*", "active-open/*", "grid/established/*", "time-wait/syn*"]
+def test_cases_come_out_as_declared(command: Command, tmp_path: Path) -> None:
+    chosen = ["sanity/*", "active-open/*", "time-wait/syn*"]
     words = ["run", "--target", "pytcp", "--ip", "4", f"--results={tmp_path}"]
     done = subprocess.run(
         [sys.executable, "-m", "harness", *words, *(f"--case={pattern}" for pattern in chosen)],
