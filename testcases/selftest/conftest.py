@@ -56,6 +56,7 @@ SLOW = frozenset(
         "test_storms",
         "test_tap",
         "test_variants",
+        "test_wired",
     }
 )
 

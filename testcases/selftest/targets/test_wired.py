@@ -33,7 +33,16 @@ def run(
     command = [python, "-m", "harness", "run", "--results", str(where), *arguments]
     path = os.pathsep.join((str(ROOT), sysconfig.get_path("purelib")))
     environment = {**os.environ, "HOME": str(where), "PYTHONPATH": path}
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, user=user, timeout=500)
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        user=user,
+        timeout=500,
+    )
 
 
 def verdicts(where: Path) -> dict[str, str]:
@@ -43,7 +52,8 @@ def verdicts(where: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("kind", "layer"), [("tap", 2), ("tun", 3)])
 def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer: int, tmp_path: Path) -> None:
-    chosen = ("--grid", "off", "--explore", "off", "--case", "passive-close/*", "--case", "passive-open/three-way*")
+    chosen = ("--grid", "off", "--explore", "off", "--ip", "4")
+    chosen += ("--case", "passive-close/*", "--case", "passive-open/three-way*")
     wired, linux = tmp_path / "wired", tmp_path / "linux"
     done = run("--target", f"{kind}:{LINUX} {layer},app=echo", *chosen, where=wired)
     assert "passive-close" in done.stdout, done.stdout + done.stderr
