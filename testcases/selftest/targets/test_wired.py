@@ -41,7 +41,7 @@ def run(
         cwd=ROOT,
         env=environment,
         user=user,
-        timeout=1500,
+        timeout=300,
     )
 
 
@@ -53,7 +53,7 @@ def verdicts(where: Path) -> dict[str, str]:
 @pytest.mark.parametrize(("kind", "layer"), [("tap", 2), ("tun", 3)])
 def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer: int, tmp_path: Path) -> None:
     chosen = ("--grid", "off", "--explore", "off", "--ip", "4")
-    chosen += ("--case", "passive-close/*fin*", "--case", "passive-open/three-way*")
+    chosen += ("--case", "passive-close/*", "--case", "passive-open/three-way*")
     wired, linux = tmp_path / "wired", tmp_path / "linux"
     done = run("--target", f"{kind}:{LINUX} {layer},app=echo", *chosen, where=wired)
     assert "passive-close" in done.stdout, done.stdout + done.stderr
@@ -61,7 +61,7 @@ def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer:
     seen, due = verdicts(wired), verdicts(linux)
     broken = {case for case, verdict in seen.items() if verdict not in ("conforms", "unobserved", "not applicable")}
     assert {due[case] for case in broken} <= {"known deviation", "deviates"}
-    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 8
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
 
 
 @pytest.mark.parametrize("app", ["daytime", "http"])
