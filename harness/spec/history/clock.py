@@ -36,7 +36,7 @@ def age(world: World, now: int, traits: Traits) -> Iterator[World]:
 
 def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     """Yield what a timer, or an end of its listener, may have made of it."""
-    if not world.over and not world.accepted and not world.connection.listener_open:
+    if not world.over and not world.accepted and (world.forsaken or not world.connection.listener_open):
         yield world.ended(Fate.DROPPED)
     if world.state is TIME_WAIT and now - world.time_wait_since >= traits.two_msl_s[0] * _SECOND:
         yield world.ended(Fate.ORDERLY)

@@ -144,10 +144,12 @@ class History:
         found: list[World] = []
         for world in self.worlds:
             changed = world.with_connection(listener_open=listening)
-            found.append(changed)
-            if not listening and not world.accepted and world.state is not CLOSED:
+            if listening or world.accepted or world.state is CLOSED:
+                found.append(changed)
+            else:
                 # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
-                found += [changed.ended(Fate.DROPPED), changed.rests(Fate.DROPPED, self.now)]
+                left = replace(changed, forsaken=True)
+                found += [left, changed.ended(Fate.DROPPED), changed.rests(Fate.DROPPED, self.now)]
         self.worlds = list(dict.fromkeys(found))
 
     def accepted(self) -> None:

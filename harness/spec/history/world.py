@@ -111,6 +111,8 @@ class World:
     keep_alive: bool = False
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
+    #: Whether the listener that it came from has been closed; another one may be there since.
+    forsaken: bool = False
     #: The connection in TIME-WAIT that this one took the place of, and falls back to (MAY-2).
     before: "World | None" = None
 
@@ -184,6 +186,7 @@ class World:
             self,
             connection=replace(self.connection, state=CLOSED),
             fate=fate,
+            forsaken=False,
             held=(),
             ack_by=None,
             told=self.told or (self.connection.reader_gone and not self.reads_no_more),

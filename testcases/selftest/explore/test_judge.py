@@ -1,5 +1,6 @@
 """The judge of whole conversations, by hand: what explains a conversation, and by which rule each wrong one falls."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from harness.spec.states import (
     FIN_WAIT_1,
     FIN_WAIT_2,
     LAST_ACK,
+    LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
@@ -102,6 +104,23 @@ def test_a_whole_conversation_has_one_explanation(states: bool) -> None:
     hand.peer(segment(ACK, 12, 22), state=CLOSED)
     assert hand.history.states == {CLOSED}
     assert len(hand.history.worlds) == 1
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["listener-closed", "listener-open"])
+def test_what_came_from_a_closed_listener_may_go_with_it_though_another_listens(closed: bool) -> None:
+    """It may be shown for a while still; a connection of a listener that is there is not forgotten."""
+    hand = Hand()
+    hand.history.listens(True)
+    hand.peer(segment(SYN, 0), own(SYN | ACK, 0, 1), state=SYN_RECEIVED)
+    if closed:
+        hand.history.listens(False)
+        hand.history.listens(True)
+    with contextlib.nullcontext() if closed else pytest.raises(Fall):
+        hand.peer(segment(FIN | ACK, 1, 1), own(RST, 1, 0), state=LISTEN)
+    if closed:
+        hand.peer(segment(SYN, 50), own(SYN | ACK, 0, 51), state=SYN_RECEIVED)
+        with pytest.raises(Fall):  # this one is of the listener that is there
+            hand.peer(segment(ACK, 51, 1), own(RST, 1, 0), state=LISTEN)
 
 
 def test_what_the_rfc_leaves_open_stays_open() -> None:
