@@ -72,7 +72,7 @@ class Choice:
         yield from _by_turns(running)
 
     def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
-        for generated in shuffled(KINDS[kind].generate(), f"{self.seed}/{kind}"):
+        for generated in shuffled(KINDS[kind].made(self.seed), f"{self.seed}/{kind}"):
             if reason := self.unfit(generated, capabilities):
                 self.left_out[reason] += 1
             else:

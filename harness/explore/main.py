@@ -189,7 +189,13 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--target", action="append", metavar="TARGET", help="what to test (repeatable; default: linux)")
     add("--kind", action="append", default=[], metavar="KIND", help="conversations of this kind (repeatable)")
-    add("--seed", type=int, default=SEED, metavar="N", help=f"of the order in which they come (default: {SEED})")
+    add(
+        "--seed",
+        type=int,
+        default=SEED,
+        metavar="N",
+        help=f"of random walks, and of the order in which all come (default: {SEED})",
+    )
     length = made.add_mutually_exclusive_group()
     length.add_argument("--count", type=_number(MOST), metavar="N", help=f"so many (default: {COUNT})")
     length.add_argument("--for", type=_seconds, dest="seconds", metavar="60s", help="for so long (s, m, h)")

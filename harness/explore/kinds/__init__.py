@@ -28,13 +28,19 @@ from harness.explore.run import Generated
 class Kind:
     """A kind of conversations: its name, what it is about in one sentence, and the generator of all of them.
 
-    A small choice is made among the first `core_of`: it would be long until all of a dear kind are there.
+    A small choice is made among the first `core_of`: it would be long until all of a dear kind are there. A `seeded`
+    generator makes others for another seed; of the other kinds all are made, and a seed decides their order.
     """
 
     name: str
     about: str
-    generate: Callable[[], Iterator[Generated]]
+    generate: Callable[..., Iterator[Generated]]
     core_of: int = 20_000
+    seeded: bool = False
+
+    def made(self, seed: int) -> Iterator[Generated]:
+        """Yield the conversations of a seed."""
+        return self.generate(seed) if self.seeded else self.generate()
 
 
 KINDS = {
@@ -51,7 +57,7 @@ KINDS = {
         Kind("reset-ack", "RST,ACK with any acknowledgment, in every state", reset_ack.generate),
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
-        Kind("random", "long seeded walks", random_walks.generate, core_of=200),
+        Kind("random", "long seeded walks", random_walks.generate, core_of=200, seeded=True),
         Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
         Kind("icmp", "ICMP errors, soft, hard and forged, in every state", icmp.generate),
         Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),
