@@ -1,7 +1,9 @@
 """The real container engine for selftests: without one they are skipped, loudly, and fail where one is required."""
 
+import contextlib
 import io
 import os
+import signal
 import tarfile
 import time
 from collections.abc import Mapping
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import docker
+import docker.errors
 import pytest
 
 from harness.targets.building import images
@@ -67,6 +70,19 @@ def unmake(api: docker.APIClient, tag: str, *, force: bool = False) -> None:
     """Remove an image of a test; its layers may be those that another worker is building on."""
     with images._alone():
         api.remove_image(tag, force=force)
+
+
+def kill(api: docker.APIClient, container: str) -> None:
+    """Kill a container that goes with its end, and return when it is gone."""
+    with contextlib.suppress(docker.errors.NotFound):
+        api.kill(container, signal.SIGKILL)
+    wait_until_gone(api, container)
+
+
+def wait_until_gone(api: docker.APIClient, container: str) -> None:
+    """Return when a container that goes with its end is gone; before the engine was asked, perhaps."""
+    with contextlib.suppress(docker.errors.NotFound):
+        api.wait(container, condition="removed")
 
 
 def containers(api: docker.APIClient) -> set[str]:

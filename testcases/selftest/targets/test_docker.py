@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -209,8 +208,7 @@ def test_no_connection_outlives_a_sidecar_that_has_died(open_target: Open, api: 
     def body(side: TargetSide, peer: PeerSide) -> None:
         peer.send(ACK, window=0)
         side.send(b"waiting")
-        api.kill(sidecar, signal.SIGKILL)
-        api.wait(sidecar, condition="removed")
+        container_engine.kill(api, sidecar)
 
     run(Rig(target).begin(4, name="a case"), Walk(ESTABLISHED), body)
     with target.pod.diag_socket.dup() as diag:
@@ -229,12 +227,7 @@ def test_a_container_that_dies_is_an_error_of_the_case_that_runs(
     assert before.ending is Ending.COMPLETED
     dying = target.pod.containers[which]
 
-    def kill() -> None:
-        with contextlib.suppress(docker.errors.NotFound):
-            api.kill(dying, signal.SIGKILL)
-            api.wait(dying, condition="removed")
-
-    outcome = passive_close(rig, kill)
+    outcome = passive_close(rig, lambda: container_engine.kill(api, dying))
     assert outcome.ending is Ending.HARNESS_ERROR
     assert dying[:12] in outcome.message
     if which == 0 and wire != "attached":  # there the dead agent's sockets send resets, and no sweep means anything

@@ -144,8 +144,7 @@ def test_its_exit_code_is_known_when_the_engine_has_forgotten_it(api: docker.API
     container = adapter_engine.create(api, image, command=["python3", "-c", "raise SystemExit(3)"])
     exited = adapter_engine.exit_code(container)
     adapter_engine.start(api, image, container).close()
-    with contextlib.suppress(docker.errors.NotFound):
-        api.wait(container, condition="removed")
+    container_engine.wait_until_gone(api, container)
     assert adapter_engine.ending(exited) == "ended with exit code 3"
 
 
