@@ -15,6 +15,7 @@ SLOW = frozenset(
         "test_adapter_kit",
         "test_bad_paths",
         "test_bisect",
+        "test_campaign",
         "test_compare_command",
         "test_direct",
         "test_docker",

@@ -16,7 +16,7 @@ from harness.stack.variants import VARIANTS
 from harness.targets.adapter.line import AdapterFailure, Answer
 from harness.targets.adapter.target import read_greeting
 from harness.targets.reference.target import ReferenceTarget
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 LIMITED = ("challenges-throttled", "ten-challenges-in-five-seconds", "unacceptable-answered-once-in-a-while")
 CHALLENGE_LIMIT, INVALID_LIMIT = "net.ipv4.tcp_challenge_ack_limit", "net.ipv4.tcp_invalid_ratelimit"

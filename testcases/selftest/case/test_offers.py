@@ -12,7 +12,7 @@ from harness.case.violation import Code
 from harness.mutate.variants import play_on
 from harness.spec.segment import ACK, CWR, ECE, PSH, SYN, Segment
 from harness.stack.variants import VARIANTS
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 ROOT = Path(__file__).resolve().parents[3]
 SETUP = SYN | ECE | CWR

@@ -14,7 +14,7 @@ from harness.stack.defects import defective
 from harness.stack.defects.defect import stack_with
 from harness.stack.variants import varied
 from harness.targets.reference.target import ReferenceTarget
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 FIGURE_7 = "simultaneous-open/figure-7-simultaneous-open"
 LITERAL = "crossing-syn-ack-out-of-window"

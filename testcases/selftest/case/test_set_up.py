@@ -10,7 +10,7 @@ from harness.stack import Datagram, Stack
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import stack_with
 from harness.stack.listener import Listener
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 
 class OneHandshakeAtATime(Listener):

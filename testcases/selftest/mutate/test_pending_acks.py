@@ -8,7 +8,7 @@ from harness.spec.segment import FIN, RST, SYN, Segment
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import stack_with
 from harness.stack.timers import Timer
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 
 class _Deaf(Connection):

@@ -12,7 +12,7 @@ from harness.spec.citations import parse_all
 from harness.stack import Stack
 from harness.stack.defects import defective
 from harness.targets.reference.target import ReferenceTarget
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 #: Kinds that have no generator yet.
 TO_COME = {"application"}

@@ -6,7 +6,7 @@ from harness.case.verdict import Verdict
 from harness.mutate.script import play
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import stack_with
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 MANY = 12
 

@@ -31,7 +31,7 @@ from harness.targets.adapter.target import AdapterTarget
 from harness.targets.protocol import TargetStorms
 from harness.targets.reference.target import ReferenceTarget
 from harness.wire import link
-from testcases.selftest.mutate.test_mutate import scripts
+from testcases.selftest.scripts import scripts
 
 ADAPTER = Path(__file__).parents[1] / "storming_adapter.py"
 ROOT = Path(__file__).resolve().parents[3]
