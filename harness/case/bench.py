@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.targets.protocol import Target
+from harness.targets.protocol import Outspoken, Target
 
 
 class Bench(Protocol):
     """A target set up for one conversation after the other (`harness.case.rig` says more of each member)."""
 
     target: Target
+    outspoken: Outspoken | None
     guarded: bool
     patient: bool
     time_scale: float

@@ -13,7 +13,7 @@ from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
-from harness.targets.protocol import Capability, Target, TargetError, TargetGone, TargetStorms
+from harness.targets.protocol import Capability, Outspoken, Target, TargetError, TargetGone, TargetStorms
 from harness.trace.events import Mark
 from harness.wire import codec
 
@@ -46,6 +46,8 @@ class Rig:
         aside: frozenset[str] = frozenset(),
     ) -> None:
         self.target = target
+        #: The same target, if it says when something in it is wrong.
+        self.outspoken: Outspoken | None = target if isinstance(target, Outspoken) else None
         self.guarded = guarded
         self.patient = patient
         self.time_scale = time_scale

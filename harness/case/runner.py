@@ -16,7 +16,6 @@ from harness.case.walks import Walk, walk
 from harness.expectations.deviations import Deviation
 from harness.targets.protocol import (
     NotOffered,
-    Outspoken,
     TargetDied,
     TargetError,
     TargetGone,
@@ -227,10 +226,9 @@ def capture(conversation: Conversation, action: Callable[[], Any], *, evidence: 
 
 def take_warnings(conversation: Conversation, outcome: Outcome) -> None:
     """Make findings of what the target said of itself meanwhile: a MUST is broken, whatever the case is about."""
-    target = conversation.rig.target
-    if not isinstance(target, Outspoken):
+    if conversation.rig.outspoken is None:
         return
-    for text in target.warnings():
+    for text in conversation.rig.outspoken.warnings():
         cause, *rest = text.splitlines()
         for line in rest[:KEPT_LAST_WORDS]:
             conversation.note(Kind.NOTE, line.strip())

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.case.verdict import Verdict
+from harness.plugin.reports import record_of
 from harness.report import kinds
 from harness.report.runs import Case
-from harness.trace.results import inert
 
 #: Of so many judged cases of a target so many have one reason, with so many in each of two places.
 LAST, ALIKE, IN_A_PLACE = 100, 75, 20
@@ -65,10 +65,10 @@ class OneReason:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Look at a verdict, and stop the run where too many are alike."""
-        text = getattr(report, "tcpspec", None)
-        if text is None or self.message:
+        record = record_of(report)
+        if record is None or self.message:
             return
-        case = Case(inert(text), Path())
+        case = Case(record, Path())
         if case.verdict == _SAYS_NOTHING:
             return
         last = self._last[case.target]

@@ -4,6 +4,8 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +15,7 @@ from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.explore.run import Outcome as Generated
 from harness.grid import session as grid
 from harness.targets.protocol import TargetError, UnusableTarget
+from harness.trace.results import inert
 
 #: Exceptions of which a verdict is made: its story takes the place of a traceback.
 VERDICTS = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget)
@@ -85,6 +88,17 @@ def deciding_report(reports: list[pytest.TestReport], judgement: Judgement, *, s
         reports.remove(call)
         return by_phase["teardown"]
     return call
+
+
+def record_of(report: pytest.TestReport) -> dict[str, Any] | None:
+    """Return the case record that a report carries, to be read and not changed; None where it has none."""
+    text = getattr(report, "tcpspec", None)
+    return None if text is None else _read(text)
+
+
+@lru_cache(maxsize=1)  # several plugins look at one report, one after the other
+def _read(text: str) -> dict[str, Any]:
+    return cast(dict[str, Any], inert(text))
 
 
 def write_verdict(report: pytest.TestReport, judgement: Judgement, story: str, expected: bool) -> None:

@@ -13,10 +13,11 @@ from harness.case.selection import NOT_NAMED
 from harness.plugin.choosing import NOT_REACHED
 from harness.plugin.collection import Collection
 from harness.plugin.options import Options
+from harness.plugin.reports import record_of
 from harness.report import causes, failures, github, kinds, story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
-from harness.trace.results import ResultsWriter, inert, is_inert
+from harness.trace.results import ResultsWriter, is_inert
 
 #: Where a worker leaves what it counted, for the controller.
 _LEFT_OUT = "tcpspec_left_out"
@@ -68,11 +69,10 @@ class Tally:
     @pytest.hookimpl(tryfirst=True)  # what the report says is settled before JUnit's XML takes it
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the verdict and write its line."""
-        text = getattr(report, "tcpspec", None)
-        if text is None:
+        record = record_of(report)
+        if record is None:
             return
-        record = inert(text)
-        facts = record.pop("facts", None)
+        facts = record.get("facts")
         if facts is not None and facts["name"] not in self.matrix.facts:
             self.matrix.facts[facts["name"]] = facts
             if self.writer is not None:
@@ -85,10 +85,11 @@ class Tally:
             self._shorten(report, case)
         if self.writer is None:
             return
+        text: str = report.tcpspec
         if facts is None and is_inert(text):
             self.writer.case_text(text)
         else:
-            self.writer.case(record)
+            self.writer.case({name: value for name, value in record.items() if name != "facts"})
 
     def _shorten(self, report: pytest.TestReport, case: Case) -> None:
         """Leave the whole story to the first case of each kind, and the printing of all to the summary."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness.plugin.reports import record_of
 from harness.report import tap
 from harness.report.runs import Case
-from harness.trace.results import inert
 
 FORMATS: dict[str, Callable[[Sequence[Case], str], Iterator[str]]] = {"tap": tap.tap, "ktap": tap.ktap}
 
@@ -36,11 +36,11 @@ class Tap:
         if reporter is not None:
             reporter._tw._file = sys.stderr
 
-    @pytest.hookimpl(tryfirst=True)  # the tally takes from the record what only the results need
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep a verdict."""
-        if hasattr(report, "tcpspec"):
-            self._cases.append(Case(inert(report.tcpspec), Path()))
+        record = record_of(report)
+        if record is not None:
+            self._cases.append(Case(record, Path()))
 
     def pytest_unconfigure(self) -> None:
         """Print."""
