@@ -286,7 +286,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 def _device() -> str:
     names = {name for _index, name in socket.if_nameindex()}
-    return next(name for name in DEVICES if name in names)
+    found = next((name for name in DEVICES if name in names), None)
+    if found is None:
+        raise SystemExit(f"the kernel shows no network card, only {', '.join(names)}: see what it says of its modules")
+    return found
 
 
 def _load_ipv6(libc: ctypes.CDLL) -> None:

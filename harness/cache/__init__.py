@@ -4,13 +4,14 @@ Whatever is wrong with the folder (it is missing, read-only, full, or holds some
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 #: So many versions of one thing are kept: of several checkouts, or of sources before and after a change.
 KEPT_VERSIONS = 8
@@ -20,6 +21,18 @@ def folder() -> Path:
     """Return where things are kept: below XDG_CACHE_HOME, else below ~/.cache. Raises RuntimeError without a home."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "tcpspec"
+
+
+def locked(name: str) -> TextIO:
+    """Return the lock of this name, which one process of this user holds at a time, until it closes it.
+
+    Waits for whoever holds it. Raises OSError where the folder can't be written.
+    """
+    place = folder()
+    place.mkdir(parents=True, exist_ok=True)
+    lock = (place / f"{name}.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def kept(name: str, sources: Iterable[Path | str], make: Callable[[], Any]) -> Any:

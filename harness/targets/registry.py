@@ -175,7 +175,7 @@ def _open_qemu(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     from harness.targets.emulated import packages
     from harness.targets.emulated.target import EmulatedTarget
 
-    image = packages.resolve(spec.ident, cache_folder() / "packaged-kernels")
+    image = packages.resolve(spec.ident, cache_folder() / "kernel-packages")
     return EmulatedTarget(image, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
 
 

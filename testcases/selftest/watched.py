@@ -178,11 +178,13 @@ def _ended_run(how: str, workers: list[str], environment: dict[str, str], result
     wanted = int(workers[0]) if workers else 1
     deadline = time.monotonic() + START_LIMIT_S
     found: list[int] = []
+    named = 0
     while len(found) < wanted and time.monotonic() < deadline and child.poll() is None:
         time.sleep(1.0)  # in the middle of its cases
-        # One that was there for a first look at the target may go again.
-        found = [pid for number, pid in enumerate(housed()) if is_named(10 + number, pid)]
-    named = living_namespaces()
+        found = [pid for pid in housed() if is_named(pid, pid)]
+        named = living_namespaces()
+        if named != len(found):  # one that was there for a look at the target went meanwhile
+            found = []
     if how == "sigint":
         os.killpg(child.pid, signal.SIGINT)
     else:

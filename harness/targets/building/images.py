@@ -6,7 +6,6 @@ on this machine, whose C library is the same, and nothing is fetched during the 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import re
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cache import folder as cache_folder
+from harness.cache import locked
 from harness.targets.building import drivers
 from harness.targets.container.engine import connect, translated
 from harness.targets.protocol import UnusableTarget
@@ -250,14 +250,11 @@ def _digest(name: str) -> str:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """One build at a time: the workers of a run all ask for the same image."""
-    folder = cache_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "images.lock").open("w")
+        lock = locked("images")
     except OSError as error:
-        raise UnusableTarget(f"{folder} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
+        raise UnusableTarget(f"{cache_folder()} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,11 @@ from harness.targets.protocol import UnusableTarget
 
 PREFIX = "linux-image-"
 DOWNLOAD_LIMIT_S = 600.0
-#: What a network card and sock_diag need, each behind what it needs itself; what is built in is absent.
-MODULES = (
-    *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
-    *("failover", "net_failover", "dimlib", "virtio_net", "inet_diag", "tcp_diag"),
-)
+#: A network card on a bus, and sock_diag; what is built in is absent, and what these need is named in them.
+MODULES = ("virtio_pci", "virtio_net", "tcp_diag")
 _DEPENDS = re.compile(rf"^Depends:.*?\b({PREFIX}\S+)", re.MULTILINE)
+#: The names in a module's section .modinfo of those that must be loaded before it.
+_NEEDS = re.compile(rb"\0depends=([\w,-]*)\0")
 _HINT = "names are those of Debian's packages: apt-cache search '^linux-image-.*amd64$'"
 
 
@@ -64,14 +64,35 @@ def _fetch(package: str, cache: Path) -> Path:
         if len(kernels) != 1:
             raise UnusableTarget(f"the package {package} holds no kernel", _HINT)
         kernels[0].rename(made / "vmlinuz")
-        for number, name in enumerate(MODULES):
-            for file in [*tree.rglob(f"{name}.ko"), *tree.rglob(f"{name}.ko.xz")][:1]:
-                octets = file.read_bytes()
-                plain = lzma.decompress(octets) if file.suffix == ".xz" else octets
-                (made / f"{number:02}-{name}.ko").write_bytes(plain)
+        for number, (name, octets) in enumerate(with_needs(MODULES, tree).items()):
+            (made / f"{number:02}-{name}.ko").write_bytes(octets)
         target = cache / package
         shutil.rmtree(target, ignore_errors=True)
         return made.rename(target)
+
+
+def with_needs(names: Iterable[str], tree: Path) -> dict[str, bytes]:
+    """Return modules in a tree and all that they need, each behind what it needs itself; unknown ones are built in."""
+    there = {_module_name(file): file for pattern in ("*.ko", "*.ko.xz") for file in tree.rglob(pattern)}
+    found: dict[str, bytes] = {}
+
+    def take(name: str) -> None:
+        if name in found or name not in there:
+            return
+        octets = there[name].read_bytes()
+        plain = lzma.decompress(octets) if there[name].suffix == ".xz" else octets
+        needs = _NEEDS.search(plain)
+        for each in needs[1].decode().split(",") if needs else ():
+            take(each.replace("-", "_"))
+        found[name] = plain
+
+    for name in names:
+        take(name)
+    return found
+
+
+def _module_name(file: Path) -> str:
+    return file.name.partition(".")[0].replace("-", "_")
 
 
 def _run(command: list[str], place: Path) -> None:

@@ -17,6 +17,7 @@ PREFIX = "tcpspec-kernel-"
 LONGEST_FOLDER = 90
 MEMORY = "64M"
 KEPT_CONSOLE_OCTETS = 6000
+KEPT_BEFORE_PANIC = 12
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 #: How a kernel says that something in it is wrong, behind the time if that is printed.
@@ -116,7 +117,8 @@ class Machine:
         console = self.console()
         panic = _PANIC.search(console)
         if panic:
-            return TargetDied(panic[0], console[panic.end() :].strip())
+            before = console[: panic.start()].splitlines()[-KEPT_BEFORE_PANIC:]  # an oops, or what init said
+            return TargetDied(panic[0], "\n".join([*before, console[panic.end() :].strip()]))
         return TargetError(f"the kernel failed: {what}\n{console}".strip())
 
     def running(self) -> bool:

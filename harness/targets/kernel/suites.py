@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import folder as cache_folder
+from harness.cache import locked
 from harness.targets.protocol import UnusableTarget
 
 #: Suites by their code names, which a mirror serves at the longest; what it does not have is passed over.
@@ -165,7 +166,19 @@ def _download_packaged(offer: Offer, archive: Path) -> bool:
 
 
 def _update(kind: str = SOURCES) -> None:
-    """Fetch the lists of sources, or of packages, if the last ones are old. Raises UnusableTarget."""
+    """Fetch the lists of sources, or of packages, if the last ones are old. Raises UnusableTarget.
+
+    apt refuses a second one in the same folder at the same time.
+    """
+    try:
+        lock = locked("apt")
+    except OSError as error:
+        raise UnusableTarget(f"{cache_folder()} can't be written: {error.strerror}", "set XDG_CACHE_HOME") from None
+    with lock:
+        _update_alone(kind)
+
+
+def _update_alone(kind: str) -> None:
     here = _lists(kind)
     stamp = here / "updated"
     if stamp.is_file() and time.time() - stamp.stat().st_mtime < FRESH_S:

@@ -1,5 +1,6 @@
 """A distribution's kernel in an emulator: what it boots from, and what is refused."""
 
+import lzma
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from harness.targets.emulated import initramfs, machine, packages
 from harness.targets.protocol import Capability, UnusableTarget
 from harness.wire import codec
 
-CACHED = sorted((folder() / "packaged-kernels").glob("*/vmlinuz"))
+CACHED = sorted((folder() / "kernel-packages").glob("*/vmlinuz"))
 
 
 def names(archive: bytes) -> Iterator[tuple[str, bytes]]:
@@ -54,6 +55,16 @@ def test_a_package_without_content_stands_for_the_one_that_it_depends_on(
     image = packages.resolve("linux-image-6.12-amd64", tmp_path)
     assert image.package == place.name
     assert [path.name for path in image.modules] == ["00-virtio.ko", "08-virtio_net.ko"]
+
+
+def test_modules_come_behind_what_they_need_whatever_the_release(tmp_path: Path) -> None:
+    (tmp_path / "drivers").mkdir()
+    for name, needs in {"net-card": "bus,ring", "bus": "ring", "ring": "", "another": ""}.items():
+        (tmp_path / "drivers" / f"{name}.ko").write_bytes(b"\0license=GPL\0depends=" + needs.encode() + b"\0more")
+    (tmp_path / "diag.ko.xz").write_bytes(lzma.compress(b"\0depends=built-in,net-card\0"))
+    found = packages.with_needs(("net_card", "diag", "built_in"), tmp_path)
+    assert list(found) == ["ring", "bus", "net_card", "diag"]
+    assert found["diag"] == b"\0depends=built-in,net-card\0"
 
 
 def test_the_card_is_a_pair_of_sockets_and_no_privilege_is_asked_for() -> None:

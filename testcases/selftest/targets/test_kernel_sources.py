@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,26 @@ def test_sources_that_no_mirror_has_are_one_sentence(tmp_path: Path, monkeypatch
 
 
 PAGE = Path(suites.__file__).parents[1] / "KERNELS.md"
+
+
+def test_two_that_want_the_lists_at_once_fetch_them_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(suites.shutil, "which", lambda name: name)
+    fetched: list[str] = []
+
+    def apt(command: list[str], *_kind: str | None) -> "subprocess.CompletedProcess[str]":
+        if command[1] == "update":
+            fetched.append("begins")
+            time.sleep(0.2)
+            (suites.apt_folder() / "lists" / "mirror_Sources").touch()
+            fetched.append("ends")
+        return subprocess.CompletedProcess(command, 0, "Debian|http://mirror/debian/|\n", "")
+
+    monkeypatch.setattr(suites, "_run", apt)
+    with ThreadPoolExecutor() as both:
+        for each in [both.submit(suites._update) for _ in range(2)]:
+            each.result()
+    assert fetched == ["begins", "ends"]
 
 
 def test_each_defect_of_a_kernel_has_its_row_and_was_found_on_an_unknown_kernel_too() -> None:
