@@ -1,4 +1,4 @@
-"""When acknowledgments come: they may be delayed, and some are told twice."""
+"""When acknowledgments come, and on what: they may be delayed, and ride on what is sent again."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,22 +24,24 @@ def may_wait(events: Sequence[Event], answers: Iterable[Expected]) -> bool:
     return any(answer.flags == ACK and not answer.data for answer in answers)
 
 
+def is_delayed(events: Sequence[Event], received: Received) -> bool:
+    """Tell whether an acknowledgment that has come by itself is one of text that was delayed no longer than it may."""
+    before = [event for event in events if event.connection == received.event.connection and event.segment is not None]
+    before = before[: next((at for at, event in enumerate(before) if event is received.event), len(before))]
+    texts = [event for event in before if event.kind is Kind.SENT and event.segment and event.segment.payload]
+    told = [event.segment.ack for event in before if event.kind is Kind.RECEIVED and event.segment]
+    if not texts or not told or not is_bare(received.segment):
+        return False
+    in_time = received.event.time_ns - texts[-1].time_ns <= DELAY_S * 1e9
+    return in_time and max(told) < received.segment.ack
+
+
 def carries(segment: Segment, due: Expected) -> bool:
     """Tell whether text or a FIN that was sent before carries the bare acknowledgment that is due."""
     if due.flags != ACK or due.data or not isinstance(due.ack, int) or not isinstance(due.seq, int):
         return False
     again = segment.flags & ~(PSH | FIN) == ACK and segment.length and segment.seq + segment.length == due.seq
     return bool(again) and segment.ack == due.ack
-
-
-def is_told_twice(events: Sequence[Event], received: Received) -> bool:
-    """Tell whether an acknowledgment of text or a FIN says what the one before it has said, of the same segment."""
-    asked, before, last = _cause(events, received)
-    if asked is None or asked.kind is not Kind.SENT or asked.segment is None or len(before) != 1:
-        return False
-    first = before[0]
-    same = (first.seq, first.ack, first.window) == (last.seq, last.ack, last.window)
-    return bool(asked.segment.length and not asked.segment.flags & RST) and same and is_bare(first)
 
 
 def updates_window(events: Sequence[Event], received: Received) -> bool:

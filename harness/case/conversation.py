@@ -138,27 +138,28 @@ class Conversation(Course):
         __tracebackhide__ = True
         if self.rig.patient:
             self.await_late_answer(connection)
-        if not self.asks_rules or self.shares_time or level is not Level.MUST or connection.inbox:
-            return
-        if Capability.VIRTUAL_TIME in self.rig.target.capabilities and acknowledging.may_wait(self.events, answers):
+        if self.acks_by_rule and level is Level.MUST and acknowledging.may_wait(self.events, answers):
+            self.await_delayed(connection)
+
+    def await_delayed(self, connection: Connection) -> None:
+        """Where time costs nothing, wait for an acknowledgment that may be delayed."""
+        __tracebackhide__ = True
+        timeless = Capability.VIRTUAL_TIME in self.rig.target.capabilities
+        if timeless and not self.shares_time and not connection.inbox:
             self.await_late_answer(connection, acknowledging.DELAY_S)
 
     def _is_spare(self, connection: Connection, received: Received) -> bool:
         """Tell whether the rules have room for this acknowledgment besides what is due; one told twice is noted."""
         if not self.asks_rules or not acknowledging.is_bare(received.segment):
             return False
-        twice = acknowledging.is_told_twice(self.events, received)
-        if twice:
-            due, seen = "one acknowledgment for each segment", received.segment.notation()
-            self.note_should(Code.EXTRA, due, seen, connection, ("RFC 5681 §4.2",))
-        elif not acknowledging.updates_window(self.events, received) and other_course.asked(self) is None:
+        if not acknowledging.updates_window(self.events, received) and other_course.asked(self) is None:
             return False
         received.event.annotations.append("(allowed)")
         return True
 
     def _carries(self, received: Received, answers: Iterable[Expected]) -> bool:
         """Tell whether a segment that is sent again carries the acknowledgment that is due (MUST-58)."""
-        if not self.asks_rules or not any(acknowledging.carries(received.segment, answer) for answer in answers):
+        if not self.acks_by_rule or not any(acknowledging.carries(received.segment, answer) for answer in answers):
             return False
         if other_course.asked(self) is None:
             return False

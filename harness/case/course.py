@@ -27,6 +27,8 @@ class Course:
         self.replays = 0
         #: Whether the rules are asked before a MUST counts as broken: for cases that demand one course of events.
         self.asks_rules = False
+        #: Whether acknowledgments may come as the rules have it: delayed, and on what is sent again.
+        self.acks_by_rule = False
         #: The deviations that are declared for the case: about those nobody needs to be asked.
         self.declared: Callable[[], Sequence[Deviation]] = tuple
         #: Whether something was set that the judge knows nothing of.

@@ -22,6 +22,7 @@ class Expected:
     """A segment that is due. Numbers are relative unless `Absolute`; flags are exact, but PSH is the sender's choice.
 
     So is whether a SYN asks for ECN (RFC 3168 §6.1.1, RFC 9768 §3.1.1): the peer declines, and all goes on as without.
+    And whether a reset says why, in a text of its own (RFC 9293 §3.5.3).
 
     `data` is the exact payload (None: any). `check` looks at anything else and returns what is wrong, or "".
     """
@@ -56,7 +57,7 @@ class Expected:
             return Code.WRONG_SEQ
         if self.flags & ACK and not _equal(self.ack, segment.ack, wire.ack):
             return Code.WRONG_ACK
-        if self.data is not None and segment.payload != self.data:
+        if self.data is not None and segment.payload != self.data and not self.flags & RST:
             return Code.WRONG_DATA
         if self.window is not None and segment.window != self.window:
             return Code.WRONG_WINDOW

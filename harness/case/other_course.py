@@ -119,12 +119,15 @@ def _is_odd(connection: Side, target: Target) -> bool:
 def allowed(conversation: Course, code: Code, connection: Side) -> Allowed | None:
     """Tell whether the course that a case has taken is one that the rules allow; what is stuck is not.
 
-    Text into a closed window is not asked about, nor a probe instead of text: windows are the author's. Nor is what is
-    sent again because of a bare acknowledgment: it takes a third duplicate, which no case sends (RFC 5681 §3.2).
+    Text into a closed window is not asked about, nor what fills an open one to its edge, nor a probe instead of text:
+    windows are the author's (§3.8.6.2.1 recommends how, MUST-38 that). Nor is what is sent again because of a bare
+    acknowledgment: it takes a third duplicate, which no case sends (RFC 5681 §3.2).
     """
     if code not in ASKED or conversation.shares_time:
         return None
     if code is Code.EXTRA and _is_shut(conversation, connection) and _texts(connection, 1) != [0]:
+        return None
+    if code is Code.EXTRA and _fills_the_window(conversation, connection):
         return None
     if code is Code.EXTRA and _repeats_for_an_ack(conversation, connection):
         return None
@@ -147,6 +150,16 @@ def allowed(conversation: Course, code: Code, connection: Side) -> Allowed | Non
 def _texts(connection: Side, count: int) -> list[int]:
     """Return how many octets of text, and FINs, the target's last segments have."""
     return [len(received.wire.payload) + bool(received.wire.flags & FIN) for received in connection.received[-count:]]
+
+
+def _fills_the_window(conversation: Course, connection: Side) -> bool:
+    """Tell whether the target's last segment has text up to the right edge of what the peer has offered last."""
+    events = [event for event in conversation.events if event.connection == connection.index]
+    offers = [event.segment for event in events if event.kind is Kind.SENT and event.segment is not None]
+    last = connection.received[-1].segment if connection.received else None
+    if not offers or last is None or not last.payload:
+        return False
+    return last.seq + len(last.payload) == offers[-1].ack + offers[-1].window
 
 
 def _is_shut(conversation: Course, connection: Side) -> bool:

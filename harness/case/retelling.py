@@ -94,16 +94,21 @@ class _Told:
             self._sent[seqno.add(first, at)].add(octet)
         return replace(segment, payload=text(first, len(wire.payload), PEER_SALT))
 
-    def of_target(self, event: Event) -> Sent:
-        """Return a segment of the target."""
+    def of_target(self, event: Event, *, anew: bool) -> Sent:
+        """Return a segment of the target; `anew`: a SYN may be that of another connection than before."""
         wire = codec.decode(event.packet).segment
-        if wire.flags & SYN and wire.seq != self._own_base:
+        if wire.flags & SYN and (anew or self._own_base is None):
             self._own_base = wire.seq
         segment = self._numbered(wire, self._own_base or 0, self._peer_base or 0)
         first = segment.seq - 1
         genuine = first >= 0 and self._written[first : first + len(wire.payload)] == wire.payload
         payload = text(segment.seq, len(wire.payload)) if genuine else ALIEN * len(wire.payload)
         return Sent(replace(segment, payload=payload), wire.seq, event.time_ns)
+
+    @property
+    def opens(self) -> bool:
+        """Tell whether a handshake is under way in which the target has chosen its number (§3.8.1: the SYN again)."""
+        return self._own_base is not None and self.history.every(lambda world: world.opening)
 
     def received(self, data: bytes) -> bytes:
         """Return what RECEIVE gave, as the judge wants it."""
@@ -170,7 +175,10 @@ class Retelling:
             if event.kind is Kind.RECEIVED:
                 if any(note.startswith(("(on ", "(bad")) for note in event.annotations):
                     raise Untold
-                seen[event.connection].append(self._told[event.connection].of_target(event))
+                told = self._told[event.connection]
+                anew = len(done) > 1 or bool(calls) or not told.opens
+                seen[event.connection].append(told.of_target(event, anew=anew))
+        shown = {event.connection for event in events if event.kind is Kind.STATE}
         latest = max((event.time_ns for event in events), default=0)
         for index, told in enumerate(self._told):
             if index not in about or not (segments or calls):
@@ -179,6 +187,14 @@ class Retelling:
                 self._arrive(told, segments, done[0].time_ns, seen[index])
             else:
                 self._call(told, calls[0], latest, seen[index])
+        for index in shown:
+            self._listens_still(self._told[index])
+
+    def _listens_still(self, told: _Told) -> None:
+        """Raise Fall if a listener is gone that nobody has closed: what remains of a connection is LISTEN."""
+        if told.state is State.CLOSED and any(_is_at(told, place) for place in self._listening):
+            cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 second")
+            raise Fall(Broken.WRONG_STATE, f"state {State.LISTEN}", str(told.state), cites, "listener")
 
     def _passes(self, told: _Told, now_ns: int, sent: Sequence[Sent], *, spare: bool = False) -> None:
         told.history.passes(max(told.history.now, now_ns), sent, told.state, spare=spare)
@@ -243,6 +259,9 @@ class Retelling:
         if call.name == "abort" and told.history.some(lambda world: world.state in _ABORTED_IN_SILENCE):
             raise Untold  # §3.10.5 deletes the TCB, and the judge knows stacks that do not
         octets = len(call.about) if isinstance(call.about, bytes) else call.about
+        given = len(call.result) if call.name == "recv" and isinstance(call.result, bytes) else 0
+        if 0 < given < octets and told.history.every(lambda world: world.available > given):
+            raise Untold  # RECEIVE gives what there is (§3.10.3): how much that must be is the author's
         told.history.calls(call.name, octets, self._answer(told, call), call.event.time_ns, sent, told.state)
 
     def _answer(self, told: _Told, call: Made) -> Answer:
@@ -257,6 +276,9 @@ class Retelling:
     def _listen(self, told: _Told, call: Made) -> None:
         if not call.error:
             address = None if call.name == EVERYWHERE else told.tuple4.address
+            if (address, told.tuple4.port) in self._listening:
+                due, cites = "an error: somebody listens there", ("RFC 9293 §3.10.1",)
+                raise Fall(Broken.WRONG_ANSWER, due, "success", cites, "listen")
             self._listening[address, told.tuple4.port] = int(str(call.about))
             for other in self._told:
                 if _is_at(other, (address, told.tuple4.port)):

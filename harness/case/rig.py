@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from harness.case import aside
+from harness.case import acknowledging, aside
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.repeats import is_timer_repeat
@@ -197,6 +197,8 @@ class Rig:
                 if not conversation.finished or is_timer_repeat(conversation, connection, received):
                     continue
                 if aside.take(received, self.aside):
+                    continue
+                if conversation.acks_by_rule and acknowledging.is_delayed(conversation.events, received):
                     continue
                 received.event.mark = Mark.LATE
                 text = received.segment.notation()

@@ -71,7 +71,7 @@ class CaseRun:
         declared: Callable[[], Sequence[Deviation]] = tuple,
     ) -> None:
         self.conversation = conversation
-        conversation.asks_rules = asks_rules
+        conversation.asks_rules = conversation.acks_by_rule = asks_rules
         conversation.declared = declared
         self.route = route
         self.alone = True

@@ -30,7 +30,8 @@ def last_asked(events: Iterable[Event]) -> Segment | None:
 def last_spent(events: Iterable[Event], *, of_text: bool = False) -> Event | None:
     """Return the last ACK with which the target answered a segment without text and announced nothing new.
 
-    `of_text`: or a segment with text.
+    `of_text`: or a segment with text. So it does, in any case, with text that is next in sequence: it was refused for
+    its acknowledgment, which is challenged (RFC 5961 §5.2).
     """
     spent = asked = announced = None
     for event in events:
@@ -41,9 +42,15 @@ def last_spent(events: Iterable[Event], *, of_text: bool = False) -> Event | Non
             asked = segment
         elif event.kind is Kind.RECEIVED:
             bare = segment.flags == ACK and not segment.payload and segment.ack == announced
-            spent = event if bare and asked is not None and (of_text or not asked.payload) else spent
+            counts = asked is not None and (of_text or not asked.payload or _is_next(asked, announced))
+            spent = event if bare and counts else spent
             announced = segment.ack if segment.flags & ACK else announced
     return spent
+
+
+def _is_next(segment: Segment, rcv_nxt: int | None) -> bool:
+    """Tell whether a segment brings what is next in sequence."""
+    return rcv_nxt is not None and segment.seq <= rcv_nxt < segment.seq + segment.length
 
 
 def is_challenged(segment: Segment) -> bool:

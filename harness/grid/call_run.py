@@ -76,6 +76,7 @@ class CallRun:
     def __init__(self, rig: Rig, cell: EventCell, version: int) -> None:
         self.cell = cell
         self.case = CaseRun(rig.begin(version, name=cell.id, cites=cell.cites), self._route())
+        self.conversation.acks_by_rule = True
 
     @property
     def conversation(self) -> Conversation:
@@ -158,9 +159,9 @@ class CallRun:
         if self.cell.stimulus == "data waiting":
             flags = FIN | ACK if self._wait_with_fin() else ACK
             with walking(self.conversation):
-                ack = connection_of(self._like(self.cell.place.state)).snd_una
-                self.case.peer.send(flags, TEXT, ack=ack)
-                self.case.target.must_send(ACK)
+                before = connection_of(self._like(self.cell.place.state))
+                self.case.peer.send(flags, TEXT, ack=before.snd_una)
+                self.case.target.must_send(ACK, seq=before.snd_nxt, ack=before.rcv_nxt + self._waiting())
 
     def _waiting(self) -> int:
         return len(TEXT) if self.cell.stimulus == "data waiting" else 0
@@ -235,7 +236,7 @@ def _reply(received: list[Received], numbers: Numbers) -> str:
             (RST, numbers.snd_nxt, 0): "rst",
             (RST | ACK, numbers.snd_nxt, 0): "rst",
         }
-        due = names_of.get((flags, segment.seq, len(segment.payload)))
+        due = names_of.get((flags, segment.seq, 0 if flags & RST else len(segment.payload)))
         right = due in ("syn", "rst") or segment.ack == numbers.rcv_nxt
         names.append(due if due and right else segment.notation())
     return " + ".join(names) or "none"

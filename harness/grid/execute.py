@@ -54,6 +54,7 @@ class CellRun:
         self.cell = cell
         self.policies = policies_in_force(rig.target)
         self.case = CaseRun(rig.begin(version, name=cell.id, cites=cites_of(cell)), route_of(cell))
+        self.conversation.acks_by_rule = True
         self.seen: Seen | None = None
 
     @property
@@ -91,12 +92,12 @@ class CellRun:
         found = live_reactions(self.cell, window, filled)
         self._inject(segment, found)
         inbox = self.conversation.main.inbox
-        if not inbox and self.conversation.rig.patient and self._must_answer(found):
-            self.conversation.await_late_answer(self.conversation.main, followup.LATE_ANSWER_S)
-        received = self._looked_past(list(inbox), found)
+        if not inbox and self._must_answer(found):
+            self._await_answer(found)
+        received = self._looked_past(list(inbox), found, connection)
         inbox.clear()
         reply = observed.name_of(received, found, connection, segment)
-        fitting = [reaction for reaction in found if observed.fits(reaction, received)]
+        fitting = [reaction for reaction in found if observed.fits(reaction, received, connection)]
         state = self.conversation.main.state or self._supposed(fitting)
         refuted = self._follow_up(state, connection, received)
         observation = Observation(reply, state if not refuted else f"not {state}")
@@ -109,12 +110,25 @@ class CellRun:
                 finding.code, finding.expected, finding.observed, level=finding.level, cites=finding.cites
             )
 
-    def _looked_past(self, received: list[Received], found: Sequence[Reaction]) -> list[Received]:
+    def _await_answer(self, found: Sequence[Reaction]) -> None:
+        """Wait for the answer that is due on a slow target, or for an acknowledgment that may be delayed (MUST-40)."""
+        if self.conversation.rig.patient:
+            self.conversation.await_late_answer(self.conversation.main, followup.LATE_ANSWER_S)
+        if any(reaction.deferrable for reaction in found):
+            self.conversation.await_delayed(self.conversation.main)
+
+    def _looked_past(
+        self, received: list[Received], found: Sequence[Reaction], connection: Connection
+    ) -> list[Received]:
         """Return what came without what the run sets aside, if that is why it is not allowed."""
         names = self.conversation.rig.aside
         if not names:
             return received
-        return aside.without(received, names, lambda left: any(observed.fits(reaction, left) for reaction in found))
+
+        def lawful(left: Sequence[Received]) -> bool:
+            return any(observed.fits(reaction, left, connection) for reaction in found)
+
+        return aside.without(received, names, lawful)
 
     def _inject(self, segment: Segment, found: Sequence[Reaction]) -> None:
         # The peer writes absolute numbers into what it sends.
@@ -186,12 +200,21 @@ class CellRun:
                         for at, size in enumerate(sizes)
                     )
                 )
-                if not inbox:
-                    raise Inconclusive("the target acknowledges no data")
+                self._await_acknowledgment()
                 if peer.snd_nxt > FILL_LIMIT:
                     raise Inconclusive("the target never closes its window")
                 inbox.clear()
         return peer.snd_nxt - 1
+
+    def _await_acknowledgment(self) -> None:
+        """Wait until all text is acknowledged, of which some may be delayed; raises Inconclusive if it never is."""
+        main = self.conversation.main
+        while not main.inbox or main.inbox[-1].segment.ack != main.peer.snd_nxt:
+            known = len(main.received)
+            main.inbox.clear()
+            self.conversation.await_delayed(main)
+            if len(main.received) == known:
+                raise Inconclusive("the target acknowledges no data")
 
     def _send_something(self) -> None:
         """Let the application send what the peer does not acknowledge."""
@@ -201,11 +224,15 @@ class CellRun:
             self.case.target.must_send(ACK, seq=before.snd_nxt, ack=before.rcv_nxt, data=TEXT)
 
     def _drain(self) -> None:
-        """Read everything, and take note of the window that opens."""
-        target = self.case.target
+        """Read everything, and take note of the window that opens; who does not tell of it is asked (MAY-8)."""
+        target, main = self.case.target, self.conversation.main
         while target.connection.app is not None and len(target.recv(1 << 20)) == 1 << 20:
             pass
-        self.conversation.main.inbox.clear()
+        last = main.received[-1].segment
+        main.inbox.clear()
+        if not last.window:
+            self.case.peer.inject(self.case.peer.segment(ACK, seq=last.ack - 1, ack=last.seq + last.length))
+            main.inbox.clear()
 
 
 def numbers_after(before: Connection, received: Sequence[Received]) -> Numbers:

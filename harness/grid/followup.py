@@ -11,7 +11,7 @@ in that state is measured once per target, in `harness.grid.calibration`.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.case import throttling
+from harness.case import acknowledging, throttling
 from harness.case.expect import Expected, Silence, segment, silence
 from harness.case.peer_side import PeerSide
 from harness.case.received import Received
@@ -114,6 +114,8 @@ class Scene:
         silent = len(asked_for) < len(due) or any(each.get(question) == () for each in self._habits)
         if conversation.rig.patient and not silent:
             conversation.await_late_answer(connection, LATE_ANSWER_S)
+        if not silent and acknowledging.may_wait(conversation.events, asked_for):
+            conversation.await_delayed(connection)
         return False
 
     def skip(self) -> bool:

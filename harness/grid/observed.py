@@ -8,6 +8,7 @@ from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.reaction import Outgoing, Reaction, Reply
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
+from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK
 
 NOTHING = str(Reply.NONE)
 #: The next state on a target that shows none and gives itself away by no follow-up.
@@ -25,14 +26,30 @@ class Observation:
         return f"{self.reply} → {self.next}"
 
 
-def fits(reaction: Reaction, received: Sequence[Received]) -> bool:
-    """Tell whether the target sent exactly the segments of a reaction."""
-    return len(reaction.segments) == len(received) and all(map(_equal, reaction.segments, received))
+def fits(reaction: Reaction, received: Sequence[Received], connection: Connection | None = None) -> bool:
+    """Tell whether the target sent exactly the segments of a reaction.
+
+    Where `connection`, as it was before, is given, an acknowledgment may ride on a FIN that is sent again.
+    """
+    if len(reaction.segments) != len(received):
+        return False
+    return all(
+        _equal(due, each) or (connection is not None and _rides(due, each, reaction, connection))
+        for due, each in zip(reaction.segments, received, strict=True)
+    )
+
+
+def _rides(due: Outgoing, received: Received, reaction: Reaction, connection: Connection) -> bool:
+    """Tell whether our FIN, sent again while it is unacknowledged, carries what is due (RFC 9293 §3.10.8, MUST-58)."""
+    seen = received.segment
+    again = seen.plain_flags & ~PSH == FIN | ACK and not seen.payload and seqno.add(seen.seq, 1) == connection.snd_nxt
+    waits = connection.fin_sent and reaction.next in (FIN_WAIT_1, CLOSING, LAST_ACK)
+    return again and waits and due.flags == ACK and due.ack == seqno.add(seen.ack, 0)
 
 
 def _equal(due: Outgoing, received: Received) -> bool:
     seen, wire = received.segment, received.wire
-    if (seen.plain_flags ^ due.flags) & ~PSH or seen.payload:
+    if (seen.plain_flags ^ due.flags) & ~PSH or (seen.payload and not due.flags & RST):
         return False
     # The zero of <SEQ=0><ACK=..><CTL=RST,ACK> is one on the wire.
     absolute = due.flags & RST and due.flags & ACK
@@ -44,7 +61,7 @@ def _equal(due: Outgoing, received: Received) -> bool:
 def name_of(received: Sequence[Received], found: Sequence[Reaction], connection: Connection, segment: Segment) -> str:
     """Return the name of what the target sent: that of the reaction it fits, else one made of its numbers."""
     for reaction in found:
-        if fits(reaction, received):
+        if fits(reaction, received, connection):
             return str(reaction.reply)
     return " + ".join(_name(each, connection, segment) for each in received) or NOTHING
 

@@ -56,9 +56,6 @@ def _connect(world: World, _octets: int, answer: Answer, now: int) -> Iterator[S
         if answer.error:
             yield Step(world)
             return
-        if world.state is TIME_WAIT:
-            yield _syn(world, now)  # the port serves again: nothing forbids it to whoever keeps its numbers apart
-            return
         raise _fall("a refusal: the connection exists", answer, "RFC 9293 §3.10.1")
     if answer.spent:
         yield Step(world)

@@ -82,7 +82,9 @@ def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
 
 
 def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
-    if (sent.flags ^ due.flags) & ~(PSH | (ACK if due.flags == RST and due.ack is not None else 0)) or sent.payload:
+    if (sent.flags ^ due.flags) & ~(PSH | (ACK if due.flags == RST and due.ack is not None else 0)):
+        return False
+    if sent.payload and not sent.flags & RST:  # a reset may say why (§3.5.3)
         return False
     absolute = due.flags & RST and due.flags & ACK  # the zero of <SEQ=0><CTL=RST,ACK> is one on the wire
     if due.seq is not None and due.seq != (raw_seq if absolute else seqno.add(sent.seq, 0)):
@@ -91,10 +93,19 @@ def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
 
 
 def _aborts(world: World, due: Outgoing, sent: Segment) -> bool:
-    """Tell whether this is the reset of ABORT; behind what a closed window has not taken a peer would not hear it."""
-    seq = seqno.add(sent.seq, 0)
-    within = seqno.leq(world.connection.snd_una, seq) and seqno.leq(seq, world.connection.snd_nxt)
-    return within and _same(replace(due, seq=None), sent, 0)
+    """Tell whether this is the reset of ABORT, at SND.NXT (§3.10.5)."""
+    return any(_same(replace(due, seq=seq), sent, 0) for seq in _next_numbers(world))
+
+
+def _next_numbers(world: World) -> frozenset[int]:
+    """Return what may stand for SND.NXT: it need not count the octet of a probe beyond the window.
+
+    A peer that has not taken it would refuse what lies behind it.
+    """
+    connection = world.connection
+    edge = seqno.add(connection.snd_una, connection.snd_wnd)
+    probed = connection.snd_nxt == seqno.add(edge, PROBE)
+    return frozenset({connection.snd_nxt, edge} if probed else {connection.snd_nxt})
 
 
 def _syn(at: Open, sent: Segment, now: int) -> Open:
@@ -216,13 +227,9 @@ def _probe_or_fall(at: Open, sent: Segment) -> Open:
 def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     """A segment that is an ACK and no more."""
     world, connection = at.world, at.world.connection
-    # What has left before it in the same step has moved SND.NXT on; the octet of a probe beyond the window need not:
-    # a peer that has not taken it would refuse what lies behind it.
-    numbers, edge = {connection.snd_nxt}, seqno.add(connection.snd_una, connection.snd_wnd)
-    if connection.snd_nxt == seqno.add(edge, PROBE):
-        numbers.add(edge)
+    # What has left before it in the same step has moved SND.NXT on.
     for index, due in enumerate(at.owed):
-        if due.flags == ACK and any(_same(replace(due, seq=seq), sent, 0) for seq in (due.seq, *numbers)):
+        if due.flags == ACK and any(_same(replace(due, seq=seq), sent, 0) for seq in (due.seq, *_next_numbers(world))):
             left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
             return _carries_ack(left, sent)
     if world.state not in SYNCHRONIZED:

@@ -21,6 +21,7 @@ from harness.spec.history.readiness import Edges
 from harness.spec.history.waiting import Call, may_wait
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
+from harness.spec.reaction import Level
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
@@ -263,7 +264,7 @@ class History:
         missing = unmet(at)
         if missing is not None:
             held_back = self.traits.throttled and missing.flags == ACK and not step.deferrable
-            if held_back or (reaction is not None and reaction.level.name != "MUST"):
+            if held_back or step.level is not Level.MUST:
                 yield at.world
                 return
             cites = reaction.cites if reaction else ("RFC 9293 §3.10",)

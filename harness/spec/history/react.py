@@ -8,7 +8,7 @@ from harness.spec.arrivals import Outcome, outcomes
 from harness.spec.connection import Connection, Origin
 from harness.spec.history.world import Fate, Held, World
 from harness.spec.policy import Policy
-from harness.spec.reaction import Outgoing, Reaction, Signal
+from harness.spec.reaction import Level, Outgoing, Reaction, Signal
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
@@ -43,8 +43,10 @@ class Step:
     deferrable: bool = False
     #: RCV.NXT before: acknowledgments of what lies between may come on the way.
     low_ack: int = 0
-    #: One ACK more than is owed breaks no rule: to text or a FIN, and behind RECEIVE as a window update.
+    #: One ACK more than is owed breaks no rule: behind RECEIVE, as a window update (RFC 5681 §4.2).
     spare: bool = False
+    #: The strongest of all that may be done instead: only where it is no MUST may what is owed be left out.
+    level: Level = Level.MUST
 
 
 def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> list[Step]:
@@ -55,8 +57,10 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
             steps.append(Step(world))
             continue
         record = _record(world, segment)
-        for outcome in outcomes(record, seen, policies):
-            step = _apply(world, segment, outcome, now)
+        found = outcomes(record, seen, policies)
+        level = max(outcome.reaction.level for outcome in found)
+        for outcome in found:
+            step = replace(_apply(world, segment, outcome, now), level=level)
             if step.world.state is SYN_RECEIVED and segment.flags & SYN and segment.length > 1:
                 # Text and FIN of a SYN may be queued for later (§3.10.7.2 third).
                 behind = replace(segment, flags=segment.flags & ~SYN, seq=seqno.add(segment.seq, 1))
@@ -136,7 +140,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
-    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare=segment.length > 0)
+    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack)
 
 
 def _begun(world: World, syn: Segment, now: int) -> World:

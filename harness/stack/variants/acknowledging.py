@@ -1,7 +1,7 @@
 """Variants of when received text is acknowledged, and with what window (RFC 9293 §3.8.6, §3.10.7.4; RFC 5681 §4)."""
 
 from harness.spec import seqno
-from harness.spec.segment import ACK, FIN, Segment
+from harness.spec.segment import ACK, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
 from harness.stack.connection import Connection
 from harness.stack.reception import RECEIVING, text_start
@@ -99,26 +99,6 @@ class AckWaitsWithItsText(_OutOfOrder):
         for each in due:
             if self.state is not CLOSED:
                 super().check_ack(each)
-
-
-@variant(
-    "every-ack-twice",
-    "What acknowledges text or a FIN is sent twice.",
-    "RFC 5681 §4.2",
-    allows="More than one ACK for a segment SHOULD NOT be sent.",
-)
-class EveryAckTwice(Connection):
-    occupied = False
-
-    def arrive(self, segment: Segment) -> None:
-        self.occupied = bool(segment.payload or segment.flags & FIN)
-        super().arrive(segment)
-        self.occupied = False
-
-    def send_ack(self) -> None:
-        super().send_ack()
-        if self.occupied and self.state is not CLOSED:
-            super().send_ack()
 
 
 @variant(

@@ -150,8 +150,8 @@ class SpanningSegmentIsTaken(Connection):
     def is_acceptable(self, segment: Segment) -> bool:
         if super().is_acceptable(segment):
             return True
-        begins = seqno.lt(segment.seq, self.rcv_nxt)
-        return bool(self.rcv_wnd) and begins and seqno.lt(seqno.add(self.rcv_nxt, self.rcv_wnd), segment.end)
+        begins = seqno.lt(segment.seq, self.rcv_nxt) and segment.length > self.rcv_wnd > 0
+        return begins and seqno.lt(seqno.add(self.rcv_nxt, self.rcv_wnd), segment.end)
 
 
 @variant(

@@ -8,7 +8,7 @@ from harness.case.verdict import Verdict, judge
 from harness.expectations.deviations import Deviation
 from harness.mutate.script import Script, play
 from harness.spec.segment import Segment
-from harness.spec.states import CLOSING
+from harness.spec.states import CLOSED, CLOSING
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.defects.defect import stack_with
@@ -81,3 +81,41 @@ def test_nothing_is_sent_again_because_of_a_second_acknowledgment() -> None:
 
     hasty = play(only("simultaneous-close/an-old-ack-is-not-enough[active-open-by-close]"), stack_with(Hasty))
     assert (hasty.verdict, hasty.code, hasty.level) == (Verdict.VIOLATES, "extra", "MUST")
+
+
+def test_nothing_is_acknowledged_twice() -> None:
+    """One ACK for each segment (MUST-58; RFC 5681 §4.2: no more), but for what a reader makes of the window."""
+
+    class Stammering(Connection):
+        heard = 0
+
+        def arrive(self, segment: Segment) -> None:
+            self.heard = segment.length
+            super().arrive(segment)
+
+        def send_ack(self) -> None:
+            super().send_ack()
+            if self.heard and self.state is not CLOSED:
+                super().send_ack()
+
+    stammering = play(only("half-close/peer-goes-on-sending[passive-open]"), stack_with(Stammering))
+    assert (stammering.verdict, stammering.code, stammering.level) == (Verdict.VIOLATES, "extra", "MUST")
+    assert play(only("half-close/peer-goes-on-sending[passive-open]")).verdict is Verdict.CONFORMS
+
+
+@pytest.mark.parametrize(
+    ("defect", "case"),
+    [
+        ("D111", "passive-open/wrong-acknowledgment-is-reset[one-above]"),
+        ("D161", "resets/abort-in-syn-received"),
+        ("D27", "passive-open/repeated-syn-is-answered-with-the-same-numbers"),
+        ("D117", "simultaneous-open/crossing-syn-after-a-stray-syn-ack"),
+        ("D28", "passive-open/reset-returns-to-listen[rst]"),
+        ("D12", "isolation/refused-listen-beside-established"),
+        ("D327", "time-wait/own-open-is-refused[passive-open-by-close]"),
+        ("D288", "passive-open/small-opening-is-not-filled"),
+    ],
+)
+def test_what_no_sentence_allows_is_no_other_course(defect: str, case: str) -> None:
+    """The alternative answer may be left out; the answer itself, numbers and listeners may not."""
+    assert play(only(case), defective(defect).stack_class).verdict is Verdict.VIOLATES
