@@ -46,6 +46,7 @@ class Config:
     # RFC 5961 §7: this many challenge ACKs in so many seconds, for all connections together.
     challenge_limit: int = 10
     challenge_period_s: float = 5.0
+    challenge_interval_s: float = 0.0  # and so long each connection waits between two
     # The same unacceptable segment again within this time is not answered again (RFC 5961 §7 again; 0: always).
     invalid_interval_s: float = 0.0
     # Where numbers begin, for tests of their wraps. None: as RFC 6528 and RFC 7323 §7.1 want it.

@@ -165,8 +165,14 @@ class Output(Tcb):
 
     def send_challenge(self) -> None:
         """Send a challenge ACK, unless there were too many (RFC 5961 §7)."""
-        if not self.answered_lately() and self.host.challenge_allowed():
+        if not self.answered_lately() and not self.challenged_lately() and self.host.challenge_allowed():
+            self.last_challenge = self.now
             self.send_ack()
+
+    def challenged_lately(self) -> bool:
+        """Tell whether this connection has sent a challenge a moment ago."""
+        last, interval = self.last_challenge, nanoseconds(self.config.challenge_interval_s)
+        return last is not None and self.now - last < interval
 
     def answer_unacceptable(self) -> None:
         """Send <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, so that a peer that is out of step can find back (§3.5.2)."""

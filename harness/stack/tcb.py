@@ -120,6 +120,7 @@ class Tcb:
         self.last_ack_sent = 0
         self.last_heard = self.host.now
         self.last_invalid_ack: int | None = None
+        self.last_challenge: int | None = None
 
     def _init_options(self) -> None:
         self.peer_mss = DEFAULT_MSS[self.pair.local.version]

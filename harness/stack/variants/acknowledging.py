@@ -157,3 +157,36 @@ class WindowShownInWholeSegments(Connection):
         edge = seqno.add(self.rcv_nxt, self.rcv_wnd // mss * mss)
         self.rcv_edge = edge if seqno.lt(before, edge) else before  # it never moves left
         return self.rcv_wnd
+
+
+@variant(
+    "window-told-with-the-next-ack",
+    "RECEIVE sends nothing: the window that it opens is told by the next segment that leaves for another reason.",
+    "MAY-8",
+    "RFC 9293 §3.8.6.1",
+    allows="The window may stay closed for as long as the receiver likes, and whoever meets a closed one probes.",
+)
+class WindowToldWithTheNextAck(Connection):
+    def window_update_due(self, offered: int) -> bool:
+        return False
+
+
+@variant(
+    "acks-for-every-second-segment",
+    "Of two segments of any size the second is acknowledged at once, a single one after 200 ms.",
+    "SHLD-18",
+    "SHLD-19",
+    "MUST-40",
+    allows="An ACK SHOULD be sent for every second full-sized segment at least.",
+    delayed_ack_s=0.2,
+)
+class AcksForEverySecondSegment(Connection):
+    waiting = 0
+
+    def owe_ack(self, octets: int, *, at_once: bool) -> None:
+        self.waiting += bool(octets)
+        super().owe_ack(octets, at_once=at_once or self.waiting > 1)
+
+    def note_ack_sent(self) -> None:
+        self.waiting = 0
+        super().note_ack_sent()

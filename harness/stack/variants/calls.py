@@ -1,5 +1,6 @@
 """Variants of what the user calls do (RFC 9293 §3.10.1 to §3.10.6), and of what an ICMP error does."""
 
+from harness.spec.segment import ACK, RST
 from harness.spec.states import FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from harness.stack.calls import BOTH_CLOSED
 from harness.stack.connection import Connection
@@ -74,3 +75,15 @@ class AbortRestsInTimeWait(Connection):
 class HardErrorsAreSoft(Connection):
     def hard_error_aborts(self) -> bool:
         return False
+
+
+@variant(
+    "abort-acknowledges",
+    "The reset of ABORT has ACK set, and acknowledges what was received.",
+    "RFC 9293 §3.1",
+    "RFC 9293 §3.10.5",
+    allows="Once a connection is established, an acknowledgment is always sent.",
+)
+class AbortAcknowledges(Connection):
+    def send_reset(self) -> None:
+        self.transmit(RST | ACK, self.snd_nxt)

@@ -18,6 +18,14 @@ settings_variant(
     challenge_period_s=5.0,
 )
 
+settings_variant(
+    "challenges-throttled-by-connection",
+    "Each connection sends one challenge ACK in a second.",
+    "RFC 5961 §7",
+    allows="How the throttle counts is left open; a counter of each connection's own tells nobody about another.",
+    challenge_interval_s=1.0,
+)
+
 
 @variant(
     "resets-limited",

@@ -12,6 +12,8 @@ from harness.stack.variants.variant import variant
 
 #: How far 4.4BSD's numbers advance with each connection, and in half a second.
 STEP = 64_000
+#: A hundred ticks of the usual clock.
+COARSE_TICK_NS = 400_000
 
 
 @variant(
@@ -24,6 +26,21 @@ STEP = 64_000
 class IsnOfTheClock(Stack):
     def choose_iss(self, pair: Pair) -> int:
         return initial_sequence_number(pair, self.now, self._key)
+
+
+@variant(
+    "isn-of-a-coarse-clock",
+    "The clock of initial sequence numbers ticks once in 0.4 ms, and moves by 100 then.",
+    "MUST-8",
+    "SHLD-1",
+    "RFC 6528 §3",
+    allows="The clock may be fictitious, and counts every 4 microseconds roughly.",
+)
+class IsnOfACoarseClock(Stack):
+    def choose_iss(self, pair: Pair) -> int:
+        iss = initial_sequence_number(pair, self.now // COARSE_TICK_NS * COARSE_TICK_NS, self._key)
+        used = self.last_number(pair)
+        return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
 
 
 @variant(

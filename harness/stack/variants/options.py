@@ -1,16 +1,25 @@
 """Variants of the options and header fields that a stack sends (RFC 9293 §3.2, §3.7.1; RFC 7323, 3168, 9768, 7413)."""
 
+from dataclasses import replace
+
 from harness.spec import options as coding
-from harness.spec.segment import ACK, CWR, ECE, RST, SYN, Segment
+from harness.spec import seqno
+from harness.spec.segment import ACK, CWR, ECE, PSH, RST, SYN, Segment
 from harness.spec.states import SYN_SENT
 from harness.stack.connection import Connection
+from harness.stack.datagram import Datagram
 from harness.stack.options import DEFAULT_MSS, Options
+from harness.stack.stack import Stack
 from harness.stack.variants.variant import settings_variant, variant
 
 NO_EXTENSIONS = {"window_scale": False, "timestamps": False, "sack": False}
 UNCLAIMED = ("timestamps", "window-scale", "sack")
 #: Kind of the Fast Open option (RFC 7413 §2).
 FAST_OPEN = 34
+#: Kind of the user timeout option (RFC 5482 §3).
+USER_TIMEOUT = 28
+#: What a segment's time to live is unless somebody chooses another.
+DEFAULT_TTL = 64
 #: The AE flag of RFC 9768 among the four bits that RFC 9293 reserves.
 AE = 0b0001
 
@@ -82,6 +91,15 @@ settings_variant(
     "RFC 7323 §2",
     allows="How much a receiver buffers is its own choice.",
     receive_buffer=4 << 20,
+)
+
+
+settings_variant(
+    "window-scale-of-zero",
+    "The window scale option is offered with a shift of 0.",
+    "RFC 7323 §2.2",
+    allows="It allows the peer to scale its own windows.",
+    receive_buffer=65_535,
 )
 
 
@@ -261,3 +279,94 @@ class PushEverything(Connection):
         if segment.payload and self.state is not SYN_SENT:
             segment.flags |= 0x08
         super().emit(segment)
+
+
+@variant(
+    "push-on-every-segment",
+    "PSH is set on every segment but SYNs and resets, with text or without.",
+    "RFC 9293 §3.9.1.2",
+    "RFC 9293 §3.1",
+    allows="It asks the receiver to hand on what it has, which an empty segment does not change.",
+)
+class PushOnEverySegment(Connection):
+    def emit(self, segment: Segment) -> None:
+        if not segment.flags & (SYN | RST):
+            segment.flags |= PSH
+        super().emit(segment)
+
+
+@variant(
+    "options-in-another-order",
+    "The options of a segment come in the opposite order.",
+    "RFC 9293 §3.2",
+    allows="No order is given.",
+)
+class OptionsInAnotherOrder(Connection):
+    def emit(self, segment: Segment) -> None:
+        known = [each for each in coding.parse(segment.options) if each.kind not in (coding.KIND_EOL, coding.KIND_NOP)]
+        field = b"".join(coding.unknown(option.kind, option.data) for option in reversed(known))
+        segment.options = coding.NOP * (-len(field) % 4) + field
+        super().emit(segment)
+
+
+@variant(
+    "duplicates-reported",
+    "An ACK that a segment of old text draws names that text in a SACK block below what it acknowledges.",
+    "RFC 2883 §4",
+    allows="A receiver may report by a D-SACK block what it has received twice.",
+)
+class DuplicatesReported(Connection):
+    duplicate_text: tuple[int, int] | None = None
+
+    def arrive(self, segment: Segment) -> None:
+        end = seqno.add(segment.seq, len(segment.payload))
+        old = segment.payload and not segment.flags & SYN and seqno.leq(end, self.rcv_nxt)
+        self.duplicate_text = (segment.seq, end) if old and self.sacking else None
+        super().arrive(segment)
+        self.duplicate_text = None
+
+    def emit(self, segment: Segment) -> None:
+        bare = segment.flags == ACK and not segment.payload
+        if self.duplicate_text and bare and coding.find(segment.options, coding.KIND_SACK) is None:
+            edges = b"".join(edge.to_bytes(4, "big") for edge in self.duplicate_text)
+            segment.options += coding.NOP + coding.NOP + coding.unknown(coding.KIND_SACK, edges)
+        super().emit(segment)
+
+
+@variant(
+    "user-timeout-announced",
+    "A SYN, and the answer to one, carry the user timeout option.",
+    "RFC 5482 §3",
+    "MUST-6",
+    allows="It may be sent at any time, and whoever does not know it ignores it.",
+)
+class UserTimeoutAnnounced(Connection):
+    def emit(self, segment: Segment) -> None:
+        if segment.flags & SYN:
+            segment.options += coding.unknown(USER_TIMEOUT, (300).to_bytes(2, "big"))
+        super().emit(segment)
+
+
+@variant(
+    "ttl-of-255",
+    "Segments leave with the largest time to live, unless the application has chosen one.",
+    "MUST-49",
+    allows="The value is configurable, no default is given.",
+)
+class TtlOf255(Stack):
+    def transmit(self, datagram: Datagram) -> None:
+        super().transmit(replace(datagram, ttl=255 if datagram.ttl == DEFAULT_TTL else datagram.ttl))
+
+
+@variant(
+    "resets-say-why",
+    "A reset carries a text for people.",
+    "SHLD-2",
+    "RFC 9293 §3.5.3",
+    allows="A reset may contain data that explain its cause.",
+)
+class ResetsSayWhy(Stack):
+    def transmit(self, datagram: Datagram) -> None:
+        if datagram.segment.flags & RST:
+            datagram.segment.payload = b"no such connection"
+        super().transmit(datagram)

@@ -103,7 +103,8 @@ def timers_config() -> Config:
 def _throttle_s(config: Config) -> float:
     """Return how long a stack may hold back an answer to what it has just answered; 0 where nothing meets the limit."""
     limited = config.challenge_limit < FEW_CHALLENGES
-    return max(config.invalid_interval_s, config.challenge_period_s if limited else 0.0)
+    period_s = config.challenge_period_s if limited else 0.0
+    return max(config.invalid_interval_s, config.challenge_interval_s, period_s)
 
 
 class VirtualClock:

@@ -20,10 +20,22 @@ from harness.verbs import starting
 
 #: Besides the scenarios these are clean in cells of the grid and in timer cases as well; of the others
 #: `tcpspec variants` tells.
-SETTLED = ("acks-never-delayed", "ack-apart-from-text", "resets-limited", "only-mss", "isn-hash-of-all")
-ENOUGH = 60
+SETTLED = (
+    "acks-never-delayed",
+    "acks-delayed",
+    "acks-for-every-second-segment",
+    "ack-apart-from-text",
+    "challenges-throttled-by-connection",
+    "fin-again-with-each-new-ack",
+    "resets-limited",
+    "resets-say-why",
+    "only-mss",
+    "isn-hash-of-all",
+    "window-told-with-the-next-ack",
+)
+ENOUGH = 80
 #: RFCs of congestion control, SACK, ECN and accurate ECN.
-BESIDE = ("2018", "3168", "5681", "9768")
+BESIDE = ("2018", "2883", "3168", "5681", "9768")
 #: A plain run plays one case in so many on each variant, another share on each; with TCPSPEC_VARIANTS=all every case.
 SHARE = 12
 #: And of the scenarios one in so many.
