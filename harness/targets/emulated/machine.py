@@ -1,8 +1,6 @@
 """QEMU as a process of ours, without privileges and without KVM: its card is one end of a pair of sockets."""
 
-import os
 import shutil
-import subprocess
 
 from harness.targets.emulated import initramfs
 from harness.targets.emulated.packages import Image
@@ -30,16 +28,7 @@ class EmulatedMachine(Machine):
             raise UnusableTarget(f"{PROGRAM} is not there", "apt-get install --no-install-recommends qemu-system-x86")
         archive = self.folder / "initramfs"
         archive.write_bytes(initramfs.build(image.modules))
-        self._process = subprocess.Popen(
-            [program, *arguments(image, str(archive), card)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._console,
-            stderr=self._console,
-            pass_fds=(card,),
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
-            start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
-        )
+        self._run([program, *arguments(image, str(archive), card)], (card,))
 
 
 def arguments(image: Image, archive: str, card: int) -> list[str]:

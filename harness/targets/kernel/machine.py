@@ -52,6 +52,7 @@ class Machine:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self._console = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._looked_through = 0
         init = self.folder / "init"
         python = os.path.realpath(sys.executable)
@@ -81,8 +82,12 @@ class Machine:
             "loglevel=5",  # warnings too, and nothing that is less
             "random.trust_cpu=on",
         ]
+        self._run(["setarch", "-R", str(kernel), *common, *arguments], descriptors)
+
+    def _run(self, command: list[str], descriptors: tuple[int, ...]) -> None:
+        """Start the process, and a guard that ends all its processes when the harness has been killed."""
         self._process = subprocess.Popen(
-            ["setarch", "-R", str(kernel), *common, *arguments],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=self._console,
             stderr=self._console,
@@ -90,6 +95,12 @@ class Machine:
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
             start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
+        )
+        self._guard = subprocess.Popen(
+            ["sh", "-c", f"read _; kill -s KILL -- -{self._process.pid}"],
+            stdin=subprocess.PIPE,  # its other end closes with the harness
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def booted(self) -> None:
@@ -131,6 +142,10 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     def close(self) -> None:
         """End the kernel with all its processes, and remove what it had."""

@@ -1,9 +1,13 @@
 """A distribution's kernel in an emulator: what it boots from, and what is refused."""
 
 import lzma
+import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,16 @@ from harness.targets.emulated import initramfs, machine, packages
 from harness.targets.protocol import Capability, UnusableTarget
 from harness.wire import codec
 
+ROOT = Path(__file__).parents[3]
+#: A harness that has started an emulator and goes on.
+BOOTED = """
+import time
+from pathlib import Path
+from harness.targets.emulated import machine, packages
+wire = machine.EmulatedWire(packages.Image("linux-image-6.1", Path("/k"), ()))
+wire.machine.booted()
+time.sleep(60)
+"""
 CACHED = sorted((folder() / "kernel-packages").glob("*/vmlinuz"))
 
 
@@ -95,6 +109,32 @@ def test_without_an_emulator_the_package_that_has_it_is_named(monkeypatch: pytes
     with pytest.raises(UnusableTarget) as refused:
         machine.EmulatedWire(packages.Image("linux-image-6.1", Path("/k"), ()))
     assert "qemu-system-x86" in str(refused.value)
+
+
+def test_a_harness_that_is_killed_takes_its_emulator_and_all_its_processes_along(tmp_path: Path) -> None:
+    program, started = tmp_path / machine.PROGRAM, tmp_path / "started"
+    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {started}.new; mv {started}.new {started}; wait\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    harness = subprocess.Popen([sys.executable, "-c", BOOTED], env=environment)
+    try:
+        assert _soon(started.exists)
+    finally:
+        harness.kill()
+        harness.wait()
+    emulator = int(started.read_text())
+    words = Path("/proc", str(emulator), "cmdline")
+    ended = _soon(lambda: not (words.exists() and words.read_bytes()))  # a zombie has no words
+    if not ended:
+        os.kill(emulator, signal.SIGKILL)
+    assert ended
+
+
+def _soon(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
 
 
 @pytest.mark.slow
