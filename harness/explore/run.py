@@ -7,7 +7,7 @@ from harness.case.conversation import Conversation
 from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
 from harness.case.timers import COARSENESS, Wait, Waits
-from harness.case.violation import Code, Level, Violation
+from harness.case.violation import Code, Violation
 from harness.explore import twins
 from harness.explore.epilogue import epilogue
 from harness.explore.plan import Plan, moves
@@ -145,7 +145,7 @@ def _against_twins(talk: Talk, plan: Plan) -> Violation | None:
         problem = twins.difference(talk, twin)
         if problem is None:
             return None
-    return _late(talk, *problem) if problem is not None else None
+    return _late(talk, problem) if problem is not None else None
 
 
 def clear(rig: Rig) -> None:
@@ -179,9 +179,9 @@ def _talk(rig: Rig, plan: Plan, version: int) -> Talk:
     return Talk(rig, version, plan, name=NAME, policies=policies_in_force(rig.target), traits=traits_of(rig))
 
 
-def _late(talk: Talk, due: str, seen: str) -> Violation | None:
+def _late(talk: Talk, found: twins.Difference) -> Violation | None:
     try:
-        talk.conversation.fail(Code.LATE, due, seen, level=Level.MUST, cites=twins.CITES)
+        talk.conversation.fail(Code.LATE, found.due, found.seen, level=found.level, cites=found.cites)
     except Violation as violation:
         return violation
     return None

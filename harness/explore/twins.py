@@ -4,13 +4,17 @@ What restarts, stops or keeps a timer is said by sentences of RFC 9293, RFC 6298
 (§3.10.7.4 first: "after sending the acknowledgment, drop the unacceptable segment") is in none of them.
 
 Behind the word ``mark`` the two are compared without numbers, and only what comes later, not at all, or in smaller
-pieces counts: what happened before it is over (RFC 6298 §2.1 and §5 for timeouts, RFC 5681 §3.1 for the window), while
-who remembers more of a path may be faster (RFC 9040). The same holds for ICMP errors (RFC 6069 lets timeouts shrink).
+pieces counts: what happened before it is over (RFC 6298 §2.1 and §5 for timeouts), while who remembers more of a path
+may be faster (RFC 9040). The same holds for ICMP errors (RFC 6069 lets timeouts shrink). Smaller pieces break no MUST:
+the initial window is an upper bound (RFC 5681 §3.1), and may be the window that the connection before has ended with
+(RFC 9040 §6.1).
 """
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from harness.case.timers import COARSENESS, SLACK_S
+from harness.case.violation import Level
 from harness.explore.icmp_errors import PREFIX
 from harness.explore.talk import MARKED, Talk
 from harness.spec.segment import SYN, flag_names
@@ -28,10 +32,20 @@ SHARE = 2
 Spoken = tuple[str, float]
 
 
-def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
+class Difference(NamedTuple):
+    """What the twin has done, what came instead, and what of the RFCs that is held against."""
+
+    due: str
+    seen: str
+    level: Level = Level.MUST
+    cites: tuple[str, ...] = CITES
+
+
+def difference(talk: Talk, twin: Talk) -> Difference | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
     if talk.states and twin.states and talk.states != twin.states:
-        return f"state {twin.states[0]} by now, as without the segment that changes nothing", f"{talk.states[0]}"
+        due = f"state {twin.states[0]} by now, as without the segment that changes nothing"
+        return Difference(due, f"{talk.states[0]}")
     marked = _begin(twin)
     if marked is not None:
         if not (talk.settled and twin.settled):
@@ -42,22 +56,23 @@ def difference(talk: Talk, twin: Talk) -> tuple[str, str] | None:
     return _other(by_themselves(talk), by_themselves(twin), _length(twin))
 
 
-def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> tuple[str, str] | None:
+def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> Difference | None:
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
-            return None if at > end - _tolerance(at) else (due, "it did not come")
+            return None if at > end - _tolerance(at) else Difference(due, "it did not come")
         if found[0] != text:
-            return due, f"{found[0]} after {found[1]:.1f} s"
+            return Difference(due, f"{found[0]} after {found[1]:.1f} s")
         if abs(found[1] - at) > _tolerance(at):
-            return due, f"after {found[1]:.1f} s"
+            return Difference(due, f"after {found[1]:.1f} s")
     if len(mine) > len(other) and mine[len(other)][1] < end - _tolerance(end):
         text, at = mine[len(other)]
-        return "nothing more by itself, as without the segment that changes nothing", f"{text} after {at:.1f} s"
+        due = "nothing more by itself, as without the segment that changes nothing"
+        return Difference(due, f"{text} after {at:.1f} s")
     return None
 
 
-def _slower(talk: Talk, twin: Talk) -> tuple[str, str] | None:
+def _slower(talk: Talk, twin: Talk) -> Difference | None:
     """Return what came by itself in the twin and did not come here by then."""
     mine, other, end = by_themselves(talk, exact=False), by_themselves(twin, exact=False), _length(twin)
     for number, (text, at) in enumerate(other):
@@ -65,18 +80,19 @@ def _slower(talk: Talk, twin: Talk) -> tuple[str, str] | None:
         here = [when for said, when in mine if said == text]
         before = sum(said == text for said, _when in other[:number])
         if len(here) <= before:
-            return None if at > end - _tolerance(at) else (due, "it did not come")
+            return None if at > end - _tolerance(at) else Difference(due, "it did not come")
         if here[before] > at + _tolerance(at):
-            return due, f"after {here[before]:.1f} s"
+            return Difference(due, f"after {here[before]:.1f} s")
     return None
 
 
-def _smaller(talk: Talk, twin: Talk) -> tuple[str, str] | None:
+def _smaller(talk: Talk, twin: Talk) -> Difference | None:
     """Return how much text was sent at once in the twin, and how much here, if that is less than half of it."""
     mine, other = _at_once(talk), _at_once(twin)
     if mine * SHARE >= other:
         return None
-    return f"{other} octets of text at once, as without what is over", f"{mine} octets"
+    due = f"{other} octets of text at once, as without what is over"
+    return Difference(due, f"{mine} octets", Level.SHOULD, ("RFC 5681 §3.1", "RFC 9040 §6.1"))
 
 
 def _tolerance(at: float) -> float:

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.case.rig import Rig
-from harness.case.violation import Finding
+from harness.case.violation import Finding, Level
 from harness.explore import run
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves, text_of
@@ -81,6 +81,12 @@ def test_who_gives_up_may_say_so() -> None:
 def test_what_is_under_way_at_the_mark_is_not_compared() -> None:
     shut = "[A@p,r%0] send:100 [await] [await] [await] A@p,r send:10 A@p,r"
     assert findings(f"listen S@i A@p,r accept {shut} mark lose:4 send:100 wait:12000") == []
+
+
+def test_who_begins_with_the_window_of_the_connection_before_breaks_no_must() -> None:
+    """RFC 9040 §6.1 has a new connection take it over, and the initial window is an upper bound (RFC 5681 §3.1)."""
+    found = findings(SHOWING["D539"], defective("D539").stack_class)
+    assert [(str(each.code), each.level) for each in found] == [("late", Level.SHOULD)]
 
 
 def test_faster_than_the_twin_is_no_finding() -> None:
