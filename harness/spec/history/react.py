@@ -43,7 +43,8 @@ class Step:
     deferrable: bool = False
     #: RCV.NXT before: acknowledgments of what lies between may come on the way.
     low_ack: int = 0
-    #: One ACK more than is owed breaks no rule: behind RECEIVE, as a window update (RFC 5681 §4.2).
+    #: An ACK breaks no rule though none is owed: to text or a FIN that draws none, and behind RECEIVE as a window
+    #: update. A second one for a segment would (RFC 5681 §4.2).
     spare: bool = False
     #: The strongest of all that may be done instead: only where it is no MUST may what is owed be left out.
     level: Level = Level.MUST
@@ -140,7 +141,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
-    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack)
+    spare = segment.length > 0 and not reaction.segments
+    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare)
 
 
 def _begun(world: World, syn: Segment, now: int) -> World:

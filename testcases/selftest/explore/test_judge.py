@@ -159,6 +159,11 @@ WRONG: dict[str, tuple[Callable[[Hand], Hand], Act, Broken]] = {
     "a FIN that is given up at once": (closing, lambda h: h.wait(1, state=CLOSED), Broken.WRONG_STATE),
     "TIME-WAIT that ends at once": (waiting, lambda h: h.wait(1, state=CLOSED), Broken.WRONG_STATE),
     "TIME-WAIT that never ends": (waiting, lambda h: h.wait(600, state=TIME_WAIT), Broken.WRONG_STATE),
+    "text that is acknowledged twice": (
+        established,
+        lambda h: h.peer(segment(ACK, 1, 1, 10), own(ACK, 1, 11), own(ACK, 1, 11)),
+        Broken.EXTRA,
+    ),
     "a FIN again, unanswered": (waiting, lambda h: h.peer(segment(FIN | ACK, 1, 2)), Broken.SILENT),
     "something behind the end": (
         waiting,
@@ -176,6 +181,15 @@ def test_no_history_explains(name: str) -> None:
         act(hand)
     assert fallen.value.code is code
     assert fallen.value.cites
+
+
+def test_text_that_is_ignored_may_be_answered_once() -> None:
+    """Behind the peer's FIN there should be none (§3.10.7.4 seventh); no sentence forbids one ACK of where it ended."""
+    hand = established(Hand())
+    hand.peer(segment(FIN | ACK, 1, 1), own(ACK, 1, 2), state=CLOSE_WAIT)
+    hand.peer(segment(ACK, 2, 1, 10), own(ACK, 1, 2), state=CLOSE_WAIT)
+    with pytest.raises(Fall):
+        hand.peer(segment(ACK, 2, 1, 10), own(ACK, 1, 2), own(ACK, 1, 2), state=CLOSE_WAIT)
 
 
 def test_the_octet_of_a_probe_need_not_count() -> None:
