@@ -1,6 +1,7 @@
 """When acknowledgments come, and on what: they may be delayed, and ride on what is sent again."""
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from harness.case.expect import Expected
 from harness.case.received import Received
@@ -9,11 +10,7 @@ from harness.trace.events import Event, Kind
 
 #: An ACK is delayed by less than half a second (RFC 9293 §3.8.6.3, MUST-40).
 DELAY_S = 0.5
-
-
-def is_bare(segment: Segment) -> bool:
-    """Tell whether a segment is an acknowledgment and nothing else."""
-    return segment.flags & ~PSH == ACK and not segment.payload
+_CAUSES = (Kind.SENT, Kind.CALL)
 
 
 def may_wait(events: Sequence[Event], answers: Iterable[Expected]) -> bool:
@@ -30,7 +27,7 @@ def is_delayed(events: Sequence[Event], received: Received) -> bool:
     before = before[: next((at for at, event in enumerate(before) if event is received.event), len(before))]
     texts = [event for event in before if event.kind is Kind.SENT and event.segment and event.segment.payload]
     told = [event.segment.ack for event in before if event.kind is Kind.RECEIVED and event.segment]
-    if not texts or not told or not is_bare(received.segment):
+    if not texts or not told or not received.segment.is_bare_ack:
         return False
     in_time = received.event.time_ns - texts[-1].time_ns <= DELAY_S * 1e9
     return in_time and max(told) < received.segment.ack
@@ -46,28 +43,15 @@ def carries(segment: Segment, due: Expected) -> bool:
 
 def updates_window(events: Sequence[Event], received: Received) -> bool:
     """Tell whether an acknowledgment behind RECEIVE tells of the window as it is then (RFC 9293 §3.8.6.2.2)."""
-    asked, before, last = _cause(events, received)
-    if asked is None or asked.kind is not Kind.CALL or not asked.text.startswith("recv") or before:
+    before = list(takewhile(lambda event: event is not received.event, events))
+    cause = next((event for event in reversed(before) if event.kind in _CAUSES or _is_of(event, received)), None)
+    if cause is None or cause.kind is not Kind.CALL or not cause.text.startswith("recv"):
         return False
-    earlier = [event.segment for event in events if _is_of(event, received) and event is not received.event]
-    told = earlier[-1] if earlier else None
+    told = next((event.segment for event in reversed(before) if _is_of(event, received)), None)
     if told is None or told.flags & SYN:
         return False
+    last = received.segment
     return (told.seq + told.length, told.ack) == (last.seq, last.ack) and told.window <= last.window
-
-
-def _cause(events: Sequence[Event], received: Received) -> tuple[Event | None, list[Segment], Segment]:
-    """Return what a segment came of: the last call or segment before it, and what the target sent in between."""
-    between: list[Segment] = []
-    cause = None
-    for event in events:
-        if event is received.event:
-            break
-        if event.kind in (Kind.SENT, Kind.CALL):
-            cause, between = event, []
-        elif _is_of(event, received) and event.segment is not None:
-            between.append(event.segment)
-    return cause, between, received.segment
 
 
 def _is_of(event: Event, received: Received) -> bool:

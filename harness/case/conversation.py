@@ -149,8 +149,8 @@ class Conversation(Course):
             self.await_late_answer(connection, acknowledging.DELAY_S)
 
     def _is_spare(self, connection: Connection, received: Received) -> bool:
-        """Tell whether the rules have room for this acknowledgment besides what is due; one told twice is noted."""
-        if not self.asks_rules or not acknowledging.is_bare(received.segment):
+        """Tell whether the rules have room for this acknowledgment besides what is due."""
+        if not self.asks_rules or not received.segment.is_bare_ack:
             return False
         if not acknowledging.updates_window(self.events, received) and other_course.asked(self) is None:
             return False

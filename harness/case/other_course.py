@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from harness.case.acknowledging import is_bare
 from harness.case.bench import Bench
 from harness.case.peer_record import PeerRecord
 from harness.case.policies import policies_in_force
 from harness.case.received import Received
 from harness.case.retelling import Made, Retelling, Untold
+from harness.case.throttling import longest_s
 from harness.case.violation import Code
 from harness.observe.snapshot import FourTuple
 from harness.spec.history.fall import Fall
@@ -100,7 +100,12 @@ def asked(conversation: Course) -> Allowed | None:
     target = conversation.rig.target
     if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
         return None
-    traits = Traits(throttled=target.facts.throttle_s > 0, override_s=OVERRIDE_S, send_s=SEND_S)
+    traits = Traits(
+        throttle_s=longest_s(target),
+        throttles_host=target.facts.throttles_host,
+        override_s=OVERRIDE_S,
+        send_s=SEND_S,
+    )
     policies = policies_in_force(target) | {Policy.HARD_CODED_WINDOW}
     retelling = Retelling((each.tuple4 for each in conversation.connections), policies, traits)
     try:
@@ -163,9 +168,10 @@ def _fills_the_window(conversation: Course, connection: Side) -> bool:
 
 
 def _is_shut(conversation: Course, connection: Side) -> bool:
-    """Tell whether the peer's last segment has offered no window."""
-    sent = [event.segment for event in conversation.events if event.kind is Kind.SENT and event.segment]
-    return bool(sent) and not sent[-1].window and bool(connection.received)
+    """Tell whether the peer's last segment on the connection has offered no window."""
+    own = [event for event in conversation.events if (event.kind, event.connection) == (Kind.SENT, connection.index)]
+    last = next((event.segment for event in reversed(own) if event.segment is not None), None)
+    return last is not None and not last.window and bool(connection.received)
 
 
 def _repeats_for_an_ack(conversation: Course, connection: Side) -> bool:
@@ -173,7 +179,7 @@ def _repeats_for_an_ack(conversation: Course, connection: Side) -> bool:
     events = conversation.events
     at = next((at for at in reversed(range(len(events))) if events[at].kind in (Kind.SENT, Kind.CALL)), 0)
     asked = events[at].segment
-    if events[at].kind is not Kind.SENT or asked is None or not is_bare(asked):
+    if events[at].kind is not Kind.SENT or asked is None or not asked.is_bare_ack:
         return False
     before, since = _texts_of(events[:at], connection), _texts_of(events[at:], connection)
     return any(segment.seq in {earlier.seq for earlier in before} for segment in since)

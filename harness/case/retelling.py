@@ -14,10 +14,10 @@ from harness.observe.snapshot import FourTuple
 from harness.spec import seqno
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Broken, Fall
-from harness.spec.history.history import History, Sent
+from harness.spec.history.history import History, Sent, Spending
 from harness.spec.history.world import Traits, World, text
 from harness.spec.policy import Policy
-from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.spec.states import State
 from harness.trace.events import Event, Kind
 from harness.wire import codec
@@ -28,6 +28,8 @@ PEER_SALT = 5
 ALIEN = b"\xff"
 _ABORTED_IN_SILENCE = (State.CLOSING, State.LAST_ACK, State.TIME_WAIT)
 _HEARD_ALL = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK)
+#: The control bits that the judge looks at: urgent text and ECN are the author's.
+JUDGED = FIN | SYN | RST | PSH | ACK
 #: So far away a number is neither old nor new.
 HALF_WAY = (1 << 31) - 2
 #: The call of a listener at any address.
@@ -97,6 +99,8 @@ class _Told:
     def of_target(self, event: Event, *, anew: bool) -> Sent:
         """Return a segment of the target; `anew`: a SYN may be that of another connection than before."""
         wire = codec.decode(event.packet).segment
+        if wire.flags & ~JUDGED and not wire.asks_for_ecn:
+            raise Untold
         if wire.flags & SYN and (anew or self._own_base is None):
             self._own_base = wire.seq
         segment = self._numbered(wire, self._own_base or 0, self._peer_base or 0)
@@ -137,7 +141,11 @@ class Retelling:
     """
 
     def __init__(self, pairs: Iterable[FourTuple], policies: Collection[Policy], traits: Traits) -> None:
-        self._told = [_Told(pair, History(policies=policies, traits=traits, peer_salt=PEER_SALT)) for pair in pairs]
+        shared = Spending() if traits.throttles_host else None
+        self._told = [
+            _Told(pair, History(policies=policies, traits=traits, peer_salt=PEER_SALT, spending=shared))
+            for pair in pairs
+        ]
         #: Backlogs by port and address, None for any.
         self._listening: dict[tuple[str | None, int], int] = {}
         #: What breaks a recommendation.

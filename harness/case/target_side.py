@@ -185,7 +185,8 @@ class TargetSide(UserCalls):
             "pending error", self._app().pending_error, due=code, name="setsockopt", about=None if code else 0
         )
         if got != code:
-            self._wrong_answer(f"the pending error is {error_name(code)}", f"it is {error_name(got or 0)}")
+            due, seen = f"the pending error is {error_name(code)}", f"it is {error_name(got or 0)}"
+            self._wrong_answer(due, seen, asks=False)
 
     def must_show(self, field: str, seen: object, due: object) -> None:
         """Demand that a header field of the last segment, which has no argument in `must_send`, is as it is due."""

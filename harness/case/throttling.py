@@ -4,6 +4,7 @@ RFC 5961 §7 has it so for what SYNs and resets provoke. Where it can't be switc
 ACK that would repeat the one before proves nothing.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from harness.case.course import Course
 from harness.case.expect import Expected
 from harness.case.received import Received
 from harness.spec.segment import ACK, RST, SYN, Segment
+from harness.targets.protocol import Capability, Target
 from harness.trace.events import Event, Kind
 
 
@@ -20,6 +22,12 @@ class HeldBack:
     """An ACK that is due, and may be held back: it would repeat `repeats`, or follow one of another connection."""
 
     repeats: Received | None = None
+
+
+def longest_s(target: Target) -> float:
+    """Return for how long one answer may keep others back, in seconds: in real time that is told, and not measured."""
+    limit_s = target.facts.throttle_s
+    return math.inf if limit_s and Capability.VIRTUAL_TIME not in target.capabilities else limit_s
 
 
 def last_asked(events: Iterable[Event]) -> Segment | None:

@@ -10,7 +10,7 @@ from harness.case.rig import FIRST_PEER_PORT, Rig
 from harness.explore.application import Application
 from harness.explore.link import SALT, Link, PeerView
 from harness.explore.plan import Plan
-from harness.spec.history.history import History
+from harness.spec.history.history import History, Spending
 from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
 from harness.targets.protocol import Adjustable, Capability
@@ -31,6 +31,7 @@ class Company(Protocol):
     conversation: Conversation
     policies: frozenset[Policy]
     traits: Traits
+    spending: Spending | None
     application: Application
     all_links: dict[int, Link]
     plan: Plan
@@ -44,7 +45,14 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
     connection = _connection(talk, number, like)
     salt = (talk.salt + number * SALT) % PERIOD
     now = talk.rig.target.clock.now_ns()
-    history = History(policies=talk.policies, traits=talk.traits, own_salt=salt, peer_salt=salt + 5, now=now)
+    history = History(
+        policies=talk.policies,
+        traits=talk.traits,
+        own_salt=salt,
+        peer_salt=salt + 5,
+        now=now,
+        spending=talk.spending,
+    )
     port_open = connection.tuple4.port in talk.application.listeners
     if port_open:
         history.listens(True)

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 from harness.case.conversation import Conversation
 from harness.case.policies import policies_in_force
 from harness.case.rig import Rig
+from harness.case.throttling import longest_s
 from harness.case.timers import COARSENESS, Wait, Waits
 from harness.case.violation import Code, Violation
 from harness.explore import twins
@@ -82,7 +83,8 @@ def traits_of(rig: Rig) -> Traits:
     """Return what is known of a target's own choices, where the RFCs leave one; in virtual time 2 MSL is measured."""
     known = _MEASURED.get(rig)
     if known is None:
-        known = _MEASURED[rig] = Traits(throttled=rig.target.facts.throttle_s > 0)
+        limit_s, shared = longest_s(rig.target), rig.target.facts.throttles_host
+        known = _MEASURED[rig] = Traits(throttle_s=limit_s, throttles_host=shared)
         two_msl_s = _time_wait_s(rig)
         if two_msl_s:
             # From below only: an adapter may have to move its clock forward so that nothing is throttled.

@@ -24,7 +24,7 @@ from harness.explore.waiting import PREFIX, WaitingCalls
 from harness.fuzz.steps import Call, Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
-from harness.spec.history.history import Sent
+from harness.spec.history.history import Sent, Spending
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
@@ -62,6 +62,7 @@ class Talk:
         self.plan = plan
         self.policies = policies
         self.traits = traits
+        self.spending = Spending() if traits.throttles_host else None
         self.conversation: Conversation = rig.begin(version, name=name)
         #: Connections by number, without those that have come to their end so long ago that nobody looks at them any
         #: more, and all.

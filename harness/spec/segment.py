@@ -118,6 +118,11 @@ class Segment:
         """The flags without PSH; those of a SYN, too, that asks for ECN besides."""
         return SYN if self.asks_for_ecn else self.flags & ~PSH
 
+    @property
+    def is_bare_ack(self) -> bool:
+        """Whether this is an acknowledgment and nothing else."""
+        return self.flags & ~PSH == ACK and not self.payload
+
     def relative(self, seq_base: int, ack_base: int) -> "Segment":
         """Return the segment with numbers counted from the two initial sequence numbers.
 

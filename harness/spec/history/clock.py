@@ -64,7 +64,7 @@ def due_by(world: World, traits: Traits) -> Due | None:
 
 def _next(world: World, traits: Traits) -> Due | None:
     if world.ack_by is not None:
-        return Due(world.ack_by, "the acknowledgment that was delayed", ("RFC 9293 §3.8.6.3", "MUST-58"))
+        return Due(world.ack_by, "the acknowledgment that was delayed", ("RFC 9293 §3.8.6.3", "MUST-40"))
     if world.state is CLOSED:
         return None
     if world.state is TIME_WAIT:

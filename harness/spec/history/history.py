@@ -6,6 +6,7 @@ raises the Fall of the world that went furthest when none is left. A set that gr
 is then true, nothing more is judged, and whoever asks must count that.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -50,8 +51,18 @@ class Sent:
     time: int
 
 
+@dataclass(slots=True)
+class Spending:
+    """When a target has last sent what may count against a limit of its answers (RFC 5961 §7), in nanoseconds."""
+
+    last: float = -math.inf
+
+
 class History:
-    """One connection, from outside. `own_salt` and `peer_salt` tell the two streams from others."""
+    """One connection, from outside. `own_salt` and `peer_salt` tell the two streams from others.
+
+    `spending` is shared by all connections whose answers one limit holds back.
+    """
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class History:
         own_salt: int = 0,
         peer_salt: int = 0,
         now: int = 0,
+        spending: Spending | None = None,
     ) -> None:
         self.policies = frozenset(policies)
         self.traits = traits or Traits()
@@ -76,6 +88,7 @@ class History:
         #: Text was read that RECEIVE has not given yet, to find out whose connection it is.
         self.read_ahead = False
         self._own_salt, self._peer_salt = own_salt, peer_salt
+        self._spending = spending or Spending()
 
     # --- what happened -----------------------------------------------------------------------------------------------
 
@@ -211,6 +224,7 @@ class History:
                     falls.append((len(sent) + 1, fall))
         if not found:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
+        self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
         former, self.worlds = self.worlds, list(found)
         if self.edges is not None and not asking:
             self.edges.changed(former, self.worlds)
@@ -263,13 +277,18 @@ class History:
                 raise _Fallen(index, fall) from None
         missing = unmet(at)
         if missing is not None:
-            held_back = self.traits.throttled and missing.flags == ACK and not step.deferrable
+            held_back = missing.flags == ACK and not step.deferrable and self._holds_back(now)
             if held_back or step.level is not Level.MUST:
                 yield at.world
                 return
             cites = reaction.cites if reaction else ("RFC 9293 §3.10",)
             raise _Fallen(len(sent), Fall(Broken.SILENT, named(at.owed), "", cites, at.rule))
         yield delayed(at.world, now, self.traits) if at.owed else at.world
+
+    def _holds_back(self, now: int) -> bool:
+        """Tell whether an acknowledgment may be missing because another one was sent not long ago."""
+        limit_s = self.traits.throttle_s
+        return limit_s > 0 and now - self._spending.last <= limit_s * 1e9
 
     def _in_state(self, world: World, state: State | None) -> World:
         """Return the world if a snapshot agrees with it; raises Fall."""

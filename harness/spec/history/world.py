@@ -225,12 +225,14 @@ class Traits:
     override_s: float = 130.0
     #: What fits the window leaves at once where nothing is under way (§3.8.6.2.1, 2).
     send_s: float = 130.0
-    #: ACKs are delayed by less than that (MUST-58), and a tick of a stack's clock.
+    #: ACKs are delayed by less than that (MUST-40), and a tick of a stack's clock.
     ack_delay_s: float = 0.55
     #: After how many repetitions a SYN,ACK, or anything else, may be given up (§3.8.3: R1 is at least 3).
     tries_syn_received: int = 1
     tries: int = 2
     #: A connection without application may leave FIN-WAIT-2 by itself, not before this time.
     fin_wait_2_s: float = 2.0
-    #: It acknowledges unacceptable segments once in a while only (RFC 5961 §7).
-    throttled: bool = False
+    #: Behind an acknowledgment it may hold back others for so long (RFC 5961 §7); without end where that is not known.
+    throttle_s: float = 0.0
+    #: Those of all connections count together.
+    throttles_host: bool = False

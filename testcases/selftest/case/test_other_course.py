@@ -1,5 +1,7 @@
 """Where a case takes another course than its author's, the rules are asked; what is declared or stuck is no way out."""
 
+import errno
+
 import pytest
 
 from harness.case.rig import Rig
@@ -7,11 +9,12 @@ from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.verdict import Verdict, judge
 from harness.expectations.deviations import Deviation
 from harness.mutate.script import Script, play
-from harness.spec.segment import Segment
+from harness.spec.segment import ACK, ECE, SYN, URG, Segment
 from harness.spec.states import CLOSED, CLOSING
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.defects.defect import stack_with
+from harness.stack.sockets import Socket
 from harness.stack.variants import varied
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.scripts import scripts
@@ -25,11 +28,11 @@ def only(case: str) -> Script:
     return script
 
 
-def played_on_a_literal_stack(*declared: Deviation) -> Outcome:
-    script, variant = only(FIGURE_7), varied(LITERAL)
+def played(case: str, target: ReferenceTarget, *declared: Deviation) -> Outcome:
+    script = only(case)
     body = script.body
     assert body is not None
-    conversation = Rig(ReferenceTarget(stack_class=variant.stack_class, config=variant.config), guarded=False).begin(4)
+    conversation = Rig(target, guarded=False).begin(4)
     run = CaseRun(conversation, script.case.binding.route, asks_rules=True, declared=lambda: declared)
 
     def whole() -> None:
@@ -37,6 +40,11 @@ def played_on_a_literal_stack(*declared: Deviation) -> Outcome:
         run.perform(lambda: body(run.target, run.peer))
 
     return capture(conversation, whole, evidence=False)
+
+
+def played_on_a_literal_stack(*declared: Deviation) -> Outcome:
+    variant = varied(LITERAL)
+    return played(FIGURE_7, ReferenceTarget(stack_class=variant.stack_class, config=variant.config), *declared)
 
 
 def test_another_course_that_is_allowed_is_told() -> None:
@@ -119,3 +127,53 @@ def test_nothing_is_acknowledged_twice() -> None:
 def test_what_no_sentence_allows_is_no_other_course(defect: str, case: str) -> None:
     """The alternative answer may be left out; the answer itself, numbers and listeners may not."""
     assert play(only(case), defective(defect).stack_class).verdict is Verdict.VIOLATES
+
+
+class NeverChallenges(Connection):
+    def send_challenge(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("host", [False, True], ids=["of-a-connection", "of-all"])
+def test_a_limit_excuses_nobody_who_never_answers(host: bool) -> None:
+    """A challenge may be missing behind another answer, and for as long as the limit lasts (RFC 5961 §7)."""
+    target = ReferenceTarget(stack_class=stack_with(NeverChallenges))
+    target.facts.throttle_s, target.facts.throttles_host = 0.5, host
+    outcome = played("resets/syn-is-challenged[inside-established]", target)
+    assert [str(finding.code) for finding in outcome.findings] == ["silent"]
+
+
+class ErrorOfNobody(Socket):
+    def pending_error(self) -> int:
+        return super().pending_error() or errno.ECONNREFUSED
+
+
+def test_an_error_that_nothing_has_caused_is_no_other_course() -> None:
+    shown = play(only("active-open/handshake-of-the-active-opener"), stack_with(ErrorOfNobody))
+    assert (shown.verdict, shown.code) == (Verdict.VIOLATES, "wrong-answer")
+
+
+class GrantsWhatNobodyAsks(Connection):
+    def emit(self, segment: Segment) -> None:
+        if segment.flags & (SYN | ACK) == SYN | ACK:
+            segment.flags |= ECE
+        super().emit(segment)
+
+
+class UrgentThroughout(Connection):
+    def emit(self, segment: Segment) -> None:
+        if segment.payload:
+            segment.flags |= URG
+        super().emit(segment)
+
+
+@pytest.mark.parametrize(
+    ("part", "case"),
+    [
+        (GrantsWhatNobodyAsks, "passive-open/three-way-handshake"),
+        (UrgentThroughout, "active-close/fin-follows-the-data[close-passive-open]"),
+    ],
+)
+def test_control_bits_that_the_rules_do_not_look_at_are_the_authors(part: type[Connection], case: str) -> None:
+    shown = play(only(case), stack_with(part))
+    assert (shown.verdict, shown.code) == (Verdict.VIOLATES, "wrong-flags")
