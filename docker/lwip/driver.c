@@ -374,6 +374,7 @@ static void end_sock(struct sock *s, int abortive) {
   while (s->pending != NULL) { /* whom nobody will accept any more */
     struct sock *orphan = s->pending;
     s->pending = orphan->pending;
+    orphan->pending = NULL; /* the rest of the queue is the listener's */
     end_sock(orphan, 1);
   }
   if (pcb != NULL) {

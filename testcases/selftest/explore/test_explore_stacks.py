@@ -48,12 +48,23 @@ IN_ORDER = {
 }
 
 
-@pytest.mark.parametrize("name", IN_ORDER)
-def test_what_is_in_order_is_no_finding(name: str) -> None:
-    _built("smoltcp")
-    player = Player(Stage(parse("smoltcp"), bundled=False))
+def _verdict(stack: str, text: str) -> str:
+    _built(stack)
+    player = Player(Stage(parse(stack), bundled=False))
     try:
-        (record,) = player.play([notation.generated_from(IN_ORDER[name])])
+        (record,) = player.play([notation.generated_from(text)])
     finally:
         player.close()
-    assert record["verdict"] == "conforms", record
+    return str(record["verdict"])
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_what_is_in_order_is_no_finding(name: str) -> None:
+    assert _verdict("smoltcp", IN_ORDER[name]) == "conforms"
+
+
+@pytest.mark.parametrize("stack", ["lwip", "smoltcp"])
+def test_a_queue_ends_with_its_listener(stack: str) -> None:
+    """The driver of lwIP once freed the second connection twice, and the stack was said to crash."""
+    text = "listen S@i 2{same-port}:S@i 3{same-port}:S@i A@p,r 2:A@p,r 3:A@p,r unlisten"
+    assert _verdict(stack, text) == "conforms"
