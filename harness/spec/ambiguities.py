@@ -244,12 +244,13 @@ REGISTER: dict[str, Ambiguity] = {
         ),
         Ambiguity(
             "reset-form",
-            ("RFC 9293 §3.10.7.4 fourth", "RFC 9293 §3.5.2", "RFC 9293 §3.10.5", "RFC 9293 §3.6.1"),
+            ("RFC 9293 §3.10.7.4 fourth", "RFC 9293 §3.5.2", "RFC 9293 §3.10.5", "RFC 9293 §3.6.1", "SHLD-2"),
             (
                 "A reset that a segment provokes takes its numbers from that segment.",
                 "A reset that aborts a synchronized connection is sent at SND.NXT, as by ABORT.",
+                "A reset may carry text that explains it (§3.5.3), which no figure shows.",
             ),
-            "rst(seq=seg.ack) or rst-ack(seq=0), and rst at SND.NXT.",
+            "rst(seq=seg.ack) or rst-ack(seq=0), and rst at SND.NXT; with text or without, everywhere.",
             "Both: the sections that ask for these resets give no form. The fourth check says CLOSED in so many words,"
             " and it is more specific than the general wish that the side which resets enter TIME-WAIT (§3.5.2).",
         ),
