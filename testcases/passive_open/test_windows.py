@@ -2,7 +2,19 @@
 
 import pytest
 
-from harness.case import ACK, ESTABLISHED, LISTEN, SYN, SYN_RECEIVED, Peer, Target, cites, in_state
+from harness.case import (
+    ACK,
+    ESTABLISHED,
+    LISTEN,
+    SYN,
+    SYN_RECEIVED,
+    Peer,
+    Target,
+    cites,
+    in_state,
+    segment,
+    silence,
+)
 from harness.spec.options import mss
 
 
@@ -70,9 +82,12 @@ def test_window_is_filled_and_not_overrun(target: Target, peer: Peer) -> None:
 @cites("RFC 9293 §3.10.7.4 fifth", "RFC 9293 §3.4")
 @in_state(ESTABLISHED)
 def test_window_of_an_older_segment_does_not_count(target: Target, peer: Peer) -> None:
-    """A segment that overtook another has the newer window: SND.WL1 keeps the older one from replacing it."""
-    peer.send(ACK, b"later", seq=6, window=1000)
-    target.must_send(ACK, seq=1, ack=1)
+    """An ACK that overtook another has the newer window: SND.WL1 keeps the older one from replacing it.
+
+    It has no text that could wait behind the gap, and its window with it.
+    """
+    peer.send(ACK, seq=6, window=1000)
+    target.must_answer(silence(), segment(ACK, seq=1, ack=1, cites="MAY-13"))
     peer.send(ACK, seq=1, window=0)
     target.must_not_send()
     target.send(b"data")
