@@ -33,8 +33,11 @@ def demanded(found: Iterable[Reaction], policies: Collection[Policy]) -> tuple[R
 
 
 def tolerated(found: Iterable[Reaction], policies: Collection[Policy]) -> tuple[Reaction, ...]:
-    """Return the reactions that break no MUST: RFC 6191 is a recommendation, even for those who follow MAY-2."""
-    return select(found, set(policies) - {Policy.RFC6191})
+    """Return the reactions that break no MUST.
+
+    RFC 6191 is a recommendation, even for those who follow MAY-2; and RFC 5961 §5.2 lets a stack hard-code MAX.SND.WND.
+    """
+    return select(found, (set(policies) - {Policy.RFC6191}) | {Policy.HARD_CODED_WINDOW})
 
 
 def cites_of(cell: Cell) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from harness.spec.machine import (
     Place,
 )
 from harness.spec.segment import ACK, FIN, RST, SYN
-from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LISTEN, SYN_SENT, State
+from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind, Mark
 
@@ -114,7 +114,7 @@ class CallRun:
         inbox.clear()
         reply = _reply(received, numbers)
         after = _after(numbers, received, before.state)
-        if self.cell.event is Event.SEND and self.cell.place.state is SYN_SENT and answer == DONE:
+        if self.cell.event is Event.SEND and self.cell.place.state in (SYN_SENT, SYN_RECEIVED) and answer == DONE:
             after = replace(after, queued=TEXT)
         main = self.conversation.main
         state = main.state or self._supposed(answer)

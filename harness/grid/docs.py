@@ -39,7 +39,7 @@ Preconditions: opened passively unless the route says otherwise, no options in t
 the listener closed behind the accept, all of the target's data acknowledged, and more than a window of it. A cell
 conforms if the reply is one of those that are allowed, if the state is the one that belongs to it, and if a follow-up
 finds nothing that contradicts this state. An acknowledgment of text may be delayed where the target's time costs
-nothing (MUST-40), and one that is due may ride on our FIN, sent again while nobody has acknowledged it (MUST-58).
+nothing (MUST-40), and one that is due may ride on our SYN or FIN, sent again while it is unacknowledged (MUST-58).
 """
 
 

@@ -207,9 +207,11 @@ def _syn_received(scene: Scene) -> Tells:
     scene.peer.send(ACK, seq=r, ack=n + 1)
     scene.hear(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
     scene.peer.send(ACK, b"x", seq=r, ack=n)
-    # Text and FIN that came with the SYN may have waited for this (§3.10.7.2 third).
-    kept = (r + len(TEXT), r + len(TEXT) + 1)
-    scene.hear(*(segment(ACK, seq=n, ack=number) for number in (r + 1, *kept)))
+    # Text and FIN that came with the SYN may have waited for this (§3.10.7.2 third), and what SEND has queued.
+    queued, kept = scene.numbers.queued, (r + len(TEXT), r + len(TEXT) + 1)
+    if queued:
+        scene.target.may_send(ACK, seq=n, ack=r + 1)
+    scene.hear(*(segment(ACK, seq=n, ack=number, data=queued) for number in (r + 1, *kept)))
     return ()
 
 

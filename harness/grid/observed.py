@@ -8,7 +8,7 @@ from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.reaction import Outgoing, Reaction, Reply
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
-from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK
+from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED
 
 NOTHING = str(Reply.NONE)
 #: The next state on a target that shows none and gives itself away by no follow-up.
@@ -29,7 +29,7 @@ class Observation:
 def fits(reaction: Reaction, received: Sequence[Received], connection: Connection | None = None) -> bool:
     """Tell whether the target sent exactly the segments of a reaction.
 
-    Where `connection`, as it was before, is given, an acknowledgment may ride on a FIN that is sent again.
+    Where `connection`, as it was before, is given, an acknowledgment may ride on what is sent again.
     """
     if len(reaction.segments) != len(received):
         return False
@@ -40,11 +40,17 @@ def fits(reaction: Reaction, received: Sequence[Received], connection: Connectio
 
 
 def _rides(due: Outgoing, received: Received, reaction: Reaction, connection: Connection) -> bool:
-    """Tell whether our FIN, sent again while it is unacknowledged, carries what is due (RFC 9293 §3.10.8, MUST-58)."""
+    """Tell whether our SYN or FIN, sent again while it is unacknowledged, carries what is due.
+
+    Retransmission is always open to a sender (RFC 9293 §3.10.8), and one segment may do for both (MUST-58).
+    """
     seen = received.segment
-    again = seen.plain_flags & ~PSH == FIN | ACK and not seen.payload and seqno.add(seen.seq, 1) == connection.snd_nxt
-    waits = connection.fin_sent and reaction.next in (FIN_WAIT_1, CLOSING, LAST_ACK)
-    return again and waits and due.flags == ACK and due.ack == seqno.add(seen.ack, 0)
+    if due.flags != ACK or due.ack != seqno.add(seen.ack, 0) or seen.payload:
+        return False
+    flags, again = seen.plain_flags & ~PSH, seqno.add(seen.seq, 1) == connection.snd_nxt
+    syn = connection.state is SYN_RECEIVED and reaction.next is SYN_RECEIVED and flags == SYN | ACK
+    fin = connection.fin_sent and reaction.next in (FIN_WAIT_1, CLOSING, LAST_ACK) and flags == FIN | ACK
+    return again and (syn or fin)
 
 
 def _equal(due: Outgoing, received: Received) -> bool:

@@ -119,8 +119,10 @@ def _syn(at: Open, sent: Segment, now: int) -> Open:
     if flags & ACK and seqno.add(sent.ack, 0) != world.connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={world.connection.rcv_nxt}>", "RFC 9293 §3.10.7.2 third")
     owed = [due for due in at.owed if not due.flags & SYN]
-    world = _shown(world, sent)
     first = len(owed) < len(at.owed)
+    if flags & ACK and not first:
+        owed = [due for due in owed if due.flags != ACK]  # it carries the acknowledgment (MUST-58)
+    world = _shown(world, sent)
     interval = 0 if first else now - world.waiting_since
     world = replace(world, waiting_since=now, tries=0 if first else world.tries + 1, interval=interval)
     return replace(at, world=world, owed=tuple(owed))

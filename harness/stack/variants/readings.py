@@ -21,7 +21,10 @@ class ResetCountsInWindow(Connection):
 class SynInWindowResets(Connection):
     def check_syn(self, segment: Segment) -> bool:
         if segment.flags & SYN and not (self.state is SYN_RECEIVED and self.passive):
-            self.refuse_syn(segment)
+            if seqno.lt(segment.seq, self.rcv_nxt):  # the SYN is not in the window: an ACK, as in the first step
+                self.answer_unacceptable()
+            else:
+                self.refuse_syn(segment)
             return False
         return super().check_syn(segment)
 
@@ -172,6 +175,8 @@ class ClosedWindowDropsAll(Connection):
     allows="It can be taken for part of what the peer sends again.",
 )
 class TimeWaitAcknowledgesText(Connection):
-    def process_text_and_fin(self, segment: Segment) -> None:
-        super().process_text_and_fin(segment)
-        self.ack_due = self.ack_due or (self.state is TIME_WAIT and bool(segment.payload))
+    def check_ack(self, segment: Segment) -> bool:
+        rests = self.state is TIME_WAIT
+        passes = super().check_ack(segment)
+        self.ack_due = self.ack_due or (rests and passes and bool(segment.payload))
+        return passes
