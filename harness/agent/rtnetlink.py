@@ -6,13 +6,15 @@ Agents have nothing but Python; and importing pyroute2 takes a third of a second
 import os
 import socket
 import struct
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 NETLINK_ROUTE = 0
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 17, 20, 24, 28
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 17, 18, 20, 24, 28
+NLMSG_DONE, NLM_F_DUMP = 3, 0x300
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
-IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 3, 18, 28
+IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_LINK_NETNSID = 3, 5, 10, 18, 28, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFF_UP = 0x1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -30,6 +32,17 @@ FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 def attribute(kind: int, value: bytes) -> bytes:
     """Return one attribute, padded."""
     return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+class LinkFacts(NamedTuple):
+    """A link: its index, hardware type and flags, and the indices of what it is a port of and lies on (0: nothing)."""
+
+    name: str
+    at: int
+    hardware: int
+    flags: int
+    master: int = 0
+    below: int = 0
 
 
 class RouteSocket:
@@ -50,6 +63,21 @@ class RouteSocket:
     def delete(self, index: int) -> None:
         """Delete a link, of a pair both ends."""
         self._send(RTM_DELLINK, struct.pack("=BxHiII", 0, 0, index, 0, 0), 0)
+
+    def links(self) -> list[LinkFacts]:
+        """Return all links of the namespace."""
+        body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+        self._socket.send(struct.pack("=IHHII", 16 + len(body), RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + body)
+        found: list[LinkFacts] = []
+        while True:
+            octets = self._socket.recv(1 << 20)
+            while octets:
+                length, kind = struct.unpack_from("=IH", octets)
+                if kind == NLMSG_DONE:
+                    return found
+                if kind == RTM_NEWLINK:
+                    found.append(_link(octets[16:length]))
+                octets = octets[(length + 3) & ~3 :]
 
     def up(self, index: int) -> None:
         """Switch a link on."""
@@ -107,3 +135,17 @@ class RouteSocket:
         code = -struct.unpack_from("=i", self._socket.recv(65536), 16)[0]
         if code:
             raise OSError(code, os.strerror(code))
+
+
+def _link(message: bytes) -> LinkFacts:
+    _family, hardware, index, flags, _changed = struct.unpack_from("=BxHiII", message)
+    told, rest = dict[int, bytes](), message[16:]
+    while rest:
+        length, kind = struct.unpack_from("=HH", rest)
+        told[kind] = rest[4:length]
+        rest = rest[(length + 3) & ~3 :]
+    # What it lies on may be in another namespace: the index says nothing here then.
+    below = b"" if IFLA_LINK_NETNSID in told else told.get(IFLA_LINK, b"")
+    name = told[IFLA_IFNAME].rstrip(b"\0").decode()
+    master = told.get(IFLA_MASTER, b"")
+    return LinkFacts(name, index, hardware, flags, *(int.from_bytes(each, sys.byteorder) for each in (master, below)))

@@ -1,7 +1,8 @@
-"""A cable with the machine's own kernel on it as a board: ``cable.py [default-route] COMMAND…``.
+"""A cable with the machine's own kernel on it as a board: ``cable.py [default-route | bridge] COMMAND…``.
 
 Two network namespaces of its own, joined by a veth pair: COMMAND runs in the one, where the cable is called ``eth1``
-and has no address; servers of many kinds in the other. Both end with the command.
+and has no address; servers of many kinds in the other. Both end with the command. It may have a default route, or be
+a port of a bridge that has one.
 """
 
 import ctypes
@@ -18,7 +19,7 @@ from harness.agent.rtnetlink import RouteSocket
 from harness.targets.namespace import helper
 from testcases.selftest.wired_linux import SERVERS, serve
 
-NEAR, FAR = "eth1", "board0"
+NEAR, FAR, BRIDGE = "eth1", "board0", "br0"
 #: By IP version: the board's address and its network.
 BOARD = {4: ("192.0.2.2", "192.0.2.0/24", 32), 6: ("2001:db8::2", "2001:db8::/64", 128)}
 PR_SET_PDEATHSIG = 1
@@ -58,9 +59,13 @@ def main(arguments: list[str]) -> int:
         with RouteSocket() as route, open(f"/proc/{child}/ns/net") as far:
             route.add_veth(NEAR, FAR, far.fileno())
             route.up(socket.if_nametoindex(NEAR))
-            if arguments[0] == "default-route":
+            through = {"default-route": NEAR, "bridge": BRIDGE}.get(arguments[0])
+            if through == BRIDGE:
+                for words in (f"add {BRIDGE} type bridge", f"set {NEAR} master {BRIDGE}", f"set {BRIDGE} up"):
+                    subprocess.run(["ip", "link", *words.split()], check=True)
+            if through is not None:
                 arguments = arguments[1:]
-                route.add_route(socket.if_nametoindex(NEAR), 4, "0.0.0.0/0", {})
+                route.add_route(socket.if_nametoindex(through), 4, "0.0.0.0/0", {})
         os.write(wired_write, b".")
         return subprocess.run(arguments).returncode
     finally:

@@ -5,7 +5,6 @@ never the host's. The interface itself is not touched: no address, no route, no 
 """
 
 import contextlib
-import fcntl
 import ipaddress
 import socket
 import struct
@@ -13,6 +12,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.agent.rtnetlink import LinkFacts, RouteSocket
 from harness.targets.namespace.helper import ETH_P_ALL
 from harness.targets.protocol import NotOffered, UnusableTarget
 from harness.targets.wired.link import WireLink
@@ -21,7 +21,8 @@ from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, SOL
 
 #: linux/if_packet.h
 PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
-SIOCGIFFLAGS, IFF_UP, IFF_LOOPBACK = 0x8913, 0x1, 0x8
+#: linux/if.h, linux/if_arp.h
+IFF_UP, IFF_LOOPBACK, ARPHRD_ETHER = 0x1, 0x8, 1
 #: The same frame is sent to everybody who may have the address.
 _SOLICITED = bytes.fromhex("ff0200000000000000000001ff")
 
@@ -126,20 +127,37 @@ def _packed(addresses: Iterable[str]) -> set[bytes]:
 
 def _demand_cable(device: str) -> None:
     """Raise unless the interface is there, up, and leads to nobody but who is on its cable."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            answer = fcntl.ioctl(sock.fileno(), SIOCGIFFLAGS, struct.pack("256s", device.encode()[:15]))
-        except OSError:
-            known = ", ".join(name for _index, name in socket.if_nameindex())
-            raise UnusableTarget(f"there is no interface {device!r}", f"interfaces here: {known}") from None
-    flags = int.from_bytes(answer[16:18], "little")
-    if flags & IFF_LOOPBACK:
+    with RouteSocket() as route:
+        links = route.links()
+    found = next((link for link in links if link.name == device), None)
+    if found is None:
+        raise UnusableTarget(
+            f"there is no interface {device!r}", f"interfaces here: {', '.join(e.name for e in links)}"
+        )
+    if found.flags & IFF_LOOPBACK:
         raise UnusableTarget(f"{device} is the loopback", "--target linux tests this machine's own kernel")
-    if not flags & IFF_UP:
+    if found.hardware != ARPHRD_ETHER:
+        raise UnusableTarget(f"{device} is no Ethernet", "a program behind a TUN device: --target 'tun:COMMAND'")
+    if not found.flags & IFF_UP:
         raise UnusableTarget(f"{device} is down", f"sudo ip link set {device} up")
-    if device in _default_devices():
+    leading = sorted(above(device, links) & _default_devices())
+    if leading:
+        what = "" if device in leading else f", through {leading[0]}"
         hint = "put the board on an interface of its own: no crafted segment may find a way further"
-        raise UnusableTarget(f"{device} has a default route: it leads into the network of others", hint)
+        raise UnusableTarget(f"{device} has a default route{what}: it leads into the network of others", hint)
+
+
+def above(device: str, links: Iterable[LinkFacts]) -> set[str]:
+    """Return the names of an interface and all that send through it: bridges and bonds that it is in, VLANs on it."""
+    every = list(links)
+    found = {link.at: link for link in every if link.name == device}
+    while True:
+        masters = {link.master for link in found.values()}
+        fresh = [link for link in every if link.at not in found and (link.below in found or link.at in masters)]
+        if not fresh:
+            break
+        found |= {link.at: link for link in fresh}
+    return {link.name for link in found.values()}
 
 
 def _default_devices() -> set[str]:

@@ -14,6 +14,7 @@ OPTIONS = ("app", "ip", "ip6", "peer", "peer6")
 NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
+BROADCAST = "255.255.255.255"
 #: Packets per second into a real network.
 RATE = 1000.0
 
@@ -137,6 +138,10 @@ def _address(key: str, text: str, version: int) -> str:
         raise UnusableTarget(f"{key}={text} is not an address") from None
     if address.version != version:
         raise UnusableTarget(f"{key}={text} is not an IPv{version} address")
+    if "%" in text:
+        raise UnusableTarget(f"{key}={text}: leave the zone away", f"{key}={text.partition('%')[0]}")
+    if address.is_multicast or address.is_unspecified or address.is_loopback or text == BROADCAST:
+        raise UnusableTarget(f"{key}={text} is no address that one host can have on a wire")
     return str(address)
 
 

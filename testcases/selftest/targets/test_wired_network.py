@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.agent.rtnetlink import LinkFacts
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
+from harness.targets.wired.network import ARPHRD_ETHER, above
 
 ROOT = Path(__file__).parents[3]
 BOARD = "peer=192.0.2.1,target=192.0.2.2"
@@ -52,11 +54,25 @@ def test_nothing_is_sent_to_an_address_that_nobody_named(tmp_path: Path) -> None
     assert "one address was named" in reasons
 
 
+def test_what_sends_through_an_interface_is_asked_for_a_default_route_too() -> None:
+    links = [
+        LinkFacts("eth0", 2, ARPHRD_ETHER, 1, master=5),
+        LinkFacts("eth1", 3, ARPHRD_ETHER, 1),
+        LinkFacts("eth1.7", 4, ARPHRD_ETHER, 1, below=3),
+        LinkFacts("bond0", 5, ARPHRD_ETHER, 1),
+        LinkFacts("br0", 6, ARPHRD_ETHER, 1),
+        LinkFacts("bond0.9", 7, ARPHRD_ETHER, 1, master=6, below=5),
+    ]
+    assert above("eth0", links) == {"eth0", "bond0", "bond0.9", "br0"}
+    assert above("eth1", links) == {"eth1", "eth1.7"}
+
+
 @pytest.mark.parametrize(
     ("options", "cable", "complaint"),
     [
         ((f"net:eth1,{BOARD}",), (), "--i-own-this-network"),
         ((f"net:eth1,{BOARD}", "--i-own-this-network"), ("default-route",), "eth1 has a default route"),
+        ((f"net:eth1,{BOARD}", "--i-own-this-network"), ("bridge",), "eth1 has a default route, through br0"),
         (("net:eth1,peer=192.0.2.1,target=192.0.2.9", "--i-own-this-network"), (), "is it on this cable"),
         ((f"net:eth9,{BOARD}", "--i-own-this-network"), (), "there is no interface 'eth9'"),
         ((f"net:lo,{BOARD}", "--i-own-this-network"), (), "lo is"),
@@ -77,6 +93,10 @@ def test_what_is_refused_is_said_in_a_sentence(
         ("net:eth1,peer=192.0.2.1", "needs an interface, and target= with peer="),
         ("net:eth1,peer=192.0.2.1,target=192.0.2.1", "are both 192.0.2.1"),
         ("net:eth1,peer=2001:db8::1,target=192.0.2.2", "is not an IPv4 address"),
+        ("net:eth1,peer=192.0.2.1,target=255.255.255.255", "is no address that one host can have"),
+        ("net:eth1,peer=224.0.0.1,target=192.0.2.2", "is no address that one host can have"),
+        ("net:eth1,peer=0.0.0.0,target=192.0.2.2", "is no address that one host can have"),
+        (f"net:eth1,{BOARD},peer6=fe80::1%eth1,target6=fe80::2", "peer6=fe80::1%eth1: leave the zone away"),
         (f"net:eth1,{BOARD},rate=0", "is not a number of packets per second"),
         (f"net:eth1,speed=1,{BOARD}", "unknown option 'speed'"),
         (f"net:lo,{BOARD}", "lo is the loopback"),
