@@ -13,9 +13,11 @@ from harness.targets.protocol import UnusableTarget
 
 PREFIX = "linux-image-"
 DOWNLOAD_LIMIT_S = 600.0
+#: A pattern would make apt show all that it knows.
+_NAME = re.compile(rf"{PREFIX}[a-z0-9.+-]+")
 #: A network card on a bus, and sock_diag; what is built in is absent, and what these need is named in them.
 MODULES = ("virtio_pci", "virtio_net", "tcp_diag")
-_DEPENDS = re.compile(rf"^Depends:.*?\b({PREFIX}\S+)", re.MULTILINE)
+_DEPENDS = re.compile(rf"^Depends:.*?\b({PREFIX}[^\s,]+)", re.MULTILINE)
 #: The names in a module's section .modinfo of those that must be loaded before it.
 _NEEDS = re.compile(rb"\0depends=([\w,-]*)\0")
 _HINT = "names are those of Debian's packages: apt-cache search '^linux-image-.*amd64$'"
@@ -32,12 +34,12 @@ class Image:
 
 def resolve(name: str, cache: Path) -> Image:
     """Return the kernel of a package, such as ``linux-image-6.12-cloud-amd64``; raises UnusableTarget."""
-    if not name.startswith(PREFIX):
+    if not _NAME.fullmatch(name):
         raise UnusableTarget(f"qemu: needs the name of a kernel's package, not {name!r}", _HINT)
-    for package in (name, *_depended_on(name)):
-        if (cache / package / "vmlinuz").is_file():
-            return _image(cache / package)
-    return _image(_fetch((name, *_depended_on(name))[-1], cache))
+    if not (cache / name / "vmlinuz").is_file():  # apt may have forgotten what was fetched
+        name = (name, *_depended_on(name))[-1]
+    here = cache / name
+    return _image(here if (here / "vmlinuz").is_file() else _fetch(name, cache))
 
 
 def _depended_on(name: str) -> tuple[str, ...]:

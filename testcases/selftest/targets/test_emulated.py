@@ -71,6 +71,16 @@ def test_a_package_without_content_stands_for_the_one_that_it_depends_on(
     assert [path.name for path in image.modules] == ["00-virtio.ko", "08-virtio_net.ko"]
 
 
+def test_a_package_that_was_fetched_is_there_though_apt_has_forgotten_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "linux-image-6.1.0-9-amd64").mkdir()
+    (tmp_path / "linux-image-6.1.0-9-amd64" / "vmlinuz").touch()
+    done = subprocess.CompletedProcess([], 100, "", "E: No packages found")
+    monkeypatch.setattr(packages.subprocess, "run", lambda *_words, **_options: done)
+    assert packages.resolve("linux-image-6.1.0-9-amd64", tmp_path).kernel.is_file()
+
+
 def test_modules_come_behind_what_they_need_whatever_the_release(tmp_path: Path) -> None:
     (tmp_path / "drivers").mkdir()
     for name, needs in {"net-card": "bus,ring", "bus": "ring", "ring": "", "another": ""}.items():
@@ -90,7 +100,12 @@ def test_the_card_is_a_pair_of_sockets_and_no_privilege_is_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("", "needs the name of a kernel's package"), ("vmlinuz", "not 'vmlinuz'")],
+    [
+        ("", "needs the name of a kernel's package"),
+        ("vmlinuz", "not 'vmlinuz'"),
+        ("linux-image-*", r"not 'linux-image-\*'"),
+        ("linux-image-6.1/../x", "not 'linux-image-6.1/../x'"),
+    ],
 )
 def test_what_is_no_package_is_refused(name: str, complaint: str) -> None:
     with pytest.raises(UnusableTarget, match=complaint):
