@@ -1,5 +1,6 @@
 """The command line: options of pytest that make a run of cases."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,8 +113,10 @@ class Options:
             if not _NAMESPACED.fullmatch(name):
                 raise pytest.UsageError(f"--set {item}: only sysctls of the network namespace (net.…) can be set")
             sysctls[name] = value
-        if get("time_scale") < 1:
+        if not 1 <= get("time_scale") < math.inf:
             raise pytest.UsageError("--time-scale must be 1 or more: it only stretches")
+        if not get("timers") >= 0:
+            raise pytest.UsageError(f"--timers {get('timers'):g}: write seconds, such as --timers 90")
         drafts = get("drafts")
         try:
             return cls(

@@ -17,6 +17,7 @@ from harness.plugin.reports import record_of
 from harness.report import causes, failures, github, kinds, story
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
+from harness.trace.places import refusal
 from harness.trace.results import ResultsWriter, is_inert
 
 #: Where a worker leaves what it counted, for the controller.
@@ -53,8 +54,14 @@ class Tally:
         self._started = time.monotonic()
 
     def pytest_sessionstart(self) -> None:
-        """Open the results file."""
-        if self.options.results is None or self.config.option.collectonly:
+        """Open the results file; raises UsageError for what can't be written, before anything is played."""
+        if self.config.option.collectonly:
+            return
+        junit = self.config.getoption("xmlpath", None)
+        for option, name, folder in (("--junitxml", junit, False), ("--pkt", self.options.pkt_folder, True)):
+            if name and (why := refusal(Path(os.path.expandvars(name)), folder=folder)):
+                raise pytest.UsageError(f"{option} {name}: can't be written: {why}")
+        if self.options.results is None:
             return
         try:
             self.writer = ResultsWriter(

@@ -13,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from harness.report import diagram, ladder_svg, rungs
+from harness.trace.places import refusal
 
 FOLDER = Path(__file__).with_name("pictures")
 STATES = "states.svg"
@@ -69,6 +70,9 @@ def main(arguments: Sequence[str], pytest: Callable[..., int]) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
+    if why := refusal(options.output, folder=True):
+        print(f"tcpspec docs: {options.output}: {why}", file=sys.stderr)
+        return USAGE_ERROR
     cases = [f"--case={case}" for case, _title in LADDERS.values()] if options.ladders else ["--timers", str(TIMERS_S)]
     collector = Collector()
     code = pytest(["-q", "--no-header", "--ip", "4", *cases], collector)

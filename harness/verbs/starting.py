@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,18 +36,30 @@ def start(arguments: Sequence[str], *plugins: object) -> int:
     cases = folder()
     own = ["-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(cases.parent), "-p", "no:cacheprovider"]
     own += ["-p", "no:hypothesispytest"]  # it imports hypothesis, which no case uses
+    if lost := missing_path(arguments):
+        print(f"ERROR: file or directory not found: {lost}", file=sys.stderr)
+        return USAGE_ERROR
     paths = [] if names_paths(arguments) else [str(cases), "--ignore", str(cases / "selftest")]
     return int(pytest.main([*own, *paths, *arguments], plugins=list(plugins)))
 
 
 def names_paths(arguments: Sequence[str]) -> bool:
     """Tell whether any argument is a path of tests, and not an option or the value of one."""
+    return any(Path(path).exists() for path in _paths(arguments))
+
+
+def missing_path(arguments: Sequence[str]) -> str:
+    """Return the first path that leads nowhere, "" if all do: with workers pytest says nothing of it."""
+    return next((path for path in _paths(arguments) if not Path(path).exists()), "")
+
+
+def _paths(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the arguments that are neither an option nor the value of one."""
     for before, text in zip(["", *arguments], arguments, strict=False):
         path = text.partition("::")[0]
         value = before in _WITH_VALUE or (before.startswith("--") and "=" not in before and not path.endswith(".py"))
-        if not value and not text.startswith("-") and Path(path).exists():
-            return True
-    return False
+        if not value and not text.startswith("-"):
+            yield path
 
 
 def collect(arguments: Sequence[str]) -> tuple[int, keeping.Collector]:

@@ -59,6 +59,13 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
         (["--set", "kernel.panic=1"], "only sysctls of the network namespace"),
         (["--set", "../../kernel/panic=1"], "only sysctls of the network namespace"),
         (["--time-scale", "0.5"], "--time-scale must be 1 or more"),
+        (["--time-scale", "nan"], "--time-scale must be 1 or more"),
+        (["--timers", "-1"], "--timers -1: write seconds"),
+        (["--timers", "nan"], "--timers nan: write seconds"),
+        (["--junitxml=/dev/null/tcp.xml"], "--junitxml /dev/null/tcp.xml: can't be written: Not a directory"),
+        (["--junitxml=/dev"], "--junitxml /dev: can't be written: Is a directory"),
+        (["--pkt", "/dev/null/scripts"], "--pkt /dev/null/scripts: can't be written: Not a directory"),
+        (["no-such-file.py", "-n", "2"], "file or directory not found: no-such-file.py"),
         (["--results", "/dev/null/results"], "can't be written"),
         (["--expectations", "missing.toml"], "missing.toml: can't be read"),
         (["--observer", "tcpdump"], "invalid choice"),
@@ -71,6 +78,19 @@ def test_a_wrong_option_is_a_usage_error_that_names_it(arguments: list[str], say
     done = tcpspec("run", *arguments, cwd=tmp_path)
     assert done.code == USAGE, done.output
     assert says in done.output
+
+
+def test_a_place_for_pictures_is_tried_before_anything_is_played(tmp_path: Path) -> None:
+    done = tcpspec("docs", "-o", "/dev/null/pictures", cwd=tmp_path)
+    assert done.code == USAGE
+    assert "/dev/null/pictures: Not a directory" in done.output
+    assert "passed" not in done.output
+
+
+def test_a_test_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = tcpspec("test", "no-such-test.py", cwd=tmp_path)
+    assert done.code == USAGE
+    assert "file or directory not found: no-such-test.py" in done.output
 
 
 @pytest.mark.parametrize(
