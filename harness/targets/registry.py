@@ -210,7 +210,9 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
 
 
 def _open_wired(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    from harness.targets.adapter.line import ANSWER_LIMIT_S
     from harness.targets.wired import options
+    from harness.targets.wired.lines import LinesTarget
     from harness.targets.wired.network import NetworkPort
     from harness.targets.wired.pod import WiredPod
     from harness.targets.wired.target import WiredTarget
@@ -219,9 +221,13 @@ def _open_wired(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
         raise UnusableTarget("--set: a stack as it is has no sysctls", "its settings are its own options")
     if spec.kind == "net":
         read = options.read_network(spec.ident, spec.options)
-        return WiredTarget(read, NetworkPort(read, owned=settings.owns_network), name=spec.text, timers=timers)
-    read = options.read(spec.kind, spec.ident, spec.options)
-    return WiredTarget(read, WiredPod(read), name=spec.text, timers=timers)
+    else:
+        read = options.read(spec.kind, spec.ident, spec.options)
+    place = NetworkPort(read, owned=settings.owns_network) if spec.kind == "net" else WiredPod(read)
+    if read.lines is None:
+        return WiredTarget(read, place, name=spec.text, timers=timers)
+    limit_s = ANSWER_LIMIT_S * max(1.0, settings.time_scale)
+    return LinesTarget(read, place, name=spec.text, timers=timers, limit_s=limit_s)
 
 
 _WIRED = ("net", "tap", "tun")

@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from harness.agent import server
+from harness.agent import lines, server
 from harness.agent.rtnetlink import RouteSocket
 from harness.targets.namespace import helper
 from testcases.selftest.wired_linux import SERVERS, serve
@@ -40,9 +40,20 @@ def board(made: int, wired: int) -> None:
             route.add_address(index, version, own, bits)
             route.add_route(index, version, prefix, {})
     helper._tx_checksum_off(FAR)
+    if where := os.environ.get("LINES"):  # nobody's namespace but the board's: a path leads into it all the same
+        threading.Thread(target=told, args=(where,), daemon=True).start()
     for port, conversation in SERVERS.items():
         threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
     threading.Event().wait()
+
+
+def told(where: str) -> None:
+    """Be an application that is told by lines what to call, on a serial line or a Unix socket."""
+    if where.startswith("/dev/"):
+        line = lines.serial(where)
+        lines.serve(line, line)
+    for stream in lines.visitors(lines.door(where)):
+        lines.serve(stream, stream)
 
 
 def main(arguments: list[str]) -> int:

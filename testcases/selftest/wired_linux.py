@@ -83,15 +83,14 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _connection: None}
 
 
-def main() -> None:
-    """Set the namespace up, then hand frames to and fro."""
-    name, layer = sys.argv[1], int(sys.argv[2])
+def set_up(name: str, layer: int, settings: list[str]) -> tuple[int, int]:
+    """Enter a namespace of its own; return the device outside and the one that leads to the kernel's TCP."""
     outer = device(name, layer)
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
         raise SystemExit("no network namespace")
     inner = device("inner", layer)
     Path("/proc/sys/net/ipv6/conf/all/accept_dad").write_text("0")
-    for setting in sys.argv[3:]:
+    for setting in settings:
         key, _equals, value = setting.partition("=")
         Path("/proc/sys", key.replace(".", "/")).write_text(value)
     with RouteSocket() as route:
@@ -102,11 +101,22 @@ def main() -> None:
             prefix, bits = NETWORKS[version]
             route.add_address(index, version, own, bits)
             route.add_route(index, version, prefix, {})
-    for port, conversation in SERVERS.items():
-        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    return outer, inner
+
+
+def hand_over(outer: int, inner: int) -> None:
+    """Hand frames to and fro, for ever."""
     while True:
         for ready in select.select([outer, inner], [], [])[0]:
             os.write(inner if ready == outer else outer, os.read(ready, 65536))
+
+
+def main() -> None:
+    """Set the namespace up, serve, and hand frames to and fro."""
+    outer, inner = set_up(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    for port, conversation in SERVERS.items():
+        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    hand_over(outer, inner)
 
 
 if __name__ == "__main__":

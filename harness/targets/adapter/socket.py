@@ -5,6 +5,8 @@ import re
 import socket
 from typing import Protocol
 
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec.states import State
 from harness.targets.adapter.line import Answer
 from harness.targets.protocol import TargetError
 
@@ -124,3 +126,21 @@ class AdapterSocket:
 def _refuse_flags(flags: int) -> None:
     if flags:
         raise OSError(errno.EOPNOTSUPP, "an adapter takes no flags")
+
+
+def state_command(tuple4: FourTuple) -> str:
+    """Return the command that asks for the state of a connection."""
+    return f"state {tuple4.address} {tuple4.port} {tuple4.peer_address} {tuple4.peer_port}"
+
+
+def read_state(answer: Answer) -> Snapshot | None:
+    """Read the answer to that; None where it holds no state."""
+    try:
+        state = State(answer.words[0])
+        fields = dict(word.split("=", 1) for word in answer.words[1:])
+        receive_queue, send_queue = int(fields.get("recvq", 0)), int(fields.get("sendq", 0))
+    except (ValueError, IndexError):
+        return None
+    if state is State.LISTEN:
+        return Snapshot(State.CLOSED, listening=True)
+    return Snapshot(state, receive_queue=receive_queue, send_queue=send_queue)

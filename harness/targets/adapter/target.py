@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.spec.states import State
 from harness.targets.adapter.line import (
     ANSWER_LIMIT_S,
     AdapterFailure,
@@ -20,7 +19,7 @@ from harness.targets.adapter.line import (
     Patience,
     time_ns,
 )
-from harness.targets.adapter.socket import AdapterSocket
+from harness.targets.adapter.socket import AdapterSocket, read_state, state_command
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
 from harness.wire.link import Arrival
@@ -182,16 +181,10 @@ class AdapterTarget:
         """Ask the stack for the state of a connection."""
         if Capability.STATES not in self.capabilities:
             return None
-        answer = self.ask(f"state {tuple4.address} {tuple4.port} {tuple4.peer_address} {tuple4.peer_port}")
-        try:
-            state = State(answer.words[0])
-            fields = dict(word.split("=", 1) for word in answer.words[1:])
-            receive_queue, send_queue = int(fields.get("recvq", 0)), int(fields.get("sendq", 0))
-        except (ValueError, IndexError):
-            raise self.fail(f"the adapter answered 'state' with {' '.join(answer.words)!r}: no state") from None
-        if state is State.LISTEN:
-            return Snapshot(State.CLOSED, listening=True)
-        return Snapshot(state, receive_queue=receive_queue, send_queue=send_queue)
+        answer = self.ask(state_command(tuple4))
+        if (snapshot := read_state(answer)) is None:
+            raise self.fail(f"the adapter answered 'state' with {' '.join(answer.words)!r}: no state")
+        return snapshot
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return None: there is no `ss` here."""

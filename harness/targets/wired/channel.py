@@ -258,6 +258,8 @@ class Channel:
             raise NotOffered(f"send(): a {self.server.name} server sends nothing that it is told")
         if self._peer_has_closed() or self._template is None:
             raise NotOffered("send(): an echo server sends what it is sent, while its peer has not closed")
+        if self._snd_una != self._snd_nxt:
+            raise NotOffered("send(): behind text that is not acknowledged, an echo may wait (Nagle's algorithm)")
         if len(data) > MOST_SAID:
             raise NotOffered("send(): more than an echo server is sure to take at once")
         if len(data) > self._template.window:

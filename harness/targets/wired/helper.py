@@ -26,6 +26,7 @@ TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x0001, 0x0002, 0x1000
 TUN_PATH = "/dev/net/tun"
 FAREWELL_S = 0.5
+REACH_LIMIT_S = 1.0
 
 
 def main() -> None:
@@ -54,7 +55,10 @@ def _keep(control: socket.socket, request: dict[str, Any]) -> None:
     with contextlib.suppress(ConnectionError):
         socket.send_fds(control, [b"{}"], [keeper.packets.fileno(), keeper.log])
         while message := control.recv(server.MAX_MESSAGE):
-            control.send(json.dumps(keeper.perform(json.loads(message))).encode())
+            answer, descriptors = keeper.perform(json.loads(message))
+            socket.send_fds(control, [json.dumps(answer).encode()], descriptors)
+            for descriptor in descriptors:  # the program sees the end of its lines when the harness ends
+                os.close(descriptor)
 
 
 class Keeper:
@@ -76,17 +80,22 @@ class Keeper:
             raise SetupError("device", error) from None
         self.log = os.memfd_create("log")
 
-    def perform(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer one request: ``start``, ``stop`` or ``ended``."""
+    def perform(self, request: dict[str, Any]) -> server.Answer:
+        """Answer one request: ``start``, ``stop``, ``ended``, or ``reach`` for a connection in the pod."""
         if request["op"] == "start":
             return self._start()
+        if request["op"] == "reach":
+            try:
+                return {}, [socket.create_connection((request["host"], request["port"]), REACH_LIMIT_S).detach()]
+            except OSError as error:
+                return {"error": error.strerror or str(error)}, []
         if request["op"] == "stop":
             self._stop()
         elif self._program is not None:
-            return {"code": self._program.poll()}
-        return {}
+            return {"code": self._program.poll()}, []
+        return {}, []
 
-    def _start(self) -> dict[str, Any]:
+    def _start(self) -> server.Answer:
         given = self._request["by_descriptor"]
         if not given and self._tun >= 0:  # it stays without anybody who holds it, and the program opens it by its name
             fcntl.ioctl(self._tun, TUNSETPERSIST, 1)
@@ -101,8 +110,8 @@ class Keeper:
         try:
             self._program = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=self.log,
+                stdin=subprocess.PIPE if self._request["streams"] else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._request["streams"] else self.log,
                 stderr=self.log,
                 pass_fds=[self._tun] if given else [],
                 cwd=self._request["cwd"],
@@ -110,8 +119,12 @@ class Keeper:
                 start_new_session=True,
             )
         except OSError as error:
-            return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}
-        return {}
+            return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}, []
+        streams = [stream for stream in (self._program.stdout, self._program.stdin) if stream is not None]
+        descriptors = [os.dup(stream.fileno()) for stream in streams]
+        for stream in streams:
+            stream.close()
+        return {}, descriptors
 
     def _stop(self) -> None:
         if self._program is None:

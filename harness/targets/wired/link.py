@@ -23,7 +23,8 @@ _NAMES = {ICMP: "ICMP", ICMPV6: "ICMPv6 (ND, MLD)", UDP: "UDP (DHCP, mDNS)", 2: 
 class WireLink(PacketLink):
     """Frames to and from the stack. `layer` 3 has no link layer: what cases see as one is made up.
 
-    `fence` is ``arp`` or ``ping``: the probe behind segments. `seen` counts what came besides TCP.
+    `fence` is ``arp`` or ``ping``: the probe behind segments. `seen` counts what came besides TCP, and `asked` how
+    often the stack has asked for a peer's hardware address.
     """
 
     def __init__(self, sock: socket.socket, device: str, layer: int, target: str, peers: Iterable[str]) -> None:
@@ -33,6 +34,7 @@ class WireLink(PacketLink):
         self._peer = next(peer for peer in self._peers if len(peer) == 4)
         self.fence = "arp" if layer == 2 else "ping"
         self.seen: Counter[str] = Counter()
+        self.asked = 0
         self.knows_stack = layer == 3
         self.has_ipv6 = False
 
@@ -99,6 +101,7 @@ class WireLink(PacketLink):
             self._learn(sender_mac)
         if operation == 1 and wanted in self._peers and sender != wanted:
             self.seen["ARP questions"] += 1
+            self.asked += 1
             self._transmit(self._arp(sender_mac, 2, sender_mac, wanted, sender))
         return operation == 2
 
@@ -114,6 +117,7 @@ class WireLink(PacketLink):
         self.has_ipv6 = self.has_ipv6 or (kind == NEIGHBOUR_ADVERTISEMENT and wanted not in self._peers)
         if kind != NEIGHBOUR_SOLICITATION or wanted not in self._peers or not any(source):
             return
+        self.asked += 1
         body = struct.pack("!BBHI", NEIGHBOUR_ADVERTISEMENT, 0, 0, 0x60000000) + wanted + b"\x02\x01" + PEER_MAC
         self._transmit(mac + PEER_MAC + ETHERTYPE_IPV6 + _icmpv6(wanted, source, body))
 

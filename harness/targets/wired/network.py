@@ -5,6 +5,7 @@ never the host's. The interface itself is not touched: no address, no route, no 
 """
 
 import contextlib
+import errno
 import ipaddress
 import socket
 import struct
@@ -23,6 +24,7 @@ from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, SOL
 PACKET_ADD_MEMBERSHIP, PACKET_MR_PROMISC = 1, 1
 #: linux/if.h, linux/if_arp.h
 IFF_UP, IFF_LOOPBACK, ARPHRD_ETHER = 0x1, 0x8, 1
+REACH_LIMIT_S = 5.0
 #: The same frame is sent to everybody who may have the address.
 _SOLICITED = bytes.fromhex("ff0200000000000000000001ff")
 
@@ -69,6 +71,14 @@ class NetworkPort:
     def last_words(self) -> str:
         """Return nothing: a board on a cable tells nobody."""
         return ""
+
+    def streams(self) -> tuple[int, int]:
+        """Refuse: a board has none."""
+        raise OSError(errno.ENXIO, "a board has no standard input")
+
+    def reach(self, host: str, port: int) -> int:
+        """Return the descriptor of a TCP connection over another of this host's interfaces; raises OSError."""
+        return socket.create_connection((host, port), REACH_LIMIT_S).detach()
 
     def close(self) -> None:
         """Close the socket."""

@@ -15,8 +15,12 @@ NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
 BROADCAST = "255.255.255.255"
+#: The application that is told what to call.
+LINES = "lines"
 #: Packets per second into a real network.
 RATE = 1000.0
+#: Of a serial line.
+BAUD = 115_200
 
 
 class OwnAddresses(tuple[str, ...]):
@@ -40,10 +44,27 @@ class NamedAddress(OwnAddresses):
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Where an application reads its commands: at `host` and `port`, at the `path` of a Unix socket or serial line.
+
+    With none of them it is on the program's standard input and output.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    baud: int = BAUD
+
+    def __str__(self) -> str:
+        return self.path or (f"{self.host}:{self.port}" if self.host else "standard input and output")
+
+
+@dataclass(frozen=True, slots=True)
 class WireOptions:
     """A program behind a device: `layer` 2 for TAP, 3 for TUN; the server in it that stands for the application.
 
-    Behind an interface there is none to start: `command` is its name. `rate`: packets per second.
+    Behind an interface there is none to start: `command` is its name. `rate`: packets per second. With `lines` the
+    application is told what to call, and `server` stands for nothing.
     """
 
     layer: int
@@ -51,6 +72,7 @@ class WireOptions:
     server: Server
     addresses: Mapping[int, Addresses]
     rate: float = RATE
+    lines: "Lines | None" = None
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
@@ -82,7 +104,8 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
         raise UnusableTarget(f"{kind}: the command can't be read: {error}") from None
     if not words:
         raise UnusableTarget(f"{kind}: needs a command", f"--target '{kind}:./my-stack {{if}},app=echo:7'")
-    return WireOptions(LAYERS[kind], words, _server(options.get("app", "echo")), _addresses(options))
+    app = options.get("app", "echo")
+    return WireOptions(LAYERS[kind], words, _server(app), _addresses(options), lines=_lines(app))
 
 
 def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
@@ -105,16 +128,39 @@ def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
             if peer == target:
                 raise UnusableTarget(f"{target_key} and {peer_key} are both {target}")
             addresses[version] = Addresses(NamedAddress((target,)), NamedAddress((peer,)))
-    return WireOptions(2, [name], _server(options.get("app", "echo")), addresses, float(rate))
+    app = options.get("app", "echo")
+    lines = _lines(app)
+    if lines == Lines():
+        hint = "app=lines:192.0.2.2:9000, app=lines:/dev/ttyUSB0"
+        raise UnusableTarget("net: a board has no standard input: app=lines needs a place", hint)
+    return WireOptions(2, [name], _server(app), addresses, float(rate), lines)
 
 
 def _server(text: str) -> Server:
     name, _colon, port = text.partition(":")
+    if name == LINES:
+        return SERVERS["discard"]
     if name not in SERVERS:
-        raise UnusableTarget(f"app={text}: there is no server {name!r}", f"servers: {', '.join(SERVERS)}")
+        known = f"servers: {', '.join(SERVERS)}; or an application that is told what to call: {LINES}"
+        raise UnusableTarget(f"app={text}: there is no server {name!r}", known)
     if port and not (port.isdecimal() and 0 < int(port) < 65536):
         raise UnusableTarget(f"app={text}: {port!r} is not a port")
     return SERVERS[name].at(int(port) if port else SERVERS[name].port)
+
+
+def _lines(text: str) -> Lines | None:
+    """Read ``lines``, ``lines:HOST:PORT``, ``lines:PATH`` or ``lines:PATH:BAUD``; None for a server."""
+    name, colon, where = text.partition(":")
+    if name != LINES:
+        return None
+    if not colon:
+        return Lines()
+    place, _colon, number = where.rpartition(":")
+    if "/" in where:
+        return Lines(path=place, baud=int(number)) if place and number.isdecimal() else Lines(path=where)
+    if not place or not number.isdecimal() or not 0 < int(number) < 65536:
+        raise UnusableTarget(f"app={text}: {where!r} is no place for lines", "HOST:PORT, or a path, or none at all")
+    return Lines(host=place.strip("[]"), port=int(number))
 
 
 def _addresses(options: Mapping[str, str]) -> dict[int, Addresses]:

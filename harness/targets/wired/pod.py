@@ -1,5 +1,6 @@
 """The harness's side of a wired pod: starts its keeper, holds the raw socket on the device and the program's output."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -9,7 +10,7 @@ from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.targets.wired.link import WireLink
-from harness.targets.wired.options import WireOptions
+from harness.targets.wired.options import Lines, WireOptions
 
 KEPT_LOG_OCTETS = 4000
 #: The name of the device in the pod.
@@ -28,6 +29,7 @@ class WiredPod(AgentChannel):
     def __init__(self, options: WireOptions) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_TIMEOUT_S)
+        self._streams: list[int] = []
         self.device, self._options = DEVICE[options.layer], options
         with theirs:
             self.helper = start_process("harness.targets.wired.helper", theirs)
@@ -48,8 +50,9 @@ class WiredPod(AgentChannel):
 
     def start(self) -> None:
         """Start the program; raises UnusableTarget where there is none of this name."""
+        self._forget_streams()
         try:
-            self.call({"op": "start"})
+            _answer, self._streams = self.call({"op": "start"})
         except AgentRefusal as error:
             raise UnusableTarget(
                 str(error), "the command is looked for from the folder of the call, and in PATH"
@@ -58,6 +61,24 @@ class WiredPod(AgentChannel):
     def stop(self) -> None:
         """End the program and all that belongs to its session."""
         self.call({"op": "stop"})
+
+    def streams(self) -> tuple[int, int]:
+        """Return descriptors of the program's standard output and input, which are the caller's from now on."""
+        (read, write), self._streams = self._streams, []
+        return read, write
+
+    def reach(self, host: str, port: int) -> int:
+        """Return the descriptor of a TCP connection in the pod; raises OSError."""
+        try:
+            _answer, (descriptor,) = self.call({"op": "reach", "host": host, "port": port})
+        except AgentRefusal as error:
+            raise OSError(errno.ECONNREFUSED, str(error)) from None
+        return descriptor
+
+    def _forget_streams(self) -> None:
+        for descriptor in self._streams:
+            os.close(descriptor)
+        self._streams = []
 
     def exit_code(self) -> int | None:
         """Return the program's exit code, negative for a signal; None while it runs."""
@@ -73,6 +94,7 @@ class WiredPod(AgentChannel):
 
     def close(self) -> None:
         """End the pod with all that is in it."""
+        self._forget_streams()
         if hasattr(self, "packet_socket"):
             self.packet_socket.close()
             os.close(self._log)
@@ -86,6 +108,7 @@ class WiredPod(AgentChannel):
             "layer": options.layer,
             "device": self.device,
             "command": options.command,
+            "streams": options.lines == Lines(),
             "by_descriptor": any("{fd}" in word for word in options.command),
             "cwd": str(Path.cwd()),
             "environment": environment,

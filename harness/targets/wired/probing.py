@@ -165,18 +165,18 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     second = Call(link, path, server.port)
     lonely = not second.open
     second.end()
-    answer_s, settle_s = _paces(first, server)
+    answer_s, settle_s = paces(first, server)
     first.end()
 
     def call(offer: bytes | None = None, flags: int = SYN) -> Call:
-        return _patiently(link, path, server.port, offer, flags)
+        return patiently(link, path, server.port, offer, flags)
 
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
     closing = server.closes_first or server.babbles
-    throttled = closing or _is_throttled(call)
-    proof = _silence_proof(link, call, answer_s, throttled or lonely)
-    if 6 in addresses and _speaks_ipv6(link, addresses[6], server.port):
+    throttled = closing or is_throttled(call)
+    proof = silence_proof(link, call)
+    if 6 in addresses and speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
     return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
@@ -197,7 +197,7 @@ def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], 
     return None
 
 
-def _patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:
+def patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:
     """Call again where the server has not come round to listening again yet."""
     for _ in range(10):
         call = Call(link, path, port, offer, flags)
@@ -207,7 +207,7 @@ def _patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None,
     return call
 
 
-def _paces(call: Call, server: Server) -> tuple[float, float]:
+def paces(call: Call, server: Server) -> tuple[float, float]:
     """Return how late an acknowledgment of text comes, and an echo of it; the first may be delayed.
 
     The slowest of some samples is left out: a busy machine alone is late once, and each step would wait for that.
@@ -278,14 +278,14 @@ def _challenges(call: Callable[..., Call]) -> set[Capability]:
     return found
 
 
-def _is_throttled(call: Callable[..., Call]) -> bool:
+def is_throttled(call: Callable[..., Call]) -> bool:
     opened = call()
     answers = [opened.challenge(ACK, seq=-FAR) for _ in range(CHALLENGES)]
     opened.end()
     return not all(answers)
 
 
-def _silence_proof(link: WireLink, call: Callable[..., Call], answer_s: float, throttled: bool) -> str:
+def silence_proof(link: WireLink, call: Callable[..., Call]) -> str:
     """Try the fence behind answers of an established connection and of a listener, else measure how late they come."""
     slowest_s, late, asked = 0.0, 0, 0
     for at in range(FENCED // 2):
@@ -305,7 +305,7 @@ def _silence_proof(link: WireLink, call: Callable[..., Call], answer_s: float, t
     return f"timed silence of {1000 * link.quiet_s:.0f} ms ({late} of {asked} known answers came behind the fence)"
 
 
-def _speaks_ipv6(link: WireLink, addresses: Addresses, port: int) -> bool:
+def speaks_ipv6(link: WireLink, addresses: Addresses, port: int) -> bool:
     try:
         for _ in range(2):
             link.solicit(addresses.target[0])

@@ -1,34 +1,28 @@
-"""Targets ``tap:``, ``tun:`` and ``net:``: a program or a board that serves, unchanged (`WIRED.md`)."""
+"""Targets ``tap:``, ``tun:`` and ``net:`` with a server of their own: a program or a board, unchanged (`WIRED.md`)."""
 
 import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import FIN
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
-    Addresses,
     AppSocket,
     Facts,
     NotOffered,
-    TargetDied,
-    TargetError,
     TargetStorms,
     UnusableTarget,
 )
 from harness.targets.wired import probing
 from harness.targets.wired.application import ServerSocket
-from harness.targets.wired.channel import GUARD_S, Channel
-from harness.targets.wired.link import WireLink
+from harness.targets.wired.channel import Channel
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
-from harness.wire.link import Arrival, Flood, LostFence
+from harness.targets.wired.wiring import Place, Wiring
+from harness.wire.link import Arrival, Flood
 
-#: From the start of a program to its first answer.
-START_LIMIT_S = 10.0
 #: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
 SERVER_LIMIT_S = 2.0
 #: Where it listens on no port: such a packet goes to a port that is closed.
@@ -37,43 +31,17 @@ CLOSED_PORT = 65_533
 _Ends = tuple[bytes, int]
 
 
-class Place(Protocol):
-    """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again."""
-
-    restarts: bool
-
-    def link(self) -> WireLink:
-        """Return the wire to it."""
-
-    def start(self) -> None:
-        """Start what is to be tested."""
-
-    def stop(self) -> None:
-        """End it."""
-
-    def exit_code(self) -> int | None:
-        """Return the exit code of what has ended, None while it runs."""
-
-    def last_words(self) -> str:
-        """Return the end of what it has written."""
-
-    def close(self) -> None:
-        """End all that was made."""
-
-
-class WiredTarget:
-    """A program behind a device, or a board. Raises UnusableTarget when it does not start, answer or listen."""
+class WiredTarget(Wiring):
+    """A program behind a device, or a board, that serves. Raises UnusableTarget when it does not start or listen."""
 
     def __init__(self, options: WireOptions, place: Place, *, name: str, timers: bool = False) -> None:
-        self.name, self._options, self.server = name, options, options.server
-        self._timers = timers
-        self.life = 0
+        super().__init__(options, place, name=name)
+        self.server, self._timers = options.server, timers
         self._early: list[Arrival] = []
         #: The case's ports that stand for the server's, and the connections by their peer's ends.
         self._open: set[int] = set()
         self._channels: dict[_Ends, Channel] = {}
         self._accepted: set[int] = set()
-        self._place = place
         try:
             self._start()
             findings = self._probe()
@@ -85,7 +53,6 @@ class WiredTarget:
         self._lonely = findings.lonely
         self.silence_proof = findings.silence_proof
         self.capabilities = findings.capabilities
-        seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
         details = {
             "command": " ".join(options.command),
             "application": f"{self.server}, of its own",
@@ -93,7 +60,7 @@ class WiredTarget:
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one" if self._lonely else "several",
-            "besides TCP, not judged": seen or "nothing",
+            "besides TCP, not judged": self._besides_tcp(),
         }
         self.facts = Facts(
             name,
@@ -106,14 +73,6 @@ class WiredTarget:
             answer_s=findings.answer_s,
             one_port=True,
         )
-
-    def addresses(self, version: int) -> Addresses:
-        """Return the program's address and those of its peers."""
-        return self._options.addresses[version]
-
-    def guard_s(self, *, syn_sent: bool) -> float:
-        """Return the time before which no retransmission timer speaks."""
-        return GUARD_S
 
     def socket(self, version: int) -> AppSocket:
         """Return a socket that stands for the server."""
@@ -150,10 +109,6 @@ class WiredTarget:
         """Return None: the states are proved from outside."""
         return None
 
-    def evidence(self, tuple4: FourTuple) -> str | None:
-        """Return what the program has written, if anything."""
-        return self._place.last_words() or None
-
     def forget_connections(self) -> None:
         """Reset what is open; a program that has ended, or takes one connection at a time, is started again."""
         self.life += 1
@@ -163,21 +118,10 @@ class WiredTarget:
         self._accepted.clear()
         self._early.clear()
         if self._place.restarts and (self._lonely or self._place.exit_code() is not None):
-            self._place.stop()
-            self._link.knows_stack = self._options.layer == 3
-            self._start()
+            self._start_again()
             return
         self._exchange(resets)
         self._link.waiting()
-
-    def check(self) -> None:
-        """Raise TargetError if the capture socket dropped frames."""
-        if dropped := self._link.dropped():
-            raise TargetError(f"the capture socket dropped {dropped} frames: what was seen is not what was sent")
-
-    def close(self) -> None:
-        """End what was started."""
-        self._place.close()
 
     # --- for the sockets ---------------------------------------------------------------------------------------------
 
@@ -223,24 +167,6 @@ class WiredTarget:
             self._early += self._take(self._link.waiting())
 
     # --- machinery ---------------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        self._place.start()
-        own = self._options.addresses[4].target[0]
-        if self.life == 0:
-            self._link = self._place.link()
-        deadline = time.monotonic() + START_LIMIT_S
-        while not self._link.greet(0.2):
-            code = self._place.exit_code()
-            if code is None and time.monotonic() < deadline:
-                continue
-            how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
-            words = self._place.last_words()
-            hint = "does it open {if}?"
-            if code is None:
-                named = f"its own address is option ip=…: {self.name},ip=…"
-                hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
-            raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
 
     def _probe(self) -> probing.Findings:
         addresses = self._options.addresses
@@ -293,20 +219,3 @@ class WiredTarget:
     def _with_early(self, arrivals: list[Arrival]) -> list[Arrival]:
         early, self._early = self._early, []
         return early + arrivals
-
-    def _exchange(self, packets: list[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
-        try:
-            return self._link.exchange(packets, destination_mac)
-        except Flood as error:
-            raise TargetStorms(str(error)) from None
-        except LostFence as error:
-            code = self._place.exit_code()
-            if code is not None:
-                raise TargetDied(f"the program ended with code {code}", self._place.last_words()) from None
-            raise TargetError(str(error)) from None
-
-    def _until_quiet(self, quiet_s: float) -> list[Arrival]:
-        try:
-            return self._link.until_quiet(quiet_s)
-        except Flood as error:
-            raise TargetStorms(str(error)) from None

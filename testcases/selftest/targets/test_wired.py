@@ -188,6 +188,16 @@ def test_what_the_application_is_told_to_send_is_had_by_an_echo() -> None:
     assert (talk.send(ACK, 101, 1006).seq, talk.hear(ACK, 1006, 106)) == (106, [(ACK, 1006, 101, b"")])
 
 
+def test_behind_an_echo_that_is_not_acknowledged_another_may_wait() -> None:
+    talk = Talk()
+    talk.channel.say(b"hello")
+    talk.hear(ACK | PSH, 1001, 106, b"hello")
+    with pytest.raises(NotOffered, match="Nagle"):
+        talk.channel.say(b"again")
+    talk.send(ACK, 101, 1006)
+    talk.channel.say(b"again")
+
+
 def test_a_fin_waits_for_the_call_and_nothing_is_asked_meanwhile() -> None:
     talk = Talk()
     talk.send(FIN | ACK, 101, 1001)

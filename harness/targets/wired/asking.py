@@ -1,0 +1,129 @@
+"""What is found out about a stack whose application is told what to call: its pace, its limit, and the fence.
+
+What it has, it tells itself. A listener of the application's is asked as a server is (`harness.targets.wired.probing`).
+"""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.spec.segment import SYN
+from harness.targets.adapter.socket import AdapterSocket, Dialogue
+from harness.targets.adapter.target import Greeting
+from harness.targets.protocol import Addresses, Capability, UnusableTarget
+from harness.targets.wired import probing
+from harness.targets.wired.link import WireLink
+from harness.targets.wired.packet import TcpPacket
+from harness.targets.wired.servers import SERVERS
+from harness.wire import codec
+from harness.wire.link import Arrival
+
+#: A port beyond those of the cases; connections are opened from those below it.
+PORT = 64_999
+BACKLOG = 16
+#: So many connections are opened by the application, each of whose SYNs must come before the fence's answer.
+OPENED = 10
+
+
+class Told(Dialogue, Protocol):
+    """An application that is told what to call, and the stack's packets."""
+
+    def waiting(self) -> list[Arrival]:
+        """Return what has come by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found, in seconds; `throttles_all`: the limit is one of all that is unacceptable."""
+
+    silence_proof: str
+    answer_s: float
+    throttle_s: float
+    throttles_all: bool
+
+
+def find_out(link: WireLink, addresses: Mapping[int, Addresses], told: Told, greeting: Greeting) -> Findings:
+    """Find out what the cases need to know. Raises UnusableTarget where the application and the wire don't match."""
+    desk = _Desk(link, addresses[4], told)
+    first = desk.call()
+    if not first.open:
+        own = addresses[4].target[0]
+        raise UnusableTarget(
+            f"the application says that it listens, and {own} answers no SYN to port {PORT}",
+            "is the stack that it calls the one on this wire?",
+        )
+    late_s, _settle_s = probing.paces(first, SERVERS["discard"])
+    first.end()
+    throttle_s, throttles_all = greeting.throttle_s, "text" in greeting.throttles
+    if "throttle" in greeting.settings:
+        throttle_s = 0.0
+    elif not greeting.throttle_told and probing.is_throttled(desk.call):
+        throttle_s, throttles_all = probing.THROTTLE_S, True
+    proof = probing.silence_proof(link, desk.call)
+    proof = _proof_of_calls(link, addresses[4], told, proof)
+    desk.close()
+    if Capability.IPV6 in greeting.capabilities and 6 in addresses:
+        _demand_ipv6(link, addresses[6], told)
+    return Findings(proof, max(0.1, 2 * late_s), throttle_s, throttles_all)
+
+
+class _Desk:
+    """A listener of the application's, and calls to it: each is accepted and ended before the next."""
+
+    def __init__(self, link: WireLink, addresses: Addresses, told: Told) -> None:
+        self._link, self._listener = link, AdapterSocket(told)
+        self._path = codec.Path(addresses.peer[0], addresses.target[0])
+        try:
+            self._listener.listen(addresses.target[0], PORT, BACKLOG)
+        except OSError as error:
+            hint = "its own address is option ip=… (net: target=…)"
+            raise UnusableTarget(f"the application can't listen on {addresses.target[0]}: {error}", hint) from None
+
+    def call(self, offer: bytes | None = None, flags: int = SYN) -> probing.Call:
+        """Open a connection."""
+        with contextlib.suppress(OSError):
+            while True:
+                self._listener.accept().abort()
+        return probing.patiently(self._link, self._path, PORT, offer, flags)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._listener.close()
+
+
+def _proof_of_calls(link: WireLink, addresses: Addresses, told: Told, proof: str) -> str:
+    """Try whether what a call sends comes before the fence's answer too; else silence is timed by how late it comes."""
+    late, slowest_s = 0, 0.0
+    for number in range(OPENED):
+        begin, app, port = time.monotonic(), AdapterSocket(told), PORT - 1 - number
+        try:
+            app.connect((addresses.target[0], port), (addresses.peer[0], PORT))
+        except OSError:  # it opens none
+            return proof
+        while not _has_syn(told.waiting(), port) and time.monotonic() < begin + probing.ECHO_LIMIT_S:
+            late += 1
+            link.wait(probing.ECHO_LIMIT_S)
+        slowest_s = max(slowest_s, time.monotonic() - begin)
+        app.abort()
+    if not late:
+        return proof
+    link.quiet_s = max(link.quiet_s or 0.0, probing.LEAST_QUIET_S, probing.SLACK * slowest_s)
+    return f"timed silence of {1000 * link.quiet_s:.0f} ms (what the application's calls send comes behind the fence)"
+
+
+def _has_syn(arrivals: list[Arrival], port: int) -> bool:
+    packets = (TcpPacket.read(arrival.packet) for arrival in arrivals)
+    return any(packet is not None and packet.flags & SYN and packet.source_port == port for packet in packets)
+
+
+def _demand_ipv6(link: WireLink, addresses: Addresses, told: Told) -> None:
+    listener, own = AdapterSocket(told), addresses.target[0]
+    with contextlib.suppress(OSError):
+        listener.listen(own, PORT, BACKLOG)
+        if probing.speaks_ipv6(link, addresses, PORT):
+            listener.close()
+            return
+    hint = "leave ipv6 out of capabilities=, or name the address: ip6=… (net: target6=…)"
+    raise UnusableTarget(f"the application claims ipv6, and has no connection on {own}", hint)

@@ -1,0 +1,128 @@
+"""What every stack on a wire of ours has: it is started, answers at its address, and is heard behind a fence."""
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from harness.observe.snapshot import FourTuple
+from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetStorms, UnusableTarget
+from harness.targets.wired.channel import GUARD_S
+from harness.targets.wired.link import WireLink
+from harness.targets.wired.options import WireOptions
+from harness.wire.link import Arrival, Flood, LostFence
+
+#: From the start of a program to its first answer.
+START_LIMIT_S = 10.0
+
+
+class Place(Protocol):
+    """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again."""
+
+    restarts: bool
+
+    def link(self) -> WireLink:
+        """Return the wire to it."""
+
+    def start(self) -> None:
+        """Start what is to be tested."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of what has ended, None while it runs."""
+
+    def last_words(self) -> str:
+        """Return the end of what it has written."""
+
+    def streams(self) -> tuple[int, int]:
+        """Return descriptors of its standard output and input, which are the caller's from now on."""
+
+    def reach(self, host: str, port: int) -> int:
+        """Return the descriptor of a TCP connection that the stack under test has no part in; raises OSError."""
+
+    def close(self) -> None:
+        """End all that was made."""
+
+
+class Wiring:
+    """A stack behind a device of ours, or on a cable. Raises UnusableTarget when it does not start or answer."""
+
+    def __init__(self, options: WireOptions, place: Place, *, name: str) -> None:
+        self.name, self._options, self._place = name, options, place
+        #: Sockets of an earlier life of the stack have an earlier number.
+        self.life = 0
+        #: How many questions for our hardware address were answered, with a fence behind that.
+        self._told = 0
+
+    def addresses(self, version: int) -> Addresses:
+        """Return the program's address and those of its peers."""
+        return self._options.addresses[version]
+
+    def guard_s(self, *, syn_sent: bool) -> float:
+        """Return the time before which no retransmission timer speaks."""
+        return GUARD_S
+
+    def evidence(self, tuple4: FourTuple) -> str | None:
+        """Return what the program has written, if anything."""
+        return self._place.last_words() or None
+
+    def check(self) -> None:
+        """Raise TargetError if the capture socket dropped frames."""
+        if dropped := self._link.dropped():
+            raise TargetError(f"the capture socket dropped {dropped} frames: what was seen is not what was sent")
+
+    def close(self) -> None:
+        """End what was started."""
+        self._place.close()
+
+    # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._place.start()
+        own = self._options.addresses[4].target[0]
+        if self.life == 0:
+            self._link = self._place.link()
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._link.greet(0.2):
+            code = self._place.exit_code()
+            if code is None and time.monotonic() < deadline:
+                continue
+            how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
+            words = self._place.last_words()
+            hint = "does it open {if}?"
+            if code is None:
+                named = f"its own address is option ip=…: {self.name},ip=…"
+                hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
+            raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
+
+    def _start_again(self) -> None:
+        self._place.stop()
+        self._link.knows_stack = self._options.layer == 3
+        self._start()
+
+    def _besides_tcp(self) -> str:
+        """Return what was seen besides TCP, for the results' header."""
+        return ", ".join(f"{count} {what}" for what, count in self._link.seen.items()) or "nothing"
+
+    def _exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Inject packets, and return what comes; what had to ask for our hardware address comes behind the answer."""
+        try:
+            arrivals = self._link.exchange(packets, destination_mac)
+            if self._link.asked != self._told:
+                self._told = self._link.asked
+                arrivals += self._link.exchange(())
+            return arrivals
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
+        except LostFence as error:
+            code = self._place.exit_code()
+            if code is not None:
+                raise TargetDied(f"the program ended with code {code}", self._place.last_words()) from None
+            raise TargetError(str(error)) from None
+
+    def _until_quiet(self, quiet_s: float) -> list[Arrival]:
+        try:
+            return self._link.until_quiet(quiet_s)
+        except Flood as error:
+            raise TargetStorms(str(error)) from None
