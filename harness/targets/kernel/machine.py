@@ -18,6 +18,7 @@ LONGEST_FOLDER = 90
 MEMORY = "64M"
 KEPT_CONSOLE_OCTETS = 6000
 KEPT_BEFORE_PANIC = 12
+_PACKAGE = "setarch is in the package util-linux"
 _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 
 #: How a kernel says that something in it is wrong, behind the time if that is printed.
@@ -86,16 +87,20 @@ class Machine:
 
     def _run(self, command: list[str], descriptors: tuple[int, ...]) -> None:
         """Start the process, and a guard that ends all its processes when the harness has been killed."""
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._console,
-            stderr=self._console,
-            pass_fds=descriptors,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
-            start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._console,
+                stderr=self._console,
+                pass_fds=descriptors,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
+                start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
+            )
+        except OSError as error:
+            self.close()
+            raise UnusableTarget(f"{command[0]} can't be started: {error.strerror}", _PACKAGE) from None
         self._guard = subprocess.Popen(
             ["sh", "-c", f"read _; kill -s KILL -- -{self._process.pid}"],
             stdin=subprocess.PIPE,  # its other end closes with the harness

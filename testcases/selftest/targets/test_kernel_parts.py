@@ -43,6 +43,14 @@ def say(clock: tuple[Calendar, socket.socket], op: Op, number: int, when: int = 
     return op, number, when
 
 
+def test_a_kernel_that_nothing_can_start_is_refused_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    started = machine.Machine()
+    with pytest.raises(UnusableTarget, match="setarch can't be started: No such file or directory"):
+        started.start(Path("/k"), [])
+    assert not started.folder.exists()
+
+
 def test_every_message_is_acknowledged_with_its_number(clock: tuple[Calendar, socket.socket]) -> None:
     for number, op in enumerate((Op.START, Op.REQUEST, Op.UPDATE, Op.WAIT), 7):
         assert say(clock, op, number, 5) == (Op.ACK, number, 0)
