@@ -202,7 +202,7 @@ class Output(Tcb):
         stamps = (self.timestamp(), self.ts_recent) if self.stamping else None
         field = options.write(stamps, self.reassembly.blocks() if self.sacking and not payload else [])
         segment = Segment(flags, seq, self.rcv_nxt, window, payload, field)
-        if self.snd_up is not None and seqno.lt(seq, self.snd_up):
+        if self.snd_up is not None and seqno.lt(seq, self.snd_up) and seqno.lt(self.snd_una, self.snd_up):
             segment.flags |= URG
             segment.urgent = min(seqno.diff(self.snd_up, seq), LARGEST_FIELD)
         self.note_ack_sent()

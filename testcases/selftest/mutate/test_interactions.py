@@ -13,7 +13,10 @@ from testcases.selftest.interactions.proof import PROOFS
 
 ENOUGH, ENOUGH_OF_A_KIND = 150, 8
 
-for kind in (*KINDS, "later"):
+#: Files with proofs of several kinds.
+MIXED = ("later", "fresh_courses", "fresh_numbers", "fresh_neighbours")
+
+for kind in (*KINDS, *MIXED):
     importlib.import_module(f"testcases.selftest.interactions.{kind.replace('-', '_')}")
 
 
@@ -33,12 +36,12 @@ def test_numbers_go_on_where_the_others_end_and_titles_differ() -> None:
     assert defective("d400") is INTERACTIONS["D400"]
 
 
-def test_each_has_a_proof_in_the_file_of_its_kind_or_among_the_later_ones() -> None:
+def test_each_has_a_proof_in_the_file_of_its_kind_or_a_mixed_one() -> None:
     assert set(PROOFS) == set(INTERACTIONS)
     misplaced = [
         name
         for name, proof in PROOFS.items()
-        if proof.play.__module__.rpartition(".")[2] not in (INTERACTIONS[name].kind.replace("-", "_"), "later")
+        if proof.play.__module__.rpartition(".")[2] not in (INTERACTIONS[name].kind.replace("-", "_"), *MIXED)
     ]
     assert misplaced == []
 

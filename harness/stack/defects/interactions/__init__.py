@@ -8,6 +8,9 @@ from harness.stack.defects.interactions import (
     application,
     before_accept,
     close_unsent,
+    fresh_courses,
+    fresh_neighbours,
+    fresh_numbers,
     later,
     loss_state,
     many,
@@ -36,6 +39,6 @@ FILES = (
     application,
 )
 #: Files with defects of several kinds.
-MIXED = (later,)
+MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours)
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
