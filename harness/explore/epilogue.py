@@ -16,7 +16,16 @@ from harness.fuzz.steps import Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.world import World
 from harness.spec.segment import ACK, FIN, SYN
-from harness.spec.states import CLOSE_WAIT, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT
+from harness.spec.states import (
+    CLOSE_WAIT,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
+)
 
 #: So many rounds without progress, with a long wait in each, and a connection has not come to its end; and the most.
 STALLED = 8
@@ -86,6 +95,10 @@ def _ended(world: World) -> bool:
     return world.over or (world.state is TIME_WAIT and read)
 
 
+def _takes_text(world: World) -> bool:
+    return not world.fin_in and world.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2)
+
+
 def _serve(talk: Talk, link: Link) -> None:
     """Do as an application does that wants to be done: accept, read, close."""
     port = link.connection.tuple4.port
@@ -116,6 +129,8 @@ def _answer(talk: Talk, link: Link) -> None:
     if states <= {SYN_SENT, LISTEN}:
         _send(talk, link, SYN | ACK, view.iss, 0)
         return
+    if view.peer_fin is not None and link.history.every(_takes_text) and view.rcv_nxt > view.peer_fin:
+        view.peer_fin, view.sent_end = None, view.rcv_nxt  # it was refused, and text came in its place
     start = max(view.rcv_nxt, view.iss + 1)
     if states <= {SYN_RECEIVED} and not view.got:
         _send(talk, link, SYN, view.iss, 0, ack=False)
@@ -126,6 +141,9 @@ def _answer(talk: Talk, link: Link) -> None:
         _send(talk, link, ACK | fin, start, octets)
     elif view.sent_end > start and view.peer_fin is None:
         _send(talk, link, ACK, start, min(view.sent_end - start, CHUNK))
+    elif view.peer_fin is None and view.sent_end < view.end_above:
+        # What was sent above a gap is to be delivered with what fills it, in its place and once.
+        _send(talk, link, ACK, view.sent_end, min(view.end_above - view.sent_end, CHUNK))
     elif view.peer_fin is None:
         _send(talk, link, FIN | ACK, view.sent_end, 0)
     else:

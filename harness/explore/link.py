@@ -9,7 +9,7 @@ from harness.fuzz.steps import USUAL_WINDOW, Position, Probe
 from harness.fuzz.view import View
 from harness.spec.history.history import History, Sent
 from harness.spec.history.world import PERIOD, text
-from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import State
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind
@@ -45,10 +45,17 @@ class PeerView(View):
     usual_window: int = USUAL_WINDOW
     #: The numbers of FINs that the peer has sent above a gap: one counts when the target acknowledges it.
     early_fins: set[int] = field(default_factory=set)
+    #: Where the peer's text ends that it has sent above a gap, as far as the window went.
+    above: int = 0
     #: Pieces of the target's stream above a gap.
     pieces: list[tuple[int, int, bool]] = field(default_factory=list)
     #: Where the peer's segments with text or FIN began and ended, most of them together, and right edges of the past.
     edges: set[int] = field(default_factory=set)
+
+    @property
+    def end_above(self) -> int:
+        """Where the peer's text ends if what it has sent above gaps counts, up to a FIN there."""
+        return min((fin for fin in self.early_fins if fin < self.edge), default=self.above)
 
     def sequence(self, position: Position) -> int:
         """Return a sequence number of the peer."""
@@ -76,11 +83,13 @@ class PeerView(View):
         View.sent(self, segment)
         if segment.flags & RST or not segment.length:
             return
-        self.edges |= {segment.seq, segment.seq + len(segment.payload), segment.seq + segment.length}
+        begin = segment.seq + bool(segment.flags & SYN)
+        self.edges |= {segment.seq, begin, begin + len(segment.payload), segment.seq + segment.length}
         if segment.flags & SYN:
             gone = self.state in (State.CLOSED, State.LISTEN)
             if self.state in _MAY_OPEN and (gone or segment.seq >= self.sent_end):
                 self.sent_end, self.peer_fin, self.early_fins = segment.seq + segment.length, None, set()
+                self.above = 0
                 self.iss = segment.seq
                 if self.state is not State.SYN_SENT:
                     self.got, self.fin_got, self.pieces = 0, False, []
@@ -91,8 +100,12 @@ class PeerView(View):
         if segment.seq <= self.sent_end < end:
             self.sent_end = end
             self.peer_fin = end - 1 if segment.flags & FIN else self.peer_fin
-        elif segment.flags & FIN and self.sent_end < end:
-            self.early_fins.add(end - 1)
+        elif self.sent_end < segment.seq:
+            text_end = segment.seq + len(segment.payload)
+            if segment.seq < self.edge and segment.payload:
+                self.above = max(self.above, min(text_end, self.edge))
+            if segment.flags & FIN:
+                self.early_fins.add(end - 1)
 
     def saw(self, segments: Iterable[Segment]) -> None:
         """Take note of the target's segments; what it acknowledges above a gap that was filled is the peer's stream."""
@@ -149,6 +162,8 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: How often the SYN of this incarnation was sent, answers to the peer's apart.
+    syns: int = 0
     #: The target's initial number and when it was shown first, of this incarnation and of the one before on this pair;
     #: whether all its initial numbers are the same by choice.
     first_number: tuple[int, int] | None = None
@@ -182,7 +197,7 @@ class Link:
             if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
                 connection.target_iss = each.wire.seq
             if each.wire.flags & SYN and (self.first_number is None or self.first_number[0] != each.wire.seq):
-                self.first_number = (each.wire.seq, each.event.time_ns)
+                self.first_number, self.syns = (each.wire.seq, each.event.time_ns), 0
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
@@ -208,12 +223,21 @@ class Link:
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
-        self.urgent_end = 0
+        self.urgent_end = self.syns = 0
 
 
-def sent_by(received: Sequence[Received]) -> list[Sent]:
+def sent_by(link: Link, received: Sequence[Received]) -> list[Sent]:
     """Return what the judge wants to know of segments."""
-    return [Sent(replace_numbers(each.segment), each.wire.seq, each.event.time_ns) for each in received]
+    return [Sent(_without_urgency(link, each.segment), each.wire.seq, each.event.time_ns) for each in received]
+
+
+def _without_urgency(link: Link, segment: Segment) -> Segment:
+    """Return the segment without the URG that a bare one may carry while urgent text is still to come (§3.8.5)."""
+    made = replace_numbers(segment)
+    urgent = link.urgent_end == UNKNOWN or segment.seq < link.urgent_end
+    if urgent and made.flags & URG and not made.payload and not made.flags & (SYN | RST):
+        made.flags &= ~URG
+    return made
 
 
 def replace_numbers(segment: Segment) -> Segment:

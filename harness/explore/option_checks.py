@@ -51,7 +51,7 @@ def problem(link: Link, received: Received) -> Problem | None:
     for option in found:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
             return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
-        if option.kind == KIND_SACK and (wrong := _sack(link, option.data)):
+        if option.kind == KIND_SACK and (wrong := _sack(link, option.data) or _below(link, segment, option.data)):
             return wrong
     return _size(link, segment) or _stamp(link, segment, now)
 
@@ -64,13 +64,18 @@ def _is_former_number(link: Link, received: Received) -> bool:
     return bool(ours) and received.wire.seq == number and received.event.time_ns - shown_ns > CLOCK_NS
 
 
+def largest_segment(link: Link) -> int:
+    """Return how much the peer takes in a segment: what it has said in its SYN, or the default."""
+    syn = link.view.last_syn
+    said = options.mss_of(syn.options) if syn is not None else None
+    return max(said or DEFAULT_MSS[link.connection.tuple4.version], SMALLEST_MSS)
+
+
 def _size(link: Link, segment: Segment) -> Problem | None:
     """Text and options together are no larger than the peer's MSS, which counts text alone (RFC 6691 §2)."""
-    syn = link.view.last_syn
-    if syn is None or not segment.payload:
+    if link.view.last_syn is None or not segment.payload:
         return None
-    usual = DEFAULT_MSS[link.connection.tuple4.version]
-    largest = max(options.mss_of(syn.options) or usual, SMALLEST_MSS)
+    largest = largest_segment(link)
     size = len(segment.payload) + len(segment.options)
     if size <= largest:
         return None
@@ -101,6 +106,22 @@ def _sack(link: Link, data: bytes) -> Problem | None:
             return Problem("SACK blocks with their left edge below the right", f"{left}-{right}", ("RFC 2018 §3",))
         if not {left, right} <= known:
             return Problem("SACK blocks that begin and end where segments do", f"{left}-{right}", ("RFC 2018 §3",))
+    return None
+
+
+def _below(link: Link, segment: Segment, data: bytes) -> Problem | None:
+    """A block tells of text above a gap: none is left of what has been acknowledged.
+
+    But a first block may tell of what came twice (RFC 2883 §4), which lies in the peer's last segment.
+    """
+    edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data) - 3, 4)]
+    last, iss = link.last_probe, link.connection.peer_iss
+    start, end = (seqno.add(last.seq, iss), seqno.add(last.end, iss)) if last is not None else (0, 0)
+    for number, (left, right) in enumerate(zip(edges[::2], edges[1::2], strict=False)):
+        twice = not number and seqno.leq(start, left) and seqno.leq(right, end)
+        if seqno.lt(left, segment.ack) and not twice:
+            due = "no SACK block of text that is acknowledged"
+            return Problem(due, f"{left}-{right}, behind the acknowledgment {segment.ack}", ("RFC 2018 §3",))
     return None
 
 

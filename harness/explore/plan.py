@@ -26,6 +26,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
 
     lose:K     the next K segments of the target on this connection are lost: the peer does not see them
     recover    the peer does as a TCP does whose segments are lost: repeats, waits for repetitions, acknowledges
+    fill       the peer sends text until the target's window is shut, 200 segments at most
     await      time passes until the target sends something, ten minutes at most
     wait:MS    so many milliseconds pass
     clock:MS   time passes until the milliseconds of the target's clock are so many, modulo 2**32
@@ -79,7 +80,7 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "timeout": (1, 3_600_000),
     "keep-alive": (1, 32_767),
 }
-BARE = ("recover", "await", "again", "fresh", "mark", "end")
+BARE = ("recover", "await", "fill", "again", "fresh", "mark", "end")
 REPEAT, END = "repeat", "end"
 #: The number of a connection that is another one in each round, and what stands for it.
 EACH, EACH_SIGN = 0, "*"

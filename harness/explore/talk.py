@@ -14,7 +14,7 @@ from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code, Level, Violation
-from harness.explore import forms, icmp_errors, option_checks, urgent
+from harness.explore import first_flight, forms, icmp_errors, option_checks, urgent
 from harness.explore.application import Application, waits_ended
 from harness.explore.beginning import begin
 from harness.explore.link import Link, replace_numbers, sent_by
@@ -28,13 +28,15 @@ from harness.spec.history.history import Sent, Spending
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
-from harness.spec.segment import SYN, URG, Segment
+from harness.spec.segment import ACK, SYN, URG, Segment
 from harness.spec.states import TIME_WAIT
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 
 #: How long `await` waits for the target to speak, in seconds: longer than the RTOs that stacks come to by doubling.
 AWAIT_S = 600.0
+#: So many segments, so large, fill a window.
+FILLING, FULL_SIZED = 200, 1400
 #: A clock that stands still so often in a row has stopped.
 STILL = 1000
 #: So many connections are looked at even if they have come to their end.
@@ -121,6 +123,8 @@ class Talk:
             yield from self.let_pass((step.amount - self._now() // 1_000_000) % (1 << 32) / 1000)
         elif step.name == "await":
             yield from self.let_pass(AWAIT_S, link)
+        elif step.name == "fill":
+            self.fill(link)
         elif step.name == "again":
             if link.last_probe is not None:
                 self.inject(link, link.last_probe)
@@ -248,6 +252,16 @@ class Talk:
         link = self.links[min(self.links)]
         self._settle(link, None, (), lambda sent: link.history.passes(self._now(), sent, link.state))
 
+    def fill(self, link: Link) -> None:
+        """Send text as a peer does, no more than fits the window, until that is shut."""
+        view = link.view
+        for _each in range(FILLING):
+            room = view.edge - view.sent_end
+            if room <= 0 or view.peer_fin is not None or not view.synchronized:
+                return
+            probe = Probe(ACK, Position("p"), Position("r"), min(room, FULL_SIZED))
+            self.inject(link, view.segment(probe))
+
     def recover(self, link: Link, rounds: int = 12) -> Waits:
         """Do as a TCP does whose segments were lost, until nothing is missing at the peer."""
         link.losing = 0
@@ -285,10 +299,10 @@ class Talk:
             time = self._now() if now is None else now
             try:
                 if link is about:
-                    judge(sent_by(received))
+                    judge(sent_by(link, received))
                 elif received or now is None or link.history.now < time:
                     link.history.passes(
-                        time if not received else self._now(), sent_by(received), link.state, spare=spare
+                        time if not received else self._now(), sent_by(link, received), link.state, spare=spare
                     )
             except Fall as fall:
                 self._fallen(link, received, fall)
@@ -314,7 +328,11 @@ class Talk:
 
     def _check_options(self, link: Link, received: Sequence[Received]) -> None:
         for each in received:
-            problem = option_checks.problem(link, each) or urgent.problem(link, each)
+            problem = (
+                option_checks.problem(link, each)
+                or urgent.problem(link, each)
+                or first_flight.problem(link, each, self.conversation.events)
+            )
             if problem is not None:
                 each.event.mark = Mark.UNEXPECTED
                 self.refuse(link, problem.code, problem.due, problem.seen, problem.cites)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from harness.case.timers import COARSENESS, SLACK_S
 from harness.case.violation import Level
 from harness.explore.icmp_errors import PREFIX
+from harness.explore.plan import EACH
 from harness.explore.talk import MARKED, Talk
 from harness.spec.segment import SYN, flag_names
 from harness.trace.events import Event, Kind
@@ -43,9 +44,9 @@ class Difference(NamedTuple):
 
 def difference(talk: Talk, twin: Talk) -> Difference | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
-    if talk.states and twin.states and talk.states != twin.states:
-        due = f"state {twin.states[0]} by now, as without the segment that changes nothing"
-        return Difference(due, f"{talk.states[0]}")
+    for mine, other in zip(talk.states, twin.states, strict=False):  # the twin may have fewer connections
+        if mine != other:
+            return Difference(f"state {other} by now, as without the segment that changes nothing", mine)
     marked = _begin(twin)
     if marked is not None:
         if not (talk.settled and twin.settled):
@@ -53,7 +54,7 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)
-    return _other(by_themselves(talk), by_themselves(twin), _length(twin))
+    return _other(by_themselves(talk, twin), by_themselves(twin, twin), _length(twin))
 
 
 def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> Difference | None:
@@ -74,7 +75,8 @@ def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> Diffe
 
 def _slower(talk: Talk, twin: Talk) -> Difference | None:
     """Return what came by itself in the twin and did not come here by then."""
-    mine, other, end = by_themselves(talk, exact=False), by_themselves(twin, exact=False), _length(twin)
+    mine, other = by_themselves(talk, twin, exact=False), by_themselves(twin, twin, exact=False)
+    end = _length(twin)
     for number, (text, at) in enumerate(other):
         due = f"{text} after {at:.1f} s by itself, as without what is over"
         here = [when for said, when in mine if said == text]
@@ -118,13 +120,18 @@ def _length(talk: Talk) -> float:
     return (talk.ended_ns - events[0].time_ns) / 1e9 if events else 0.0
 
 
-def by_themselves(talk: Talk, *, exact: bool = True) -> list[Spoken]:
-    """Return what the target has sent by itself during the plan, with its time in seconds since the beginning."""
+def by_themselves(talk: Talk, twin: Talk, *, exact: bool = True) -> list[Spoken]:
+    """Return what the target has sent by itself during the plan, with its time in seconds since the beginning.
+
+    Connections that the twin does without speak for themselves.
+    """
+    numbers = {move.link for move in twin.plan}
+    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers or EACH in numbers}
     start = next((event.time_ns for event in _compared(talk)), 0)
     return [
         (_text(event) if exact else _form(event), (event.time_ns - start) / 1e9)
         for event, since in _sent(_compared(talk))
-        if since > ANSWER_S * 1e9
+        if since > ANSWER_S * 1e9 and event.connection in shared
     ]
 
 

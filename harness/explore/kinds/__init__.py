@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from harness.explore.kinds import (
     application,
+    beside,
     conditions,
+    crossing,
     forms,
+    full,
     icmp,
     loss,
     many,
@@ -61,6 +64,9 @@ KINDS = {
         Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
         Kind("icmp", "ICMP errors, soft, hard and forged, in every state", icmp.generate),
         Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),
+        Kind("crossing", "simultaneous opens with calls, losses and resets at each point", crossing.generate),
+        Kind("beside", "timers of one connection, whatever another one goes through", beside.generate),
+        Kind("full", "the target's window is shut by what nobody has read", full.generate),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

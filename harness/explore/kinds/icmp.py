@@ -18,6 +18,8 @@ BEHIND = {
     "fin": "FA@p,r recv:100 close A@p,r",
     "again": "again",
     "reset": "R@p",
+    "orderly": "A@p,r FA@p,r recv:100 shutdown A@p,r recv:1 recv:1",
+    "orderly-first": "shutdown A@p,r FA@p,r wait:300000 recv:100 recv:1",
 }
 #: How many errors come, and how long after the state was reached each of them does, in milliseconds.
 TIMES = ((50,), (700, 1500), (300, 300, 300, 4000))
@@ -53,7 +55,8 @@ def generate() -> Iterator[Generated]:
         for error in (*HARMLESS, *FATAL):
             for name, after in BEHIND.items():
                 if state != "syn-sent":
-                    yield Generated("icmp", f"{state}.{error}.{name}", moves(f"{text} {error} {after}"), needs=needs)
+                    plan = moves(f"{text} {error} {after}")
+                    yield Generated("icmp", f"{state}.{error}.{name}", plan, slow="wait" in after, needs=needs)
             yield Generated("icmp", f"{state}.{error}.opens", moves(f"{text} {error} SA@i,r A@p,r"), needs=needs)
         for error in HARMLESS:
             for number, times in enumerate(TIMES):

@@ -25,10 +25,17 @@ ODD = {
     "fast-retransmit": "listen S@i A@p,r accept lose:1 send:6000 lose:1 A@p,r A@p,r A@p,r A@p,r recover A@p,r close",
     "syn-ack-again": "connect SA@i,r send:100 SA@i,u A@p,r FA@p,r close",
     "syn-again": "listen lose:2 S@i await await S@i recover A@p,r accept FA@p,r close A@p,r",
+    "syn-ack-long-lost": "listen lose:3 S@i await await await A@p,r accept send:9000 A@p,r A@p,r FA@p,r close",
+    "syn-long-lost": "lose:3 connect await await await SA@i,r send:9000 A@p,r A@p,r close A@p,r FA@p,r",
+    "syn-long-lost-parts": "lose:4 connect await await await await SA@i,r send:9 send:9 send:9000 A@p,r FA@p,r close",
     "crossing-text": "listen S@i A@p,r accept lose:1 send:100 A@p,u/10 A@p,u/10 recv:100 recover A@p,r close",
     "acknowledged-since": "listen S@i A@p,r accept lose:3 send:100 A@p,u/10 recv:100 A@p,u/10 recv:100 recover A@p,r",
     "acknowledged-since-fin": "listen S@i A@p,r accept lose:3 send:100 shutdown A@p,u/10 recv:100 FA@p,u recover",
     "twice-fast": "listen S@i A@p,r accept lose:1 send:9000 lose:2 A@p,r A@p,r A@p,r A@p,r wait:8000 recover close",
+    "opened-by-a-probe": "listen S@i A@p,r%0 accept send:100 await A@p,u%0 await lose:3 A@p,r recover A@p,r FA@p,r",
+    "opened-a-little": "connect SA@i,r%0 send:100 await lose:2 A@p,u%30 recover A@p,r%0 await lose:1 A@p,r recover",
+    "opened-for-a-fin": "listen S@i A@p,r%0 accept close await lose:2 A@p,u recover A@p,r FA@p,r",
+    "opened-behind-a-fin": "listen S@i FA@p,r%0 accept send:100 close await lose:2 A@p,u recover A@p,r",
     "last-ack-of-all": "listen S@i A@p,r accept shutdown A@p,r lose:3 FA@p,r again again again",
 }
 #: Calls that make a target send nothing.

@@ -26,6 +26,7 @@ EVENTS = {
 USES = (
     "%d:recv:100 %d:send:10 %d:A@p,r %d:recv:100",
     "%d:send:100 %d:A@p,r %d:close %d:A@p,r %d:FA@p,r",
+    "%d:A@p,r/10 %d:A@p,r/20 %d:recv:1000 %d:FA@p,r %d:recv:1",
 )
 #: So many connections in a row come over one listener.
 SERVED = 20

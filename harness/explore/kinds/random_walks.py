@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from harness.explore.plan import Move, Special, moves
+from harness.explore.plan import Move, Plan, Special, moves
 from harness.explore.run import Generated
 from harness.fuzz.steps import Call, Probe
+from harness.targets.protocol import Capability
 
 #: Words of a peer in good order, of one in disorder, of the application, of the wire and of time, with their weights.
 ORDERLY = ((8, "A@p,r"), (6, "A@p,r/10"), (2, "A@p,r/1400"), (3, "FA@p,r"), (1, "FA@p,r/10"), (2, "A@p,u"))
@@ -28,6 +29,11 @@ ODD = (
     (1, "A@n,u-1"),
     (1, "A@p,r%0"),
     (1, "A@p,r%10"),
+    (1, "A@p,u%0"),
+    (1, "A@p,u%10"),
+    (1, "A@n-5,r/20"),
+    (1, "UA@p,r/10"),
+    (1, "FA@p,u"),
     (1, "R@n-1"),
     (1, "R@n+1"),
     (1, "R@e"),
@@ -48,13 +54,20 @@ CALLS = (
     (3, "accept"),
     (2, "shutdown"),
     (2, "close"),
+    (1, "urgent:10"),
+    (1, "keep-alive:9"),
     (1, "unlisten"),
     (1, "listen"),
 )
+#: ICMP errors that change nothing.
+ERRORS = ((2, "soft@u"), (1, "soft@n"), (1, "hard@u-1"), (1, "quench@u"))
 LOSSES = ((3, "lose:1"), (1, "lose:2"), (4, "recover"))
 TIMES = ((4, "await"), (2, "wait:300"), (1, "wait:3000"), (1, "wait:30000"))
 OPENINGS = ("listen S@i A@p,r accept", "listen S@i", "connect SA@i,r", "connect S@i", "connect", "listen S@i A@p,r")
-OFFERS = ("", "", "offer=s.w3.t", "offer=w7", "offer=t", "window=100", "iss=-5", "iss=-1000", "form=padded")
+OFFERS = (
+    *("", "", "offer=s.w3.t", "offer=w7", "offer=t", "offer=s", "window=100", "window=1000"),
+    *("iss=-5", "iss=-1000", "form=padded", "form=fragments", "delay=200", "own-iss=-12"),
+)
 _opening = cache(moves)
 #: How many words a walk has, and of how many the one is taken that leads to the least met pair.
 LENGTHS = (6, 10, 16, 24)
@@ -68,7 +81,13 @@ def generate(seed: int = 1, count: int = 4000) -> Iterator[Generated]:
         rng = random.Random(f"tcpspec explore {seed} {number}")
         plan = tuple(_walk(rng, seen))
         slow = any(str(move.step).partition(":")[0] in ("await", "wait", "recover") for move in plan)
-        yield Generated("random", f"{seed}.{number}", plan, slow=slow)
+        yield Generated("random", f"{seed}.{number}", plan, slow=slow, needs=_needs(plan))
+
+
+def _needs(plan: Plan) -> frozenset[Capability]:
+    words = {str(move.step).partition(":")[0].partition("@")[0] for move in plan}
+    found = {Capability.ICMP} if words & {"soft", "hard", "quench"} else set()
+    return frozenset(found | ({Capability.SOCKET_OPTIONS} if words & {"urgent", "keep-alive", "AU"} else set()))
 
 
 def _walk(rng: random.Random, seen: Counter[tuple[str, str]]) -> Iterator[Move]:
@@ -101,7 +120,8 @@ def _walk(rng: random.Random, seen: Counter[tuple[str, str]]) -> Iterator[Move]:
 def _next(rng: random.Random, seen: Counter[tuple[str, str]], before: str, links: int, timed: bool) -> tuple[str, Move]:
     choices = []
     for _each in range(CANDIDATES):
-        table = rng.choices((ORDERLY, ODD, FATAL, CALLS, LOSSES, TIMES), (8, 5, 0.3, 6, 1.5 * timed, 2 * timed))[0]
+        tables = (ORDERLY, ODD, FATAL, CALLS, ERRORS, LOSSES, TIMES)
+        table = rng.choices(tables, (8, 5, 0.3, 6, 0.4, 1.5 * timed, 2 * timed))[0]
         choices.append((_pick(rng, table), rng.randint(1, links)))
     word, link = min(choices, key=lambda choice: seen[before, choice[0]])
     seen[before, word] += 1

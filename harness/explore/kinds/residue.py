@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from harness.explore.kinds import bases
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 #: Ways to end, in the order of what happens: whole conversations up to the end, with what the old one may leave behind.
 ENDINGS = {
@@ -49,6 +51,28 @@ ENDINGS = {
     "listener-closed-late": "listen S@i A@p,r accept shutdown A@p,r FA@p,r unlisten wait:1000 again wait:300000",
     "fallen-back": "listen S@i A@p,r accept shutdown A@p,r FA@p,r fresh S@i R@p wait:300000",
     "listener-closed": "listen S@i A@p,r accept unlisten shutdown A@p,r FA@p,r FA@p-1,r wait:300000",
+    "delayed-reset": "1{delay=200}:listen S@i A@p,r accept A@p,r/10 R@p",
+    "delayed-reset-and-ack": "1{delay=200}:listen S@i A@p,r accept send:10 A@p,u/10 A@p,r/10 RA@p,u",
+    "delayed-aborted": "1{delay=200}:connect SA@i,r A@p,r/10 recv:100 abort",
+    "urgent-reset": "listen S@i A@p,r accept urgent:10 R@p",
+    "urgent-shut": "listen S@i A@p,r%0 accept urgent:100 await R@p",
+    "urgent-aborted": "connect SA@i,r urgent:10 abort",
+    "urgent-in": "listen S@i A@p,r accept UA@p+10,r/10 UA@p,r/5 R@p",
+    "kept-alive": "listen S@i A@p,r accept keep-alive:5 A@p,r R@p",
+    "kept-alive-unanswered": "listen S@i A@p,r accept keep-alive:5 wait:7000 R@p",
+    "patient": "listen S@i A@p,r accept timeout:9000 send:10 A@p,r R@p",
+    "shrunk": "listen S@i A@p,r accept send:100 A@p,u%10 send:100 await R@p",
+    "shut-unread": "listen S@i A@p,r accept fill R@p",
+    "gaps": "listen S@i~s.w7.t+0 A@p,r accept A@p+10,r/10 A@p+30,r/10 FA@p+60,r/5 R@p",
+    "duplicates": "listen S@i A@p,r accept send:9000 A@p,r A@p,r A@p,r A@p,r A@p,r R@p",
+    "soft-error": "listen S@i A@p,r accept send:100 soft@u R@p",
+    "hard-error": "listen S@i A@p,r accept send:100 hard@u R@p",
+    "crossing-reset": "connect S@i send:10 R@p",
+    "crossing-closed": "connect S@i shutdown R@p",
+} | {
+    f"in-{state}": f"{text} {'RA@i,r' if state == 'syn-sent' else 'R@p'}"
+    for state, text in bases.STATES.items()
+    if state != "listen"
 }
 #: What comes behind, with other options; * is a silence in which all old deadlines pass.
 AGAIN = {
@@ -56,6 +80,8 @@ AGAIN = {
     "passive-options": "listen S@i~s.w3.t+0 A@p,r accept * A@p,r/10 recv:100 send:3000 A@p,r close A@p,r FA@p,r",
     "passive-loss": "listen lose:1 S@i recover A@p,r accept lose:2 send:100 recover lose:1 close recover FA@p,r",
     "passive-small": "listen S@i A@p,r%20 accept send:100 await A@p,r%20 await A@p,r close A@p,r FA@p,r",
+    "active-small": "unlisten connect SA@i,r%20 send:100 await A@p,r%20 send:10 await A@p,r close A@p,r FA@p,r",
+    "simultaneous-small": "unlisten connect S@i%20 SA@i,r%20 send:100 await A@p,r%20 await A@p,r FA@p,r close",
     "active": "unlisten connect SA@i,r send:100 A@p,r * A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
     "active-options": "unlisten connect SA@i,r~s.w3.t+0 A@p,r/10 * recv:100 send:3000 A@p,r FA@p,r close A@p,r",
     "active-loss": "unlisten lose:2 connect recover SA@i,r lose:1 send:100 recover FA@p,r close A@p,r",
@@ -87,8 +113,17 @@ def generate() -> Iterator[Generated]:
         former = " ".join(f"[{word}]" for word in f"{before} close fresh".split())
         for name, after in COMPARED.items():
             made = generated_from(f"{former} {after}", f"{ending}.as-{name}", "residue")
-            yield replace(made, slow=True)
+            yield replace(made, slow=True, needs=_needs(before))
     for ending, before in ENDINGS.items():
         for again, after in AGAIN.items():
             plan = moves(f"{before} close fresh {after.replace('*', f'wait:{_SILENCE_MS}')}")
-            yield Generated("residue", f"{ending}.{again}", plan, slow=True)
+            yield Generated("residue", f"{ending}.{again}", plan, slow=True, needs=_needs(before))
+
+
+def _needs(text: str) -> frozenset[Capability]:
+    found = (
+        {Capability.SOCKET_OPTIONS}
+        if any(word in text for word in ("urgent", "keep-alive", "timeout", "UA@"))
+        else set()
+    )
+    return frozenset(found | ({Capability.ICMP} if "-error" in text or "soft@" in text or "hard@" in text else set()))

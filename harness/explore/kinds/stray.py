@@ -1,5 +1,6 @@
 """Stray × timer: a segment that must change nothing meets a running timer, which goes on as in the twin without it."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -28,7 +29,21 @@ PARTS = {"challenged-reset": Capability.RFC5961_RST, "challenged-syn": Capabilit
 SYNS = frozenset({"challenged-syn", "old-syn"})
 #: Where something is under way: an acknowledgment of nothing new (RFC 6298 §5.3 restarts for new data only). A third
 #: one would draw a fast retransmit.
-UNDER_WAY = {"duplicate-ack": "A@n,u", "old-acknowledgment": "A@n,u-1"}
+UNDER_WAY = {
+    "duplicate-ack": "A@n,u",
+    "old-acknowledgment": "A@n,u-1",
+    "smaller-window": "A@n,u%300",
+    "larger-window": "A@n,u%2000",
+}
+#: Where the peer's window is small at first, so that one is larger.
+SMALL = {
+    "established-small": "listen S@i A@p,r%200 accept send:100",
+    "fin-wait-1-small": "listen S@i A@p,r%200 accept send:100 shutdown",
+    "close-wait-small": "listen S@i A@p,r%200 accept FA@p,r%200 send:100",
+    "last-ack-small": "listen S@i A@p,r%200 accept FA@p,r%200 close",
+    "last-ack-data-small": "listen S@i A@p,r%200 accept FA@p,r%200 send:100 close",
+    "closing-small": "listen S@i A@p,r%200 accept send:100 shutdown FA@p,u%200",
+}
 #: Where nothing is synchronized, what each state answers with a reset or not at all.
 UNSYNCHRONIZED = {
     "ack-of-nothing": "A@i+5,n+10",
@@ -40,6 +55,8 @@ UNSYNCHRONIZED = {
 }
 #: How many strays, and how long after the state was reached each of them comes, in milliseconds.
 TIMES = ((50,), (700,), (300, 2600), (1500, 1500, 1500), (20_000, 40_000))
+#: How a peer answers, all the time, that keeps its window shut: it is there (MUST-37).
+KEPT_SHUT = {"shut": "A@p,u%0", "taken": "A@p,r%0", "text": "A@p,u/1%0"}
 #: Long enough for several repetitions, and for giving up.
 REST_MS = 400_000
 _SYNCHRONIZED_ONLY = frozenset({"listen"})
@@ -67,9 +84,26 @@ def generate() -> Iterator[Generated]:
                     continue
                 needs = frozenset({PARTS[name]} if name in PARTS else ())
                 yield _made(f"{state}.{name}.{number + 1}", moves(text), moves(stray)[0], times, needs)
+    for state, text in SMALL.items():
+        for name, stray in UNDER_WAY.items():
+            for time in (50, 700, 1500, 5000):
+                yield _made(f"{state}.{name}.{time}", moves(text), moves(stray)[0], (time,), frozenset())
+    yield from _text_beside()
     yield from _time_wait()
     yield from _kept_alive()
     yield from _sending_on()
+
+
+def _text_beside() -> Iterator[Generated]:
+    """Text of the peer that acknowledges nothing leaves the timer of ours as it is, its own ACK delayed or not."""
+    for opening, begun in (("passive", "listen S@i A@p,r accept"), ("active", "connect SA@i,r")):
+        for sent in ("send:100", "send:100 shutdown", "shutdown", "send:3000"):
+            for pause, times in ((400, 9), (700, 6), (900, 5), (1600, 3)):
+                for delay in ("", "1{delay=200}:", "1{delay=400}:"):
+                    words = f"wait:{pause} [A@p,u/10] " * times
+                    made = generated_from(f"{delay}{begun} mark {sent} {words} wait:12000")
+                    name = f"text-beside.{opening}.{sent.replace(' ', '-')}.{pause}.{delay[2:-2]}"
+                    yield replace(made, kind="stray", name=name, slow=True)
 
 
 def _kept_alive() -> Iterator[Generated]:
@@ -81,6 +115,12 @@ def _kept_alive() -> Iterator[Generated]:
             name = f"kept-alive.{closing.replace(' ', '-') or 'open'}.{idle}"
             plan = moves(f"{text} wait:{idle * 1100} again wait:{idle * 1100}")
             yield Generated("stray", name, plan, None, True, needs)
+    for state in ("established-flight", "established-shut", "close-wait-flight", "fin-wait-2-shutdown"):
+        for idle in (5, 20, 60):
+            for name, answer in KEPT_SHUT.items():
+                answers = f"wait:{idle * 250} {answer} " * 14
+                text = f"{bases.STATES[state]} keep-alive:{idle} A@p,u%0 {answers} A@p,r"
+                yield Generated("stray", f"kept-alive.{state}.{name}.{idle}", moves(text), None, True, needs)
 
 
 def _sending_on() -> Iterator[Generated]:
@@ -95,13 +135,13 @@ def _sending_on() -> Iterator[Generated]:
 def _time_wait() -> Iterator[Generated]:
     """In TIME-WAIT only a FIN that comes again restarts the wait of 2 MSL, and each one does."""
     for state in ("time-wait", "time-wait-closing"):
-        for name in ("far-reset", "old-ack", "nothing", "no-ack", "reset-right-of-the-window"):
-            for wait in (7_000, 40_000, 150_000):
+        for name in (name for name in STRAYS if name not in SYNS):
+            for wait, rest in itertools.product((7_000, 40_000, 150_000), (5_000, 30_000, 80_000, 150_000)):
                 plan, stray = moves(bases.STATES[state]), moves(STRAYS[name])
-                pause = moves(f"wait:{wait}")
-                rest = moves(f"wait:{wait * 3 // 4}")
-                whole = (*plan, *pause, *stray, *rest)
-                yield Generated("stray", f"{state}.{name}.late-{wait}", whole, (*plan, *pause, *rest), slow=True)
+                pause, more = moves(f"wait:{wait}"), moves(f"wait:{rest}")
+                whole, twin = (*plan, *pause, *stray, *more), (*plan, *pause, *more)
+                needs = frozenset({PARTS[name]} if name in PARTS else ())
+                yield Generated("stray", f"{state}.{name}.late-{wait}-{rest}", whole, twin, True, needs)
         again = f"{bases.STATES[state]} {'wait:5000 FA@n-1,r ' * 4}"
         yield Generated("stray", f"{state}.fin-again", moves(f"{again} wait:5000 FA@n-1,r"), slow=True)
         for wait in (40_000, 150_000):

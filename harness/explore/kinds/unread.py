@@ -37,6 +37,12 @@ ENDS = {
     "fin-shutdown-close": "FA@p,r shutdown close",
     "closing-then-close": "shutdown FA@p,u close A@p,r",
     "time-wait-then-close": "shutdown A@p,r FA@p,r close",
+    "given-up": "send:10 wait:4000000",
+    "given-up-closing": "send:10 shutdown wait:4000000",
+    "given-up-half-closed": "FA@p,r send:10 wait:4000000",
+    "overlap": "A@n-5,r/10 FA@p,r",
+    "overlap-fin": "FA@n-5,r/10",
+    "unacceptable": "A@n-1,r R@p+10 S@p FA@p,r",
 }
 READS = {
     "whole": "recv:100000 recv:1 recv:1",

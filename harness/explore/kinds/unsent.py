@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.explore.plan import moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 _PASSIVE = "listen S@i A@p,r{0} accept"
 #: What keeps something from leaving before CLOSE.
@@ -20,6 +21,10 @@ REASONS = {
     "close-wait-small": (f"{_PASSIVE.format('%40')} FA@p,r%40 send:100", "%0"),
     "close-wait-empty": (f"{_PASSIVE.format('%0')} FA@p,r%0", "%0"),
     "opening": ("connect send:100", ""),
+    "shrunk": (f"{_PASSIVE.format('%200')} send:100 A@p,u%40 send:50", "%40"),
+    "shrunk-shut": (f"{_PASSIVE.format('%200')} send:100 A@p,u%0 send:50", "%0"),
+    "shut-again": (f"{_PASSIVE.format('%0')} send:100 await A@p,r%20 await A@p,r%0", "%0"),
+    "urgent": (f"{_PASSIVE.format('%0')} urgent:100 send:10", "%0"),
 }
 CLOSES = ("close", "shutdown")
 #: What the peer does next; %w is the window that it has.
@@ -28,6 +33,13 @@ NEXT = {
     "probed": "await A@p,r%w await A@p,r",
     "fin": "FA@p,u%w await A@p,r",
     "fin-opens": "FA@p,r",
+    "fin-opens-alone": "FA@p,u await await A@p,r",
+    "fin-opens-late": "await FA@p,u await await A@p,r",
+    "shrinks": "A@p,u%10 await A@p,r%5 await A@p,r",
+    "shrinks-and-opens": "A@p,u%10 A@p,u%0 await A@p,r",
+    "opens-lost": "await lose:2 A@p,r recover A@p,r",
+    "opens-all-lost": "await A@p,u%w lose:4 A@p,u recover A@p,r",
+    "opens-by-text": "await lose:1 A@p,u/10 recover A@p,r",
     "text": "A@p,r/10%w await A@p,r",
     "opens-a-little": "A@p,r%30 await A@p,r%30 await A@p,r",
     "fin-then-a-little": "FA@p,u%w A@p,r%30 await A@p,r",
@@ -49,4 +61,5 @@ def generate() -> Iterator[Generated]:
                         continue  # CLOSE in SYN-SENT deletes the connection
                 text = f"{before} {call} {after.replace('%w', window)}"
                 slow = any(word in text for word in ("await", "recover"))
-                yield Generated("unsent", f"{reason}.{call}.{name}", moves(text), slow=slow)
+                needs = frozenset({Capability.SOCKET_OPTIONS} if "urgent" in text else ())
+                yield Generated("unsent", f"{reason}.{call}.{name}", moves(text), slow=slow, needs=needs)

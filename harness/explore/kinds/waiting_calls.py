@@ -50,6 +50,8 @@ OPEN = {
     "flight": "connect SA@i,r send:100",
     "syn-sent": "connect",
     "syn-received": "connect S@i",
+    "close-wait": "connect SA@i,r FA@p,r",
+    "unread": "connect SA@i,r A@p,r/10",
 }
 #: What gives a reader nothing.
 NOTHING = {

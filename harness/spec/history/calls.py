@@ -117,7 +117,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
         first = seqno.add(world.irs, 1 + world.read)
         if data != text(first, len(data), salt):
             raise Fall(Broken.WRONG_DATA, "what the peer has sent, in order", repr(data[:16]), ("RFC 9293 §3.8",))
-        yield Step(replace(world, read=world.read + len(data)), spare=True)
+        yield Step(replace(world, read=world.read + len(data), unshown=world.unshown + len(data)), spare=True)
         return
     # After the peer's FIN its stream is whole, whatever ends the connection then: an error is told to SEND.
     at_end = (world.fin_in or world.reads_no_more) and world.available <= 0
@@ -132,7 +132,7 @@ def _receive(world: World, octets: int, answer: Answer, salt: int) -> Iterator[S
 def _peek(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step]:
     """RECEIVE that leaves the text where it is: what it has given comes again."""
     for step in _receive(world, octets, answer, salt):
-        yield replace(step, world=replace(step.world, read=world.read))
+        yield replace(step, world=replace(step.world, read=world.read, unshown=world.unshown))
 
 
 def _refused_receive(world: World, answer: Answer) -> Step:
@@ -141,6 +141,8 @@ def _refused_receive(world: World, answer: Answer) -> Step:
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.3", "MUST-12")
         return Step(replace(world, told=True, read=world.read + max(0, world.available)))
     unread = world.fate is Fate.ORDERLY and world.available > 0
+    if world.fate is Fate.ORDERLY and not unread and answer.error not in NO_CONNECTION | {AGAIN}:
+        raise _fall("the end of the stream", answer, "RFC 9293 §3.10.3", "MUST-56")
     if world.fate in (Fate.ABORTED, Fate.FORGOTTEN, Fate.DROPPED, Fate.SWEPT, Fate.ORDERLY) and not unread:
         return Step(world)
     if answer.error not in {AGAIN, "ENOTCONN"}:

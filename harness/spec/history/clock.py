@@ -43,7 +43,7 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone
     if lonely and now - world.fin_wait_2_since >= traits.fin_wait_2_s * _SECOND:
         yield world.ended(Fate.TIMED_OUT)
-    if world.keep_alive and not world.opening and not world.over:
+    if world.keep_alive and not world.opening and not world.over and _may_be_dead(world, now):
         yield world.ended(Fate.TIMED_OUT)
     if world.patience and not world.opening:
         if may_end(world, now):
@@ -52,6 +52,11 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
     if (world.opening or world.unacknowledged or world.unsent) and world.tries >= enough:
         yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
+
+
+def _may_be_dead(world: World, now: int) -> bool:
+    """Tell whether keep-alives may have given up: a peer that has answered within their time is there (MUST-37)."""
+    return now - world.silent_since >= world.keep_alive * 9 // 10
 
 
 def due_by(world: World, traits: Traits) -> Due | None:

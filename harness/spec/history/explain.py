@@ -222,7 +222,7 @@ def _probe_or_fall(at: Open, sent: Segment) -> Open:
     seq = seqno.add(sent.seq, 0)
     old = seq == seqno.add(connection.snd_nxt, -1) and not sent.flags & FIN and len(sent.payload) <= PROBE
     if old and at.world.state in SENDING | {FIN_WAIT_2}:
-        return _carries_ack(at, sent)
+        return _carries_ack(_asked_for(at, sent), sent)
     raise _fall(at, Broken.EXTRA, sent)
 
 
@@ -251,7 +251,7 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     if seqno.lt(connection.snd_nxt, seq):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
     if seq == seqno.add(connection.snd_nxt, -1) and world.state in SENDING | {FIN_WAIT_2}:
-        return _probed(_carries_ack(at, sent), now)  # a keep-alive, or a probe without an octet
+        return _probed(_carries_ack(_asked_for(at, sent), sent), now)  # a keep-alive, or a probe without an octet
     if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
         return _carries_ack(at, sent)
     if at.owed:
@@ -259,6 +259,14 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     if at.spare:
         return replace(_carries_ack(at, sent), spare=False)
     raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)
+
+
+def _asked_for(at: Open, sent: Segment) -> Open:
+    """Refuse a keep-alive that the application has not asked for (MUST-25); one that waits for the peer may probe."""
+    world = at.world
+    if world.keep_alive or world.outstanding or at.owed or at.spare or world.ack_by is not None:
+        return at
+    raise _fall(at, Broken.EXTRA, sent, "nothing: no keep-alives were asked for", "RFC 9293 §3.8.4", "MUST-25")
 
 
 def _probed(at: Open, now: int) -> Open:
@@ -289,11 +297,13 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", "RFC 9293 §3.4", *at.cites)
     edge = _edge(world, sent)
-    if seqno.lt(edge, world.shown_edge):
-        edge = world.shown_edge
+    unshown = 0
+    if seqno.leq(edge, world.shown_edge):
+        edge, unshown = world.shown_edge, world.unshown
     owed = tuple(due for due in at.owed if due.flags != ACK or not (sent.payload or sent.flags & FIN))
     connection = replace(connection, rcv_wnd=max(0, seqno.diff(edge, connection.rcv_nxt)))
-    return replace(at, owed=owed, world=replace(world, shown_edge=edge, connection=connection, ack_by=None, acked=ack))
+    shown = replace(world, shown_edge=edge, unshown=unshown, connection=connection, ack_by=None, acked=ack)
+    return replace(at, owed=owed, world=shown)
 
 
 def named(owed: Sequence[Outgoing]) -> str:

@@ -21,6 +21,7 @@ from harness.spec.states import (
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
+    SYNCHRONIZED,
     TIME_WAIT,
 )
 
@@ -57,8 +58,7 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
         if silent:
             steps.append(Step(world))
             continue
-        record = _record(world, segment)
-        found = outcomes(record, seen, policies)
+        found = list(_outcomes(world, seen, policies))
         level = max(outcome.reaction.level for outcome in found)
         for outcome in found:
             step = replace(_apply(world, segment, outcome, now), level=level)
@@ -73,6 +73,16 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
             if step.world.fate is Fate.FORGOTTEN and world.before is not None:
                 steps.append(replace(step, world=world.before))  # MAY-2 (2)
     return list(dict.fromkeys(steps))
+
+
+def _outcomes(world: World, segment: Segment, policies: Collection[Policy]) -> Iterator[Outcome]:
+    """Yield what the rules lead to, also in a window that has grown since it was shown, or was rounded by its scale."""
+    record = _record(world, segment)
+    yield from outcomes(record, segment, policies)
+    beyond = seqno.lt(world.shown_edge, seqno.add(segment.seq, segment.length))
+    more = world.unshown + (1 << world.rcv_shift) - 1
+    if more and beyond and world.state in SYNCHRONIZED and not segment.flags & RST:
+        yield from outcomes(replace(record, rcv_wnd=record.rcv_wnd + more), segment, policies)
 
 
 def _record(world: World, segment: Segment) -> Connection:
@@ -139,6 +149,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
     if new.before is not None and new.state is not SYN_RECEIVED:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
+    if new.keep_alive and (outcome.hears_ack or new.connection.rcv_nxt != low_ack):
+        new = replace(new, silent_since=now)
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
     spare = segment.length > 0 and not reaction.segments
@@ -202,8 +214,9 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         world.window_seq == segment.seq and seqno.leq(world.window_ack, segment.ack)
     )
     wnd = offered if believed and (newer or opening) else connection.snd_wnd
-    edge = seqno.add(segment.ack, offered)
+    edge = seqno.add(una, wnd) if believed and not newer else seqno.add(segment.ack, offered)
     idle = connection.snd_una == connection.snd_nxt
+    shut = believed and newer and not offered  # it answers, so that it may keep its window shut (MUST-37)
     opened = wnd and (not connection.snd_wnd or (idle and wnd > connection.snd_wnd))
     return replace(
         world,
@@ -212,7 +225,7 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         window_seq=segment.seq if believed and newer else world.window_seq,
         window_ack=segment.ack if believed and newer else world.window_ack,
         waiting_since=now if progress or opened else world.waiting_since,
-        tries=0 if progress or opened else world.tries,
+        tries=0 if progress or opened or shut else world.tries,
         stuck_since=now if (progress or opened) and world.patience else world.stuck_since,
     )
 

@@ -98,9 +98,9 @@ def buffer(world: World, _octets: int, _answer: Answer, _now: int) -> Iterator[S
     yield Step(world)
 
 
-def keep_alive(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Step]:
+def keep_alive(world: World, seconds: int, answer: Answer, now: int) -> Iterator[Step]:
     """The application has asked for keep-alives, which may end a connection whose peer is silent (§3.8.4)."""
-    yield Step(world if answer.error else replace(world, keep_alive=True))
+    yield Step(world if answer.error else replace(world, keep_alive=seconds * 1_000_000_000, silent_since=now))
 
 
 def _fall(due: str, answer: Answer, *cites: str) -> Fall:

@@ -80,6 +80,8 @@ class World:
     held: tuple[Held, ...] = ()
     #: The right edge that the target has shown; it may have opened its window further without saying so.
     shown_edge: int = 0
+    #: So many octets were read since it was shown, by which the window may have grown.
+    unshown: int = 0
     # --- time
     #: Since when what is outstanding has waited: since it was sent last, or since the peer's last sign of progress.
     waiting_since: int = 0
@@ -107,8 +109,10 @@ class World:
     patience: int = 0
     given_since: int = 0
     stuck_since: int = 0
-    #: The application asked for keep-alives, which may end the connection (§3.8.4).
-    keep_alive: bool = False
+    #: The application asked for keep-alives behind so long a silence, which may end the connection (§3.8.4); 0: not.
+    #: Since when the peer has been silent, as far as that counts for them.
+    keep_alive: int = 0
+    silent_since: int = 0
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
     #: Whether the listener that it came from has been closed; another one may be there since.

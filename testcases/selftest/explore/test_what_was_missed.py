@@ -1,0 +1,89 @@
+"""Defects that no generated conversation had found, and the rule or the word by which one finds each now."""
+
+import pytest
+
+from harness.case.rig import Rig
+from harness.case.violation import Finding
+from harness.explore import run
+from harness.explore.kinds import KINDS
+from harness.explore.notation import generated_from
+from harness.stack import Stack
+from harness.stack.connection import Connection
+from harness.stack.defects import defective
+from harness.targets.reference.target import ReferenceTarget
+
+PASSIVE = "listen S@i A@p,r accept"
+SHOWING = {
+    "D552": f"{PASSIVE} shutdown A@p,r FA@p,r wait:7000 [A@n,u+1000] wait:150000",
+    "D553": "listen S@i A@p,r%0 accept send:100 keep-alive:20 A@p,u%0 " + "wait:5000 A@p,u%0 " * 9,
+    "D554": "listen S@i A@p,r%0 accept send:100 await A@p,u%0 await lose:3 A@p,r recover",
+    "D555": "connect S@i lose:1 shutdown wait:400000",
+    "D556": "listen lose:3 S@i await await await A@p,r accept send:9000",
+    "D558": "listen S@i A@p,r A@p+10,r/10 accept A@p,r/10 recv:100",
+    "D560": "listen S@i A@p,r%0 accept send:100 shutdown FA@p,u await await A@p,r",
+    "D561": "listen S@i A@p,r%100 accept send:100 shutdown A@p,u%40 A@p,r wait:300000",
+    "D563": "1{delay=200}:listen S@i A@p,r accept A@p,r/10 R@p close fresh S@i A@p,r accept wait:800",
+    "D565": f"{PASSIVE} urgent:10 R@p close fresh S@i A@p,r accept send:10",
+    "D566": f"{PASSIVE} A@p,r/10 send:10 wait:4000000 recv:100 recv:1",
+    "D567": f"{PASSIVE} shutdown A@p,r fill A@n,u/1",
+    "D572": "listen S@i 3:listen 3:unlisten A@p,r accept",
+    "D574": f"{PASSIVE} send:100 wait:50 [2{{same-port}}:S@i] [2:A@p,r] [accept] [2:close] [2:FA@p,r] wait:9000",
+    "D576": "connect S@i RA@p,r",
+    "D577": "1{offer=s}:listen S@i A@p,r accept A@p+10,r/10 A@p,r/10",
+    "D578": "1{offer=w3}:connect S@i A@p,r%2 A@p,r%2 send:16 wait:2000",
+    "D582": "connect SA@i,r buffer:8000 begin-recv:10 begin-send:60000 A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r",
+    "D584": f"{PASSIVE} send:100 soft@u A@p,r FA@p,r shutdown A@p,r recv:1",
+    "D585": f"1{{delay=200}}:{PASSIVE} mark send:100 " + "wait:900 [A@p,u/10] " * 5 + "wait:12000",
+    "D586": "listen S@i A@p,r%200 accept FA@p,r%200 close wait:1500 [A@n,u%2000] wait:60000",
+    "D590": f"{PASSIVE} close A@p,r R@p fresh S@i A@p,r accept wait:100000",
+    "D591": "connect SA@i,r RA@p,r close fresh connect SA@i,r%20 send:100",
+    "D594": f"{PASSIVE} shutdown A@p,r FA@p,r wait:200000 [2{{same-port}}:S@i] [2:A@p,r] [accept] [2:close] [2:FA@p,r] "
+    "wait:60000",
+    "D596": f"1{{offer=w3}}:{PASSIVE} fill recv:1000000 recv:1000000 fill recv:1000000",
+    "D598": "connect SA@i,r begin-recv:100 shut-rd",
+}
+
+
+def findings(text: str, stack_class: type[Stack] = Stack) -> list[Finding]:
+    rig = Rig(ReferenceTarget(stack_class=stack_class), guarded=False)
+    return run.play_generated(rig, generated_from(text)).conversation.findings
+
+
+@pytest.mark.parametrize(("name", "text"), SHOWING.items())
+def test_a_conversation_shows_the_defect_and_the_sound_stack_is_clean(name: str, text: str) -> None:
+    assert findings(text) == []
+    assert findings(text, defective(name).stack_class) != []
+
+
+class ProbesUnasked(Connection):
+    """Keep-alives come without being asked for."""
+
+    def establish(self) -> None:
+        self.settings.keep_alive, self.settings.keep_alive_idle_s = True, 30.0
+        super().establish()
+
+
+class Restless(Stack):
+    """A stack of such connections."""
+
+    connection_class = ProbesUnasked
+
+
+def test_keep_alives_come_only_where_they_were_asked_for() -> None:
+    assert findings(f"{PASSIVE} keep-alive:30 wait:31000 A@p,r") == []
+    assert "MUST-25" in findings(f"{PASSIVE} wait:31000 A@p,r", Restless)[0].cites
+
+
+def test_a_peer_fills_a_window_and_no_more() -> None:
+    rig = Rig(ReferenceTarget(), guarded=False)
+    outcome = run.begin(rig, generated_from(f"{PASSIVE} fill"), 4)
+    assert list(outcome.talk.run()) == []
+    view = outcome.talk.link(1).view
+    assert view.edge == view.sent_end == view.rcv_nxt > 60_000
+
+
+@pytest.mark.parametrize("kind", ["crossing", "beside", "full"])
+def test_names_are_the_same_each_time_and_differ(kind: str) -> None:
+    names = [made.name for made in KINDS[kind].made(1)]
+    assert len(set(names)) == len(names) > 200
+    assert names == [made.name for made in KINDS[kind].made(2)]
