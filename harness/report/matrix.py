@@ -69,7 +69,10 @@ class Matrix:
     def title(self, target: str) -> str:
         """Return the target with what it is."""
         facts = self.facts.get(target)
-        return f"{shown_name(facts, target)}: {facts['implementation']} {facts['version']}" if facts else target
+        if not facts:
+            return target
+        given = f", by DHCP {text}" if (text := facts.get("details", {}).get("DHCP")) else ""
+        return f"{shown_name(facts, target)}: {facts['implementation']} {facts['version']}{given}"
 
     def changes(self, target: str) -> list[Seen]:
         """Return the known changes of a target, and which of them its cases showed."""

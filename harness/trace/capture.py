@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 from harness.trace.events import Event, Kind
 from harness.trace.pcapng import LINKTYPE_RAW, PcapngWriter
 
+#: A file system's limit is 255 octets, of which the writer takes some; and what is kept of a name that is longer.
+LONGEST_NAME, LONGEST_CASE, SHOWN_TARGET = 200, 150, 40
+
 
 def file_name(record: dict[str, Any]) -> str:
-    """Return the name of a case's capture: no character that a shell or a file system minds."""
-    name = f"{record['id']}-{record['target']}-ipv{record['ip']}"
+    """Return the name of a case's capture: no character that a shell or a file system minds, and not too many.
+
+    Of a target that is a long command line, a checksum stands for its end.
+    """
+    case, target = str(record["id"]), str(record["target"])
+    if len(case) + len(target) > LONGEST_NAME:
+        case, target = case[:LONGEST_CASE], f"{target[:SHOWN_TARGET]}_{zlib.crc32((case + target).encode()):08x}"
+    name = f"{case}-{target}-ipv{record['ip']}"
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_") + ".pcapng"
 
 

@@ -98,6 +98,8 @@ def set_up(name: str, layer: int, settings: list[str]) -> tuple[int, int]:
         route.up(socket.if_nametoindex("lo"))
         route.up(index)
         for version, own in ((4, os.environ["TCPSPEC_IP"]), (6, os.environ["TCPSPEC_IP6"])):
+            if not own:
+                continue
             prefix, bits = NETWORKS[version]
             route.add_address(index, version, own, bits)
             route.add_route(index, version, prefix, {})

@@ -248,7 +248,7 @@ class LinesTarget(Wiring):
             "time": "real",
             "ACKs": "its own way" if own else "immediate",
             "silence proof": found.silence_proof,
-            "besides TCP, not judged": self._besides_tcp(),
+            **self._found_on_the_wire(),
             **greeting.facts,
         }
         return Facts(

@@ -6,6 +6,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import Protocol
 
 from harness.wire import codec
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LostFence, PacketLink
@@ -18,6 +19,15 @@ ECHO_REPLY = 0
 MARK = b"tcpspec "
 ASK_EVERY_S = 0.1
 _NAMES = {ICMP: "ICMP", ICMPV6: "ICMPv6 (ND, MLD)", UDP: "UDP (DHCP, mDNS)", 2: "IGMP"}
+
+
+class DhcpServer(Protocol):
+    """What gives the stack its address; `given` says what, once it has."""
+
+    given: str
+
+    def answer(self, packet: bytes) -> tuple[bytes, bytes] | None:
+        """Return the hardware address and the IP packet of the answer to a client; None for anything else."""
 
 
 class WireLink(PacketLink):
@@ -35,8 +45,15 @@ class WireLink(PacketLink):
         self.fence = "arp" if layer == 2 else "ping"
         self.seen: Counter[str] = Counter()
         self.asked = 0
+        #: Answers the stack's questions for an address of its own, where that was asked for.
+        self.dhcp: DhcpServer | None = None
         self.knows_stack = layer == 3
         self.has_ipv6 = False
+
+    @property
+    def given(self) -> str:
+        """What the stack was given by DHCP, "" for nothing."""
+        return self.dhcp.given if self.dhcp is not None else ""
 
     def greet(self, limit_s: float) -> bool:
         """Ask for the stack's link-layer address until it answers; tell whether it did."""
@@ -83,6 +100,8 @@ class WireLink(PacketLink):
             return True
         protocol = packet[9] if ethertype == ETHERTYPE_IPV4 else packet[6]
         self.seen[_NAMES.get(protocol, f"protocol {protocol}")] += 1
+        if protocol == UDP and self.dhcp is not None and (answer := self.dhcp.answer(packet)) is not None:
+            self._transmit(answer[0] + PEER_MAC + ETHERTYPE_IPV4 + answer[1])
         if protocol == ICMPV6:
             self._hear_neighbour(packet, frame[6:12])
         return False

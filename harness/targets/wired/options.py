@@ -10,7 +10,7 @@ from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
 from harness.targets.wired.servers import SERVERS, Server
 
 LAYERS = {"tap": 2, "tun": 3}
-OPTIONS = ("app", "ip", "ip6", "peer", "peer6")
+OPTIONS = ("app", "dhcp", "ip", "ip6", "peer", "peer6")
 NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
@@ -64,7 +64,7 @@ class WireOptions:
     """A program behind a device: `layer` 2 for TAP, 3 for TUN; the server in it that stands for the application.
 
     Behind an interface there is none to start: `command` is its name. `rate`: packets per second. With `lines` the
-    application is told what to call, and `server` stands for nothing.
+    application is told what to call, and `server` stands for nothing. With `dhcp` the stack may ask for its address.
     """
 
     layer: int
@@ -73,6 +73,7 @@ class WireOptions:
     addresses: Mapping[int, Addresses]
     rate: float = RATE
     lines: "Lines | None" = None
+    dhcp: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
@@ -104,8 +105,11 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
         raise UnusableTarget(f"{kind}: the command can't be read: {error}") from None
     if not words:
         raise UnusableTarget(f"{kind}: needs a command", f"--target '{kind}:./my-stack {{if}},app=echo:7'")
-    app = options.get("app", "echo")
-    return WireOptions(LAYERS[kind], words, _server(app), _addresses(options), lines=_lines(app))
+    app, dhcp = options.get("app", "echo"), options.get("dhcp", "no")
+    if dhcp not in ("yes", "no"):
+        raise UnusableTarget(f"dhcp={dhcp} is neither yes nor no")
+    addresses = _addresses(options)
+    return WireOptions(LAYERS[kind], words, _server(app), addresses, lines=_lines(app), dhcp=dhcp == "yes")
 
 
 def read_network(device: str, options: Mapping[str, str]) -> WireOptions:

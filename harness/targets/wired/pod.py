@@ -46,7 +46,12 @@ class WiredPod(AgentChannel):
         """Return the wire to the program."""
         addresses = self._options.addresses
         peers = [peer for each in addresses.values() for peer in each.peer]
-        return WireLink(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
+        link = WireLink(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
+        if self._options.dhcp:
+            from harness.wire.dhcp import DhcpServer  # its formats take a while to be imported
+
+            link.dhcp = DhcpServer(addresses[4].target[0], addresses[4].peer)
+        return link
 
     def start(self) -> None:
         """Start the program; raises UnusableTarget where there is none of this name."""

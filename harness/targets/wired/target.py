@@ -60,7 +60,7 @@ class WiredTarget(Wiring):
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one" if self._lonely else "several",
-            "besides TCP, not judged": self._besides_tcp(),
+            **self._found_on_the_wire(),
         }
         self.facts = Facts(
             name,

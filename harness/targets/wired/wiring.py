@@ -91,7 +91,11 @@ class Wiring:
             how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
             words = self._place.last_words()
             hint = "does it open {if}?"
-            if code is None:
+            if code is None and self._options.dhcp:
+                hint = (
+                    f"by DHCP it was given {self._link.given}" if self._link.given else "it has asked nothing by DHCP"
+                )
+            elif code is None:
                 named = f"its own address is option ip=…: {self.name},ip=…"
                 hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
             raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
@@ -101,9 +105,15 @@ class Wiring:
         self._link.knows_stack = self._options.layer == 3
         self._start()
 
-    def _besides_tcp(self) -> str:
-        """Return what was seen besides TCP, for the results' header."""
-        return ", ".join(f"{count} {what}" for what, count in self._link.seen.items()) or "nothing"
+    def _found_on_the_wire(self) -> dict[str, str]:
+        """Return the addresses, and what was seen besides TCP, for the results' header."""
+        own = ", ".join(each.target[0] for each in self._options.addresses.values())
+        peers = ", ".join(each.peer[0] for each in self._options.addresses.values())
+        seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
+        details = {"addresses": f"{own}; peers: {peers}", "besides TCP, not judged": seen or "nothing"}
+        if self._options.dhcp:
+            details["DHCP"] = self._link.given or "not asked for"
+        return details
 
     def _exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, and return what comes; what had to ask for our hardware address comes behind the answer."""
