@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import select
 import socket
@@ -82,6 +83,11 @@ class SerialLine(Streams):
         if speed is None:
             raise OSError(errno.EINVAL, f"a serial line has no {baud} baud")
         descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise OSError(errno.EBUSY, "another run has this line") from None
         try:
             self._before: list[Any] = termios.tcgetattr(descriptor)
             tty.setraw(descriptor)

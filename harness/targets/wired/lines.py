@@ -38,6 +38,9 @@ SYN_SENT_GUARD_S = 0.001
 #: What is sent in several segments may go on behind the fence's answer: in Linux the queue of a device is fed in parts.
 BULK_QUIET_S = 0.02
 _HINT = "docker/ADAPTER.md has the lines, and harness/agent/lines.py answers them over the sockets of any machine"
+_AGENT_HINT = (
+    "harness/agent/lines.py, one file, is to run there: python3 lines.py --listen HOST:PORT, or --serial /dev/…"
+)
 
 
 class LinesTarget(Wiring):
@@ -74,8 +77,9 @@ class LinesTarget(Wiring):
             self.forget_connections()
         except AdapterFailure as error:
             self.close()
+            hint = _AGENT_HINT if self._lines.agent else _HINT
             why = error.last_words if isinstance(error, AdapterHung) else error
-            raise UnusableTarget(f"the application on {self._lines}: {why}", _HINT) from None
+            raise UnusableTarget(f"the application on {self._lines}: {why}", hint) from None
         except TargetError as error:
             self.close()
             raise UnusableTarget(f"the application on {self._lines}: {error}") from None

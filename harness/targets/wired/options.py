@@ -15,8 +15,8 @@ NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
 BROADCAST = "255.255.255.255"
-#: The application that is told what to call.
-LINES = "lines"
+#: The application that is told what to call: one of the stack's author, or `harness.agent.lines`.
+LINES, AGENT = "lines", "agent"
 #: Packets per second into a real network.
 RATE = 1000.0
 #: Of a serial line.
@@ -47,13 +47,19 @@ class NamedAddress(OwnAddresses):
 class Lines:
     """Where an application reads its commands: at `host` and `port`, at the `path` of a Unix socket or serial line.
 
-    With none of them it is on the program's standard input and output.
+    With none of them it is on the program's standard input and output. `agent`: it is the one that comes with us.
     """
 
     host: str = ""
     port: int = 0
     path: str = ""
     baud: int = BAUD
+    agent: bool = False
+
+    @property
+    def within(self) -> bool:
+        """Whether they are the program's standard input and output."""
+        return not self.host and not self.path
 
     def __str__(self) -> str:
         return self.path or (f"{self.host}:{self.port}" if self.host else "standard input and output")
@@ -134,7 +140,7 @@ def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
             addresses[version] = Addresses(NamedAddress((target,)), NamedAddress((peer,)))
     app = options.get("app", "echo")
     lines = _lines(app)
-    if lines == Lines():
+    if lines is not None and lines.within:
         hint = "app=lines:192.0.2.2:9000, app=lines:/dev/ttyUSB0"
         raise UnusableTarget("net: a board has no standard input: app=lines needs a place", hint)
     return WireOptions(2, [name], _server(app), addresses, float(rate), lines)
@@ -142,7 +148,7 @@ def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
 
 def _server(text: str) -> Server:
     name, _colon, port = text.partition(":")
-    if name == LINES:
+    if name in (LINES, AGENT):
         return SERVERS["discard"]
     if name not in SERVERS:
         known = f"servers: {', '.join(SERVERS)}; or an application that is told what to call: {LINES}"
@@ -155,16 +161,18 @@ def _server(text: str) -> Server:
 def _lines(text: str) -> Lines | None:
     """Read ``lines``, ``lines:HOST:PORT``, ``lines:PATH`` or ``lines:PATH:BAUD``; None for a server."""
     name, colon, where = text.partition(":")
-    if name != LINES:
+    if name not in (LINES, AGENT):
         return None
+    agent = name == AGENT
     if not colon:
-        return Lines()
+        return Lines(agent=agent)
     place, _colon, number = where.rpartition(":")
     if "/" in where:
-        return Lines(path=place, baud=int(number)) if place and number.isdecimal() else Lines(path=where)
+        path, baud = (place, int(number)) if place and number.isdecimal() else (where, BAUD)
+        return Lines(path=path, baud=baud, agent=agent)
     if not place or not number.isdecimal() or not 0 < int(number) < 65536:
         raise UnusableTarget(f"app={text}: {where!r} is no place for lines", "HOST:PORT, or a path, or none at all")
-    return Lines(host=place.strip("[]"), port=int(number))
+    return Lines(host=place.strip("[]"), port=int(number), agent=agent)
 
 
 def _addresses(options: Mapping[str, str]) -> dict[int, Addresses]:

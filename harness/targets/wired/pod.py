@@ -10,7 +10,7 @@ from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.targets.wired.link import WireLink
-from harness.targets.wired.options import Lines, WireOptions
+from harness.targets.wired.options import WireOptions
 
 KEPT_LOG_OCTETS = 4000
 #: The name of the device in the pod.
@@ -113,7 +113,7 @@ class WiredPod(AgentChannel):
             "layer": options.layer,
             "device": self.device,
             "command": options.command,
-            "streams": options.lines == Lines(),
+            "streams": options.lines is not None and options.lines.within,
             "by_descriptor": any("{fd}" in word for word in options.command),
             "cwd": str(Path.cwd()),
             "environment": environment,

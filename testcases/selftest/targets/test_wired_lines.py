@@ -143,6 +143,14 @@ def test_what_a_killed_harness_has_left_half_written_on_a_serial_line_is_no_harm
         target.close()
 
 
+def test_a_serial_line_is_one_run_s_at_a_time() -> None:
+    with serial_cable() as (near, far):
+        target = opened(f"tap:{LINUX} {far},app=agent:{near}")
+        with pytest.raises(UnusableTarget, match="another run has this line"):
+            opened(f"tap:{SERVES} {{if}} 2,app=agent:{near}")
+        target.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["socket", "serial"])
 def test_a_board_on_a_cable_is_told_by_lines(way: str, tmp_path: Path) -> None:
@@ -198,6 +206,7 @@ def test_the_program_ends_with_a_harness_that_is_killed() -> None:
         ("tap:./does-not-exist {if},app=lines", "can't be started"),
         (f"tap:{SERVES} {{if}} 2,app=lines:/dev/null", "Inappropriate ioctl for device"),
         (f"tap:{SERVES} {{if}} 2,app=lines:/dev/ptmx:77", "a serial line has no 77 baud"),
+        (f"tap:{SERVES} {{if}} 2,app=agent:127.0.0.1:9000", "one file, is to run there: python3 lines.py --listen"),
         (f"tap:{ODD} virtual {{if}},app=lines", "claims time=virtual"),
         (f"tap:{ODD} claims {{if}},app=lines", "the adapter claims 'telepathy'"),
         (f"tap:{ODD} packet {{if}},app=lines", "with a packet: behind a device packets go over that"),
@@ -220,6 +229,8 @@ def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> 
         ("lines:127.0.0.1:9000", Lines(host="127.0.0.1", port=9000)),
         ("lines:[::1]:9000", Lines(host="::1", port=9000)),
         ("lines:/run/app.sock", Lines(path="/run/app.sock")),
+        ("agent", Lines(agent=True)),
+        ("agent:10.0.0.5:9000", Lines(host="10.0.0.5", port=9000, agent=True)),
         ("lines:/dev/ttyUSB0:9600", Lines(path="/dev/ttyUSB0", baud=9600)),
     ],
 )
