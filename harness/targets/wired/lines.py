@@ -27,7 +27,7 @@ from harness.targets.wired.channel import MOST_SYNS
 from harness.targets.wired.options import Lines, WireOptions
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.remains import Remains
-from harness.targets.wired.wiring import START_LIMIT_S, Place, Wiring
+from harness.targets.wired.wiring import Place, Wiring
 from harness.wire.link import Arrival, Flood
 
 #: What makes a stack send nothing.
@@ -226,7 +226,7 @@ class LinesTarget(Wiring):
         return greeting
 
     def _open(self) -> Streams:
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + self._options.start_s
         while True:
             try:
                 return open_lines(self._lines, self._place)

@@ -10,7 +10,7 @@ from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
 from harness.targets.wired.servers import SERVERS, Server
 
 LAYERS = {"tap": 2, "tun": 3}
-OPTIONS = ("app", "dhcp", "ip", "ip6", "peer", "peer6")
+OPTIONS = ("app", "dhcp", "ip", "ip6", "peer", "peer6", "start")
 NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
@@ -19,6 +19,8 @@ BROADCAST = "255.255.255.255"
 LINES, AGENT = "lines", "agent"
 #: Packets per second into a real network.
 RATE = 1000.0
+#: From the start of a program to its first answer, in seconds, and how long that may be made.
+START_S, LONGEST_START_S = 10.0, 3600.0
 #: Of a serial line.
 BAUD = 115_200
 
@@ -80,6 +82,7 @@ class WireOptions:
     rate: float = RATE
     lines: "Lines | None" = None
     dhcp: bool = False
+    start_s: float = START_S
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
@@ -114,8 +117,18 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
     app, dhcp = options.get("app", "echo"), options.get("dhcp", "no")
     if dhcp not in ("yes", "no"):
         raise UnusableTarget(f"dhcp={dhcp} is neither yes nor no")
-    addresses = _addresses(options)
-    return WireOptions(LAYERS[kind], words, _server(app), addresses, lines=_lines(app), dhcp=dhcp == "yes")
+    start = options.get("start", str(START_S))
+    if not start.replace(".", "", 1).isdecimal() or not 1 <= float(start) <= LONGEST_START_S:
+        raise UnusableTarget(f"start={start} is not a number of seconds from 1 to {LONGEST_START_S:g}")
+    return WireOptions(
+        LAYERS[kind],
+        words,
+        _server(app),
+        _addresses(options),
+        lines=_lines(app),
+        dhcp=dhcp == "yes",
+        start_s=float(start),
+    )
 
 
 def read_network(device: str, options: Mapping[str, str]) -> WireOptions:

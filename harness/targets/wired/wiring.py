@@ -11,9 +11,6 @@ from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.wire.link import Arrival, Flood, LostFence
 
-#: From the start of a program to its first answer.
-START_LIMIT_S = 10.0
-
 
 class Place(Protocol):
     """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again."""
@@ -83,12 +80,13 @@ class Wiring:
         own = self._options.addresses[4].target[0]
         if self.life == 0:
             self._link = self._place.link()
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + self._options.start_s
         while not self._link.greet(0.2):
             code = self._place.exit_code()
             if code is None and time.monotonic() < deadline:
                 continue
-            how = f"ended with code {code}" if code is not None else f"answers no ARP for {own}"
+            silent = f"answers no ARP for {own} within {self._options.start_s:g} s"
+            how = f"ended with code {code}" if code is not None else silent
             words = self._place.last_words()
             hint = "does it open {if}?"
             if code is None and self._options.dhcp:

@@ -115,6 +115,8 @@ def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
         ("tap:./x,app=echo:seven", "'seven' is not a port"),
         ("tun:./x,ip=fe80::1", "is not an IPv4 address"),
         ("tap:./x,ip=10.0.0.1,peer=10.0.0.1", "are both 10.0.0.1"),
+        ("tap:./x,start=soon", "start=soon is not a number of seconds"),
+        ("tap:sleep 60,start=1.5", "answers no ARP for 198.51.100.1 within 1.5 s"),
         ("tap:./does-not-exist {if}", "can't be started"),
         ("tap:sh -c 'echo oh; exit 3'", "ended with code 3\noh"),
         (f"tap:{LINUX} 2,app=echo:6", "nobody answers on port 6"),
