@@ -98,6 +98,8 @@ class LinesTarget(Wiring):
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket; the application hears of it when it is opened."""
+        if self._timers:
+            raise NotOffered("timer cases are not asked of a stack as it is, with settings of its own")
         return AdapterSocket(self)
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
