@@ -41,7 +41,7 @@ class _OutOfOrder(Connection):
 )
 class TextBehindAGapDropped(_OutOfOrder):
     def process_text_and_fin(self, segment: Segment) -> None:
-        if self.behind_a_gap(segment) and segment.length:
+        if self.behind_a_gap(segment) and segment.length and self.state in RECEIVING:
             self.ack_due = True
         else:
             super().process_text_and_fin(segment)

@@ -1,6 +1,6 @@
 """Variants of what happens when segments cross: simultaneous opens and closes (RFC 9293 §3.5, §3.6, appendix A.2)."""
 
-from harness.spec.segment import ACK, FIN, SYN, Segment
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSING, SYN_RECEIVED
 from harness.stack.connection import Connection
 from harness.stack.options import Options
@@ -28,8 +28,9 @@ class CrossingSynAckOutOfWindow(Connection):
 )
 class CrossingSynAckAcknowledged(Connection):
     def trimmed(self, segment: Segment) -> Segment:
-        if self.state is SYN_RECEIVED and not self.passive and segment.flags & SYN and segment.seq == self.irs:
-            self.ack_due = self.ack_due or bool(segment.flags & ACK)
+        crosses = segment.flags & (SYN | ACK | RST) == SYN | ACK and segment.seq == self.irs
+        if self.state is SYN_RECEIVED and not self.passive and crosses:
+            self.ack_due = True
         return super().trimmed(segment)
 
 
