@@ -102,9 +102,7 @@ class KernelTarget:
         finally:
             self._calls.call("write sysctls", before)
             if pins.outlasts_its_namespace(full, self._made["release"]):
-                over_ns = self.clock.now_ns() + int(pins.COUNTED_S * 1e9)
-                while (left_ns := over_ns - self.clock.now_ns()) > 0:
-                    self.clock.wait(left_ns / 1e9)
+                self._wire.sit_out(pins.COUNTED_S)
 
     def forget_connections(self) -> None:
         """Destroy every socket, those in TIME-WAIT too (SOCK_DESTROY); a kernel that has crashed is booted again."""

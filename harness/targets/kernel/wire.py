@@ -54,6 +54,9 @@ class Wire(Protocol):
     def waiting(self) -> list[Arrival]:
         """Return what has come by itself."""
 
+    def sit_out(self, seconds: float) -> None:
+        """Let a time pass whole, whatever comes meanwhile: it waits to be asked for."""
+
     def silence_proof(self) -> str:
         """Return how it is proved that nothing (more) was sent; the addresses are set up by now."""
 
@@ -113,6 +116,18 @@ class SimulatedWire:
         while not self._arrivals and self.kernel.now < until:
             self.kernel.pass_time(until)
             self._sort()
+
+    def sit_out(self, seconds: float) -> None:
+        """Let a time pass whole. A kernel that has crashed has nothing to say; the step that follows tells."""
+        duration_ns = round(seconds * NS)
+        if not self.machine.running():
+            self.origin_ns += duration_ns
+            return
+        until = self.kernel.now + duration_ns
+        with contextlib.suppress(TargetError):
+            while self.kernel.now < until:
+                self.kernel.pass_time(until)
+                self._sort()
 
     def close(self) -> None:
         """End the kernel."""
@@ -234,6 +249,10 @@ class RealWire:
     def waiting(self) -> list[Arrival]:
         """Return what has come by itself."""
         return self._with_early(self._checked(self._link.waiting))
+
+    def sit_out(self, seconds: float) -> None:
+        """Sleep; what comes meanwhile waits in the socket."""
+        time.sleep(seconds)
 
     def silence_proof(self) -> str:
         """Try the fence."""

@@ -187,9 +187,21 @@ def test_an_old_kernel_forgets_a_limit_of_challenges_with_its_second(
             pass
         return (booted.clock.now_ns() - before_ns) / 1e9
 
+    monkeypatch.setitem(booted._made, "release", "6.12.9")
     assert passed_s() < 0.5
     monkeypatch.setitem(booted._made, "release", "5.10.46")
     assert passed_s() >= 1
+
+
+def test_what_comes_while_a_limit_is_sat_out_is_kept(booted: KernelTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(booted._made, "release", "5.10.46")
+    booted.socket(4).listen("198.51.100.1", 80, 16)
+    syn = Segment(SYN, 100, 0, 8000, source_port=60000, destination_port=80)
+    assert booted.exchange([codec.encode(codec.Path("198.51.100.2", "198.51.100.1"), syn)])
+    with booted.setting(pins.CHALLENGE_LIMIT, "1"):
+        booted.clock.wait(10)  # ends with the SYN,ACK sent again, which nobody has asked for yet
+    assert codec.decode(booted.waiting()[0].packet).segment.flags == SYN | ACK
+    booted.forget_connections()
 
 
 def test_nothing_is_left_of_a_kernel_whose_harness_was_killed() -> None:
