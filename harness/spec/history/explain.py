@@ -179,10 +179,11 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
 def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
     """Refuse a small part of what fits, and of what a small segment could hold, when nothing is under way.
 
-    Who cuts it in a few pieces may send them all at once (Linux halves the largest window that it has seen).
+    Who cuts it in a few pieces may send them all at once (Linux halves the largest window that it has seen). A window
+    that came behind a gap counts at once, or when the gap is filled and the segment that was held is processed.
     """
     world, connection = at.world, at.world.connection
-    if not seqno.lt(connection.snd_nxt, end):
+    if not seqno.lt(connection.snd_nxt, end) or seqno.lt(connection.rcv_nxt, world.window_seq):
         return
     usable = seqno.diff(seqno.add(connection.snd_una, connection.snd_wnd), seq)
     rest = seqno.diff(world.end_of_text, seq)

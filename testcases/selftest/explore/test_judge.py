@@ -192,6 +192,21 @@ def test_text_that_is_ignored_may_be_answered_once() -> None:
         hand.peer(segment(ACK, 2, 1, 10), own(ACK, 1, 2), own(ACK, 1, 2), state=CLOSE_WAIT)
 
 
+@pytest.mark.parametrize("held", [True, False], ids=["behind-a-gap", "in-order"])
+def test_a_window_that_came_behind_a_gap_may_wait_with_its_segment(held: bool) -> None:
+    """Until the gap is filled the smaller window of what came in order may count; else all that fits is sent."""
+    hand = established(Hand())
+    wide = Segment(ACK, 11 if held else 1, 1, window=65535, payload=text(11, 10, PEER) if held else b"")
+    hand.peer(wide, *([own(ACK, 1, 1)] if held else []), state=ESTABLISHED)
+    hand.peer(Segment(ACK, 1, 1, window=5 if held else 65535), state=ESTABLISHED)
+    if held:
+        hand.call("send", 100, Answer(taken=100), own(ACK, 1, 1, 5), state=ESTABLISHED)
+        return
+    with pytest.raises(Fall) as fallen:
+        hand.call("send", 100, Answer(taken=100), own(ACK, 1, 1, 5), state=ESTABLISHED)
+    assert fallen.value.rule == "silly-window"
+
+
 def test_the_octet_of_a_probe_need_not_count() -> None:
     """A peer that has not taken it would refuse an ACK behind it; of what was within the window each octet counts."""
     for octets, edge in ((1, 0), (2, 2)):
