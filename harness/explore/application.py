@@ -242,6 +242,8 @@ class Application:
         ended: list[Link | None] = [link for link in waiting if link not in alive]
         if self.ghosts[port]:
             ended.append(None)
+        if not alive and len(ended) > 1 and ended[0] is not None and self.ghosts[port]:
+            return _unless_foreign(ended[0], sock)
         if not (alive and ended):
             return (alive or ended or [None])[0]
         other = ended[0]
@@ -261,6 +263,20 @@ class Application:
         if other is not None:
             other.early = data
         return other
+
+
+def _unless_foreign(link: Link, sock: AppSocket) -> Link | None:
+    """Return the link of a socket that is an ended one's or a ghost's: text that is not the link's tells."""
+    try:
+        data = sock.recv(EARLY)
+    except OSError as error:
+        if not isinstance(error, BlockingIOError):
+            link.history.tells()
+        return link
+    if data and data != text(link.view.iss + 1, len(data), link.salt):
+        return None
+    link.early = data
+    return link
 
 
 def waits_ended(link: Link) -> bool:
