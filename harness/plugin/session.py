@@ -21,6 +21,7 @@ from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase, run_together
 from harness.case.violation import Unjudgeable
 from harness.grid import session as grid
+from harness.grid.calibration import calibrate
 from harness.plugin.culprit import blame, sweep_survivors
 from harness.plugin.direct import Direct
 from harness.plugin.items import (
@@ -164,8 +165,10 @@ class CasePlugin:
             rig = self.engine.rig(case.binding.spec, timers=True)
             if case.missing(rig.target.capabilities):
                 continue
-            if isinstance(item, CellItem) and self.grid.not_applicable(rig.target, item.cell):
-                continue
+            if isinstance(item, CellItem):
+                if self.grid.not_applicable(rig.target, item.cell):
+                    continue
+                calibrate(rig, case.binding.version)  # it takes time, which all would share later
             conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
             item.stash[RUN] = run = self._run_of(item, case, conversation)
             item.stash[TIMED] = timed = TimerCase(run, timer_body(item))

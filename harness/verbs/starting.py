@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,13 @@ def names_paths(arguments: Sequence[str]) -> bool:
 
 
 def missing_path(arguments: Sequence[str]) -> str:
-    """Return the first path that leads nowhere, "" if all do: with workers pytest says nothing of it."""
-    return next((path for path in _paths(arguments) if not Path(path).exists()), "")
+    """Return the first path that leads nowhere, "" if all do: with workers pytest says nothing of it.
+
+    What stands behind an option may be its value: ``--target 'exec:python3 adapter.py'``.
+    """
+    behind_options = {text for before, text in pairwise(arguments) if before.startswith("-") and "=" not in before}
+    lost = (path for path in _paths(arguments) if not Path(path).exists())
+    return next((path for path in lost if path not in behind_options), "")
 
 
 def _paths(arguments: Sequence[str]) -> Iterator[str]:

