@@ -36,6 +36,9 @@ MODULES = "/usr/lib/uml/modules/{release}/kernel"
 MODULE_FOLDER = "/modules"
 SYS_FINIT_MODULE = 313
 SHUT_WR = socket.SHUT_WR
+SO_RCVBUFFORCE = 33
+#: Room for a SEND of some hundred thousand octets, each frame of it counted with what the kernel keeps beside it.
+LONGEST_REQUEST = 4 << 20
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 #: Octets of a message per frame, behind the Ethernet header and this one: number of the message, "more parts follow".
 PART = 1400
@@ -89,6 +92,7 @@ class Agent:
         route.close()
         _no_merging(device)
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, LONGEST_REQUEST)  # in real time its frames come all at once
         link.bind((device, ETHERTYPE))
         link.send(ETHERNET.pack(b"\xff" * 6, bytes(6), ETHERTYPE) + parts(READY, b"")[0])
         joiner = Joiner()
