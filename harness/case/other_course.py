@@ -60,7 +60,7 @@ class Side(Protocol):
     received: list[Received]
 
 
-class Course(Protocol):
+class CourseSoFar(Protocol):
     """A conversation (`harness.case.conversation`), as far as it is looked at here and carried on."""
 
     rig: Bench
@@ -95,7 +95,7 @@ class Allowed:
     remarks: tuple[Fall, ...] = ()
 
 
-def asked(conversation: Course) -> Allowed | None:
+def asked(conversation: CourseSoFar) -> Allowed | None:
     """Ask the rules about everything that was seen so far; None where they do not allow it, or can't tell."""
     target = conversation.rig.target
     if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
@@ -121,7 +121,7 @@ def _is_odd(connection: Side, target: Target) -> bool:
     return tuple4.address not in known.target or tuple4.peer_address not in known.peer
 
 
-def allowed(conversation: Course, code: Code, connection: Side) -> Allowed | None:
+def allowed(conversation: CourseSoFar, code: Code, connection: Side) -> Allowed | None:
     """Tell whether the course that a case has taken is one that the rules allow; what is stuck is not.
 
     Text into a closed window is not asked about, nor what fills an open one to its edge, nor a probe instead of text:
@@ -157,7 +157,7 @@ def _texts(connection: Side, count: int) -> list[int]:
     return [len(received.wire.payload) + bool(received.wire.flags & FIN) for received in connection.received[-count:]]
 
 
-def _fills_the_window(conversation: Course, connection: Side) -> bool:
+def _fills_the_window(conversation: CourseSoFar, connection: Side) -> bool:
     """Tell whether the target's last segment has text up to the right edge of what the peer has offered last."""
     events = [event for event in conversation.events if event.connection == connection.index]
     offers = [event.segment for event in events if event.kind is Kind.SENT and event.segment is not None]
@@ -167,14 +167,14 @@ def _fills_the_window(conversation: Course, connection: Side) -> bool:
     return last.seq + len(last.payload) == offers[-1].ack + offers[-1].window
 
 
-def _is_shut(conversation: Course, connection: Side) -> bool:
+def _is_shut(conversation: CourseSoFar, connection: Side) -> bool:
     """Tell whether the peer's last segment on the connection has offered no window."""
     own = [event for event in conversation.events if (event.kind, event.connection) == (Kind.SENT, connection.index)]
     last = next((event.segment for event in reversed(own) if event.segment is not None), None)
     return last is not None and not last.window and bool(connection.received)
 
 
-def _repeats_for_an_ack(conversation: Course, connection: Side) -> bool:
+def _repeats_for_an_ack(conversation: CourseSoFar, connection: Side) -> bool:
     """Tell whether the target has sent text or a FIN again because of an acknowledgment and nothing else."""
     events = conversation.events
     at = next((at for at in reversed(range(len(events))) if events[at].kind in (Kind.SENT, Kind.CALL)), 0)
@@ -191,7 +191,7 @@ def _texts_of(events: Sequence[Event], connection: Side) -> list[Segment]:
     return [event.segment for event in of_target if event.segment is not None and event.segment.length]
 
 
-def _carry_on(conversation: Course) -> None:
+def _carry_on(conversation: CourseSoFar) -> None:
     """Let time pass, and acknowledge what has come, by turns; what is due without the peer's help comes first."""
     conversation.note(Kind.NOTE, "the rules allow this: the conversation goes on as with any peer")
     conversation.step()
@@ -206,7 +206,7 @@ def _carry_on(conversation: Course) -> None:
         _let_pass(conversation, ROUND_S)
 
 
-def _let_pass(conversation: Course, seconds: float) -> None:
+def _let_pass(conversation: CourseSoFar, seconds: float) -> None:
     """Let time pass until something is heard, or it is over."""
     clock = conversation.rig.target.clock
     deadline_ns = clock.now_ns() + int(seconds * 1e9)

@@ -18,8 +18,10 @@ def read(path: Path, table: str, *, beside: Set[str] = frozenset()) -> list[tupl
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenExpectations(f"{path}: can't be read: {error}") from None
+    except OSError as error:
+        raise BrokenExpectations(f"{path}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BrokenExpectations(f"{path}: no text in UTF-8; known deviations are a TOML file") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

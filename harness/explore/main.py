@@ -90,7 +90,7 @@ class _Run:
                 self._play(stage, writer)
                 if self.interrupted:
                     break
-        for line in summary.lines(self.tally, self.choice, self.stages):
+        for line in summary.lines(self.tally, self.choice, self.stages, verbose=self.options.verbose):
             print(line)
         for stage in self.stages:
             for text in () if self.interrupted else summary.stories(stage, self.tally, self.options.seed):
@@ -207,6 +207,7 @@ def parser() -> argparse.ArgumentParser:
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")
     add("--no-expectations", action="store_true", help="judge without the known deviations that come with the tool")
     add("--drafts", action="store_true", help="take expectations whose reason or source is still '?'")
+    add("-v", "--verbose", action="store_true", help="list the known deviations, entry by entry")
     add("--replay", metavar="PLAN", help="play this one conversation and print its ladder")
     add("--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help=f"default: {DEFAULT_RESULTS}")
     return made

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.case.received import Received
-from harness.case.violation import Code
+from harness.case.violation import Code, Level
 from harness.explore.link import Link
 from harness.spec import options, seqno
 from harness.spec.options import KIND_MSS, KIND_SACK, KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE
@@ -30,6 +30,7 @@ class Problem:
     seen: str
     cites: tuple[str, ...]
     code: Code = Code.WRONG_OPTIONS
+    level: Level = Level.MUST
 
 
 def problem(link: Link, received: Received) -> Problem | None:
@@ -112,7 +113,8 @@ def _sack(link: Link, data: bytes) -> Problem | None:
 def _below(link: Link, segment: Segment, data: bytes) -> Problem | None:
     """A block tells of text above a gap: none is left of what has been acknowledged.
 
-    But a first block may tell of what came twice (RFC 2883 §4), which lies in the peer's last segment.
+    No sentence forbids it, so it is no MUST. A first block may tell of what came twice (RFC 2883 §4), which lies in the
+    peer's last segment.
     """
     edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data) - 3, 4)]
     last, iss = link.last_probe, link.connection.peer_iss
@@ -121,7 +123,8 @@ def _below(link: Link, segment: Segment, data: bytes) -> Problem | None:
         twice = not number and seqno.leq(start, left) and seqno.leq(right, end)
         if seqno.lt(left, segment.ack) and not twice:
             due = "no SACK block of text that is acknowledged"
-            return Problem(due, f"{left}-{right}, behind the acknowledgment {segment.ack}", ("RFC 2018 §3",))
+            seen = f"{left}-{right}, behind the acknowledgment {segment.ack}"
+            return Problem(due, seen, ("RFC 2018 §3",), level=Level.SHOULD)
     return None
 
 

@@ -20,18 +20,30 @@ from harness.report.runs import Case
 TOLD = 10
 
 
-def lines(tally: Tally, choice: Choice, stages: Sequence[Stage]) -> Iterator[str]:
-    """Yield the table, what is declared, and what was left out."""
+def lines(tally: Tally, choice: Choice, stages: Sequence[Stage], *, verbose: bool) -> Iterator[str]:
+    """Yield the table, what is declared (entry by entry where `verbose`), and what was left out."""
     matrix = Matrix(counts=tally.counts)
     yield from matrix.render(width=shutil.get_terminal_size((100, 0)).columns, colour=sys.stdout.isatty()).splitlines()
-    for origin, found in sorted(tally.known.items(), key=lambda item: -item[1].count):
-        yield f"{found.count:7}  {origin}: {found.record.get('reason', '')}"
+    if tally.known:
+        yield from _known(tally) if verbose else (_known_in_brief(tally),)
     for reason, count in choice.left_out.most_common():
         yield f"left out: {count} {reason}"
     for stage in stages:
         if unexpected := tally.unexpected(stage.spec.text):
             conversations = sum(each.count for _sort, each in unexpected)
             yield f"{stage.spec.text}: {conversations} conversations with findings of {len(unexpected)} kinds"
+
+
+def _known(tally: Tally) -> Iterator[str]:
+    for origin, found in sorted(tally.known.items(), key=lambda item: -item[1].count):
+        yield f"{found.count:7}  {origin}: {found.record.get('reason', '')}"
+
+
+def _known_in_brief(tally: Tally) -> str:
+    count, entries = sum(found.count for found in tally.known.values()), len(tally.known)
+    deviations = "1 known deviation" if count == 1 else f"{count} known deviations"
+    by = "1 entry" if entries == 1 else f"{entries} entries"
+    return f"{deviations} by {by}, each as declared (-v lists them)"
 
 
 def stories(stage: Stage, tally: Tally, seed: int) -> Iterator[str]:

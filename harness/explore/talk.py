@@ -335,7 +335,7 @@ class Talk:
             )
             if problem is not None:
                 each.event.mark = Mark.UNEXPECTED
-                self.refuse(link, problem.code, problem.due, problem.seen, problem.cites)
+                self.refuse(link, problem.code, problem.due, problem.seen, problem.cites, problem.level)
 
     def _remark(self, link: Link) -> None:
         for fall in link.history.remarks[link.remarked :]:

@@ -17,6 +17,7 @@ SLOW = frozenset(
         "test_bisect",
         "test_campaign",
         "test_compare_command",
+        "test_deaths",
         "test_direct",
         "test_docker",
         "test_docker_adapter",
@@ -58,6 +59,9 @@ SLOW = frozenset(
         "test_tap",
         "test_variants",
         "test_wired",
+        "test_wired_dhcp",
+        "test_wired_lines",
+        "test_wired_network",
     }
 )
 

@@ -2,6 +2,8 @@
 
 import os
 import select
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -38,3 +40,25 @@ def processes_of(session: int) -> list[int]:
             if int(fields[3]) == session and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
+
+
+def of_a_killed_harness(target: str) -> list[int]:
+    """Open a target in a harness of its own, kill that, and return helper and programs that it had started."""
+    script = (
+        "import sys; from harness.targets import registry\n"
+        f"target = registry.open_target(registry.parse({target!r}), registry.Settings())\n"
+        "print(target._place.helper.pid, flush=True); sys.stdin.read()"
+    )
+    root, pipes = Path(__file__).parents[2], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], cwd=root, text=True, **pipes) as harness:  # type: ignore[call-overload]
+        assert harness.stdout is not None
+        helper = int(harness.stdout.readline())
+        children = _children(helper)
+        programs = _children(children[0])
+        assert programs
+        harness.kill()
+    return [helper, *children, *programs]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

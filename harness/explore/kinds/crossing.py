@@ -54,16 +54,12 @@ def generate() -> Iterator[Generated]:
                 continue  # CLOSE and ABORT in SYN-SENT delete the connection
             for depth in (0, 1, 2):
                 for lost in range(len(words)) if depth else (0,):
-                    if depth and not _speaks(words[lost]):
+                    if depth and not words[lost]:
                         continue
                     offer, talk = next(turn)
                     plan = _offered(moves(" ".join([*_losing(words, lost, depth), talk])), offer)
                     name = f"{course}.{call}-{at}.{lost + 1}x{depth}.{offer}"
                     yield Generated("crossing", name, plan, slow=bases.takes_time(plan))
-
-
-def _speaks(word: str) -> bool:
-    return bool(word)
 
 
 def _losing(words: list[str], at: int, depth: int) -> list[str]:

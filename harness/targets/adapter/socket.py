@@ -128,19 +128,16 @@ def _refuse_flags(flags: int) -> None:
         raise OSError(errno.EOPNOTSUPP, "an adapter takes no flags")
 
 
-def state_command(tuple4: FourTuple) -> str:
-    """Return the command that asks for the state of a connection."""
-    return f"state {tuple4.address} {tuple4.port} {tuple4.peer_address} {tuple4.peer_port}"
-
-
-def read_state(answer: Answer) -> Snapshot | None:
-    """Read the answer to that; None where it holds no state."""
+def ask_state(target: Dialogue, tuple4: FourTuple) -> Snapshot:
+    """Ask for the state of a connection. Raises AdapterFailure where the answer holds none."""
+    ends = f"{tuple4.address} {tuple4.port} {tuple4.peer_address} {tuple4.peer_port}"
+    answer = target.ask(f"state {ends}")
     try:
         state = State(answer.words[0])
         fields = dict(word.split("=", 1) for word in answer.words[1:])
         receive_queue, send_queue = int(fields.get("recvq", 0)), int(fields.get("sendq", 0))
     except (ValueError, IndexError):
-        return None
+        raise target.fail(f"'state' was answered with {' '.join(answer.words)!r}: no state") from None
     if state is State.LISTEN:
         return Snapshot(State.CLOSED, listening=True)
     return Snapshot(state, receive_queue=receive_queue, send_queue=send_queue)

@@ -19,7 +19,7 @@ from harness.targets.adapter.line import (
     Patience,
     time_ns,
 )
-from harness.targets.adapter.socket import AdapterSocket, read_state, state_command
+from harness.targets.adapter.socket import AdapterSocket, ask_state
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
 from harness.wire.link import Arrival
@@ -181,10 +181,7 @@ class AdapterTarget:
         """Ask the stack for the state of a connection."""
         if Capability.STATES not in self.capabilities:
             return None
-        answer = self.ask(state_command(tuple4))
-        if (snapshot := read_state(answer)) is None:
-            raise self.fail(f"the adapter answered 'state' with {' '.join(answer.words)!r}: no state")
-        return snapshot
+        return ask_state(self, tuple4)
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return None: there is no `ss` here."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import ACK, RST, SYN
 from harness.targets.adapter.line import ANSWER_LIMIT_S, AdapterFailure, AdapterHung, AdapterLine, Answer, Patience
-from harness.targets.adapter.socket import AdapterSocket, read_state, state_command
+from harness.targets.adapter.socket import AdapterSocket, ask_state
 from harness.targets.adapter.target import PROTOCOL, VERSION, Greeting, read_greeting
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
@@ -122,10 +122,7 @@ class LinesTarget(Wiring):
         """Ask the application for the state of a connection."""
         if Capability.STATES not in self.capabilities:
             return None
-        answer = self.ask(state_command(tuple4))
-        if (snapshot := read_state(answer)) is None:
-            raise self.fail(f"the application answered 'state' with {' '.join(answer.words)!r}: no state")
-        return snapshot
+        return ask_state(self, tuple4)
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return None: beside states that are told, evidence is the text of `ss`, and there is none here."""

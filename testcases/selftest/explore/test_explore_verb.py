@@ -217,6 +217,9 @@ def test_a_declared_finding_is_known_wherever_it_comes_up(tmp_path: Path) -> Non
     done = explore(*options, "--kind", "unsent", "--count", "40", cwd=tmp_path)
     shown = json.dumps(verdicts(tmp_path / "out"))
     assert "known deviation" in shown
+    assert "by 1 entry, each as declared (-v lists them)" in done.stdout
+    assert "Any acknowledgment counts." not in done.stdout
+    done = explore(*options, "--kind", "unsent", "--count", "40", "-v", cwd=tmp_path)
     assert "Any acknowledgment counts." in done.stdout
 
 

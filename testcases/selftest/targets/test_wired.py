@@ -19,7 +19,7 @@ from harness.targets.wired.channel import Channel
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
 from harness.wire import codec
-from testcases.selftest.processes import ends
+from testcases.selftest.processes import ends, of_a_killed_harness
 
 ROOT = Path(__file__).parents[3]
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
@@ -90,21 +90,8 @@ def test_an_ordinary_user_needs_no_rights() -> None:
         assert set(verdicts(where).values()) == {"unobserved"}
 
 
-def test_the_program_ends_with_a_harness_that_is_killed(tmp_path: Path) -> None:
-    script = (
-        "import sys; from harness.targets import registry\n"
-        f"target = registry.open_target(registry.parse({f'tap:{LINUX} 2'!r}), registry.Settings())\n"
-        "print(target._place.helper.pid, flush=True); sys.stdin.read()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, **pipes) as harness:  # type: ignore[call-overload]
-        assert harness.stdout is not None
-        helper = int(harness.stdout.readline())
-        children = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
-        programs = Path(f"/proc/{children[0]}/task/{children[0]}/children").read_text().split()
-        assert programs
-        harness.kill()
-    assert all(ends(int(pid)) for pid in (str(helper), *children, *programs))
+def test_the_program_ends_with_a_harness_that_is_killed() -> None:
+    assert all(ends(pid) for pid in of_a_killed_harness(f"tap:{LINUX} 2"))
 
 
 @pytest.mark.parametrize(

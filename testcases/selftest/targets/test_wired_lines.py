@@ -24,7 +24,7 @@ from harness.targets.wired.options import Lines
 from harness.targets.wired.remains import Remains
 from harness.wire import codec
 from harness.wire.link import Arrival
-from testcases.selftest.processes import ends
+from testcases.selftest.processes import ends, of_a_killed_harness
 
 ROOT = Path(__file__).parents[3]
 LINUX = f"{sys.executable} -m testcases.selftest.wired_lines {{if}} 2"
@@ -179,20 +179,7 @@ def test_a_death_in_the_middle_of_a_case_is_a_violation_of_that_case(tmp_path: P
 
 
 def test_the_program_ends_with_a_harness_that_is_killed() -> None:
-    script = (
-        "import sys; from harness.targets import registry\n"
-        f"target = registry.open_target(registry.parse({f'tap:{LINUX} -,app=lines'!r}), registry.Settings())\n"
-        "print(target._place.helper.pid, flush=True); sys.stdin.read()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, text=True, **pipes) as harness:  # type: ignore[call-overload]
-        assert harness.stdout is not None
-        helper = int(harness.stdout.readline())
-        children = Path(f"/proc/{helper}/task/{helper}/children").read_text().split()
-        programs = Path(f"/proc/{children[0]}/task/{children[0]}/children").read_text().split()
-        assert programs
-        harness.kill()
-    assert all(ends(int(pid)) for pid in (str(helper), *children, *programs))
+    assert all(ends(pid) for pid in of_a_killed_harness(f"tap:{LINUX} -,app=lines"))
 
 
 @pytest.mark.parametrize(
