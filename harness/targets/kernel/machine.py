@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+from harness.targets.kernel import registers
 from harness.targets.protocol import TargetDied, TargetError, UnusableTarget
 
 PREFIX = "tcpspec-kernel-"
@@ -83,9 +85,13 @@ class Machine:
             "loglevel=5",  # warnings too, and nothing that is less
             "random.trust_cpu=on",
         ]
-        self._run(["setarch", "-R", str(kernel), *common, *arguments], descriptors)
+        command = ["setarch", "-R", str(kernel), *common, *arguments]
+        if registers.too_many_for(kernel):
+            self._run([*command, registers.WITHOUT_VECTORS], descriptors, registers.hider())
+        else:
+            self._run(command, descriptors)
 
-    def _run(self, command: list[str], descriptors: tuple[int, ...]) -> None:
+    def _run(self, command: list[str], descriptors: tuple[int, ...], prepare: Callable[[], None] | None = None) -> None:
         """Start the process, and a guard that ends all its processes when the harness has been killed."""
         try:
             self._process = subprocess.Popen(
@@ -97,6 +103,7 @@ class Machine:
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/"},
                 start_new_session=True,  # Ctrl-C in the terminal must reach the harness first
+                preexec_fn=prepare,
             )
         except OSError as error:
             self.close()
