@@ -129,7 +129,9 @@ class Application:
     def _connect(self, call: Call, place: Place) -> Attempt:
         descriptor = self.table.of(call, self.stage.symbols, place)
         if len(call.arguments) > 1 and isinstance(call.arguments[1], Name):
-            raise Unsupported(f"connect() to {call.arguments[1].name[:20]}", place)
+            if call.arguments[1].name != "AF_UNSPEC" or not self.stage.traits.is_linux:
+                raise Unsupported(f"connect() to {call.arguments[1].name[:20]}", place)
+            return self._disconnect(descriptor, place)
         begun = False
 
         def connect() -> Answer | None:
@@ -141,8 +143,8 @@ class Application:
             if descriptor.connecting:
                 return self._connect_again(descriptor, place)
             begun = descriptor.connecting = True
-            own = descriptor.connection or self.stage.fresh()
-            descriptor.connection, descriptor.port = own, own.tuple4.port
+            own = (None if descriptor.freed else descriptor.connection) or self.stage.fresh()
+            descriptor.connection, descriptor.port, descriptor.freed = own, own.tuple4.port, False
             self.stage.current = own
             try:
                 self.table.sock(descriptor, place).connect(self.stage.local(descriptor.port), self.stage.remote(own))
@@ -151,6 +153,19 @@ class Application:
             return None if descriptor.blocking else Answer(-1, "EINPROGRESS")
 
         return connect
+
+    def _disconnect(self, descriptor: Descriptor | None, place: Place) -> Attempt:
+        """Return how a socket is freed of its connection, as by a close() that resets, to be used for another one."""
+
+        def disconnect() -> Answer:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            self.table.sock(descriptor, place).abort()
+            descriptor.sock, descriptor.freed = self.stage.socket(), True
+            descriptor.connecting = descriptor.listening = False
+            return done()
+
+        return disconnect
 
     def _connected(self, descriptor: Descriptor, place: Place) -> Answer | None:
         """Return what a blocking connect gives, None while the handshake is under way."""
@@ -234,7 +249,7 @@ class Application:
         descriptor = self.table.of(call, self.stage.symbols, place)
         how = argument(call, 1, self.stage.symbols, place)
         if how != socket.SHUT_WR and not self.stage.traits.has_sockets:
-            raise Unsupported("shutdown() of the receiving direction", place)
+            raise Unsupported("shutdown() of the receiving direction", place, lacking=True)
 
         def shutdown() -> Answer:
             if descriptor is None:

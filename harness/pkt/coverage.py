@@ -24,7 +24,7 @@ class Coverage:
     constructs: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     played: Counter[str] = field(default_factory=Counter)
-    #: By target: how many ask for a setting that it has not, so that they are not about it.
+    #: By target: how many ask for what it has not (a setting, a socket option), so that they are not about it.
     lacking: Counter[str] = field(default_factory=Counter)
     #: By target: what is missing, by how many scripts want it first.
     wanted: dict[str, Counter[str]] = field(default_factory=dict)
@@ -132,6 +132,6 @@ def _summary(name: str, coverage: Coverage) -> str:
     played, lacking = coverage.played[name], coverage.lacking[name]
     unsupported = sum(coverage.wanted[name].values()) - lacking
     words = [f"{name}: {played} of {coverage.scripts} can be played"]
-    words += [f"{lacking} ask for a setting that it has not"] if lacking else []
+    words += [f"{lacking} ask for what it has not"] if lacking else []
     words += [f"{unsupported} ({100 * unsupported / coverage.scripts:.0f} %) use what is not supported"]
     return ", ".join(words)

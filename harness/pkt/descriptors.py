@@ -30,7 +30,8 @@ class Descriptor:
     linger_resets: bool = False
     read: int = 0
     begun: int = 0
-    half_shut: bool = False
+    #: Whether it was freed of its connection, so that the next one has other ports.
+    freed: bool = False
     armed: dict[int, tuple[int, int]] | None = None
     extra_flags: int = 0
 
@@ -165,6 +166,10 @@ class Table:
     def all(self) -> list[Descriptor]:
         """Return all that are open."""
         return [*self._open.values(), *self._displaced]
+
+    def has_socket_of(self, connection: Connection) -> bool:
+        """Tell whether a socket that does not listen is open for a connection, alive or ended."""
+        return any(each.connection is connection and not each.listening for each in self._open.values() if each.sock)
 
     def about(self, connection: Connection | None) -> Descriptor | None:
         """Return the descriptor of a connection; the listener's where there is no other."""

@@ -26,11 +26,9 @@ class Differences:
         self.stage = stage
         self.event = event
 
-    def missing(self, line: TcpSegment, event: Event, spared: Piece | None) -> None:
-        """Say that a line has not come; `spared` is what was tolerated while it was waited for."""
+    def missing(self, line: TcpSegment, event: Event) -> None:
+        """Say that a line has not come."""
         __tracebackhide__ = True
-        if spared is not None:  # it was taken to come before what the line says, which has not come
-            self.differs(spared, line, Mismatch(Problem.WRONG_ACK), event)
         self.stage.conversation.note(Kind.EXPECTED, _notation(line), self.stage.current)
         self.fail(Problem.SILENT, f"`{_written(event)}`", "", event)
 

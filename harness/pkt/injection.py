@@ -86,6 +86,10 @@ class Peer:
         if line.flags & URG:
             self._stage.streams_of(connection).urgent = True
         packets = []
+        if self._acknowledges_what_is_to_come(connection, line):
+            self._stage.doubts.append(
+                Doubt("an acknowledgment of text that the target has not sent yet", place, connection)
+            )
         parts = list(self._cut(line))
         if len(parts) > 1:
             construct = f"a segment of {line.length} octets, which the wire does not hold in one piece"
@@ -102,6 +106,15 @@ class Peer:
             target.merge(self._stage.mss)
         self._stage.conversation.step(packets)
         return connection
+
+    def _acknowledges_what_is_to_come(self, connection: Connection, line: TcpSegment) -> bool:
+        """Tell whether a segment acknowledges what the application has written and the target still holds back."""
+        written = len(self._stage.streams_of(connection).written)
+        if not written or line.ack is None or not line.flags & ACK or line.flags & SYN or line.absolute:
+            return False
+        base = connection.target_iss or 0
+        sent = max((seqno.diff(each.wire.end, base) for each in connection.received), default=0)
+        return sent < seqno.diff(line.ack, 0) <= written + 1
 
     def _cut(self, line: TcpSegment) -> Iterator[TcpSegment]:
         """Yield a segment in pieces that fit the wire: scripts inject larger ones, as a card that merges would."""

@@ -126,8 +126,11 @@ class Lines:
         while not self.arrived:
             now = self.stage.now_ns()
             if now >= window.latest_ns:
+                if self._spared is not None:  # it was taken to come before what the line says, which has not come
+                    wrong = self._mismatch(line, self._spared, Counter()) or Mismatch(Code.WRONG_ACK)
+                    self._differences.differs(self._spared, line, wrong, event)
                 yield from self._look_for_it_later(line, window, event)
-                self._differences.missing(line, event, self._spared)
+                self._differences.missing(line, event)
             yield Wait(self.pause(now, window.latest_ns), self.stage.current)
             self.take()
             self.meanwhile()

@@ -61,7 +61,7 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
             if icmp.numbers(action, version.ip) is None or action.around:
                 raise Unsupported(f"icmp {action.type} {action.code}".rstrip() + f" on IPv{version.ip}", place)
             if action.mtu is not None and not traits.learns_path_mtu:
-                raise Unsupported("the MTU of a path", place)
+                raise Unsupported("the MTU of a path", place, lacking=True)
         case Code(text):
             _check_assertion(text, traits, place)
         case Shell(text):
@@ -82,7 +82,7 @@ def _check_assertion(text: str, traits: Traits, place: Place) -> None:
     except BadAssertion as error:
         raise Unsupported(f"this assertion: {error}", place) from None
     if not traits.is_linux and (strange := sorted(names - KNOWN_EVERYWHERE)):
-        raise Unsupported(f"{strange[0]} of TCP_INFO", place)
+        raise Unsupported(f"{strange[0]} of TCP_INFO", place, lacking=True)
 
 
 def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None:

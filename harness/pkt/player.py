@@ -168,6 +168,10 @@ class Player:
         if state is State.LISTEN:
             each_with = zip(self.conversation.connections, own, strict=True)
             seen = len({connection.tuple4.port for connection, snapshot in each_with if snapshot.listening})
+        elif state is State.CLOSED:  # the place of a connection that has ended may be the listener's again
+            held, over = self.application.table.has_socket_of, (State.CLOSED, State.LISTEN)
+            each_with = zip(self.conversation.connections, own, strict=True)
+            seen = sum(1 for each, snapshot in each_with if held(each) and snapshot.state in over)
         else:
             seen = sum(1 for snapshot in own if snapshot.state is state)
         due = "at least 1" if count is None else str(count)

@@ -34,7 +34,7 @@ class Polling:
         }
         maker = makers.get(call.function)
         if maker is not None and not self._stage.traits.has_sockets:
-            raise Unsupported("poll() and epoll", place)
+            raise Unsupported("poll() and epoll", place, lacking=True)
         return None if maker is None else maker(call, place)
 
     def _ready(self, descriptor: Descriptor | None, wanted: int, place: Place) -> int:

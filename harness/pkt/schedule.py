@@ -56,7 +56,8 @@ class Schedule:
         end = self.due_ns(time, time.end_ns)
         before = self.margin_ns(due - self.previous_ns)
         after = self.margin_ns(end - self.previous_ns)
-        if acknowledges and not self.strict:
+        if acknowledges and not self.strict:  # at once, or as late as a delayed one may be
+            before = max(before, due - self.previous_ns)
             after = max(after, int(DELAYED_ACK_S * NS))
         return Window(due - before, due, end + int(after * self.scale))
 

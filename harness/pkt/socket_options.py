@@ -39,6 +39,8 @@ _IGNORED = {
     "SO_SNDTIMEO",
 }
 _QUEUES = {"SIOCINQ": "in", "FIONREAD": "in", "SIOCOUTQ": "out", "FIONWRITE": "out", "TIOCOUTQ": "out"}
+#: The largest window without a scale (RFC 9293 §3.1).
+LARGEST_WINDOW = 65535
 #: To look at all that is there.
 _PEEK = 1 << 22
 
@@ -101,7 +103,7 @@ class SocketOptions:
         if call.error and error.errno == errno_of(call.error):
             return refused(error)
         if error.errno in (errno_of("ENOPROTOOPT"), errno_of("ENOENT"), errno_of("EPERM"), errno_of("EOPNOTSUPP")):
-            raise Unsupported(f"the socket option {name}", place)
+            raise Unsupported(f"the socket option {name}", place, lacking=True)
         return refused(error)
 
     # --- getsockopt --------------------------------------------------------------------------------------------------
@@ -140,11 +142,14 @@ class SocketOptions:
         """Note the size of the receive buffer that the script says: it takes that for the window."""
         value = due.items[0] if isinstance(due, Items) and due.items else due
         if name == "SO_RCVBUF" and descriptor.connection is not None and not isinstance(value, Anything):
-            self._stage.claimed_windows[descriptor.connection.index] = number(value, self._stage.symbols)
+            size = number(value, self._stage.symbols)
+            if descriptor.listening:  # the window of a connection that nobody has accepted yet is not scaled
+                size = min(size, LARGEST_WINDOW)
+            self._stage.claimed_windows[descriptor.connection.index] = size
 
     def _demand_sockets(self, name: str, place: Place) -> None:
         if not self._stage.traits.has_sockets:
-            raise Unsupported(f"the socket option {name}", place)
+            raise Unsupported(f"the socket option {name}", place, lacking=True)
 
     def _demand_fields(self, due: Expression, place: Place) -> None:
         """Refuse fields of TCP_INFO that no look at the connection table tells."""
@@ -152,7 +157,7 @@ class SocketOptions:
             return
         for name in due.fields:
             if name not in tcp_info.KNOWN_EVERYWHERE:
-                raise Unsupported(f"{name} of TCP_INFO", place)
+                raise Unsupported(f"{name} of TCP_INFO", place, lacking=True)
 
     def _error(self, descriptor: Descriptor, due: Expression, place: Place) -> Answer:
         code = self._table.sock(descriptor, place).pending_error()

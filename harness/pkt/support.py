@@ -25,7 +25,7 @@ _BY_OPTION = {
 class Unsupported(Exception):
     """A construct that can't be played on this target: the script is not applicable there.
 
-    `lacking`: it is a setting that is understood, and that the target has not.
+    `lacking`: it is understood, and the target has no such thing: a setting, a socket option, a field of TCP_INFO.
     """
 
     def __init__(self, construct: str, place: Place, *, lacking: bool = False) -> None:

@@ -12,7 +12,16 @@ from harness.spec.history.world import text
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26
-_PLAIN_FLAGS = {socket.MSG_PEEK, socket.MSG_OOB, socket.MSG_DONTWAIT, socket.MSG_MORE, socket.MSG_EOR, 0x4000}
+_PLAIN_FLAGS = {
+    socket.MSG_PEEK,
+    socket.MSG_OOB,
+    socket.MSG_DONTWAIT,
+    socket.MSG_MORE,
+    socket.MSG_EOR,
+    socket.MSG_NOSIGNAL,
+}
+#: Flags that are about the call alone: they ask a stack for nothing.
+_OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
 READERS = frozenset({"read", "recv", "recvfrom", "recvmsg", "readv"})
 
@@ -36,8 +45,8 @@ class TextCalls:
         data = self._data(call, place)
         flags = self._flags(call, place)
         self._length(call, place)
-        if flags & ~socket.MSG_DONTWAIT and not self.stage.traits.has_sockets:
-            raise Unsupported("flags of send()", place)
+        if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
+            raise Unsupported("flags of send()", place, lacking=True)
         sent = 0
 
         def write() -> Answer | None:
@@ -62,7 +71,8 @@ class TextCalls:
 
     def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         sock = self.table.sock(descriptor, place)
-        taken = sock.send(data, flags & ~socket.MSG_DONTWAIT) if flags else sock.send(data)
+        asked = flags & ~_OF_THE_CALL
+        taken = sock.send(data, asked) if asked else sock.send(data)
         if descriptor.connection is not None:
             streams = self.stage.streams_of(descriptor.connection)
             streams.written += data[:taken]
@@ -79,8 +89,9 @@ class TextCalls:
         _demand_buffer(call, place)
         limit = self._length(call, place)
         flags = self._flags(call, place)
-        if flags and not self.stage.traits.has_sockets:
-            raise Unsupported("flags of recv()", place)
+        if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
+            raise Unsupported("flags of recv()", place, lacking=True)
+        asked = flags & ~_OF_THE_CALL
 
         def read() -> Answer | None:
             if descriptor is None:
@@ -89,7 +100,7 @@ class TextCalls:
             if not limit:
                 return done()
             try:
-                data = sock.recv(limit, flags & ~socket.MSG_DONTWAIT) if flags else sock.recv(limit)
+                data = sock.recv(limit, asked) if asked else sock.recv(limit)
             except BlockingIOError:
                 return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
             except OSError as error:

@@ -75,6 +75,32 @@ def test_a_number_at_the_edge_of_the_script_s_window_is_moved_to_the_target_s_un
     assert play(text.replace("30000:30000", "30005:30005") + "+0 > . 1:1(0) ack 1\n").verdict == "conforms"
 
 
+def test_the_window_of_a_connection_that_is_not_accepted_yet_is_at_most_65535() -> None:
+    size = "+0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65536], [4]) = 0\n"
+    text = SERVER.replace("+.1 < . 1:1(0)", size + "+.1 < R 65536:65536(0) win 0\n+.1 < . 1:1(0)")
+    assert play(text).verdict == "conforms"  # one octet to the left it would be in the window
+
+
+def test_an_acknowledgment_may_come_at_once_where_the_script_has_it_later_unless_strict() -> None:
+    text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+.3 > . 1:1(0) ack 11\n"
+    assert play(text).verdict == "conforms"
+    assert play(text, "strict").code is Code.EARLY
+
+
+def test_a_difference_behind_an_acknowledgment_of_what_is_not_sent_yet_is_not_applicable() -> None:
+    slow = SERVER.replace("ack 1 win 65535", "ack 1 win 10") + "+0 write(4, ..., 100) = 100\n"
+    played = play(slow + "+.1 < . 1:1(0) ack 101 win 10\n+.1 < F. 1:1(0) ack 101 win 10\n+0 > . 101:101(0) ack 2\n")
+    assert (played.verdict, played.line) == ("not applicable", 10)
+    assert play(slow + "+0 > P. 1:11(10) ack 1\n+.1 < . 1:1(0) ack 200 win 10\n").verdict == "violates"
+
+
+def test_what_came_instead_of_a_line_is_told_and_not_what_came_much_later() -> None:
+    text = SERVER + "+0 shutdown(4, SHUT_WR) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n"
+    played = play(text + "+0 > F. 1:1(0) ack 2\n")
+    assert (played.code, played.line) == (Code.WRONG_FLAGS, 12)
+    assert "`> . 2:2(0) ack 2 win" in played.seen
+
+
 def test_what_a_call_asks_for_behind_the_last_line_is_counted_not_judged() -> None:
     played = play(SERVER + "+.1 close(4) = 0\n")
     assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")

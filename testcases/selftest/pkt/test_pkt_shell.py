@@ -42,10 +42,11 @@ def test_a_setting_is_read(command: str, settings: list[tuple[str, str]]) -> Non
     [
         ("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1", (State.TIME_WAIT, 1)),
         ("sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0", (State.SYN_RECEIVED, 0)),
+        ("sockstat -s -P tcp | grep 'packetdril' | awk '{print $8}' | grep 'CLOSED'", (State.CLOSED, None)),
         ("ss -tan state fin-wait-1 | wc -l | grep 2", (State.FIN_WAIT_1, 2)),
     ],
 )
-def test_a_question_about_states_is_read(command: str, state: tuple[State, int]) -> None:
+def test_a_question_about_states_is_read(command: str, state: tuple[State, int | None]) -> None:
     assert [meaning.state for meaning in meanings(command)] == [state]
 
 
@@ -65,6 +66,8 @@ def test_several_commands_are_read_one_by_one() -> None:
         "sockstat | sh",
         "$(reboot)",
         "tc qdisc add dev tun0 root netem",
+        "tc qdisc add dev tun0 root pfifo limit 0",
+        "nstat | grep TcpExtTCPTimeouts",
     ],
 )
 def test_any_other_command_is_unsupported(command: str) -> None:
