@@ -21,7 +21,8 @@ def read(path: Path, table: str, *, beside: Set[str] = frozenset()) -> list[tupl
     except OSError as error:
         raise BrokenExpectations(f"{path}: can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BrokenExpectations(f"{path}: can't be read: no text in UTF-8, and known deviations are a TOML file") from None
+        problem = "no text in UTF-8, and known deviations are a TOML file"
+        raise BrokenExpectations(f"{path}: can't be read: {problem}") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -212,6 +212,12 @@ class Link:
             self.view.saw([each.segment])
             self.view.receive(each.segment)
 
+    def looks(self, state: State | None) -> None:
+        """Take note of the state; numbers count from an older SYN where the target falls back to its TIME-WAIT."""
+        view = self.view.looks(state)
+        if view is not self.view:
+            self.view, self.connection.target_iss = view, view.own_first
+
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
         self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)

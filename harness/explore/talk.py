@@ -320,7 +320,7 @@ class Talk:
     def _look(self, link: Link) -> None:
         states = link.history.states
         state = link.state or (next(iter(states)) if len(states) == 1 else None)
-        link.view.looks(state)
+        link.looks(state)
         if not link.history.some(lambda world: world.queued):
             link.established_at = 0
         elif not link.established_at:

@@ -148,11 +148,14 @@ class Side:
         for each in received:
             if each.wire.flags & SYN and each.wire.seq != connection.target_iss:
                 connection.target_iss = each.wire.seq
+            self.view.own_first = connection.target_iss or 0
             # A new incarnation counts from its own initial sequence number.
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         self.view.saw(each.segment for each in received)
         snapshot = connection.snapshot
-        self.view.looks(State(connection.state) if snapshot is not None else None)
+        view = self.view.looks(State(connection.state) if snapshot is not None else None)
+        if view is not self.view:
+            self.view, connection.target_iss = view, view.own_first
         return received
 
     # --- calls -------------------------------------------------------------------------------------------------------

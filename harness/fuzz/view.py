@@ -5,7 +5,8 @@ says what the target has shown, not what it should have.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self, cast
 
 from harness.fuzz.steps import Position, Probe
 from harness.spec import options, seqno
@@ -61,6 +62,8 @@ class View:
     echo: int = 0
     #: The peer's last SYN: what it offered counts once the target takes it.
     last_syn: Segment | None = None
+    #: What was known in TIME-WAIT when a SYN came: it counts again if that is taken for an old duplicate (MAY-2).
+    before: "View | None" = None
 
     @property
     def stamping(self) -> bool:
@@ -152,6 +155,8 @@ class View:
         if segment.flags & RST:
             return
         if segment.flags & SYN:
+            if self.state is TIME_WAIT:
+                self.before = replace(self, before=None)
             if self.state in _MAY_BEGIN:
                 self.last_syn = segment
             if self.state is SYN_SENT:
@@ -212,13 +217,16 @@ class View:
         self.last_tsval = stamps[0] if stamps is not None else self.last_tsval
         self.snd_wnd = self.max_snd_wnd = syn.window
 
-    def looks(self, state: State | None) -> None:
-        """Take note of the state that the target is in now."""
+    def looks(self, state: State | None) -> Self:
+        """Take note of the state that the target is in now; return the view that counts from now on."""
         was, self.state = self.state, state
+        if was is SYN_RECEIVED and state is TIME_WAIT and self.before is not None:
+            return cast(Self, replace(self.before, listening=self.listening))
         if state is SYN_SENT and was is not SYN_SENT:
             self.origin, self.reader_gone = Origin.ACTIVE, False
         elif state is SYN_RECEIVED and was not in (SYN_RECEIVED, SYN_SENT):
             self.origin, self.reader_gone = Origin.PASSIVE, False
+        return self
 
     def _shift(self, shift: int | None) -> int:
         both = self.peer_shift is not None and self.own_shift is not None

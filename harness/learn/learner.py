@@ -23,6 +23,8 @@ from harness.learn.tree import Tree, place
 from harness.targets.protocol import Capability, UnusableTarget
 from harness.targets.registry import Settings, TargetSpec, open_target
 
+#: How AALpy learns. Its other rule, adaptive sequences, takes time that is exponential in the length of what was asked.
+_HOW: dict[str, Any] = {"separation_rule": "SepSeq", "cache_and_non_det_check": False, "print_level": 0}
 #: Where the code lies that an answer depends on, besides the target.
 _SOURCES = Path(__file__).parents[1]
 
@@ -138,11 +140,9 @@ def _learned(system: System, plan: Plan, tell: Callable[[str], None], reference:
     letters = list(range(len(plan.alphabet.letters)))
     tests = Tests(system, plan.effort, tell)
     if reference is None:
-        hypothesis = run_Lsharp(letters, system, tests, "mealy", cache_and_non_det_check=False, print_level=0)
+        hypothesis = run_Lsharp(letters, system, tests, "mealy", **_HOW)
     else:
-        hypothesis = run_adaptive_Lsharp(
-            letters, system, [_automaton(reference)], tests, "mealy", cache_and_non_det_check=False, print_level=0
-        )
+        hypothesis = run_adaptive_Lsharp(letters, system, [_automaton(reference)], tests, "mealy", **_HOW)
     subject = system.subject
     figures = Figures(
         subject.queries,

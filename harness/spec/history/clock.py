@@ -38,6 +38,8 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     """Yield what a timer, or an end of its listener, may have made of it."""
     if not world.over and not world.accepted and (world.forsaken or not world.connection.listener_open):
         yield world.ended(Fate.DROPPED)
+        if world.before is not None:
+            yield world.before  # MAY-2 (2)
     if world.state is TIME_WAIT and now - world.time_wait_since >= traits.two_msl_s[0] * _SECOND:
         yield world.ended(Fate.ORDERLY)
     lonely = world.state is FIN_WAIT_2 and world.connection.reader_gone

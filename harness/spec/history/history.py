@@ -158,12 +158,16 @@ class History:
         found: list[World] = []
         for world in self.worlds:
             changed = world.with_connection(listener_open=listening)
+            if world.before is not None:
+                changed = replace(changed, before=world.before.with_connection(listener_open=listening))
             if listening or world.accepted or world.state is CLOSED:
                 found.append(changed)
             else:
                 # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
                 left = replace(changed, forsaken=True)
                 found += [left, changed.ended(Fate.DROPPED), changed.rests(Fate.DROPPED, self.now)]
+                if changed.before is not None:  # MAY-2 (2), with a reset for the new one or without
+                    found += [changed.before, replace(changed.before, fate=Fate.DROPPED)]
         self.worlds = list(dict.fromkeys(found))
 
     def accepted(self) -> None:

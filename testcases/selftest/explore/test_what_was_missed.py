@@ -10,6 +10,7 @@ from harness.explore.notation import generated_from
 from harness.stack import Stack
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
+from harness.stack.tcb import Tcb
 from harness.targets.reference.target import ReferenceTarget
 
 PASSIVE = "listen S@i A@p,r accept"
@@ -53,6 +54,31 @@ def findings(text: str, stack_class: type[Stack] = Stack) -> list[Finding]:
 def test_a_conversation_shows_the_defect_and_the_sound_stack_is_clean(name: str, text: str) -> None:
     assert findings(text) == []
     assert findings(text, defective(name).stack_class) != []
+
+
+FALLEN_BACK = f"{PASSIVE} shutdown FA@n,n S@n"
+
+
+@pytest.mark.parametrize("end", ["R@n", "unlisten"])
+@pytest.mark.parametrize("then", ["A@n,n", "A@n,u", "A@n,n/4", "FA@n,n", "S@n", "R@n"])
+def test_a_syn_that_was_an_old_duplicate_leaves_time_wait_with_its_own_numbers(end: str, then: str) -> None:
+    """RFC 9293 §3.6.1, MAY-2 (2)."""
+    assert findings(f"{FALLEN_BACK} {end} {then}") == []
+
+
+class FallsShort(Stack):
+    """A stack that falls back to a TIME-WAIT that has forgotten an octet of the peer's."""
+
+    def forget(self, connection: Tcb) -> None:
+        """Remove a connection."""
+        super().forget(connection)
+        kept = self.connections.get(connection.pair)
+        if kept is not None:
+            kept.rcv_nxt -= 1
+
+
+def test_a_time_wait_that_comes_back_with_other_numbers_is_found() -> None:
+    assert findings(f"{FALLEN_BACK} R@n FA@n,n", FallsShort) != []
 
 
 class ProbesUnasked(Connection):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.case.rig import Rig
 from harness.expectations.entries import BrokenExpectations
 from harness.fuzz import declared, main, session, steps
 from harness.fuzz.declared import Table
@@ -14,8 +15,10 @@ from harness.fuzz.generate import sequence
 from harness.fuzz.play import Player
 from harness.fuzz.session import Plan, player_of
 from harness.fuzz.shrink import shortest
+from harness.fuzz.side import Side
 from harness.fuzz.steps import SIMPLER, Call, Position, Probe, Step, parse, text_of
 from harness.spec.segment import ACK, FIN, NO_FLAGS, PSH, RST, SYN
+from harness.targets.reference.target import ReferenceTarget
 
 PLAIN = Plan("reference", "reference")
 #: In FIN-WAIT-1 any acknowledgment counts as that of the FIN; the shortest way to see it.
@@ -185,6 +188,14 @@ def test_a_replay_shows_both_ladders(capsys: pytest.CaptureFixture[str]) -> None
     assert "CLOSING" in shown
     assert main.main(["--against", "reference", "--replay", SHORTEST]) == main.AS_EXPECTED
     assert "no difference in 4 steps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", ["R@n", "unlisten"])
+def test_numbers_count_from_the_older_syn_where_a_target_falls_back_to_time_wait(end: str) -> None:
+    sequence = parse(f"listen S@i A@n,n accept shutdown FA@n,n S@n {end} A@n,n FA@n,n")
+    side = Side(Rig(ReferenceTarget(), guarded=False), 4, sequence)
+    (reply,) = [side.perform(step) for step in sequence][-1].received
+    assert (reply.segment.seq, reply.segment.ack) == (2, 2)
 
 
 def test_figures_are_written_as_json(tmp_path: Path) -> None:
