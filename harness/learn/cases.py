@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from harness.case.violation import Finding, Level
 from harness.explore import notation, pasted, run
 from harness.explore.playing import Player, Stage
 from harness.explore.talk import Talk, play
@@ -11,6 +12,7 @@ from harness.explore.transcript import Inexpressible, Transcript
 from harness.pkt import writer
 from harness.spec.states import State
 from harness.targets.registry import parse
+from harness.trace import ladder
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,21 @@ class Scribe:
         talk = run.begin(self._player.rig, notation.generated_from(text), self._ip).talk
         play(talk, talk.run())
         return talk
+
+    def judge(self, text: str) -> tuple[list[Finding], list[str], list[str]]:
+        """Play a conversation; return what is found and not known of the target, what is, and the ladder.
+
+        Raises Replay and Unjudgeable.
+        """
+        talk = self.play(text)
+        try:
+            generated, known = notation.generated_from(text), self._player.declared
+            found = [each for each in talk.conversation.findings if each.level is Level.MUST]
+            reasons = [each.reason for each in known.about(found, generated)]
+            fresh = [each for each in found if not known.about([each], generated)]
+            return fresh, reasons, ladder.render(talk.conversation.events, times=True).splitlines()
+        finally:
+            self.forget()
 
     def forget(self) -> None:
         """Let the target forget what was played; nothing of it can be written afterwards."""

@@ -1,9 +1,8 @@
 """``tcpspec learn --diff`` and ``--against``: two machines, or a target and a machine that was learned before."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.fuzz.session import player_of
@@ -12,20 +11,22 @@ from harness.learn.cases import Scribe
 from harness.learn.difference import Parting
 from harness.learn.judging import judge
 from harness.learn.learner import Plan
-from harness.learn.record import Record, read
+from harness.learn.record import Record
 from harness.learn.recording import record_of
 from harness.learn.verdicts import Verdict
 from harness.targets.protocol import UnusableTarget
-from harness.targets.registry import parse
 
 Tell = Callable[[str], None]
 #: So many kinds of differences are played; stacks that are quite others would take for ever.
 MOST_SHOWN = 40
 
 
-def diff(plan: Plan, names: tuple[str, str], folder: Path, tell: Tell) -> bool:
-    """Print how two stacks differ, each a file or a target; tell whether all of it is explained."""
-    one, other = (_record(plan, name, tell) for name in names)
+def diff(sides: Sequence[Record | Plan], folder: Path, tell: Tell) -> bool:
+    """Print how two stacks differ, each a machine or a plan to learn one; tell whether all of it is explained."""
+    records = [side for side in sides if isinstance(side, Record)]
+    if len(records) == len(sides):
+        difference.comparable(*records)
+    one, other = (side if isinstance(side, Record) else _learned(side, tell) for side in sides)
     difference.comparable(one, other)
     return _told(one, other, folder)
 
@@ -48,15 +49,11 @@ def against(plan: Plan, golden: Record, folder: Path, tell: Tell) -> bool:
     return False
 
 
-def _record(plan: Plan, name: str, tell: Tell) -> Record:
-    """Return the machine of a file, or learn that of a target."""
-    if name.endswith(".json"):
-        return read(Path(name))
-    own = replace(plan, spec=parse(name))
-    tell(f"learning {name}")
-    with learner.started(own) as subject:
-        learned, _system = learner.learn(subject, own, tell)
-        return record_of(own, subject, learned, [])
+def _learned(plan: Plan, tell: Tell) -> Record:
+    tell(f"learning {plan.spec.text}")
+    with learner.started(plan) as subject:
+        learned, _system = learner.learn(subject, plan, tell)
+        return record_of(plan, subject, learned, [])
 
 
 def _told(one: Record, other: Record, folder: Path) -> bool:
@@ -82,6 +79,10 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
 def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], Verdict | None]]:
     """Yield what holds a difference against the rules; nothing does where a target can't be had here."""
     try:
+        if one.alphabet.times:
+            with _scribes(names, one.ip) as scribes:
+                yield lambda parting: verdicts.in_time(scribes, one.alphabet, parting)
+            return
         with player_of(verdicts.plan_of(names, one.ip)) as player:
             yield lambda parting: verdicts.judged(player, names, one.alphabet, parting)
     except UnusableTarget as error:
@@ -89,25 +90,31 @@ def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], 
         yield lambda _parting: None
 
 
+@contextmanager
+def _scribes(names: Sequence[str], ip: int) -> Iterator[list[Scribe]]:
+    """Yield who plays on each target, and writes down what it does; raises UnusableTarget."""
+    with ExitStack() as stack:
+        scribes = []
+        for name in names:
+            scribes.append(Scribe(name, ip))
+            stack.callback(scribes[-1].close)
+        yield scribes
+
+
 def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdict | None]], folder: Path) -> None:
     """Write each difference as a case and a script: what the first does, or the second where the first violates."""
-    scribes: list[Scribe] = []
     cases = 0
     try:
-        for name in names:
-            scribes.append(Scribe(name, one.ip))
-        folder.mkdir(parents=True, exist_ok=True)
-        for at, (parting, verdict) in enumerate(said, 1):
-            side = int(verdict is not None and verdict.blames(names[0]))
-            written = verdicts.written(scribes[side], one.alphabet, parting, one.machine, side, names[1 - side])
-            (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
-            if written.case:
-                cases += 1
-                (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
+        with _scribes(names, one.ip) as scribes:
+            folder.mkdir(parents=True, exist_ok=True)
+            for at, (parting, verdict) in enumerate(said, 1):
+                side = int(verdict is not None and verdict.blames(names[0]))
+                written = verdicts.written(scribes[side], one.alphabet, parting, one.machine, side, names[1 - side])
+                (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
+                if written.case:
+                    cases += 1
+                    (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
     except UnusableTarget as error:
         print(f"\nno cases are written: {error.message}")
         return
-    finally:
-        for scribe in scribes:
-            scribe.close()
     print(f"\n{cases} cases and {len(said)} scripts that one of the two passes and the other does not: {folder}")

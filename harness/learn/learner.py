@@ -112,6 +112,8 @@ def learn(
     """
     for _attempt in range(2):
         tree = _tree(subject, plan)
+        if tree.taken:
+            tell("another run keeps these answers: this one asks for itself, and keeps none")
         if tree.loaded:
             tell(f"going on with {tree.loaded:,} queries of an earlier run")
         system = System(subject, tree)

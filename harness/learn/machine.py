@@ -101,6 +101,11 @@ class Machine:
         one, other = self.following[pair[0]][letter], self.following[pair[1]][letter]
         return (one, other) if one <= other else (other, one)
 
+    @property
+    def minimal(self) -> bool:
+        """Whether any two states are told apart by some word."""
+        return len(self._apart) == self.size * (self.size - 1) // 2
+
     def tells_apart(self, one: int, other: int) -> Word:
         """Return a shortest word that two different states answer differently."""
         pair = (min(one, other), max(one, other))

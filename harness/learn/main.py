@@ -10,7 +10,7 @@ from harness.case.violation import Unjudgeable
 from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
 from harness.learn.alphabet import SIZES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
-from harness.learn.options import RANDOM, parser
+from harness.learn.options import ALPHABET, RANDOM, ROLE, parser
 from harness.learn.oracle import Effort
 from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
@@ -31,9 +31,13 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise  # nobody reads on: `tcpspec` itself knows what to do
     except KeyboardInterrupt:
-        return _say("interrupted; what was asked is kept, and the same command goes on from there", INTERRUPTED)
+        anew = options.anew or options.against
+        kept = "the next one begins anew" if anew else "what was asked is kept, and the same command goes on from there"
+        return _say(f"interrupted; {kept}", INTERRUPTED)
+    except (FileExistsError, NotADirectoryError):
+        return _say(f"-o {options.output} is no folder, and can't be made one; name another", USAGE)
     except OSError as error:
-        return _say(f"{error.filename}: {error.strerror}", USAGE)
+        return _say(f"{error.filename or options.output}: {error.strerror}", USAGE)
     except (UnusableTarget, BadAlphabet, BadMachine) as error:
         return _say(str(error), USAGE)
     except Unjudgeable as error:
@@ -50,16 +54,32 @@ def _run(options: argparse.Namespace) -> int:
     def tell(text: str) -> None:
         print(f"{time.monotonic() - begin:6.1f} s  {text}", flush=True)
 
+    if options.target and (options.diff or options.tests):
+        raise UnusableTarget(
+            "--target goes with --against, or alone", "leave it out: --diff and --tests have their own"
+        )
     if options.tests:
         return _tests(read(options.tests), options.output)
+    if options.diff:
+        sides = _sides(options)
+        options.output.mkdir(parents=True, exist_ok=True)
+        return AS_EXPECTED if comparing.diff(sides, options.output, tell) else FAILED
     golden = read(options.against) if options.against else None
     plan = plan_of(options, golden)
     options.output.mkdir(parents=True, exist_ok=True)
-    if options.diff:
-        return FAILED if not comparing.diff(plan, tuple(options.diff), options.output, tell) else AS_EXPECTED
     if golden is not None:
         return AS_EXPECTED if comparing.against(plan, golden, options.output, tell) else FAILED
     return _learn(plan, options.output, tell)
+
+
+def _sides(options: argparse.Namespace) -> list[Record | Plan]:
+    """Return both sides of a difference: machines in files, and plans for targets, which are asked what a file was."""
+    records = [read(Path(name)) if name.endswith(".json") else None for name in options.diff]
+    known = next((record for record in records if record is not None), None)
+    for record in records:
+        if record is not None:
+            _agrees(options, record)
+    return [record or plan_of(options, known, name) for record, name in zip(records, options.diff, strict=True)]
 
 
 def _tests(record: Record, folder: Path) -> int:
@@ -82,22 +102,47 @@ def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
     return FAILED if any(each.verdict == judging.VIOLATES for each in judged) else AS_EXPECTED
 
 
-def plan_of(options: argparse.Namespace, golden: Record | None) -> Plan:
-    """Return what the options ask for, or what an older machine was asked; raises UnusableTarget, BadAlphabet."""
+def plan_of(options: argparse.Namespace, golden: Record | None, name: str = "") -> Plan:
+    """Return what the options ask for, or what an older machine was asked, of the target `name` or that of the options.
+
+    Raises UnusableTarget, BadAlphabet, BadMachine.
+    """
     if golden is not None:
-        spec = parse(options.target or golden.target["name"])
+        _agrees(options, golden)
+        spec = parse(name or options.target or golden.target["name"])
         again = Effort(options.k, options.random, options.seed)
         return Plan(spec, golden.alphabet, golden.ip, golden.states, again, kept=False)
     effort = Effort(options.k, RANDOM if options.random is None else options.random, options.seed)
-    spec = parse(options.target or "linux")
-    return Plan(spec, _alphabet(options), options.ip, options.states, effort, kept=not options.anew)
+    spec = parse(name or options.target or "linux")
+    return Plan(spec, _alphabet(options), options.ip or 4, options.states, effort, kept=not options.anew)
 
 
-def _alphabet(options: argparse.Namespace) -> Alphabet:
+def _agrees(options: argparse.Namespace, golden: Record) -> None:
+    """Demand that what the options ask for is what an older machine was asked; raises BadMachine, BadAlphabet."""
+    own = golden.alphabet
+    asked: dict[str, tuple[object, object]] = {
+        "--role": (options.role, own.role),
+        "--ip": (options.ip, golden.ip),
+        "--states": (options.states, golden.states),
+    }
+    if options.alphabet is not None:
+        asked["--alphabet"] = (_alphabet(options, own.role).texts, own.texts)
+    elif options.time:
+        asked["--time"] = (set(options.time), set(own.times))
+    for option, (wanted, had) in asked.items():
+        if wanted is not None and wanted != had:
+            raise BadMachine(
+                f"{option} asks for something else than {golden.name} was asked ({own.role}, {own.name}, "
+                f"IPv{golden.ip}); leave {option} out, or learn another machine to hold it against"
+            )
+
+
+def _alphabet(options: argparse.Namespace, role: str = ROLE) -> Alphabet:
     times = tuple(dict.fromkeys(options.time or ()))
-    if options.alphabet in SIZES:
-        return alphabet.bundled(options.role, options.alphabet, times)
-    return alphabet.load(Path(options.alphabet), options.role, times)
+    role, name = options.role or role, options.alphabet or ALPHABET
+    if name in SIZES:
+        return alphabet.bundled(role, name, times)
+    return alphabet.load(Path(name), role, times)
 
 
 def _say(text: str, code: int) -> int:

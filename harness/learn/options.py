@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.learn.alphabet import ROLES, TIMES
 
 DEFAULT_OUTPUT = Path("results", "learn")
+ROLE, ALPHABET = "server", "small"
 #: So many random Wp tests are made besides, where nothing else is asked for.
 RANDOM = 20_000
 
@@ -18,18 +19,20 @@ def parser() -> argparse.ArgumentParser:
     )
     add = found.add_argument
     add("--target", metavar="TARGET", help="the target (default: linux, or that of the machine)")
-    add("--role", choices=ROLES, default="server", help="what is asked for (default: server)")
-    add("--alphabet", default="small", metavar="small|usual|full|FILE", help="the letters (default: small)")
+    add("--role", choices=ROLES, help=f"what is asked for (default: {ROLE})")
+    add("--alphabet", metavar="small|usual|full|FILE", help=f"the letters (default: {ALPHABET})")
     add("--time", action="append", choices=tuple(TIMES), help="a letter that lets time pass, in virtual time only")
-    add("--ip", type=int, choices=(4, 6), default=4, help="the IP version (default: 4)")
+    add("--ip", type=int, choices=(4, 6), help="the IP version (default: 4)")
     add("--states", action=argparse.BooleanOptionalAction, help="demand visible states, or learn without them")
     add("--k", type=_number, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
     add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
     add("--seed", type=int, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
+    add = found.add_mutually_exclusive_group().add_argument
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
     add("--against", type=Path, metavar="FILE", help="learn again what is in a file, and fail if it is another machine")
     add("--tests", type=Path, metavar="FILE", help="write the T and T·W suites of a machine as cases")
+    add = found.add_argument
     add("-o", "--output", type=Path, default=DEFAULT_OUTPUT, metavar="FOLDER", help="default: results/learn")
     return found
 

@@ -6,6 +6,7 @@ random letters, and identify: what is found of machines with many states more.
 """
 
 import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -21,6 +22,8 @@ from harness.learn.system import System
 GOES_ON = 5 / 6
 #: Where a proof with k = 1 takes more tests than this, so many random ones are made instead.
 MOST_PROOF = 60_000
+#: How often a long series of tests tells how far it is, in seconds.
+TELL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +59,13 @@ class Tests(Oracle):  # type: ignore[misc]
         """Return letters that the target answers otherwise than the hypothesis, None if all tests pass."""
         machine = machine_of(hypothesis, self.system.alphabet.texts)
         self.rounds += 1
-        self._tell(f"hypothesis {self.rounds}: {machine.size} states")
-        made = 0
+        self._tell(f"hypothesis {self.rounds}: {machine.size} states, {self.system.subject.queries:,} queries")
+        made, told = 0, time.monotonic()
         k, count = self.effort.for_size(proof_size(machine, 1))
         for word in self._words(machine, k, count):
+            if time.monotonic() - told >= TELL_S:
+                told = time.monotonic()
+                self._tell(f"  {made:,} tests pass, of at most {most_tests(machine, k) + count:,}")
             made += 1
             failed = self._fails(machine, word)
             if failed:
@@ -126,6 +132,13 @@ def proof_size(machine: Machine, k: int) -> int:
     """Return about how many tests a proof takes."""
     words = sum(len(each) or 1 for each in machine.identifiers) / machine.size
     return round(machine.size * int(len(machine.letters) ** (k + 1)) * words)
+
+
+def most_tests(machine: Machine, k: int) -> int:
+    """Return how many tests a proof takes at most: words that begin alike are made once."""
+    letters, identifying = len(machine.letters), sum(len(each) or 1 for each in machine.identifiers)
+    transitions = identifying * letters + machine.size * len(machine.characterising)
+    return sum(int(letters**middle) * transitions for middle in range(k + 1))
 
 
 def said(stopped: dict[str, Any], size: int) -> str:

@@ -24,6 +24,8 @@ from harness.learn.oracle import said
 SCHEMA = "tcpspec-machine/1"
 _ARROW = " → "
 _UNSEEN = "?"
+_JUDGED = ("letters", "verdict", "seen", "due", "cites", "rules", "reason")
+_LEARN = "tcpspec learn -o FOLDER writes machines"
 
 
 class BadMachine(ValueError):
@@ -100,39 +102,51 @@ def read(path: Path) -> Record:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadMachine(f"{path}: {error.strerror}") from None
-    except ValueError:
-        raise BadMachine(f"{path} is no machine: tcpspec learn -o FILE writes one") from None
+        raise BadMachine(f"{path}: {error.strerror}; {_LEARN}") from None
+    except (ValueError, RecursionError):
+        raise BadMachine(f"{path} is no machine, or not all of one; {_LEARN}") from None
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != SCHEMA:
         seen = f"its schema is {schema!r}" if schema else "it has no schema"
-        raise BadMachine(f"{path} can't be used: {seen}, this tool reads {SCHEMA!r}; learn it again with -o {path}")
+        raise BadMachine(f"{path} can't be used: {seen}, this tool reads {SCHEMA!r}; {_LEARN}")
     try:
         return _record(data)
     except BadAlphabet as error:
         raise BadMachine(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        raise BadMachine(f"{path} is damaged; learn it again with -o {path}") from None
+        raise BadMachine(f"{path} is damaged; {_LEARN}") from None
 
 
 def _record(data: dict[str, Any]) -> Record:
-    letters = tuple(data["letters"])
-    rows = data["machine"]
-    answers = tuple(tuple(str(row["on"][letter][0]) for letter in letters) for row in rows)
-    following = tuple(tuple(int(row["on"][letter][1]) for letter in letters) for row in rows)
-    if not rows or not all(0 <= after < len(rows) for row in following for after in row):
-        raise ValueError("a transition leads nowhere")
-    alphabet = of_texts(data["alphabet"], data["role"], letters, data["setup"])
+    alphabet = of_texts(str(data["alphabet"]), str(data["role"]), map(str, data["letters"]), str(data["setup"]))
+    if data["ip"] not in (4, 6) or not isinstance(data["states"], bool):
+        raise ValueError("asked in no way that there is")
     return Record(
         {key: str(data["target"][key]) for key in ("name", "implementation", "version")},
         alphabet,
-        Machine(letters, answers, following),
-        int(data["ip"]),
-        bool(data["states"]),
+        _machine(alphabet.texts, data["machine"]),
+        data["ip"],
+        data["states"],
         {key: value for key, value in data["stopped"].items() if key != "proves"},
-        data["figures"],
-        tuple(data["judged"]),
+        dict(data["figures"]),
+        tuple({key: each[key] for key in _JUDGED} for each in data["judged"]),
     )
+
+
+def _machine(letters: tuple[str, ...], rows: list[dict[str, Any]]) -> Machine:
+    """Return the machine of a file; raises ValueError if it is none: a state that nothing leads to, or tells apart."""
+    answers = tuple(tuple(str(row["on"][letter][0]) for letter in letters) for row in rows)
+    following = tuple(tuple(int(row["on"][letter][1]) for letter in letters) for row in rows)
+    if any(after < 0 for row in following for after in row):
+        raise ValueError("a transition leads nowhere")
+
+    def step(state: int, letter: int) -> tuple[str, int]:
+        return answers[state][letter], following[state][letter]
+
+    machine = Machine.explored(letters, 0, step)
+    if machine.size != len(rows) or not machine.minimal:
+        raise ValueError("it has other states than it should")
+    return machine
 
 
 def rfc_states(machine: Machine) -> list[set[str]]:

@@ -5,7 +5,9 @@ first. Half a line at its end (a run that was killed) costs that query.
 """
 
 import contextlib
+import fcntl
 import json
+import time
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,8 +16,8 @@ from typing import Any
 from harness.cache import folder
 
 SCHEMA = "tcpspec-queries/1"
-#: So many queries are written at once.
-FLUSH = 500
+#: So many queries are written at once, or those of so many seconds.
+FLUSH, FLUSH_S = 500, 2.0
 
 #: A node: what follows each letter, by the letter's number: the answer's number and the next node.
 Node = dict[int, tuple[int, Any]]
@@ -28,11 +30,13 @@ class Tree:
         self.letters = tuple(letters)
         self.root: Node = {}
         self.answers: list[str] = []
-        #: How many queries the file had.
+        #: How many queries the file had; whether another run writes it, so that this one neither reads nor writes.
         self.loaded = 0
+        self.taken = False
         self._numbers: dict[str, int] = {}
         self._written = 0
         self._waiting: list[str] = []
+        self._flushed = time.monotonic()
         self._path = path
         self._header = {"schema": SCHEMA, "letters": list(letters), **header}
         self._file: TextIOWrapper | None = None
@@ -53,13 +57,14 @@ class Tree:
         self._insert(word, answers)
         if self._file is not None:
             self._waiting.append(json.dumps([list(word), list(answers)], separators=(",", ":")))
-            if len(self._waiting) >= FLUSH:
+            if len(self._waiting) >= FLUSH or time.monotonic() - self._flushed >= FLUSH_S:
                 self.flush()
 
     def flush(self) -> None:
         """Write what has not been written yet; a full disk costs only what it would have saved."""
         if self._file is None:
             return
+        self._flushed = time.monotonic()
         fresh = [json.dumps(answer, ensure_ascii=False) for answer in self.answers[self._written :]]
         self._written = len(self.answers)
         lines, self._waiting = [*fresh, *self._waiting], []
@@ -80,12 +85,8 @@ class Tree:
         self.root, self.answers, self._numbers, self._written, self._waiting = {}, [], {}, 0, []
         self.loaded = 0
         if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._path is not None:
             with contextlib.suppress(OSError):
-                self._path.unlink()
-                self._open(self._path)
+                self._begin(self._file)
 
     def _insert(self, word: Sequence[int], answers: Sequence[int]) -> None:
         node = self.root
@@ -97,13 +98,24 @@ class Tree:
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._load(path) if path.exists() else 0
-        self._file = path.open("r+" if whole else "w", encoding="utf-8")
+        file = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.taken = True
+            file.close()
+            return
+        self._file = file
+        whole = self._load(path)
         if whole:
-            self._file.seek(whole)
-            self._file.truncate()
+            file.truncate(whole)
         else:
-            self._file.write(json.dumps(self._header, ensure_ascii=False) + "\n")
+            self._begin(file)
+
+    def _begin(self, file: TextIOWrapper) -> None:
+        file.truncate(0)
+        file.write(json.dumps(self._header, ensure_ascii=False) + "\n")
+        file.flush()
 
     def _load(self, path: Path) -> int:
         """Read the file; return how many octets of it are whole lines of ours, 0 if it is none of ours."""

@@ -5,9 +5,10 @@ or it is a difference that nothing explains. A case in the vocabulary, and a scr
 of the two did, or the second where the first one violates the rules; the other one fails them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.case.violation import Unjudgeable
+from harness.case.violation import Replay, Unjudgeable
 from harness.fuzz import report, session
 from harness.fuzz.difference import BOTH_ALLOWED
 from harness.fuzz.play import Played, Player
@@ -41,8 +42,6 @@ class Verdict:
 
 def judged(player: Player, names: tuple[str, str], alphabet: Alphabet, parting: Parting) -> Verdict:
     """Play the letters on both targets and return what the rules say."""
-    if alphabet.times:
-        return Verdict(NOT_JUDGED, "time is among the letters; tcpspec learn --target judges the transitions of each")
     sequence = parse_steps(conversation(alphabet, parting.word))
     try:
         played = player.play(sequence)
@@ -52,6 +51,25 @@ def judged(player: Player, names: tuple[str, str], alphabet: Alphabet, parting: 
         for rig in player.rigs:
             rig.discard()
     return Verdict(_word(played, names), report.replayed(played, names))
+
+
+def in_time(scribes: Sequence[Scribe], alphabet: Alphabet, parting: Parting) -> Verdict:
+    """Return what the rules say where time is among the letters: each side is judged as a conversation of `explore`."""
+    text = conversation(alphabet, parting.word)
+    wrong, known, told = [], [], []
+    for scribe in scribes:
+        try:
+            fresh, reasons, lines = scribe.judge(text)
+        except (Unjudgeable, Replay) as error:
+            return Verdict(NOT_JUDGED, str(error))
+        wrong += [scribe.target] if fresh else []
+        known += reasons
+        told += [f"  {scribe.target}", *(f"  {line}" for line in lines)]
+        told += [f"  {each.code}: {each.observed or 'nothing'}, due {each.expected}" for each in fresh]
+        told += [f"  declared: {reason}" for reason in reasons]
+        told.append("")
+    word = f"{' and '.join(wrong)} violates" if wrong else DECLARED if known else ALLOWED
+    return Verdict(word, "\n".join(told))
 
 
 def _word(played: Played, names: tuple[str, str]) -> str:

@@ -174,37 +174,6 @@ def test_a_letter_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
         few(tmp_path, text)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--alphabet", "nothing.txt"], "alphabets are small, usual, full, or a file"),
-        (["--target", "nothing"], "there is no target 'nothing'"),
-        (["--target", "linux", "--time", "2MSL"], "on linux time is real"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_a_sentence(
-    arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["learn", *arguments, "-o", str(tmp_path)]) == 4
-    assert sentence in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("{", "is no machine"),
-        ("[]", "it has no schema"),
-        ('{"schema": "tcpspec-machine/0"}', "its schema is 'tcpspec-machine/0'"),
-        ('{"schema": "tcpspec-machine/1"}', "is damaged"),
-    ],
-)
-def test_a_file_that_is_no_machine_is_refused(text: str, sentence: str, tmp_path: Path) -> None:
-    file = tmp_path / "machine.json"
-    file.write_text(text)
-    with pytest.raises(record.BadMachine, match=sentence):
-        record.read(file)
-
-
 def test_what_the_rules_do_not_allow_is_found_in_a_transition(tmp_path: Path) -> None:
     letters = few(tmp_path, "listen S@i A@n,n close FA@n,u")
     right, wrong = (judged(Plan(parse(text), letters, kept=False)) for text in ("reference", "reference,defect=D54"))
@@ -264,6 +233,29 @@ def test_a_target_is_held_against_its_golden_machine(tmp_path: Path, capsys: pyt
     assert "is the machine of" in capsys.readouterr().out
     assert cli.main([*arguments, "--target", "reference,defect=D54"]) == 1
     assert "is another machine" in capsys.readouterr().out
+
+
+def test_a_target_is_asked_what_the_machine_in_a_file_was_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = machine_file(tmp_path, "reference", "right.json")
+    out = tmp_path / "out"
+    assert cli.main(["learn", "--diff", str(right), "reference,defect=D54", "-o", str(out)]) == 1
+    assert "\nlisten S@i A@n,n close FA@n,u   in FIN-WAIT-1" in capsys.readouterr().out
+
+
+def test_with_time_among_the_letters_each_side_is_judged_as_a_conversation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "time.txt"
+    file.write_text("setup: listen S@i A@n,n\nFA@n,n close 2MSL\n")
+    out = tmp_path / "out"
+    arguments = ["learn", "--alphabet", str(file), "--random", "0", "--anew", "-o", str(out)]
+    assert cli.main([*arguments, "--diff", "reference", "reference,defect=D59"]) == 1
+    told = capsys.readouterr().out
+    assert "\n  reference,defect=D59 violates\n" in told
+    assert "wrong-state: CLOSED, due state TIME-WAIT" in told
+    assert "target.must_be(TIME_WAIT)" in (out / "test_difference_01.py").read_text()
 
 
 def test_machines_over_other_letters_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
