@@ -26,7 +26,7 @@ FILE_NAME = "changes.toml"
 ESTABLISHED = ("measured", "read")
 #: A release as upstream numbers it, and as Debian names its builds of one since 6.12. Others stand for trees of their
 #: own: 6.1.0-47-amd64 is Debian's name for many releases of 6.1, 6.8.0-45-generic is Ubuntu's for more than 6.8.
-_UPSTREAM = re.compile(r"(\d+\.\d+(?:\.\d+)?)(?:\+deb\d+(?:\+\d+)?-[a-z0-9-]+)?")
+_UPSTREAM = re.compile(r"(\d+\.\d+(?:\.\d+)?)(?:\+deb\d+(?:\+\d+)?-[a-z0-9-]+)?", re.ASCII)
 
 Branch = tuple[int, int]
 
@@ -143,7 +143,7 @@ def branch_of(version: Version) -> Branch:
 @lru_cache(maxsize=64)
 def release_numbers(version: str) -> Version:
     """Return the leading numbers of a release: ``6.1.0-47-amd64`` is 6.1.0; 0 where there are none."""
-    match = re.match(r"\d+(?:\.\d+)*", version)
+    match = re.match(r"\d+(?:\.\d+)*", version, re.ASCII)
     return Version(match.group() if match else "0")
 
 

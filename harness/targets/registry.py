@@ -1,5 +1,6 @@
 """``--target KIND[:ID][,key=value…]``: from the text to a target."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -69,6 +70,12 @@ def parse(text: str) -> TargetSpec:
         if key not in allowed:
             known = f"options of {kind}: {', '.join(sorted(allowed))}" if allowed else f"{kind} has no options"
             raise UnusableTarget(f"target {text!r}: unknown option {key!r}", known)
+    release = options.get("release")
+    if release is not None and not _RELEASE.fullmatch(release):
+        raise UnusableTarget(
+            f"target {text!r}: {release!r} is no release of a kernel",
+            "give what `uname -r` prints, such as release=6.8.0-45-generic",
+        )
     if ident and kind not in _WITH_IDENT:
         raise UnusableTarget(f"target {text!r}: {kind} takes nothing behind a colon")
     return spec
@@ -252,4 +259,6 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     "linux": frozenset({"release"}),
     "reference": frozenset({"defect", "variant"}),
 }
+#: `struct utsname` has 64 octets for it.
+_RELEASE = re.compile(r"[!-~]{1,64}")
 _WITH_IDENT = frozenset({"docker", "kernel", "lwip", "pytcp", "qemu", "smoltcp"})

@@ -9,6 +9,7 @@ from harness.case.verdict import Verdict, judge_release
 from harness.expectations import changes
 from harness.expectations.changes import BrokenExpectations, Scope, history
 from harness.expectations.deviations import Deviation, all_bundled
+from harness.explore import declared as conversations
 from harness.fuzz import declared as fuzz
 from harness.grid import known
 from harness.report.changes import in_words, seen
@@ -67,6 +68,8 @@ def path(tmp_path: Path) -> Path:
         ("6.12.100-acme", None),
         ("6.12.100-00017-g1a2b3c4-dirty", None),
         ("next-20261128", None),
+        ("6.12.100-rpi+", None),
+        ("٦.١٢.١٠٠", None),
         ("", None),
     ],
 )
@@ -158,7 +161,7 @@ def test_where_a_change_is_open_one_of_two_behaviours_must_be_seen(
 
 
 def test_changes_of_linux_are_all_referred_to_and_ranges_are_not_used_beside_them() -> None:
-    entries = [*all_bundled(), *known.bundled("Linux"), *fuzz.bundled("Linux")]
+    entries = [*all_bundled(), *known.bundled("Linux"), *fuzz.bundled("Linux"), *conversations.bundled("Linux")]
     assert {name for entry in entries for name in entry.scope.changes} == set(history("Linux").changes)
     of_linux = [entry for entry in entries if "/linux/" in entry.origin or entry.origin.startswith("linux.toml")]
     assert len(of_linux) > 100

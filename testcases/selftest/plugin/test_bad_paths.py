@@ -45,6 +45,10 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
     [
         (["--target", "solaris"], "there is no target 'solaris'"),
         (["--target", "linux,colour=red"], "unknown option 'colour'"),
+        (["--target", "linux,release="], "'' is no release of a kernel"),
+        (["--target", "linux,release=6.8 \t x"], "give what `uname -r` prints"),
+        (["--target", "linux,release=٦.٨"], "'٦.٨' is no release of a kernel"),
+        (["--target", "kernel:uml,release=" + 65 * "6"], "is no release of a kernel"),
         (["--target", "linux:6.1"], "linux takes nothing behind a colon"),
         (["--target", "reference,defect=D9999"], "there is no defect 'D9999'"),
         (["--target", "docker:linux,wire=air"], "wire is one of attached, tap, veth"),
