@@ -31,6 +31,8 @@ UNUSED = (
     "*/tools/testing",
     "*/tools/perf",
 )
+#: What every kernel's source tree has.
+OF_A_TREE = ("Makefile", "arch/um/Makefile")
 WORK = "work-"
 FREE_GB = 3
 
@@ -78,7 +80,7 @@ def build_version(version: str, say: Say, recipe: Recipe = Recipe()) -> Path:  #
 
 def build_tree(tree: Path, say: Say, recipe: Recipe = Recipe()) -> Path:  # noqa: B008 - it is immutable
     """Build the unpacked source `tree`; what was compiled stays in the cache, so that the next build is quick."""
-    if not (tree / "arch" / "um" / "Makefile").is_file():
+    if not all((tree / name).is_file() for name in OF_A_TREE):
         raise UnusableTarget(f"{tree} is not a kernel's source tree")
     if (tree / ".config").exists() or (tree / "include" / "config").exists():
         raise UnusableTarget(
@@ -150,7 +152,7 @@ def main(arguments: list[str]) -> int:
     if options.source:
         print(build_tree(options.source, _say, recipe), flush=True)
     for version in options.versions:
-        print(build_version(version, _say, recipe), flush=True)
+        print(build_version(version.removeprefix("v"), _say, recipe), flush=True)  # v6.12.43 is the name of a tag
     return 0
 
 

@@ -215,8 +215,11 @@ def test_missing_tools_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_tree_that_can_not_be_built_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableTarget, match="not a kernel's source tree"):
         build.build_tree(tmp_path, lambda _text: None)
-    (tmp_path / "arch" / "um").mkdir(parents=True)
-    (tmp_path / "arch" / "um" / "Makefile").touch()
+    for name in build.OF_A_TREE:
+        with pytest.raises(UnusableTarget, match="not a kernel's source tree"):
+            build.build_tree(tmp_path, lambda _text: None)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
     (tmp_path / ".config").touch()
     with pytest.raises(UnusableTarget, match="built in place") as refusal:
         build.build_tree(tmp_path, lambda _text: None)
