@@ -76,7 +76,7 @@ def _print_change(console: Console, comparison: Comparison, change: Change, *, e
             _say(console, name, indent=2, style="bold" if group.regression else "")
         _say(console, f"was {group.before}", indent=6)
         _say(console, f"now {group.after}", indent=6)
-        if group.regression:
+        if group.regression and group.cites:
             _say(console, f"rules {', '.join(group.cites)}", indent=6)
     if not every and len(groups) > SHOWN:
         rest = sum(len(group.members) for group in groups[SHOWN:])
