@@ -38,7 +38,7 @@ static void tcpspec_hex(const unsigned char *data, size_t octets) {
   for (size_t i = 0; i < octets; i++) fprintf(tcpspec_answers, "%02x", data[i]);
 }
 
-static void tcpspec_out(double milliseconds, const void *packet, size_t octets) {
+static inline void tcpspec_out(double milliseconds, const void *packet, size_t octets) {
   if (tcpspec_silent) return;
   fprintf(tcpspec_answers, "out %.6f ", milliseconds);
   tcpspec_hex((const unsigned char *)packet, octets);
@@ -92,7 +92,7 @@ static void tcpspec_answer(const struct tcpspec_stack *stack, char **w, int n) {
   else if (TCPSPEC_IS("in", 2)) {
     octets = tcpspec_unhex(w[1]);
     got = octets < 0 ? -EINVAL : TCPSPEC_CALL(in, (unsigned char *)w[1], (size_t)octets, n > 2 ? w[2] : "");
-  } else if (TCPSPEC_IS("advance", 2)) {
+  } else if (TCPSPEC_IS("advance", 2) && stack->advance) {
     double now = stack->advance(atol(w[1]));
     fprintf(tcpspec_answers, "ok %.6f\n", now);
     return;
@@ -128,7 +128,7 @@ static void tcpspec_answer(const struct tcpspec_stack *stack, char **w, int n) {
     else if (TCPSPEC_IS("accept", 2)) got = TCPSPEC_CALL(accept, sock);
     else if (TCPSPEC_IS("send", 3) && (octets = tcpspec_unhex(w[2])) >= 0)
       got = TCPSPEC_CALL(send, sock, (unsigned char *)w[2], (size_t)octets);
-    else got = -EINVAL;
+    else got = TCPSPEC_IS("advance", 2) ? -ENOSYS : -EINVAL;
     if (got >= 0) fprintf(tcpspec_answers, "ok %d\n", got);
     if (got >= 0) return;
   }

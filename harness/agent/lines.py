@@ -3,7 +3,7 @@
 
     python3 lines.py                                  standard input and output
     python3 lines.py --listen 127.0.0.1:9000          one harness after another over TCP; or a path: a Unix socket
-    python3 lines.py --serial /dev/ttyS0:115200       a serial line
+    python3 lines.py --serial /dev/ttyS0:115200       a serial line, or a port of virtio's
 
 It is one file of the standard library, so that it can be copied alone to wherever there is a Python.
 """
@@ -77,7 +77,15 @@ class Application:
         if system == "linux":
             claimed += [*ALWAYS, *(name for name, (file, on) in SETTINGS.items() if _setting(file) in on.split())]
         named = f"name={system} version={release} time=real"
-        return [PROTOCOL, VERSION, *named.split(" "), f"capabilities={','.join(claimed)}", "application=lines.py"]
+        told = [f"{key}={value}" for key, value in _told().items()]
+        return [
+            PROTOCOL,
+            VERSION,
+            *named.split(" "),
+            f"capabilities={','.join(claimed)}",
+            "application=lines.py",
+            *told,
+        ]
 
     def listen(self, address: str, port: str, backlog: str) -> list[str]:
         """Passive OPEN."""
@@ -205,6 +213,13 @@ def _setting(name: str) -> str:
     return ""
 
 
+def _told() -> dict[str, str]:
+    """Return the settings of Linux that decide how its timers and windows go."""
+    cache = {"0": "on", "1": "off"}.get(_setting("tcp_no_metrics_save"), "")
+    found = {"congestion-control": _setting("tcp_congestion_control"), "metrics-cache": cache}
+    return {key: value for key, value in found.items() if value}
+
+
 def serve(read: BinaryIO, write: BinaryIO) -> None:
     """Answer line by line, until there are no more."""
     application = Application()
@@ -237,16 +252,17 @@ def visitors(listener: socket.socket) -> Iterator[BinaryIO]:
 
 
 def serial(where: str) -> BinaryIO:
-    """Open a serial line, DEVICE or DEVICE:BAUD, for octets as they are."""
+    """Open a serial line, DEVICE or DEVICE:BAUD, for octets as they are; a port of virtio's has no settings."""
     import termios
     import tty
 
     device, _colon, baud = where.partition(":")
     descriptor = os.open(device, os.O_RDWR | os.O_NOCTTY)
-    tty.setraw(descriptor)
-    settings = termios.tcgetattr(descriptor)
-    settings[4] = settings[5] = getattr(termios, f"B{baud or 115200}")
-    termios.tcsetattr(descriptor, termios.TCSANOW, settings)
+    if os.isatty(descriptor):
+        tty.setraw(descriptor)
+        settings = termios.tcgetattr(descriptor)
+        settings[4] = settings[5] = getattr(termios, f"B{baud or 115200}")
+        termios.tcsetattr(descriptor, termios.TCSANOW, settings)
     return os.fdopen(descriptor, "r+b", buffering=0)
 
 

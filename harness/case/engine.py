@@ -60,7 +60,8 @@ class Engine:
         if name not in self._declared:
             known = deviations.bundled(name) if self._bundled else ()
             self._declared[name] = Declared((*known, *self._extra))
-        return self._declared[name].about(case_id, ip, target.facts.version)
+        about = self._declared[name].about(case_id, ip, target.facts.version)
+        return [entry for entry in about if entry.suits(target.facts.details)]
 
     def close(self) -> None:
         """End all targets; one that is asked for again is started anew."""

@@ -53,6 +53,8 @@ class Rig:
         self.time_scale = time_scale
         #: Names of segments that no case fails by (see `harness.case.aside`).
         self.aside = aside
+        #: Whether something was sent to the target since it has forgotten everything.
+        self._used = False
         #: When the target last sent, on any connection, what may count against a limit of its answers.
         self.spent_ns: int | None = None
         self._port = FIRST_PORT - 1
@@ -96,6 +98,7 @@ class Rig:
         self, conversation: Conversation, packets: Iterable[bytes], destination_mac: bytes | None = None
     ) -> None:
         """Inject packets on behalf of `conversation` and hand out everything that comes back."""
+        self._used = True
         try:
             arrivals = self.target.exchange(packets, destination_mac)
         except TargetError as error:
@@ -128,7 +131,8 @@ class Rig:
         self.fallen = None
         if not batch:
             return batch
-        deadline = self.target.clock.now_ns() + int(LATE_SWEEP_S * 1e9)
+        nobody_asks = self.target.facts.lonely and not any(conversation.finished for conversation in batch)
+        deadline = self.target.clock.now_ns() + (0 if nobody_asks else int(LATE_SWEEP_S * 1e9))
         try:
             while (left := deadline - self.target.clock.now_ns()) > 0:
                 self.target.clock.wait(left / 1e9)
@@ -217,6 +221,7 @@ class Rig:
                 connection.app = connection.listener = None
         self._connections.clear()
         _guarded(lambda: self.target.exchange([]))
+        self._used = False
         if self.is_held_to_one_case:
             _guarded(self._let_limits_pass)
 
@@ -224,6 +229,11 @@ class Rig:
     def is_held_to_one_case(self) -> bool:
         """Whether what one case has drawn is held back from the next, but for time, which costs nothing here."""
         return self.target.facts.throttles_host and Capability.VIRTUAL_TIME in self.target.capabilities
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the one connection that the target takes at a time may be some case's that was played."""
+        return self._used and self.target.facts.lonely
 
     def _let_limits_pass(self) -> None:
         """Wait until nothing of the past counts against a limit of answers; no connection is left to disturb."""

@@ -2,7 +2,8 @@
 
 The wall time of all of them is the longest single wait and a little, not the sum. They share one target. Where that
 comes to its end, what was under way is begun anew, apart where time costs nothing and by halves where it does, so that
-who brings it down has that verdict, and the others have theirs.
+who brings it down has that verdict, and the others have theirs. Who came so late to what had happened that a timer may
+have spoken again meanwhile is begun anew too, with fewer others, before that counts as found.
 """
 
 import contextlib
@@ -17,12 +18,18 @@ from harness.case.rig import LATE_SWEEP_S, Rig
 from harness.case.runner import CaseRun, gone_in, take_evidence
 from harness.case.target_side import TargetSide
 from harness.case.timers import Wait
-from harness.case.violation import Unjudgeable
+from harness.case.violation import Code, Unjudgeable
 from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung, TargetStorms
 from harness.trace.events import Kind
 
 #: How far the machine's clock may be set while timers are being measured.
 CLOCK_STEP_S = 0.05
+#: Half of the shortest retransmission time-out in use: who has looked later may have seen a repetition too many.
+LATE_S = 0.1
+#: By so many at a time is tried again what came late.
+FEWER = (8, 1)
+#: Judged by capture times, or about the target's end: coming late makes no difference.
+TIMELESS = frozenset({Code.EARLY, Code.LATE, Code.SILENT, Code.DIED, Code.HUNG, Code.STORM, Code.WARNED})
 
 
 @dataclass(slots=True, eq=False)
@@ -36,11 +43,26 @@ class TimerCase:
     ended: bool = False
     #: Whether the target has not answered it once already.
     hung: bool = False
+    #: The longest that it took from when its time had come, or its segment, to the end of the step.
+    late_s: float = 0.0
 
     def restart(self) -> None:
         """Make it as if it had not begun."""
         self.run.restart()
-        self.prepared = False
+        self.prepared, self.ended, self.error, self.late_s = False, False, None, 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it has found something that coming late may explain, and nothing declared does."""
+        if self.late_s < LATE_S or gone_in(self.error) is not None:
+            return False
+        conversation = self.run.conversation
+        known = conversation.declared()
+        return any(
+            finding.code not in TIMELESS
+            and not any(deviation.explains(finding.signature, finding.state) for deviation in known)
+            for finding in conversation.findings
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -49,9 +71,11 @@ class _Sleeper:
     generator: Generator[Wait, None, Any]
     wait: Wait
 
-    def is_due(self, now_ns: int) -> bool:
-        awake = self.wait.connection is not None and bool(self.wait.connection.inbox)
-        return awake or now_ns >= self.wait.until_ns
+    @property
+    def due_ns(self) -> int:
+        """Since when it is due: its time, or its segment's."""
+        inbox = self.wait.connection.inbox if self.wait.connection is not None else []
+        return min([self.wait.until_ns, *(received.event.time_ns for received in inbox)])
 
 
 def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
@@ -63,6 +87,7 @@ def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
     offset_ns = _clock_offset_ns(rig)
     try:
         _settle(rig, cases)
+        _look_again(rig, cases)
     except Exception as error:
         for case in cases:
             if not case.ended:
@@ -71,6 +96,23 @@ def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
     if abs(moved_s) > CLOCK_STEP_S:
         for case in cases:
             case.error = Unjudgeable(f"the machine's clock was set by {moved_s:+.3f} s while timers were measured")
+
+
+def _look_again(rig: Rig, cases: Sequence[TimerCase]) -> None:
+    """Try again, in smaller groups, what was found too late to count; where it stays so there is no verdict."""
+    if Capability.VIRTUAL_TIME in rig.target.capabilities:
+        return
+    for size in FEWER:
+        doubtful = [case for case in cases if case.is_doubtful]
+        for at in range(0, len(doubtful), size):
+            group = doubtful[at : at + size]
+            for case in group:
+                case.restart()
+            _settle(rig, group)
+    for case in cases:
+        if case.is_doubtful:
+            found = case.run.conversation.findings[0].signature
+            case.error = Unjudgeable(f"a step was {case.late_s:.2f} s late, so that a timer may explain {found!r}")
 
 
 def _settle(rig: Rig, cases: Sequence[TimerCase]) -> None:
@@ -129,11 +171,11 @@ class _Schedule:
         try:
             while self._fresh or self._sleepers:
                 now_ns = clock.now_ns()
-                due = [sleeper for sleeper in self._sleepers if sleeper.is_due(now_ns)]
+                due = [(sleeper, sleeper.due_ns) for sleeper in self._sleepers if sleeper.due_ns <= now_ns]
                 if due:
-                    self._sleepers = [sleeper for sleeper in self._sleepers if sleeper not in due]
-                    for sleeper in due:
-                        self._resume(sleeper.case, sleeper.generator)
+                    self._sleepers = [sleeper for sleeper in self._sleepers if sleeper.due_ns > now_ns]
+                    for sleeper, due_ns in due:
+                        self._resume(sleeper.case, sleeper.generator, due_ns)
                 elif self._fresh:
                     self._start(self._fresh.popleft())
                 else:
@@ -148,7 +190,7 @@ class _Schedule:
         return None
 
     def _start(self, case: TimerCase) -> None:
-        self.last = case
+        self.last, begun_ns = case, self._rig.target.clock.now_ns()
         try:
             case.run.alone = False
             case.run.conversation.shares_time = True
@@ -163,12 +205,15 @@ class _Schedule:
         except Exception as error:
             self._end(case, error)
         else:
-            self._resume(case, generator)
+            self._resume(case, generator, begun_ns)
 
-    def _resume(self, case: TimerCase, generator: Generator[Wait, None, Any]) -> None:
+    def _resume(self, case: TimerCase, generator: Generator[Wait, None, Any], due_ns: int) -> None:
         self.last = case
         try:
-            wait = next(generator)
+            try:
+                wait = next(generator)
+            finally:
+                case.late_s = max(case.late_s, (self._rig.target.clock.now_ns() - due_ns) / 1e9)
             if not isinstance(wait, Wait):
                 generator.close()
                 raise TypeError(f"a timer case yields waits, not {wait!r}: `yield from` the methods of its Stopwatch")

@@ -85,7 +85,8 @@ def _firing(entry: Deviation | known.GridRule, column: Column, version: str) -> 
         return about, [case for case in about if any(found["observed"] == pinned[case.key] for found in case.findings)]
     about = [case for case in column.cases.values() if entry.covers(case.key.id, case.key.ip, version)]
     about = [case for case in about if case.verdict not in ("not applicable", "harness error")]
-    return about, [case for case in about if _fires(entry, case)]
+    firing = [case for case in about if _fires(entry, case)]
+    return (firing if entry.setting else about), firing
 
 
 def _speaks_of(rule: known.GridRule, case: Case, version: str) -> bool:

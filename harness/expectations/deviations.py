@@ -17,8 +17,8 @@ from harness.expectations import changes
 from harness.expectations.changes import Scope, release_numbers
 from harness.expectations.entries import BrokenExpectations, read
 
-_KEYS = {"case", "when", "since", "before", "ip", "observed", "state", "reason", "source", "issue", "until"}
-_TEXTS = ("case", "when", "since", "before", "state", "reason", "source", "issue")
+_KEYS = {"case", "when", "since", "before", "ip", "observed", "state", "reason", "source", "issue", "until", "setting"}
+_TEXTS = ("case", "when", "since", "before", "state", "reason", "source", "issue", "setting")
 _REQUIRED = ("case", "observed", "reason", "source")
 #: A version, but no day as it is written in some places: 31.12.2027.
 _VERSION = re.compile(r"(?!\d+\.\d+\.20\d\d$)\d+(\.\d+)*")
@@ -32,8 +32,9 @@ class Deviation:
 
     `case` is an id or a pattern with ``*``; `scope` says which releases of the target are meant. In a signature ``*``
     stands for a number that is another one in each run, as an initial sequence number is. `issue` is a link to where it
-    is tracked, `until` the last version or day (ISO 8601) that it may be seen. An entry of a file may name several
-    cases: it is one `Deviation` each.
+    is tracked, `until` the last version or day (ISO 8601) that it may be seen. `setting` is what a target that is as
+    found has told of itself, such as ``congestion-control=bbr``: the entry may show there, and is never gone. An entry
+    of a file may name several cases: it is one `Deviation` each.
     """
 
     case: str
@@ -46,6 +47,7 @@ class Deviation:
     origin: str = ""
     issue: str = ""
     until: str = ""
+    setting: str = ""
     #: Whether the target is past `until`: what is still seen then is a gone deviation.
     over: bool = False
 
@@ -57,6 +59,11 @@ class Deviation:
     def covers(self, case_id: str, ip: int, version: str) -> bool:
         """Tell whether this entry is about the case on this IP version, and this release in its range."""
         return self.names(case_id) and self.ip in (0, ip) and self.scope.in_range(version)
+
+    def suits(self, told: Mapping[str, str]) -> bool:
+        """Tell whether a target that tells this of itself is as the entry supposes."""
+        key, _equals, value = self.setting.partition("=")
+        return not self.setting or told.get(key) == value
 
     def names(self, case_id: str) -> bool:
         """Tell whether the entry's pattern matches a case id."""
@@ -182,6 +189,7 @@ def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Deviation:
         origin,
         entry.get("issue", ""),
         until_of(entry, origin),
+        entry.get("setting", ""),
     )
 
 

@@ -235,6 +235,7 @@ class CasePlugin:
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
         conversation = outcome.conversation if outcome is not None else None
         alone = conversation is not None and conversation.rig.is_held_to_one_case
+        alone = alone or any(rig.is_taken for rig in self.engine.running())
         full = full or self._one_by_one or alone or (unjudged and len(self.held) >= SHORT_BATCH)
         if full or nextitem is None or failing:
             self.flush()

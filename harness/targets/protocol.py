@@ -197,7 +197,7 @@ class Facts:
     (`throttles_all`) unacceptable segments of any kind; with `throttles_host` it counts for all connections together.
     Where the target has not told (`throttle_told`), `harness.case.limits` finds out.
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
-    connections differ in their peers' ports.
+    connections differ in their peers' ports. A `lonely` one takes one connection at a time.
     """
 
     name: str
@@ -212,6 +212,7 @@ class Facts:
     throttle_told: bool = True
     answer_s: float = 0.0
     one_port: bool = False
+    lonely: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

@@ -46,7 +46,8 @@ def parse(text: str) -> TargetSpec:
     """Read a target's text; raises UnusableTarget for an unknown kind or a bad option."""
     if text.startswith("exec:"):  # the rest is one command line, commas and all
         return TargetSpec(text, "exec", text.removeprefix("exec:"))
-    if (wired := text.partition(":")[0]) in _WIRED:  # a command line with commas too, then options
+    wired = text.partition(":")[0]
+    if wired in _WIRED or _is_command_line(text):  # with commas too, then options
         from harness.targets.wired.options import NETWORK_OPTIONS, OPTIONS, split
 
         command, found = split(text.partition(":")[2], NETWORK_OPTIONS if wired == "net" else OPTIONS)
@@ -79,6 +80,12 @@ def parse(text: str) -> TargetSpec:
     if ident and kind not in _WITH_IDENT:
         raise UnusableTarget(f"target {text!r}: {kind} takes nothing behind a colon")
     return spec
+
+
+def _is_command_line(text: str) -> bool:
+    """Tell whether ``qemu:`` has a command line of the user's, not the name of a package."""
+    kind, _colon, rest = text.partition(":")
+    return kind == "qemu" and bool(set(rest) & set(" {"))
 
 
 def kinds() -> tuple[str, ...]:
@@ -178,6 +185,8 @@ def _open_kernel(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 
 
 def _open_qemu(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
+    if _is_command_line(spec.text):
+        return _open_wired(spec, settings, timers)
     from harness.cache import folder as cache_folder
     from harness.targets.emulated import packages
     from harness.targets.emulated.target import EmulatedTarget

@@ -188,10 +188,13 @@ class PacketLink(Link):
         self._sock = sock
         #: Of segments with so many octets a packet is merged that the wire does not hold; None: of two.
         self.merged_of: int | None = None
-        sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        sock.setblocking(False)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self._sock.setblocking(False)
         self.dropped()
 
     def wait(self, seconds: float) -> bool:

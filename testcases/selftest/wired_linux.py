@@ -4,6 +4,7 @@ It puts the kernel's TCP into a network namespace of its own, with servers of ma
 frames from one device to the other. To the harness it is a stack like any other.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -81,11 +82,33 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
 
 
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _connection: None}
+#: Where one connection is served at a time.
+ALONE = 6970
+
+
+def serve_alone(port: int) -> None:
+    """Serve echo to one connection at a time: while there is one, nobody listens."""
+    while True:
+        with socket.create_server(("0.0.0.0", port), backlog=0) as listener:
+            connection, _address = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            echo(connection)
+
+
+def serve_all() -> None:
+    """Serve every port, each in a thread."""
+    for port, conversation in SERVERS.items():
+        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    threading.Thread(target=serve_alone, args=(ALONE,), daemon=True).start()
 
 
 def set_up(name: str, layer: int, settings: list[str]) -> tuple[int, int]:
     """Enter a namespace of its own; return the device outside and the one that leads to the kernel's TCP."""
-    outer = device(name, layer)
+    return device(name, layer), inside(layer, settings)
+
+
+def inside(layer: int, settings: list[str]) -> int:
+    """Enter a namespace of its own; return the device that leads to the kernel's TCP."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
         raise SystemExit("no network namespace")
     inner = device("inner", layer)
@@ -103,7 +126,7 @@ def set_up(name: str, layer: int, settings: list[str]) -> tuple[int, int]:
             prefix, bits = NETWORKS[version]
             route.add_address(index, version, own, bits)
             route.add_route(index, version, prefix, {})
-    return outer, inner
+    return inner
 
 
 def hand_over(outer: int, inner: int) -> None:
@@ -116,8 +139,7 @@ def hand_over(outer: int, inner: int) -> None:
 def main() -> None:
     """Set the namespace up, serve, and hand frames to and fro."""
     outer, inner = set_up(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
-    for port, conversation in SERVERS.items():
-        threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
+    serve_all()
     hand_over(outer, inner)
 
 

@@ -22,26 +22,27 @@ _PARENT = str(Path(__file__).resolve().parents[3])
 _INIT = """#!{python} -IS
 import sys
 sys.path.insert(0, {parent!r})
-from harness.agent import guest
-guest.main()
+{program}
 """
+#: What the guest's first process does: it is the agent.
+AGENT = "from harness.agent import guest\nguest.main()"
 #: The files of all that a guest imports, and of what a call may import later.
 _LOADED = """
 import sys
 sys.path.insert(0, {parent!r})
-import json, harness.agent.guest, encodings.idna, encodings.latin_1, encodings.ascii
+import json, termios, tty, harness.agent.guest, harness.agent.lines, encodings.idna, encodings.latin_1, encodings.ascii
 print(json.dumps([f for m in list(sys.modules.values()) if (f := getattr(m, "__file__", None))]))
 """
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 
 
-def build(modules: Iterable[Path]) -> bytes:
-    """Return an archive with the agent as init, and the kernel's modules; raises UnusableTarget."""
+def build(modules: Iterable[Path], program: str = AGENT) -> bytes:
+    """Return an archive with a program of `harness.agent` as init, and the kernel's modules; raises UnusableTarget."""
     python = os.path.realpath(sys.executable)
     needed = _needed(python)
     files = {path: Path(path).read_bytes() for path in needed}
     files |= {f"{MODULE_FOLDER}/{module.name}": module.read_bytes() for module in modules}
-    files["/init"] = _INIT.format(python=python, parent=_PARENT).encode()
+    files["/init"] = _INIT.format(python=python, parent=_PARENT, program=program).encode()
     folders = {str(parent) for path in files for parent in Path(path).parents} | {"/proc", "/sys", "/dev", "/tmp"}
     entries = [_entry(folder, stat.S_IFDIR | 0o755, b"") for folder in sorted(folders - {"/"})]
     # A compiled module counts if it names the time of its source.

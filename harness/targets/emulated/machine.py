@@ -1,12 +1,14 @@
 """QEMU as a process of ours, without privileges and without KVM: its card is one end of a pair of sockets."""
 
 import shutil
+from collections.abc import Iterable
 
 from harness.targets.emulated import initramfs
 from harness.targets.emulated.packages import Image
 from harness.targets.kernel.machine import Machine
 from harness.targets.kernel.wire import GUEST_MAC, RealWire
 from harness.targets.protocol import UnusableTarget
+from harness.wire.link import Arrival
 
 PROGRAM = "qemu-system-x86_64"
 MEMORY = "384M"
@@ -16,6 +18,10 @@ CPU = "max,la57=off"
 CONSOLE = "console=ttyS0 loglevel=5 panic=-1 random.trust_cpu=on no_timer_check mitigations=off"
 #: A boot takes some fifteen seconds, and many times that on a busy machine.
 PATIENCE_S = 300.0
+#: An IP packet of more octets has text in it, whatever its options.
+LONGEST_WITHOUT_TEXT = 40 + 60
+#: What is sent in several segments goes on behind the fence's answer: the card's queue is fed in parts.
+BULK_QUIET_S = 0.05
 
 
 class EmulatedMachine(Machine):
@@ -57,3 +63,10 @@ class EmulatedWire(RealWire):
             except BaseException:
                 self.close()
                 raise
+
+    def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
+        """Send packets, then wait for the fence behind them, and for the end of what is sent in several segments."""
+        arrivals = super().exchange(packets, destination_mac)
+        if sum(len(arrival.packet) > LONGEST_WITHOUT_TEXT for arrival in arrivals) > 1:
+            arrivals += self._checked(lambda: self._link.until_quiet(BULK_QUIET_S))
+        return arrivals

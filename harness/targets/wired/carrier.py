@@ -19,6 +19,8 @@ from harness.targets.wired.wiring import Place
 #: What a line says of a command that was left half written is over behind so many seconds of silence.
 QUIET_S = 0.2
 _POLL_S = 0.02
+#: So much is looked at of what a machine says while it boots.
+_KEPT = 4096
 _ENDED = (errno.EIO, errno.EPIPE, errno.ECONNRESET)
 
 
@@ -67,12 +69,34 @@ class Streams:
         """Return the end of what the program has written to its standard error."""
         return self._place.last_words()
 
+    def wake(self, limit_s: float) -> None:
+        """Wait until who hears the lines answers an empty one, as with a refusal; raises OSError where nobody does."""
+        deadline, heard = time.monotonic() + limit_s, b""
+        while time.monotonic() < deadline and self._place.exit_code() is None:
+            with contextlib.suppress(BlockingIOError):
+                self.write(memoryview(b"\n"))
+            while self.wait(QUIET_S) and time.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
+                    heard = (heard + self.read())[-_KEPT:]
+                if self._place.exit_code() is not None:
+                    break
+            last = heard.rstrip(b"\r\n").rpartition(b"\n")[2]
+            if heard[-1:] == b"\n" and last.startswith((b"err", b"ok")):
+                return
+        how = self.ending() or f"nobody has answered a line within {limit_s:g} s"
+        raise OSError(errno.ETIMEDOUT, f"{how}{_said(heard)}")
+
     def close(self, farewell_s: float = FAREWELL_S) -> bool:
         """Close the streams; the program's end is its pod's."""
         for descriptor in {self._read, self._write}:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         return True
+
+
+def _said(heard: bytes) -> str:
+    text = heard.decode("ascii", "replace").strip().splitlines()
+    return f"; the last that came is {text[-1]!r}" if text else ""
 
 
 class SerialLine(Streams):
@@ -116,15 +140,18 @@ class SerialLine(Streams):
         return super().close(farewell_s)
 
 
-def open_lines(lines: Lines, place: Place) -> Streams:
-    """Open the lines to an application; raises OSError where there is none (yet)."""
+def open_lines(lines: Lines, place: Place, limit_s: float) -> Streams:
+    """Open the lines to an application; raises OSError where there is none (yet), or none wakes up in time."""
     if lines.host:
         descriptor = place.reach(lines.host, lines.port)
         with socket.socket(fileno=os.dup(descriptor)) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Streams(place, descriptor, descriptor)
     if not lines.path:
-        return Streams(place, *place.streams())
+        streams = Streams(place, *place.streams())
+        if place.wakes:
+            streams.wake(limit_s)
+        return streams
     if stat.S_ISCHR(os.stat(lines.path).st_mode):
         return SerialLine(place, lines.path, lines.baud)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,8 +1,9 @@
 """The fresh process that makes a wired pod and lives in it: ``python -m harness.targets.wired.helper FD``.
 
-The pod is a network and a process namespace with one TAP or TUN device. The kernel's end of the device has no address,
-so nothing but the program under test answers. The keeper is the first process of its namespace: when it ends, because
-the control socket has closed or by whatever signal, the kernel ends the program and all that the program has started.
+The pod is a network and a process namespace with one TAP or TUN device, or a pair of sockets in its place. The kernel's
+end of the device has no address, so nothing but the program under test answers. The keeper is the first process of its
+namespace: when it ends, because the control socket has closed or by whatever signal, the kernel ends the program and
+all that the program has started.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ CLONE_NEWPID = 0x20000000
 TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x0001, 0x0002, 0x1000
 TUN_PATH = "/dev/net/tun"
+#: The types of the sockets that stand in place of a device.
+PAIRS = {"dgram": "SOCK_DGRAM", "stream": "SOCK_STREAM"}
 FAREWELL_S = 0.5
 REACH_LIMIT_S = 1.0
 
@@ -62,20 +65,28 @@ def _keep(control: socket.socket, request: dict[str, Any]) -> None:
 
 
 class Keeper:
-    """The device, the raw socket on it, and the program."""
+    """The device and the raw socket on it, or both ends of a pair of sockets, and the program.
+
+    `_given` is the descriptor that the program gets, -1 if it opens the device by its name.
+    """
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
         self._device = str(request["device"])
         self._program: subprocess.Popen[bytes] | None = None
-        self._tun = _open_device(self._device, IFF_TAP if request["layer"] == 2 else IFF_TUN)
         try:
             server.write_sysctls({"net.ipv6.conf.all.disable_ipv6": "1"}, required=False)
+            if pair := request["pair"]:
+                self.packets, theirs = socket.socketpair(socket.AF_UNIX, getattr(socket, PAIRS[pair]))
+                self._given = theirs.detach()
+            else:
+                self._given = _open_device(self._device, IFF_TAP if request["layer"] == 2 else IFF_TUN)
             with RouteSocket() as route:
                 route.up(socket.if_nametoindex("lo"))
-                route.up(socket.if_nametoindex(self._device))
-            self.packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            self.packets.bind((self._device, ETH_P_ALL))
+                if not pair:
+                    route.up(socket.if_nametoindex(self._device))
+                    self.packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+                    self.packets.bind((self._device, ETH_P_ALL))
         except OSError as error:
             raise SetupError("device", error) from None
         self.log = os.memfd_create("log")
@@ -96,34 +107,40 @@ class Keeper:
         return {}, []
 
     def _start(self) -> server.Answer:
-        given = self._request["by_descriptor"]
-        if not given and self._tun >= 0:  # it stays without anybody who holds it, and the program opens it by its name
-            fcntl.ioctl(self._tun, TUNSETPERSIST, 1)
-            os.close(self._tun)
-            self._tun = -1
-        words = {"{if}": self._device, "{fd}": str(self._tun)}
-        command = []
-        for word in self._request["command"]:
-            for name, value in words.items():
-                word = word.replace(name, value)
-            command.append(word)
+        if not self._request["by_descriptor"] and self._given >= 0:
+            # It stays without anybody who holds it, and the program opens it by its name.
+            fcntl.ioctl(self._given, TUNSETPERSIST, 1)
+            os.close(self._given)
+            self._given = -1
+        channel = socket.socketpair() if self._request["channel"] else None
+        numbers = {"{if}": self._device, "{fd}": str(self._given), "{stream}": str(self._given)}
+        passed = [self._given] if self._given >= 0 else []
+        if channel is not None:
+            numbers["{lines}"] = str(channel[1].fileno())
+            passed.append(channel[1].fileno())
+        command = filled(self._request["command"], self._request["words"], numbers)
+        streams = self._request["streams"] and channel is None
         try:
             self._program = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE if self._request["streams"] else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self._request["streams"] else self.log,
+                stdin=subprocess.PIPE if streams else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if streams else self.log,
                 stderr=self.log,
-                pass_fds=[self._tun] if given else [],
+                pass_fds=passed,
                 cwd=self._request["cwd"],
                 env={**os.environ, **self._request["environment"]},
                 start_new_session=True,
             )
         except OSError as error:
             return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}, []
-        streams = [stream for stream in (self._program.stdout, self._program.stdin) if stream is not None]
-        descriptors = [os.dup(stream.fileno()) for stream in streams]
-        for stream in streams:
-            stream.close()
+        if channel is not None:
+            channel[1].close()
+            ours = channel[0].detach()
+            return {}, [ours, os.dup(ours)]
+        pipes = [pipe for pipe in (self._program.stdout, self._program.stdin) if pipe is not None]
+        descriptors = [os.dup(pipe.fileno()) for pipe in pipes]
+        for pipe in pipes:
+            pipe.close()
         return {}, descriptors
 
     def _stop(self) -> None:
@@ -135,6 +152,17 @@ class Keeper:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._program.wait(FAREWELL_S)
         self._program = None
+
+
+def filled(command: list[str], words: dict[str, list[str]], numbers: dict[str, str]) -> list[str]:
+    """Return a command with its places filled: a word that stands for several, and names that stand for numbers."""
+    made = []
+    for word in command:
+        for part in words.get(word, [word]):
+            for name, value in numbers.items():
+                part = part.replace(name, value)
+            made.append(part)
+    return made
 
 
 def _open_device(name: str, kind: int) -> int:

@@ -98,8 +98,6 @@ class LinesTarget(Wiring):
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket; the application hears of it when it is opened."""
-        if self._timers:
-            raise NotOffered("timer cases are not asked of a stack as it is, with settings of its own")
         return AdapterSocket(self)
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
@@ -228,7 +226,7 @@ class LinesTarget(Wiring):
         deadline = time.monotonic() + self._options.start_s
         while True:
             try:
-                return open_lines(self._lines, self._place)
+                return open_lines(self._lines, self._place, self._options.start_s)
             except OSError as error:
                 late = error.errno in (errno.ENOENT, errno.ECONNREFUSED) and time.monotonic() < deadline
                 if late and self._place.restarts and self._place.exit_code() is None:

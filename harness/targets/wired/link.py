@@ -1,5 +1,6 @@
 """The harness's end of a TAP or TUN device: what the stack asks of its neighbours is answered, the rest counted."""
 
+import contextlib
 import ipaddress
 import socket
 import struct
@@ -8,16 +9,20 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Protocol
 
+from harness.spec.segment import SYN, Segment
 from harness.wire import codec
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LostFence, PacketLink
 
 PEER_MAC = bytes.fromhex("02fe00000002")
 UNKNOWN_MAC = b"\xff" * 6
-ICMP, ICMPV6, UDP = 1, 58, 17
+ICMP, TCP, ICMPV6, UDP = 1, 6, 58, 17
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 ECHO_REPLY = 0
 MARK = b"tcpspec "
 ASK_EVERY_S = 0.1
+#: What always has an answer, in the order in which it is tried; the last needs a port that nobody listens on.
+FENCES = {"arp": "ARP", "ping": "ping", "syn": "a SYN to a closed port"}
+CLOSED_PORT, FENCE_PORT = 65_533, 65_531
 _NAMES = {ICMP: "ICMP", ICMPV6: "ICMPv6 (ND, MLD)", UDP: "UDP (DHCP, mDNS)", 2: "IGMP"}
 
 
@@ -33,16 +38,18 @@ class DhcpServer(Protocol):
 class WireLink(PacketLink):
     """Frames to and from the stack. `layer` 3 has no link layer: what cases see as one is made up.
 
-    `fence` is ``arp`` or ``ping``: the probe behind segments. `seen` counts what came besides TCP, and `asked` how
+    `fence` is the probe behind segments, one of `fences`. `seen` counts what came besides TCP, and `asked` how
     often the stack has asked for a peer's hardware address.
     """
 
     def __init__(self, sock: socket.socket, device: str, layer: int, target: str, peers: Iterable[str]) -> None:
         super().__init__(sock, PEER_MAC, UNKNOWN_MAC, socket.inet_aton(target))
         self._device, self._layer, self._target = device, layer, target
+        peers = list(peers)
         self._peers = {ipaddress.ip_address(peer).packed for peer in peers}
-        self._peer = next(peer for peer in self._peers if len(peer) == 4)
-        self.fence = "arp" if layer == 2 else "ping"
+        self._peer = next(packed for peer in peers if len(packed := ipaddress.ip_address(peer).packed) == 4)
+        self.fences = tuple(FENCES) if layer == 2 else tuple(FENCES)[1:]
+        self.fence = self.fences[0]
         self.seen: Counter[str] = Counter()
         self.asked = 0
         #: Answers the stack's questions for an address of its own, where that was asked for.
@@ -54,6 +61,20 @@ class WireLink(PacketLink):
     def given(self) -> str:
         """What the stack was given by DHCP, "" for nothing."""
         return self.dhcp.given if self.dhcp is not None else ""
+
+    def is_answered(self, limit_s: float) -> bool:
+        """Send the fence's probe; tell whether it is answered in time. What else comes is lost."""
+        try:
+            identity, deadline = self._send_fence(), time.monotonic() + limit_s
+            while self.wait(deadline - time.monotonic()):
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        frame, _time_ns = self._receive()
+                        if frame[12:14] == ETHERTYPE_ARP and frame[:6] == identity:
+                            return True
+        except LostFence:
+            pass
+        return False
 
     def greet(self, limit_s: float) -> bool:
         """Ask for the stack's link-layer address until it answers; tell whether it did."""
@@ -70,23 +91,29 @@ class WireLink(PacketLink):
     def _transmit(self, frame: bytes) -> None:
         try:
             if self._layer == 2:
-                super()._transmit(frame)
+                self._put(frame)
             elif frame[12:14] != ETHERTYPE_ARP:
                 self._sock.sendto(frame[14:], (self._device, int.from_bytes(frame[12:14], "big")))
         except OSError as error:
             raise LostFence(f"the device takes no frame: {error.strerror}") from None
 
+    def _put(self, frame: bytes) -> None:
+        super()._transmit(frame)
+
+    def _get(self) -> tuple[bytes, int]:
+        return super()._receive()
+
     def _receive(self) -> tuple[bytes, int]:
         """Return the next frame with TCP or an answer to the fence's probe."""
         while True:
-            frame, time_ns = super()._receive()
+            frame, time_ns = self._get()
             if self._layer == 3:
                 ethertype = ETHERTYPE_IPV4 if frame[:1] and frame[0] >> 4 == 4 else ETHERTYPE_IPV6
                 frame = PEER_MAC + UNKNOWN_MAC + ethertype + frame
+            if (identity := _refused(frame) or _pinged(frame)) is not None:
+                return identity + frame[6:12] + ETHERTYPE_ARP, time_ns
             if self._is_wanted(frame):
                 return frame, time_ns
-            if (identity := _pinged(frame)) is not None:
-                return identity + frame[6:12] + ETHERTYPE_ARP, time_ns
 
     def _is_wanted(self, frame: bytes) -> bool:
         ethertype, packet = frame[12:14], frame[14:]
@@ -153,6 +180,11 @@ class WireLink(PacketLink):
             return super()._send_fence()
         self._fences = (self._fences + 1) & 0xFFFFFFFF
         identity = b"\x02\xfe" + self._fences.to_bytes(4, "big")
+        if self.fence == "syn":
+            path = codec.Path(socket.inet_ntoa(self._peer), self._target)
+            probe = Segment(SYN, self._fences, source_port=FENCE_PORT, destination_port=CLOSED_PORT)
+            self._transmit(self._ethernet + ETHERTYPE_IPV4 + codec.encode(path, probe))
+            return identity
         message = bytearray(struct.pack("!BBHHH", 8, 0, 0, 0x7C9, self._fences & 0xFFFF) + MARK + identity)
         message[2:4] = codec.checksum(bytes(message)).to_bytes(2, "big")
         header = bytearray(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(message), 0, 0, 64, ICMP, 0))
@@ -170,6 +202,15 @@ def _pinged(frame: bytes) -> bytes | None:
     message = packet[4 * (packet[0] & 15) :]
     is_ours = message[0] == ECHO_REPLY and message[8 : 8 + len(MARK)] == MARK
     return message[8 + len(MARK) :][:6] if is_ours else None
+
+
+def _refused(frame: bytes) -> bytes | None:
+    """Return the identity in the reset that answers our SYN to a closed port, None for anything else."""
+    at = 14 + 4 * (frame[14] & 15) if frame[12:14] == ETHERTYPE_IPV4 and len(frame) > 33 else 0
+    if not at or frame[23] != TCP or frame[at : at + 4] != struct.pack("!HH", CLOSED_PORT, FENCE_PORT):
+        return None
+    acked = int.from_bytes(frame[at + 8 : at + 12], "big")
+    return b"\x02\xfe" + ((acked - 1) & 0xFFFFFFFF).to_bytes(4, "big")
 
 
 def _icmpv6(source: bytes, destination: bytes, body: bytes) -> bytes:

@@ -33,6 +33,7 @@ class NetworkPort:
     """A raw socket on an interface, whose target nobody here can start or end. Raises UnusableTarget."""
 
     restarts = False
+    wakes = False
 
     def __init__(self, options: WireOptions, *, owned: bool) -> None:
         self.device = options.command[0]
@@ -94,7 +95,8 @@ class NetworkLink(WireLink):
         self._pause_s, self._free_at = 1 / options.rate, 0.0
         peers = [addresses.peer[0] for addresses in options.addresses.values()]
         super().__init__(sock, device, 2, options.addresses[4].target[0], peers)
-        self.fence = "ping"  # ARP's would show a switch a new hardware address each time
+        self.fences = self.fences[1:]  # ARP's would show a switch a new hardware address each time
+        self.fence = self.fences[0]
 
     def _transmit(self, frame: bytes) -> None:
         ethertype, packet = frame[12:14], frame[14:]

@@ -1,4 +1,4 @@
-"""What stands behind ``tap:``, ``tun:`` and ``net:``: a command line or an interface, then options, at the end."""
+"""What stands behind ``tap:``, ``tun:``, ``qemu:`` and ``net:``: a command line or an interface, and then options."""
 
 import ipaddress
 import shlex
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
+from harness.targets.wired import placing
 from harness.targets.wired.servers import SERVERS, Server
 
-LAYERS = {"tap": 2, "tun": 3}
+LAYERS = {"tap": 2, "tun": 3, "qemu": 2}
 OPTIONS = ("app", "dhcp", "ip", "ip6", "peer", "peer6", "start")
 NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
@@ -21,6 +22,8 @@ LINES, AGENT = "lines", "agent"
 RATE = 1000.0
 #: From the start of a program to its first answer, in seconds, and how long that may be made.
 START_S, LONGEST_START_S = 10.0, 3600.0
+#: Of an emulator, which boots a machine.
+BOOT_S = 120.0
 #: Of a serial line.
 BAUD = 115_200
 
@@ -83,6 +86,8 @@ class WireOptions:
     lines: "Lines | None" = None
     dhcp: bool = False
     start_s: float = START_S
+    #: Where there is a pair of sockets in place of a device, of which kind it is.
+    pair: str = ""
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
@@ -114,10 +119,14 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
         raise UnusableTarget(f"{kind}: the command can't be read: {error}") from None
     if not words:
         raise UnusableTarget(f"{kind}: needs a command", f"--target '{kind}:./my-stack {{if}},app=echo:7'")
+    pair = placing.wire_of(words) if kind == "qemu" else ""
     app, dhcp = options.get("app", "echo"), options.get("dhcp", "no")
+    lines = _lines(app)
+    if pair and placing.has_channel(words) and (lines is None or not lines.within):
+        raise UnusableTarget("qemu: {serial}, {port} and {lines} are where the lines go", "app=agent, or app=lines")
     if dhcp not in ("yes", "no"):
         raise UnusableTarget(f"dhcp={dhcp} is neither yes nor no")
-    start = options.get("start", str(START_S))
+    start = options.get("start", str(BOOT_S if pair else START_S))
     if not start.replace(".", "", 1).isdecimal() or not 1 <= float(start) <= LONGEST_START_S:
         raise UnusableTarget(f"start={start} is not a number of seconds from 1 to {LONGEST_START_S:g}")
     return WireOptions(
@@ -125,9 +134,10 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
         words,
         _server(app),
         _addresses(options),
-        lines=_lines(app),
+        lines=lines,
         dhcp=dhcp == "yes",
         start_s=float(start),
+        pair=pair,
     )
 
 

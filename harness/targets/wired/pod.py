@@ -11,6 +11,8 @@ from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, sta
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
+from harness.targets.wired.pair import PairLink
+from harness.targets.wired.placing import WORDS, has_channel
 
 KEPT_LOG_OCTETS = 4000
 #: The name of the device in the pod.
@@ -25,6 +27,11 @@ class WiredPod(AgentChannel):
     """A device, and the program behind it. Raises UnusableTarget when it can't be made."""
 
     restarts = True
+
+    @property
+    def wakes(self) -> bool:
+        """Whether the lines lead into a machine that boots first, and hears nothing before."""
+        return bool(self._options.pair)
 
     def __init__(self, options: WireOptions) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -46,7 +53,8 @@ class WiredPod(AgentChannel):
         """Return the wire to the program."""
         addresses = self._options.addresses
         peers = [peer for each in addresses.values() for peer in each.peer]
-        link = WireLink(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
+        kind = PairLink if self._options.pair else WireLink
+        link = kind(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
         if self._options.dhcp:
             from harness.wire.dhcp import DhcpServer  # its formats take a while to be imported
 
@@ -114,7 +122,10 @@ class WiredPod(AgentChannel):
             "device": self.device,
             "command": options.command,
             "streams": options.lines is not None and options.lines.within,
-            "by_descriptor": any("{fd}" in word for word in options.command),
+            "by_descriptor": bool(options.pair) or any("{fd}" in word for word in options.command),
+            "pair": options.pair,
+            "words": WORDS if options.pair else {},
+            "channel": bool(options.pair) and options.lines is not None and has_channel(options.command),
             "cwd": str(Path.cwd()),
             "environment": environment,
         }

@@ -6,13 +6,14 @@ it is judged.
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, Segment
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
-from harness.targets.wired.link import WireLink
+from harness.targets.wired.link import CLOSED_PORT, FENCES, WireLink
 from harness.targets.wired.servers import Server
 from harness.wire import codec
 from harness.wire.link import LostFence
@@ -30,6 +31,10 @@ SLACK, LEAST_QUIET_S, LEAST_SETTLE_S = 4.0, 0.02, 0.03
 #: RFC 5961 §7: challenges may be limited to some in five seconds.
 THROTTLE_S = 5.0
 CHALLENGES = 4
+#: So many handshakes may be under way: in a batch of cases many are left.
+CROWD = 24
+#: Segments that a stack is busy with while the one behind them, and the fence's probe, come in.
+BUSY = 6
 FAR = 1 << 24
 _OFFER = options.mss(1460) + b"\x01" + options.window_scale(7) + b"\x01\x01" + options.SACK_PERMITTED
 _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
@@ -55,11 +60,19 @@ class Call:
     ports = itertools.count(20_000)
 
     def __init__(
-        self, link: WireLink, path: codec.Path, port: int, offer: bytes | None = None, flags: int = SYN
+        self,
+        link: WireLink,
+        path: codec.Path,
+        port: int,
+        offer: bytes | None = None,
+        flags: int = SYN,
+        *,
+        completed: bool = True,
     ) -> None:
         self._link, self._path, self._port = link, path, port
         self._own_port = next(Call.ports)
         self.slowest_s = 0.0
+        self._heard: deque[Segment] = deque()
         self.seq, self.ack = 0x10000000, 0
         opening = Segment(flags, seq=self.seq, window=65535, options=options.mss(1460) if offer is None else offer)
         self.answer = self.ask(opening)
@@ -67,7 +80,8 @@ class Call:
         self.seq += 1
         if self.answer is not None and self.open:
             self.ack = seqno.add(self.answer.seq, 1)
-            self.say(ACK)
+            if completed:
+                self.say(ACK)
 
     def say(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> None:
         """Send a segment; `seq` and `ack` are distances from where the connection is."""
@@ -76,41 +90,42 @@ class Call:
     def ask(self, segment: Segment, limit_s: float = ANSWER_LIMIT_S) -> Segment | None:
         """Send a segment and return the first answer."""
         started = time.monotonic()
+        self._heard.clear()
         self._send(segment)
-        while (left := started + limit_s - time.monotonic()) > 0:
-            self._link.wait(left)
-            for arrival in self._link.waiting():
-                if (answer := self.mine(arrival.packet)) is not None:
-                    self.slowest_s = max(self.slowest_s, time.monotonic() - started)
-                    return answer
+        for answer in self._answers(limit_s):
+            self.slowest_s = max(self.slowest_s, time.monotonic() - started)
+            return answer
         return None
 
     def hear(self, limit_s: float = ECHO_LIMIT_S) -> bytes:
         """Return the next text of the server, b"" where none comes."""
-        deadline = time.monotonic() + limit_s
-        while (left := deadline - time.monotonic()) > 0:
-            self._link.wait(left)
-            for arrival in self._link.waiting():
-                if (answer := self.mine(arrival.packet)) is not None and answer.payload:
-                    return answer.payload
-        return b""
+        return next((answer.payload for answer in self._answers(limit_s) if answer.payload), b"")
 
     def page(self, question: bytes, limit_s: float = ECHO_LIMIT_S) -> int | None:
         """Ask for a page, acknowledge it, and return how many octets it has; None where the server does not close."""
         self.say(ACK | PSH, text=question)
-        self.seq, size, deadline = seqno.add(self.seq, len(question)), 0, time.monotonic() + limit_s
-        while (left := deadline - time.monotonic()) > 0:
-            self._link.wait(left)
-            for arrival in self._link.waiting():
-                answer = self.mine(arrival.packet)
-                if answer is None or answer.seq != self.ack or not (answer.payload or answer.flags & FIN):
-                    continue
-                size += len(answer.payload)
-                self.ack = seqno.add(self.ack, len(answer.payload))
-                if answer.flags & FIN:
-                    return size
-                self.say(ACK)
+        self.seq, size = seqno.add(self.seq, len(question)), 0
+        for answer in self._answers(limit_s):
+            if answer.seq != self.ack or not (answer.payload or answer.flags & FIN):
+                continue
+            size += len(answer.payload)
+            self.ack = seqno.add(self.ack, len(answer.payload))
+            if answer.flags & FIN:
+                return size
+            self.say(ACK)
         return None
+
+    def _answers(self, limit_s: float) -> Iterator[Segment]:
+        """Yield what comes of this connection, until so much time has passed; what nobody takes is kept."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            while self._heard:
+                yield self._heard.popleft()
+            if (left := deadline - time.monotonic()) <= 0:
+                return
+            self._link.wait(left)
+            found = (self.mine(arrival.packet) for arrival in self._link.waiting())
+            self._heard += [answer for answer in found if answer is not None]
 
     def challenge(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> Segment | None:
         """Send a segment and return the first answer."""
@@ -118,21 +133,34 @@ class Call:
 
     def is_challenged(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> bool:
         """Send a segment; tell whether an empty ACK answers it, whatever the server says besides."""
+        self._heard.clear()
         self._send(Segment(flags, seqno.add(self.seq, seq), seqno.add(self.ack, ack), 65535, text))
-        deadline = time.monotonic() + ANSWER_LIMIT_S
-        while (left := deadline - time.monotonic()) > 0:
-            self._link.wait(left)
-            for arrival in self._link.waiting():
-                answer = self.mine(arrival.packet)
-                if answer is not None and answer.flags == ACK and answer.ack == self.seq and not answer.payload:
-                    return True
-        return False
+        return any(
+            answer.flags == ACK and answer.ack == self.seq and not answer.payload
+            for answer in self._answers(ANSWER_LIMIT_S)
+        )
 
     def fenced(self, flags: int, *, seq: int = 0) -> bool:
         """Send a segment that is answered; tell whether the answer came before that to the fence's probe."""
         segment = Segment(flags, seqno.add(self.seq, seq), self.ack, 65535)
         arrivals = self._link.exchange([codec.encode(self._path, self._addressed(segment))])
         return any(self.mine(arrival.packet) is not None for arrival in arrivals)
+
+    def fenced_opening(self) -> bool:
+        """Open anew behind what keeps the stack busy; tell whether the answer came before that to the fence's probe.
+
+        A stack that takes in all that waits, and only then sends what its connections have to say, shows itself so.
+        """
+        self._own_port, seq = next(Call.ports), 0x20000000
+        stray = Segment(ACK, seq, source_port=self._own_port, destination_port=CLOSED_PORT)
+        opening = self._addressed(Segment(SYN, seq, window=65535, options=options.mss(1460)))
+        packets = [codec.encode(self._path, segment) for segment in (*[stray] * BUSY, opening)]
+        answers = (self.mine(arrival.packet) for arrival in self._link.exchange(packets))
+        found = any(answer is not None and answer.source_port == self._port for answer in answers)
+        self._send(Segment(RST, seqno.add(seq, 1)))
+        self._link.wait(0.01)
+        self._link.waiting()
+        return found
 
     def mine(self, packet: bytes) -> Segment | None:
         """Return the segment if it belongs to this connection."""
@@ -171,6 +199,7 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     def call(offer: bytes | None = None, flags: int = SYN) -> Call:
         return patiently(link, path, server.port, offer, flags)
 
+    lonely = lonely or is_crowded(link, path, server.port)
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
     closing = server.closes_first or server.babbles
@@ -180,6 +209,21 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
     return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
+
+
+def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
+    """Tell whether a queue of handshakes is so short that others change the answer, as where SYN cookies begin."""
+    alone = patiently(link, path, port, _OFFER, SYN)
+    alone.end()
+    crowd = [alone]
+    while len(crowd) < CROWD and crowd[-1].open:
+        crowd.append(Call(link, path, port, completed=False))
+    last = Call(link, path, port, _OFFER, completed=False)
+    for call in (*crowd[1:], last):
+        call.end()
+    if last.answer is None or alone.answer is None or not last.open:
+        return True
+    return len(last.answer.options) < len(alone.answer.options)
 
 
 def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool]) -> Call | None:
@@ -286,23 +330,50 @@ def is_throttled(call: Callable[..., Call]) -> bool:
 
 
 def silence_proof(link: WireLink, call: Callable[..., Call]) -> str:
-    """Try the fence behind answers of an established connection and of a listener, else measure how late they come."""
+    """Try which fence comes behind answers of an established connection and of a listener.
+
+    Where none does, it is measured how late they come.
+    """
+    slowest_s, tried = 0.0, []
+    for fence in link.fences:
+        link.fence = fence
+        if not link.is_answered(ANSWER_LIMIT_S):
+            tried.append(f"{fence} is not answered")
+            continue
+        asked, late, fence_slowest_s = _tried(link, call)
+        slowest_s = max(slowest_s, fence_slowest_s)
+        if not late:
+            return f"fence ({FENCES[fence]}), {asked} of {asked} known answers came before it"
+        tried.append(f"{late} of {asked} known answers came behind {fence}")
+    link.quiet_s = max(LEAST_QUIET_S, SLACK * (slowest_s or _slowest_s(call)))
+    return f"timed silence of {1000 * link.quiet_s:.0f} ms ({'; '.join(tried)})"
+
+
+def _tried(link: WireLink, call: Callable[..., Call]) -> tuple[int, int, float]:
+    """Return how many answers were asked for, how many came behind the fence, and how long the slowest SYN's took."""
     slowest_s, late, asked = 0.0, 0, 0
     for at in range(FENCED // 2):
+        opened = call()
+        slowest_s = max(slowest_s, opened.slowest_s)
         try:
-            opened = call()
-            slowest_s = max(slowest_s, opened.slowest_s)
             late += not opened.fenced(ACK, seq=-FAR)
-            asked += 1
             opened.end()
+            late += not opened.fenced_opening()
+            asked += 2
         except LostFence:
-            late, asked = FENCED, FENCED
+            opened.end()
+            return asked + 1, asked + 1, slowest_s
         if late > 2 and at > 2:
             break
-    if not late:
-        return f"fence ({link.fence}), {asked} of {asked} known answers came before it"
-    link.quiet_s = max(LEAST_QUIET_S, SLACK * slowest_s)
-    return f"timed silence of {1000 * link.quiet_s:.0f} ms ({late} of {asked} known answers came behind the fence)"
+    return asked, late, slowest_s
+
+
+def _slowest_s(call: Callable[..., Call]) -> float:
+    """Return how long the slowest of some answers takes."""
+    calls = [call() for _ in range(PACES)]
+    for opened in calls:
+        opened.end()
+    return max(opened.slowest_s for opened in calls)
 
 
 def speaks_ipv6(link: WireLink, addresses: Addresses, port: int) -> bool:

@@ -6,27 +6,28 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.spec.segment import FIN
+from harness.spec.segment import FIN, SYN
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
     AppSocket,
     Facts,
     NotOffered,
+    TargetError,
     TargetStorms,
     UnusableTarget,
 )
 from harness.targets.wired import probing
 from harness.targets.wired.application import ServerSocket
 from harness.targets.wired.channel import Channel
+from harness.targets.wired.link import CLOSED_PORT
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.wiring import Place, Wiring
+from harness.wire import codec
 from harness.wire.link import Arrival, Flood
 
 #: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
 SERVER_LIMIT_S = 2.0
-#: Where it listens on no port: such a packet goes to a port that is closed.
-CLOSED_PORT = 65_533
 
 _Ends = tuple[bytes, int]
 
@@ -72,6 +73,7 @@ class WiredTarget(Wiring):
             throttles_all=True,
             answer_s=findings.answer_s,
             one_port=True,
+            lonely=self._lonely,
         )
 
     def socket(self, version: int) -> AppSocket:
@@ -112,16 +114,21 @@ class WiredTarget(Wiring):
     def forget_connections(self) -> None:
         """Reset what is open; a program that has ended, or takes one connection at a time, is started again."""
         self.life += 1
-        resets = [octets for channel in self._channels.values() if (octets := channel.last_reset())]
+        resets, taken = self._resets(), bool(self._channels)
         self._channels.clear()
         self._open.clear()
         self._accepted.clear()
         self._early.clear()
-        if self._place.restarts and (self._lonely or self._place.exit_code() is not None):
+        if self._place.restarts and self._place.exit_code() is not None:
             self._start_again()
             return
         self._exchange(resets)
         self._link.waiting()
+        if self._lonely and taken and not self._is_free():
+            if not self._place.restarts:
+                raise TargetError(f"the {self.server.name} server is busy with a connection that was reset")
+            self._start_again()
+            self._is_free()
 
     # --- for the sockets ---------------------------------------------------------------------------------------------
 
@@ -179,6 +186,18 @@ class WiredTarget(Wiring):
                 text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
             )
         return findings
+
+    def _resets(self) -> list[bytes]:
+        return [octets for channel in self._channels.values() if (octets := channel.last_reset())]
+
+    def _is_free(self) -> bool:
+        """Tell whether a server that takes one connection at a time has come round to the next."""
+        addresses = self._options.addresses[4]
+        path = codec.Path(addresses.peer[0], addresses.target[0])
+        call = probing.patiently(self._link, path, self.server.port, None, SYN)
+        call.end()
+        self._until_quiet(self._settle_s)
+        return call.open
 
     def _inward(self, packet: bytes) -> tuple[bytes, Channel | None]:
         seen = TcpPacket.read(packet)

@@ -13,9 +13,16 @@ from harness.wire.link import Arrival, Flood, LostFence
 
 
 class Place(Protocol):
-    """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again."""
+    """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again.
+
+    `wakes`: whether what hears lines has to boot first.
+    """
 
     restarts: bool
+
+    @property
+    def wakes(self) -> bool:
+        """Whether lines lead into a machine that boots first."""
 
     def link(self) -> WireLink:
         """Return the wire to it."""
@@ -88,13 +95,14 @@ class Wiring:
             silent = f"answers no ARP for {own} within {self._options.start_s:g} s"
             how = f"ended with code {code}" if code is not None else silent
             words = self._place.last_words()
-            hint = "does it open {if}?"
+            hint = "is its card the one in braces, and has it what it boots from?" if self._options.pair else ""
+            hint = hint or "does it open {if}?"
             if code is None and self._options.dhcp:
                 hint = (
                     f"by DHCP it was given {self._link.given}" if self._link.given else "it has asked nothing by DHCP"
                 )
             elif code is None:
-                named = f"its own address is option ip=…: {self.name},ip=…"
+                named = f"its own address is option ip=…: {self.name.split(',ip=')[0]},ip=…"
                 hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
             raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.case import timer_batch
 from harness.case.connection import Connection
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
@@ -140,6 +141,33 @@ def test_a_segment_wakes_its_own_case_only() -> None:
     cases = _run(target, listens("late", 30), listens("early", 2), listens("middle", 7))
     assert [case.error for case in cases] == [None, None, None]
     assert woken == [("early", 2), ("middle", 7), ("late", 30)]
+
+
+@pytest.mark.parametrize(("late_runs", "found"), [(0, [True]), (1, [False]), (9, [])])
+def test_what_a_late_look_finds_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, late_runs: int, found: list[bool]
+) -> None:
+    """A repetition too many is the timer's where the look was late; it is a finding where the look was in time."""
+    monkeypatch.setattr(timer_batch, "_clock_offset_ns", lambda _rig: 0)
+    target, runs = ScriptedTarget(), []
+    target.capabilities = frozenset()
+
+    def repeats(side: TargetSide, _peer: PeerSide) -> Body:
+        runs.append(side)
+        target.overslept_ns = 300_000_000 if len(runs) <= late_runs else 0
+        target.say(side.connection, 0.2)
+        if len(runs) <= late_runs or not late_runs:
+            target.say(side.connection, 0.2 if not late_runs else 0.4)
+        yield from Stopwatch(side).must_send_within(1, ACK, since_ns=target.time_ns)
+        target.overslept_ns = 0
+        side.must_not_send()
+
+    (case,) = _run(target, repeats)
+    if found:
+        assert isinstance(case.error, Violation) is found[0]
+        assert len(runs) == 1 + late_runs
+    else:
+        assert "late, so that a timer may explain 'extra" in str(case.error)
 
 
 def test_due_cases_go_before_those_that_have_not_begun() -> None:

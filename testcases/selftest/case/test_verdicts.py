@@ -29,8 +29,8 @@ def finding(observed: str = "", *, code: Code = Code.SILENT, level: Level = Leve
     return Finding(code, level, "<CTL=ACK>", observed, state)
 
 
-def declared(*observed: str, state: str = "", reason: str = "It waits.") -> Deviation:
-    return Deviation("topic/case", observed, reason, "tcp.c", state=state, origin="mine.toml:3")
+def declared(*observed: str, state: str = "", reason: str = "It waits.", setting: str = "") -> Deviation:
+    return Deviation("topic/case", observed, reason, "tcp.c", state=state, origin="mine.toml:3", setting=setting)
 
 
 SILENT = finding()
@@ -61,6 +61,10 @@ SHOULD = finding("<SEQ=1><CTL=ACK>", code=Code.EXTRA, level=Level.SHOULD)
         (outcome(), [declared("silent")], Verdict.GONE),
         (outcome(unobserved=1), [declared("silent")], Verdict.GONE),
         (outcome(SILENT), [declared("silent"), declared("reset: <CTL=RST>")], Verdict.GONE),
+        # declared of a setting: it may show, and need not
+        (outcome(SILENT), [declared("silent", setting="metrics-cache=on")], Verdict.KNOWN),
+        (outcome(), [declared("silent", setting="metrics-cache=on")], Verdict.CONFORMS),
+        (outcome(EXTRA), [declared("silent", setting="metrics-cache=on")], Verdict.VIOLATES),
         # declared, but it deviates differently
         (outcome(EXTRA), [declared("silent")], Verdict.GONE),
         (outcome(EXTRA), [declared("extra: <SEQ=2><CTL=RST>")], Verdict.GONE),

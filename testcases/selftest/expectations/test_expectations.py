@@ -111,6 +111,14 @@ def test_entries_about_a_case_come_in_their_order_whether_they_are_patterns_or_n
     assert [one.source for one in found] == ["0", "1", "4", "5"]
 
 
+def test_a_setting_is_about_a_target_that_has_told_it(path: Path) -> None:
+    found = entry(path, setting='"congestion-control=bbr"')
+    assert found.suits({"congestion-control": "bbr", "time": "real"})
+    assert not found.suits({"congestion-control": "cubic"})
+    assert not found.suits({})
+    assert entry(path).suits({})
+
+
 def test_an_entry_pins_what_is_seen_and_the_state(path: Path) -> None:
     found = entry(path, observed='["silent", "extra: <SEQ=1>"]', state='"CLOSED"')
     assert found.explains("silent", "CLOSED")

@@ -8,18 +8,21 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets import registry
 from harness.targets.protocol import NotOffered, UnusableTarget
-from harness.targets.wired import options
+from harness.targets.wired import options, probing
 from harness.targets.wired.channel import Channel
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
 from harness.wire import codec
+from harness.wire.link import Arrival
 from testcases.selftest.processes import ends, of_a_killed_harness
+from testcases.selftest.wired_linux import ALONE
 
 ROOT = Path(__file__).parents[3]
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
@@ -62,6 +65,37 @@ def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer:
     broken = {case for case, verdict in seen.items() if verdict not in ("conforms", "unobserved", "not applicable")}
     assert {due[case] for case in broken} <= {"known deviation", "deviates"}
     assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
+
+
+def test_a_server_of_one_connection_at_a_time_has_each_case_in_its_turn(tmp_path: Path) -> None:
+    done = run(
+        *("--target", f"tap:{LINUX} 2,app=echo:{ALONE}", "--grid", "off", "--explore", "off", "--ip", "4"),
+        *("--case", "passive-close/*", "--case", "resets/listener-ignores*"),
+        where=tmp_path,
+    )
+    seen = verdicts(tmp_path)
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20, done.stdout
+    assert not [case for case, verdict in seen.items() if verdict in ("inconclusive", "harness error")], done.stdout
+    assert seen["resets/listener-ignores-resets[rst-bare]"] in ("conforms", "unobserved"), done.stdout
+
+
+def test_where_no_ping_is_answered_a_closed_port_is_the_fence() -> None:
+    target = registry.open_target(registry.parse(f"tun:{LINUX} 3 net.ipv4.icmp_echo_ignore_all=1"), registry.Settings())
+    try:
+        assert "fence (a SYN to a closed port), 40 of 40" in target.silence_proof
+    finally:
+        target.close()
+
+
+def test_an_echo_right_behind_its_acknowledgment_is_heard() -> None:
+    link = Mock()
+    link.wait.return_value, link.waiting.return_value = True, []
+    call = probing.Call(link, TO, 7, flags=ACK)
+    ends = {"source_port": 7, "destination_port": call._own_port}
+    both = [codec.encode(FRO, Segment(ACK, payload=text, **ends)) for text in (b"", b"q")]
+    link.waiting.side_effect = [[Arrival(0, packet) for packet in both], []]
+    assert call.challenge(ACK, text=b"q") is not None
+    assert call.hear() == b"q"
 
 
 @pytest.mark.parametrize("app", ["daytime", "http"])

@@ -1,0 +1,35 @@
+"""What a machine of a user's own boots into here: Python, and an application that is told by lines what to call."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.targets.emulated import initramfs
+
+_PROGRAM = """
+import ctypes, os, socket
+from harness.agent import guest, lines
+from harness.agent.rtnetlink import RouteSocket
+libc = ctypes.CDLL(None)
+for kind, place in (*guest.MOUNTS, ("devtmpfs", "/dev")):
+    libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None)
+guest._load_own(libc)
+with RouteSocket() as route:
+    card = socket.if_nametoindex("eth0")
+    for each in (socket.if_nametoindex("lo"), card):
+        route.up(each)
+    for name in ("all", "eth0"):
+        guest.server.write_sysctls({{f"net.ipv6.conf.{{name}}.accept_dad": "0"}}, required=False)
+    for version, own, prefix, bits in (
+        (4, "198.51.100.1", "198.51.100.0/24", 32),
+        (6, "2001:db8:51::1", "2001:db8:51::/64", 128),
+    ):
+        route.add_address(card, version, own, bits)
+        route.add_route(card, version, prefix, {{}})
+line = lines.serial({device!r})
+lines.serve(line, line)
+"""
+
+
+def archive(modules: Iterable[Path], device: str) -> bytes:
+    """Return a root file system whose application answers on a serial line, or a port of virtio's."""
+    return initramfs.build(modules, _PROGRAM.format(device=device))
