@@ -11,6 +11,8 @@ _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)(?![\w.])")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"')
 _FIELD = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[ \t]*(\([^()\n]{0,40}\))?[ \t\r\n]*=(?!=)")
 _BITS = 64
+#: So many values stand in a row: in a list, joined by ``|``, or as strings one behind the other.
+MAX_PARTS = 1024
 
 
 def arguments(scanner: Scanner) -> tuple[Expression, ...]:
@@ -22,6 +24,7 @@ def arguments(scanner: Scanner) -> tuple[Expression, ...]:
         found.append(expression(scanner))
         while scanner.take(","):
             found.append(expression(scanner))
+            _limit(scanner, found)
     scanner.leave()
     scanner.demand(")", "','")
     return tuple(found)
@@ -33,7 +36,13 @@ def expression(scanner: Scanner) -> Expression:
     parts = [_operand(scanner)]
     while scanner.take("|"):
         parts.append(_operand(scanner))
+        _limit(scanner, parts)
     return parts[0] if len(parts) == 1 else Union(tuple(parts), place)
+
+
+def _limit(scanner: Scanner, parts: list[Expression]) -> None:
+    if len(parts) > MAX_PARTS:
+        raise scanner.error(f"more than {MAX_PARTS} values in a row")
 
 
 def _operand(scanner: Scanner) -> Expression:
@@ -70,6 +79,8 @@ def _strings(scanner: Scanner, first: str) -> str:
     parts = [first]
     while (found := scanner.match(_STRING)) is not None:
         parts.append(found[0])
+        if len(parts) > MAX_PARTS:
+            raise scanner.error(f"more than {MAX_PARTS} values in a row")
     scanner.take("...")
     try:
         return "".join(ast.literal_eval(part) for part in parts)
@@ -86,9 +97,12 @@ def _group(scanner: Scanner) -> Expression:
     items: list[Expression] = []
     while not scanner.sees(end):
         if (found := scanner.match(_FIELD)) is not None:
+            if found[1] in fields:
+                raise scanner.error(f"the field {found[1][:SHOWN]} stands here twice")
             fields[found[1]] = expression(scanner)
         else:
             items.append(expression(scanner))
+        _limit(scanner, items)
         if not scanner.take(","):
             break
     scanner.leave()

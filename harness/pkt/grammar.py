@@ -43,14 +43,19 @@ OPTIONS = {
     "no_cleanup": "what is left behind",
     "send_omit_free": "memory of the client",
 }
+#: Those whose value is a number.
+NUMERIC = ("tolerance_usecs", "tolerance_percent", "tcp_ts_tick_usecs", "mtu", "mss", "bind_port", "connect_port")
 #: So many events no script has that a person or a generator wrote for one connection.
 MAX_EVENTS = 50_000
+#: The longest text of commands, in characters.
+MAX_COMMANDS = 1 << 16
 #: The longest time, in seconds: a month.
 MAX_SECONDS = 31 * 86_400
 
 _ONE_TIME = "only what the target sends can come at any time or in a range"
 _OPTION = re.compile(r"--([A-Za-z0-9_]+)")
 _VALUE = re.compile(r"[ \t]*=[ \t]*(?:\"([^\"\n]*)\"|`([^`]*)`|([^\s]*))|[ \t]+(?!-|//|/\*)([^\s`<>+*\"]+)?")
+_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?")
 _DEFINITION = re.compile(r"(\w+)=(.*)", re.DOTALL)
 _SECONDS = re.compile(r"(?:[0-9]+(?:\.(?!\.)[0-9]*)?|\.(?!\.)[0-9]+)(?:[eE]-?[0-9]{1,2})?")
 _STRANGE_TIME = re.compile(r"-[0-9.]")
@@ -107,6 +112,8 @@ def _options(scanner: Scanner) -> tuple[dict[str, str], dict[str, str]]:
         value = scanner.match(_VALUE)
         said = next((part for part in value.groups() if part is not None), "") if value is not None else ""
         scanner.skip()
+        if name in NUMERIC and not _DECIMAL.fullmatch(said):
+            raise scanner.error(f"--{name} takes a number of at most 9 digits, not {said[:24]!r}", at)
         if name == "define":
             definition = _DEFINITION.fullmatch(said)
             if definition is None:
@@ -165,7 +172,10 @@ def _action(scanner: Scanner, time: Time, begin: int) -> Action:
         return packet
     if time.clock is Clock.ANY or time.is_range:
         raise scanner.error(_ONE_TIME, begin)
+    at = scanner.at
     if (found := scanner.match(_BACKQUOTED)) is not None:
+        if len(found[1]) > MAX_COMMANDS:
+            raise scanner.error(f"commands of more than {MAX_COMMANDS} characters", at)
         return Shell(found[1].strip())
     if (found := scanner.match(_CODE)) is not None:
         return Code(found[1].strip())

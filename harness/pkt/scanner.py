@@ -20,6 +20,7 @@ MAX_DIGITS = 20
 SHOWN = 24
 
 _SPACE = re.compile(r"(?:[ \t\r\n\f\v]+|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
+_COMMENT = re.compile(rb"//[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT_START = re.compile(r"/\*")
 _NEAR = re.compile(r"\s*(\w+|.)?", re.DOTALL)
 
@@ -44,8 +45,9 @@ def load(path: Path) -> str:
         raise BadScript(str(path), begin, f"can't be read: {error.strerror}") from None
     if len(octets) > MAX_OCTETS:
         raise BadScript(str(path), begin, f"a script has at most {MAX_OCTETS >> 20} MiB")
-    try:
-        return octets.decode("utf-8")
+    try:  # names in comments may be in any alphabet
+        _COMMENT.sub(lambda found: b" " * len(found[0]), octets).decode("utf-8")
+        return octets.decode("utf-8-sig", "replace")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         column = error.start - octets.rfind(b"\n", 0, error.start)

@@ -20,6 +20,8 @@ _ASSIGNMENT = re.compile(r"([\w.\-/]+) *= *(\"[^\"]*\"|'[^']*'|\S+)")
 _SETTER = re.compile(r"(?:\./|\S*/)?set_sysctls\.py +(.+)")
 _ECHO = re.compile(r"echo +(?:-n +)?(\"[^\"]*\"|'[^']*'|\S+) *> *(/proc/sys/net/\S+)")
 _ARITHMETIC = re.compile(r"\$\(\( *(\d+(?: *\* *\d+)*) *\)\)")
+#: No command that the table knows is longer, in characters.
+LONGEST = 1000
 #: States as `ss` takes them, which have hyphens, and names for several of them.
 _SS_STATES = {name.lower().replace("_", "-"): state for name, state in SHOWN_STATES.items()}
 
@@ -92,6 +94,8 @@ def meanings(text: str) -> Iterator[Meaning]:
 
 
 def _meaning(command: str) -> Meaning:
+    if len(command) > LONGEST:
+        return Meaning(command[:LONGEST], f"a command of {len(command)} characters", unsupported=True)
     plain = _REDIRECTION.sub("", command).strip()
     settings = tuple(_settings(plain if ">" not in command or not _ECHO.fullmatch(command) else command))
     if settings:

@@ -7,6 +7,7 @@ FreeBSD's netinet/tcp.h.
 import errno
 import fcntl
 import os
+import re
 import select
 import socket
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from enum import StrEnum
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Applied, Expression, Items, Name, Number, Union
 from harness.spec.states import State
+
+_INTEGER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})")
 
 
 class Dialect(StrEnum):
@@ -157,10 +160,9 @@ def number(expression: Expression, defined: Mapping[str, str]) -> int:
             return value
         case Name(name, place):
             if name in defined:
-                text = defined[name].strip()
-                if text.lstrip("-").isdecimal() or text.lower().startswith("0x"):
-                    return int(text, 0)
-                name = text
+                name = defined[name].strip()
+                if _INTEGER.fullmatch(name):
+                    return int(name, 16 if "x" in name.lower() else 10)
             if name not in NUMBERS:
                 raise Unsupported(f"the symbol {name[:40]}", place)
             return NUMBERS[name]

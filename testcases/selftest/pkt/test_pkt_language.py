@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.pkt import explain, grammar, scanner
+from harness.pkt import explain, grammar, needs, run, scanner, shell
 from harness.pkt.assertions import MAX_OCTETS, Assertion, BadAssertion
 from harness.pkt.scanner import BadScript
+from harness.pkt.support import Traits
 from harness.pkt.tree import Call, Clock, Code, Icmp, Record, Shell, TcpSegment
 from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, SYN, URG
+from harness.targets.protocol import Capability
 from testcases.selftest.playing import SERVER
 
+LINUX = Traits("Linux", frozenset(Capability))
 OWN = Path(__file__).parents[2] / "pkt"
 
 
@@ -175,6 +178,14 @@ HOSTILE = {
     "a bad escape": r'0 write(4, "\xzz", 1) = 1',
     "an open comment": "/*" * 100_000,
     "only blanks": " " * 500_000,
+    "endless lists": "0 f(" + "1," * 100_000 + "1) = 0",
+    "endless joints": "0 f(A" + "|A" * 100_000 + ") = 0",
+    "endless strings": "0 f(" + '"a" ' * 100_000 + ") = 0",
+    "endless commands": "`" + "ss state " * 10_000 + "`",
+    "a number that is none": "--mss=nan\n0 close(3) = 0",
+    "a number without end": "--tolerance_usecs=" + "9" * 5_000,
+    "a field twice": "0 f({a=1,a=2}) = 0",
+    "another alphabet": "0 close(\u0663) = 0",
 }
 
 
@@ -185,6 +196,34 @@ def test_a_hostile_script_is_refused_at_once(what: str) -> None:
         grammar.parse("x.pkt", HOSTILE[what])
     assert time.monotonic() - began < 2
     assert len(str(told.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xef\xbb\xbf0 close(3) = 0",  # with a byte order mark
+        b"// by M. T\xfcxen\n0 close(3) = 0\n",  # a name in Latin-1
+        b"0 close(3) = 0\r\n+0 close(3) = 0\r\n",
+        b"/* a\0b */ # c\n0 close(/* d */ 3) = 0 // the end, without a line's",
+    ],
+)
+def test_a_file_may_come_from_anywhere(octets: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.pkt"
+    path.write_bytes(octets)
+    assert all(isinstance(event.action, Call) for event in grammar.parse("x.pkt", scanner.load(path)).events)
+
+
+def test_a_symbol_that_a_script_defines_may_be_no_number() -> None:
+    for text in ("0x", "9" * 5_000, "\u00b2", "A", ""):
+        script = grammar.parse("x.pkt", f"--define=A={text}\n0 close(A) = 0")
+        assert "the symbol" in str(next(needs.unmet(script, run.Version(4), LINUX)))
+
+
+def test_a_long_command_is_not_looked_up() -> None:
+    began = time.monotonic()
+    (meaning,) = shell.meanings("ss " + "state a | wc -l " * 4_000)
+    assert meaning.unsupported
+    assert time.monotonic() - began < 1
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -248,4 +287,5 @@ def test_mutilated_scripts_are_read_or_refused_and_nothing_else() -> None:
             refused += 1
         else:
             explain.explain(script) if "ip_version" not in script.options else None
+            list(needs.unmet(script, run.Version(4), LINUX))
     assert 300 < refused < 1500
