@@ -64,6 +64,11 @@ class Course:
         self.start_ns = self.rig.target.clock.now_ns()
         self.main = self.connect_peer()
 
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """The peer's address and the target's."""
+        return self.main.tuple4.peer_address, self.main.tuple4.address
+
     def connect_peer(
         self,
         *,

@@ -203,6 +203,7 @@ class PeerSide:
             event = conversation.note(Kind.SENT, "", connection, packet)
             event.segment = relative
             event.annotations += ["(bad checksum)"] if checksum_error else []
+            event.annotations += ["(in a frame to several hosts)"] if destination_mac is not None else []
             event.annotations += [f"(from {path.source} to {path.destination})"] if path != connection.path else []
             packets.append(packet)
         conversation.step(packets, destination_mac)

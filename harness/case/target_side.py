@@ -11,7 +11,7 @@ from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.expect import Expected, Number, Silence
 from harness.case.peer_side import PeerSide
-from harness.case.user_calls import UserCalls, data_text, error_name
+from harness.case.user_calls import PENDING_ERROR, UserCalls, data_text, error_name
 from harness.case.violation import Code, Level
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, FIN, Segment
@@ -182,7 +182,7 @@ class TargetSide(UserCalls):
         """Demand that the socket's pending error is this errno; 0 for none."""
         __tracebackhide__ = True
         got = self._call(
-            "pending error", self._app().pending_error, due=code, name="setsockopt", about=None if code else 0
+            PENDING_ERROR, self._app().pending_error, due=code, name="setsockopt", about=None if code else 0
         )
         if got != code:
             due, seen = f"the pending error is {error_name(code)}", f"it is {error_name(got or 0)}"

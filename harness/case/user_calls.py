@@ -20,6 +20,10 @@ BACKLOG = 128
 RECEIVE_ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}
 #: The end of the stream, as RECEIVE gives it.
 EOF = b""
+#: The call that asks for SO_ERROR.
+PENDING_ERROR = "pending error"
+#: What a record says of a socket that was given options before the call.
+PREPARED = "(with options of its own)"
 #: `refused=ANY_ERROR`: the call must fail, and the RFC does not say with which error.
 ANY_ERROR = -1
 
@@ -73,6 +77,7 @@ class UserCalls:
         address, port = self._local(any_address)
         name = EVERYWHERE if any_address else "listen"
         self._call("listen()", lambda: sock.listen(address, port, backlog), refused=refused, name=name, about=backlog)
+        self._note_prepared(prepare)
 
     def connect(
         self,
@@ -92,6 +97,7 @@ class UserCalls:
         local = self._local(any_address)
         remote = (connection.tuple4.peer_address, connection.tuple4.peer_port)
         self._call("connect()", lambda: sock.connect(local, remote), refused=refused, about=0)
+        self._note_prepared(prepare)
 
     def accept(self) -> None:
         """Take the established connection from the listener."""
@@ -152,7 +158,9 @@ class UserCalls:
         """Set an option of the connection's socket."""
         __tracebackhide__ = True
         self.conversation.set_apart = True
-        self._call(f"setsockopt({level}, {name})", lambda: self._app().set_option(level, name, value), about=0)
+        self._call(
+            f"setsockopt({level}, {name}, {value!r})", lambda: self._app().set_option(level, name, value), about=0
+        )
 
     def ask_for_icmp_errors(self) -> None:
         """Ask for ICMP errors to be reported at once, soft ones too (RFC 1122 §4.2.4.1 leaves the way to the stack)."""
@@ -222,6 +230,8 @@ class UserCalls:
             event.annotations.append(f"= {error_name(code)}")
         elif isinstance(result, bytes):
             event.annotations.append(f"= {data_text(result)}")
+        elif isinstance(result, int) and result and text == PENDING_ERROR:
+            event.annotations.append(f"= {error_name(result)}")
         conversation.calls.append(Made(event, name or text.partition("(")[0], about, result, code))
         conversation.step()
         if code not in (refused, *or_with) and not (code and refused == ANY_ERROR):
@@ -246,6 +256,10 @@ class UserCalls:
         if prepare is not None:
             prepare(sock)
         return sock
+
+    def _note_prepared(self, prepare: Callable[[AppSocket], None] | None) -> None:
+        if prepare is not None:
+            self.conversation.calls[-1].event.annotations.append(PREPARED)
 
     def _app(self) -> AppSocket:
         if self._connection.app is None:

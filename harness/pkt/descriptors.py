@@ -42,7 +42,8 @@ class Streams:
 
     written: bytearray = field(default_factory=bytearray)
     urgent: bool = False
-    #: The number of the peer's last SYN, from which its text counts.
+    #: The number of the peer's last SYN, and of the last one that was answered: the peer's text counts from it.
+    asked: int = 0
     begun: int = 0
 
 

@@ -1,6 +1,8 @@
 """ICMP messages of a script: their types and codes by name (RFC 792, RFC 1122 §3.2.2.1, RFC 4443)."""
 
 import re
+import struct
+from dataclasses import dataclass
 
 from harness.pkt.tree import Icmp
 from harness.wire import icmp as wire
@@ -53,6 +55,7 @@ TYPES: dict[int, dict[str, tuple[int, list[str]]]] = {
         "parameter_problem": (wire.PARAMETER_PROBLEM_V6, ["header_field", "unknown_next_header", "unknown_option"]),
     },
 }
+_TCP = 6
 _NUMBERED = re.compile(r"(?:type|code)_(\d{1,3})")
 
 
@@ -74,3 +77,27 @@ def numbers(message: Icmp, version: int) -> tuple[int, int] | None:
 def rest_of(message: Icmp, version: int) -> int:
     """Return the 32 bits behind the checksum: the MTU, where the message tells one (RFC 1191 §4, RFC 4443 §3.2)."""
     return (message.mtu or 0) & (0xFFFF if version == 4 else 0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """An ICMP error on the wire: what it says, and the ports and the number of the segment that it quotes."""
+
+    kind: int
+    code: int
+    mtu: int
+    ports: tuple[int, int]
+    seq: int
+
+
+def decode(packet: bytes) -> Error | None:
+    """Return what an ICMP error says, None for a packet that is none about a segment of TCP."""
+    header, protocol, at = (20, 1, 9) if packet[0] >> 4 == 4 else (40, wire.IPPROTO_ICMPV6, 6)
+    quoted = header + 8
+    if len(packet) < quoted + header + 8 or packet[at] != protocol or packet[quoted + at] != _TCP:
+        return None
+    kind, code, rest = struct.unpack_from("!BBxxI", packet, header)
+    source, destination, seq = struct.unpack_from("!HHI", packet, quoted + header)
+    tells = (kind, code) == (wire.UNREACHABLE, _UNREACHABLE.index("frag_needed"))
+    tells = tells if header == 20 else kind == wire.PACKET_TOO_BIG_V6
+    return Error(kind, code, rest & 0xFFFF if tells else 0, (source, destination), seq)

@@ -138,7 +138,7 @@ class Peer:
             if not line.flags & ACK and connection not in self._stage.incoming:
                 self._stage.incoming.append(connection)
             seq = line.seq
-            self._stage.streams_of(connection).begun = seqno.diff(seq, connection.peer_iss)
+            self._stage.streams_of(connection).asked = seqno.diff(seq, connection.peer_iss)
         else:
             seq = seqno.add(connection.peer_iss, line.seq)
         if not line.absolute:

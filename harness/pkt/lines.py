@@ -154,6 +154,9 @@ class Lines:
             while connection.inbox:
                 received = connection.inbox.popleft()
                 wire = received.wire
+                if wire.flags & SYN and wire.flags & ACK:
+                    streams = self.stage.streams_of(connection)
+                    streams.begun = streams.asked
                 if wire.flags & SYN and connection.target_iss != wire.seq:
                     connection.target_iss = wire.seq  # another incarnation on the same ports
                     received.event.segment = wire.relative(wire.seq, connection.peer_iss)

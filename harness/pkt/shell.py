@@ -178,8 +178,8 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
         names = known.linux or ((setting.name,) if direct else ())
         if names:
             return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
-    elif known.linux and set(known.linux) <= traits.settings:
-        return _unless_set(tuple(Setting(name, _in_units(setting)) for name in known.linux), traits)
+    elif traits.settings.issuperset(names := known.linux or (setting.name,)):
+        return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
     if known.ignore_elsewhere or (known.default == setting.value and not known.inverted):
         return NOTHING
     if known.capability is not None:

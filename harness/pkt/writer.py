@@ -4,104 +4,79 @@ What the target did is expected again; where it did something else than was due,
 there: it fails on that target, and passes on a sound one. What no script can say stands in comments.
 """
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from harness.pkt import options
+from harness.pkt import icmp, options
 from harness.pkt.matching import flag_letters
+from harness.pkt.writer_calls import called
+from harness.pkt.writing import Side, Unsayable, Writing
 from harness.spec import options as wire_options
 from harness.spec import seqno
 from harness.spec.segment import ACK, RST, SYN, URG, Flags, Segment
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
+from harness.wire import icmp as wire_icmp
 
-#: Shorter times between two events are those of the machine.
-SHORTEST_S = 0.005
 #: The port of the target, and that of the first peer, where there are several connections.
 PORT, PEER_PORT = 8080, 2000
-WIDTH = 8
+#: The TTL of what the peer sends, unless the script says another.
+TTL = 64
+#: Options that have a name, and how many octets of data each may have.
+_NAMED_LENGTHS = {
+    wire_options.KIND_EOL: range(1),
+    wire_options.KIND_NOP: range(1),
+    wire_options.KIND_MSS: range(2, 3),
+    wire_options.KIND_WINDOW_SCALE: range(1, 2),
+    wire_options.KIND_SACK_PERMITTED: range(1),
+    wire_options.KIND_SACK: range(8, 33, 8),
+    wire_options.KIND_TIMESTAMPS: range(8, 9),
+    options.FAST_OPEN: range(17),
+    options.MD5: range(16, 17),
+}
 #: A peer's initial number that is so near the wrap is there for a purpose.
 NEAR_THE_WRAP = 1 << 17
 
+#: What the target may answer.
+_STIMULI = (Kind.SENT, Kind.CALL)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=-]+")
 _NOTATION = re.compile(r"<SEQ=(-?\d+)>(?:<ACK=(-?\d+)>)?(?:<DATA=(\d+)>)?<CTL=([A-Z,]+|none)>")
-_SENDS = re.compile(r"send\((\d+)(?: octets)?\)")
+_FORM = re.compile(r"\(ttl-\d+\)")
 _SETTING = re.compile(r"([\w.]+) = (.+)")
-_ICMP = re.compile(r"ICMP error type (\d+) code (\d+)")
-_OCTETS = re.compile(r"= (?:(\d+) octets )?(b(?:'|\").*)", re.DOTALL)
-_ERROR = re.compile(r"= (E[A-Z]+)")
 
 
-class _Unsayable(Exception):
-    """Something that no script can say: it ends there."""
+def write(
+    events: Sequence[Event],
+    *,
+    title: str,
+    about: Iterable[str] = (),
+    version: int = 4,
+    between: tuple[str, str] | None = None,
+) -> str:
+    """Return these events as a script; `about` are lines for its head.
 
-
-@dataclass(slots=True)
-class _Side:
-    """One connection: its descriptors, and the numbers on the wire from which both sides count.
-
-    `begin` is the number that the script gives to the peer's SYN.
+    `between` are the addresses of the peer and of the target, those of the first segment where they are not told.
     """
-
-    listener: int = 0
-    app: int = 0
-    peer_base: int | None = None
-    target_base: int | None = None
-    begin: int = 0
-    synchronized: bool = False
-    #: How far the numbers of the case are from those of the script: the peer's, and the target's.
-    peer_shift: int = 0
-    target_shift: int = 0
-
-
-@dataclass(slots=True)
-class _Writing:
-    """A script that is being written."""
-
-    several: bool
-    lines: list[str] = field(default_factory=list)
-    sides: dict[int, _Side] = field(default_factory=dict)
-    next_number: int = 3
-    before_ns: int | None = None
-    #: The number of the target's last segment, which ICMP errors quote.
-    quoted: int = 0
-
-    def side(self, event: Event) -> _Side:
-        """Return the connection that an event is about."""
-        return self.sides.setdefault(event.connection, _Side())
-
-    def number(self) -> int:
-        """Return the next number of a descriptor."""
-        self.next_number += 1
-        return self.next_number - 1
-
-    def add(self, action: str, time_ns: int) -> None:
-        """Write an event."""
-        passed = 0.0 if self.before_ns is None else (time_ns - self.before_ns) / 1e9
-        shown = f"{passed:.3f}".rstrip("0").rstrip(".") if passed >= SHORTEST_S else "0"
-        self.lines.append(f"{'0' if self.before_ns is None else '+' + shown:>{WIDTH}} {action}")
-        self.before_ns = time_ns
-
-    def say(self, text: str) -> None:
-        """Write a comment."""
-        self.lines += [f"// {line}".rstrip() for line in text.splitlines()]
-
-
-def write(events: Sequence[Event], *, title: str, about: Iterable[str] = (), version: int = 4) -> str:
-    """Return these events as a script; `about` are lines for its head."""
-    writing = _Writing(several=len({event.connection for event in events if event.segment is not None}) > 1)
+    several = len({event.connection for event in events if event.segment is not None}) > 1
+    writing = Writing(several, addresses=between)
     writing.say(title)
     for line in about:
         writing.say(line)
     writing.lines += ["", f"--ip_version=ipv{version}", ""]
+    before = head = len(writing.lines)
     try:
         for event in _until_the_finding(events):
+            if event.kind in _STIMULI:
+                before = len(writing.lines)
             _WRITERS[event.kind](writing, event)
-    except _Unsayable as reason:
+    except Unsayable as reason:
+        if event.kind is Kind.RECEIVED:  # what drew it would demand an answer
+            del writing.lines[before:]
         writing.say(f"here the script ends: none can say that {reason}")
+    if all(line.startswith("//") for line in writing.lines[head:]):
+        writing.add("`true`", writing.before_ns or 0)
     return "\n".join(writing.lines) + "\n"
 
 
@@ -121,12 +96,14 @@ def _until_the_finding(events: Sequence[Event]) -> Iterator[Event]:
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
-def _sent(writing: _Writing, event: Event) -> None:
+def _sent(writing: Writing, event: Event) -> None:
     if event.segment is None:
         return
-    if event.annotations:
-        raise _Unsayable(f"the peer sends {event.notation()}")
+    if any(_FORM.fullmatch(each) is None for each in event.annotations):
+        raise Unsayable(f"the peer sends {event.notation()}")
     side, wire = writing.side(event), _decoded(event)
+    _demand_addresses(writing, event, inbound=True)
+    writing.current = event.connection
     opens = bool(wire.flags & SYN)
     if side.peer_base is None or (opens and not side.synchronized):
         side.peer_base = wire.seq if opens else seqno.add(wire.seq, -event.segment.seq)
@@ -135,14 +112,16 @@ def _sent(writing: _Writing, event: Event) -> None:
     writing.add(f"< {_packet(writing, event, _counted(side, wire, inbound=True), inbound=True)}", event.time_ns)
 
 
-def _received(writing: _Writing, event: Event) -> None:
+def _received(writing: Writing, event: Event) -> None:
     if event.segment is None:
         return
     side, wire = writing.side(event), _decoded(event)
+    _demand_addresses(writing, event, inbound=False)
     if wire.flags & URG:
-        raise _Unsayable("the application sends urgent data")
+        raise Unsayable("the application sends urgent data")
     if wire.flags & SYN:
         side.target_base = wire.seq
+        side.closed |= side.synchronized  # what was accepted on these ports before is over
     if side.peer_base is not None and wire.flags & ACK and not wire.flags & RST:
         side.synchronized |= seqno.diff(wire.ack, side.peer_base) > 0
     if wire.seq:  # a reset's that counts from nowhere tells nothing
@@ -151,8 +130,20 @@ def _received(writing: _Writing, event: Event) -> None:
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
         return
-    writing.quoted = segment.seq
     writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
+
+
+def _demand_addresses(writing: Writing, event: Event, *, inbound: bool) -> None:
+    """Refuse a second pair of addresses: a script has one."""
+    if not event.packet:
+        return
+    packet = codec.decode(event.packet)
+    pair = (packet.source, packet.destination) if inbound else (packet.destination, packet.source)
+    ports = (packet.segment.source_port, packet.segment.destination_port)
+    writing.side(event).ports = ports[::-1] if inbound else ports
+    writing.addresses = writing.addresses or pair
+    if pair != writing.addresses:
+        raise Unsayable(f"a segment goes from {packet.source} to {packet.destination}")
 
 
 def _decoded(event: Event) -> Segment:
@@ -163,13 +154,13 @@ def _decoded(event: Event) -> Segment:
     try:
         wire = codec.decode(event.packet).segment
     except codec.MalformedPacket as reason:
-        raise _Unsayable(f"the peer sends {event.notation()} with {reason}") from None
+        raise Unsayable(f"the peer sends {event.notation()} with {reason}") from None
     if wire.reserved & ~1:
-        raise _Unsayable(f"the peer sends {event.notation()} with reserved bits")
+        raise Unsayable(f"the peer sends {event.notation()} with reserved bits")
     return wire
 
 
-def _counted(side: _Side, wire: Segment, *, inbound: bool) -> Segment:
+def _counted(side: Side, wire: Segment, *, inbound: bool) -> Segment:
     """Return a segment with the numbers that a script gives it (`harness.pkt.injection`)."""
     own, other = (side.peer_base, side.target_base) if inbound else (side.target_base, side.peer_base)
     seq, ack = seqno.add(wire.seq, -(own or 0)), seqno.add(wire.ack, -(other or 0))
@@ -180,7 +171,7 @@ def _counted(side: _Side, wire: Segment, *, inbound: bool) -> Segment:
     return replace(wire, seq=seq, ack=ack)
 
 
-def _expected(writing: _Writing, event: Event) -> None:
+def _expected(writing: Writing, event: Event) -> None:
     found = _NOTATION.match(event.text)
     if found is None:
         writing.say(f"due: {event.text}")
@@ -199,10 +190,11 @@ def _expected(writing: _Writing, event: Event) -> None:
     writing.add(f"> {_packet(writing, event, segment, inbound=False)}", event.time_ns)
 
 
-def _packet(writing: _Writing, event: Event, segment: Segment, *, inbound: bool) -> str:
+def _packet(writing: Writing, event: Event, segment: Segment, *, inbound: bool) -> str:
     seq, length = segment.seq & seqno.MASK, len(segment.payload)
     ports = (PEER_PORT + event.connection, PORT)
-    parts = [f"{ports[0]} > {ports[1]}" if inbound else f"{ports[1]} > {ports[0]}"] if writing.several else []
+    parts = _in_brackets(event) if inbound else []
+    parts += [f"{ports[0]} > {ports[1]}" if inbound else f"{ports[1]} > {ports[0]}"] if writing.several else []
     parts += [flag_letters(int(segment.flags), segment.reserved), f"{seq}:{seqno.add(seq, length)}({length})"]
     if segment.flags & ACK:
         parts.append(f"ack {segment.ack & seqno.MASK}")
@@ -214,8 +206,10 @@ def _packet(writing: _Writing, event: Event, segment: Segment, *, inbound: bool)
     base = (side.target_base if inbound else side.peer_base) or 0
     try:
         stamped = bool(segment.options) and wire_options.timestamps_of(segment.options) is not None
+        for option in wire_options.parse(segment.options) if inbound or stamped else ():
+            _demand_name(option)
     except wire_options.MalformedOptions as reason:
-        raise _Unsayable(f"options are malformed: {reason}") from None
+        raise Unsayable(f"options are malformed: {reason}") from None
     if segment.options and (inbound or stamped):  # the peer echoes timestamps, so they must be written
         parts.append(options.described(segment.options, base))
     elif not inbound:
@@ -223,132 +217,29 @@ def _packet(writing: _Writing, event: Event, segment: Segment, *, inbound: bool)
     return " ".join(parts)
 
 
-# --- calls -----------------------------------------------------------------------------------------------------------
+def _in_brackets(event: Event) -> list[str]:
+    """Return what of the IP header is not as usual, as scripts write it."""
+    if not event.packet:
+        return []
+    packet = codec.decode(event.packet)
+    words = [f"tos {packet.traffic_class:#x}"] if packet.traffic_class else []
+    words += [f"ttl {packet.ttl}"] if packet.ttl != TTL else []
+    return [f"[{', '.join(words)}]"] if words else []
 
 
-def _called(writing: _Writing, event: Event) -> None:
-    side = writing.side(event)
-    name = event.text.partition("(")[0]
-    write_call = _CALLS.get(event.text) or _CALLS.get(name)
-    if write_call is None:
-        raise _Unsayable(f"the application calls {event.notation()}")
-    for text in write_call(writing, side, event):
-        writing.add(text, event.time_ns)
-
-
-def _outcome(event: Event, good: str) -> str:
-    """Return what a call gave: what is usual, or the error that it is annotated with."""
-    found = next((found for text in event.annotations if (found := _ERROR.match(text)) is not None), None)
-    return f"-1 {found[1]} ({found[1]})" if found is not None else good
-
-
-def _socket(writing: _Writing) -> tuple[int, str]:
-    number = writing.number()
-    return number, f"socket(..., SOCK_STREAM, IPPROTO_TCP) = {number}"
-
-
-def _listen(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    if any(each.listener for each in writing.sides.values()):
-        raise _Unsayable("another listener waits on other ports or at another address")
-    side.listener, made = _socket(writing)
-    yield made
-    yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
-    yield f"bind({side.listener}, ..., ...) = 0"
-    yield f"listen({side.listener}, 5) = {_outcome(event, '0')}"
-
-
-def _connect(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    outcome = _outcome(event, "-1 EINPROGRESS (Operation now in progress)")
-    if any(name in outcome for name in ("ENETUNREACH", "EADDR", "EHOSTUNREACH", "EACCES")):
-        raise _Unsayable(f"connect() goes to another address: {event.notation()}")
-    side.app, made = _socket(writing)
-    yield made
-    yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
-    yield f"connect({side.app}, ..., ...) = {outcome}"
-
-
-def _accept(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
-    refused = _outcome(event, "")
-    if refused:
-        yield f"fcntl({listener}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
-        yield f"accept({listener}, ..., ...) = {refused}"
-        return
-    side.app = writing.number()
-    yield f"accept({listener}, ..., ...) = {side.app}"
-    yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
-
-
-def _close(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    yield f"close({side.app or side.listener}) = {_outcome(event, '0')}"
-
-
-def _close_listener(writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
-    yield f"close({listener}) = {_outcome(event, '0')}"
-
-
-def _abort(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    number = side.app or side.listener
-    yield f"setsockopt({number}, SOL_SOCKET, SO_LINGER, {{onoff=1, linger=0}}, 8) = 0"
-    yield f"close({number}) = {_outcome(event, '0')}"
-
-
-def _shutdown(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    yield f"shutdown({side.app}, SHUT_WR) = {_outcome(event, '0')}"
-
-
-def _send(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    found = _SENDS.match(event.text)
-    octets = found[1] if found is not None else "0"
-    yield f"send({side.app}, ..., {octets}, MSG_NOSIGNAL) = {_outcome(event, octets)}"
-
-
-def _recv(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    got = "0"
-    for text in event.annotations:
-        if (found := _OCTETS.match(text)) is not None:
-            got = found[1] or str(len(_literal(found[2])))
-    yield f"read({side.app}, ..., {got if got != '0' else 65536}) = {_outcome(event, got)}"
-
-
-def _literal(text: str) -> bytes:
-    try:
-        value = ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return b""
-    return value if isinstance(value, bytes) else b""
-
-
-def _pending_error(_writing: _Writing, side: _Side, event: Event) -> Iterator[str]:
-    seen = _outcome(event, "0").split()
-    name = seen[1] if len(seen) > 1 else "0"
-    yield f"getsockopt({side.app}, SOL_SOCKET, SO_ERROR, [{name}], [4]) = 0"
-
-
-_CALLS: dict[str, Callable[[_Writing, _Side, Event], Iterator[str]]] = {
-    "listen": _listen,
-    "connect": _connect,
-    "accept": _accept,
-    "close() of the listener": _close_listener,
-    "unlisten": _close_listener,
-    "close": _close,
-    "abort": _abort,
-    "shutdown": _shutdown,
-    "send": _send,
-    "recv": _recv,
-    "pending error": _pending_error,
-    "SO_ERROR": _pending_error,
-}
+def _demand_name(option: wire_options.Option) -> None:
+    """Refuse an option that packetdrill has no name for, or not with this length."""
+    lengths = _NAMED_LENGTHS.get(option.kind)
+    if lengths is None or len(option.data) not in lengths:
+        raise Unsayable(f"there is an option of kind {option.kind} with {len(option.data)} octets of data")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
-def _noted(writing: _Writing, event: Event) -> None:
-    if (found := _ICMP.match(event.text)) is not None and not event.annotations:
-        quoted = writing.quoted & seqno.MASK
-        writing.add(f"< icmp type_{found[1]} code_{found[2]} [{quoted}:{quoted}(0)]", event.time_ns)
+def _noted(writing: Writing, event: Event) -> None:
+    if event.packet:
+        writing.add(f"< {_icmp(writing, event)}", event.time_ns)
     elif (setting := _SETTING.fullmatch(event.text)) is not None and setting[1].startswith(("net.", "tcp_")):
         name = setting[1] if "." in setting[1] else f"net.ipv4.{setting[1]}"
         writing.add(f'`sysctl -q {name}="{setting[2]}"`', event.time_ns)
@@ -356,19 +247,32 @@ def _noted(writing: _Writing, event: Event) -> None:
         writing.say(event.notation())
 
 
-def _commented(writing: _Writing, event: Event) -> None:
+def _icmp(writing: Writing, event: Event) -> str:
+    """Return an ICMP error about a segment that the target has sent on the connection that the script is about."""
+    found, side = icmp.decode(event.packet), writing.side(event)
+    if found is None or side.ports not in (None, found.ports) or writing.current not in (None, event.connection):
+        raise Unsayable(f"there is {event.notation()}")
+    seq = seqno.add(found.seq, -(side.target_base or 0))
+    name = f"type_{found.kind} code_{found.code}"
+    if found.mtu:
+        kind = "packet_too_big" if found.kind == wire_icmp.PACKET_TOO_BIG_V6 else "unreachable frag_needed"
+        name = f"{kind} mtu {found.mtu}"
+    return f"icmp {name} [{seq}:{seq}(0)]"
+
+
+def _commented(writing: Writing, event: Event) -> None:
     writing.say(event.notation())
 
 
-def _passed(_writing: _Writing, _event: Event) -> None:
+def _passed(_writing: Writing, _event: Event) -> None:
     """Write nothing: the next event's time says it."""
 
 
-_WRITERS: dict[Kind, Callable[[_Writing, Event], None]] = {
+_WRITERS: dict[Kind, Callable[[Writing, Event], None]] = {
     Kind.SENT: _sent,
     Kind.RECEIVED: _received,
     Kind.EXPECTED: _expected,
-    Kind.CALL: _called,
+    Kind.CALL: called,
     Kind.ANSWER: _passed,
     Kind.STATE: _commented,
     Kind.WAIT: _passed,

@@ -111,7 +111,13 @@ class Settler:
         if folder is None or conversation is None or judgement.as_expected(self.options.level):
             return
         about = (f"{judgement.verdict} on {target.facts.name} {target.facts.version}: {judgement.reason}", case.summary)
-        text = writer.write(conversation.events, title=case.case_id, about=about, version=case.binding.version)
+        text = writer.write(
+            conversation.events,
+            title=case.case_id,
+            about=about,
+            version=case.binding.version,
+            between=conversation.addresses,
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             writer.path_in(folder, case.case_id, case.binding.suffix).write_text(text, encoding="utf-8")

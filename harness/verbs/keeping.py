@@ -103,4 +103,9 @@ class Keeper:
 
         if outcome.conversation is not None and not self.text:
             about = (case.summary, ", ".join(str(citation) for citation in case.meta.citations()))
-            self.text = writer.write(outcome.conversation.events, title=case.case_id, about=filter(None, about))
+            self.text = writer.write(
+                outcome.conversation.events,
+                title=case.case_id,
+                about=filter(None, about),
+                between=outcome.conversation.addresses,
+            )

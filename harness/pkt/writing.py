@@ -1,0 +1,79 @@
+"""A script as it is being written: its lines, and what it has called the sockets and numbers of each connection."""
+
+from dataclasses import dataclass, field
+
+from harness.trace.events import Event
+
+#: Shorter times between two events are those of the machine.
+SHORTEST_S = 0.005
+WIDTH = 8
+
+
+class Unsayable(Exception):
+    """Something that no script can say: it ends there."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One connection: its descriptors, and the numbers on the wire from which both sides count.
+
+    `begin` is the number that the script gives to the peer's SYN.
+    """
+
+    listener: int = 0
+    app: int = 0
+    #: Whether the application has closed its socket: the next one is another.
+    closed: bool = False
+    peer_base: int | None = None
+    target_base: int | None = None
+    begin: int = 0
+    synchronized: bool = False
+    #: How far the numbers of the case are from those of the script: the peer's, and the target's.
+    peer_shift: int = 0
+    target_shift: int = 0
+    #: The target's port and the peer's, as they are on the wire.
+    ports: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Writing:
+    """A script that is being written."""
+
+    several: bool
+    lines: list[str] = field(default_factory=list)
+    sides: dict[int, Side] = field(default_factory=dict)
+    next_number: int = 3
+    before_ns: int | None = None
+    #: The addresses of the peer and of the target, and the connection on which the peer has spoken last.
+    addresses: tuple[str, str] | None = None
+    current: int | None = None
+    #: Sockets that were accepted, and nobody knows yet of which connection.
+    unclaimed: list[int] = field(default_factory=list)
+
+    def side(self, event: Event) -> Side:
+        """Return the connection that an event is about."""
+        return self.sides.setdefault(event.connection, Side())
+
+    def number(self) -> int:
+        """Return the next number of a descriptor."""
+        self.next_number += 1
+        return self.next_number - 1
+
+    def app(self, side: Side) -> int:
+        """Return the number of a connection's socket, or, before there is one, of its listener."""
+        if not side.app and not side.listener and self.unclaimed:
+            side.app = self.unclaimed.pop(0)
+        if not (side.app or side.listener):
+            raise Unsayable("a call is made on a connection that nobody has accepted")
+        return side.app or side.listener
+
+    def add(self, action: str, time_ns: int) -> None:
+        """Write an event."""
+        passed = 0.0 if self.before_ns is None else (time_ns - self.before_ns) / 1e9
+        shown = f"{passed:.3f}".rstrip("0").rstrip(".") if passed >= SHORTEST_S else "0"
+        self.lines.append(f"{'0' if self.before_ns is None else '+' + shown:>{WIDTH}} {action}")
+        self.before_ns = time_ns
+
+    def say(self, text: str) -> None:
+        """Write a comment."""
+        self.lines += [f"// {line}".rstrip() for line in text.splitlines()]

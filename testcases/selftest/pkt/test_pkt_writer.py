@@ -1,0 +1,74 @@
+"""Cases as scripts of packetdrill: what is written says what happened, and no script says what none can."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli
+from harness.pkt import grammar, icmp, writer
+from harness.spec.segment import ACK, Segment
+from harness.trace.results import read
+from harness.verbs import starting
+from harness.wire import codec
+from harness.wire import icmp as wire_icmp
+
+
+@dataclass(eq=False)
+class Writer:
+    """Writes every case of a run as a script."""
+
+    folder: Path
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def pytest_tcpspec_verdict(self, case: Any, outcome: Any, judgement: Any, record: Any, story: str) -> None:
+        """Write what happened."""
+        conversation = outcome.conversation
+        if conversation is not None:
+            text = writer.write(conversation.events, title=case.case_id, between=conversation.addresses)
+            self.texts[case.case_id] = text
+            writer.path_in(self.folder, case.case_id, "").write_text(text)
+
+
+def written(folder: Path, cases: str) -> dict[str, str]:
+    """Return the scripts of cases, played on the reference stack, and leave them in a folder."""
+    made = Writer(folder)
+    options = ["-p", "no:terminal", "--target", "reference", "--ip", "4", "--no-expectations", "--grid", "off"]
+    starting.start([*options, "--case", cases], made)
+    return made.texts
+
+
+@pytest.mark.parametrize("cases", ["*-close/*", "*-open/*", "resets/*"])
+def test_what_is_written_says_what_happened(cases: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    texts = written(tmp_path / "made", cases)
+    assert len(texts) > 80
+    for name, text in texts.items():
+        grammar.parse(name, text)
+    cli.main(["run", "--target", "reference", "--results", "out", "made"])
+    verdicts = [record["verdict"] for record in read(tmp_path / "out").cases]
+    assert len(verdicts) == len(texts)
+    # The rest are about settings of the target, or two sockets on one port: no script tells of that.
+    assert verdicts.count("conforms") >= len(verdicts) - 5
+
+
+def test_what_no_script_can_say_ends_it_and_demands_nothing(tmp_path: Path) -> None:
+    texts = written(tmp_path, "header/*")
+    (damaged, *_more) = (text for name, text in texts.items() if name.startswith("header/damaged-syn-ack["))
+    assert "none can say that the peer sends <SEQ=0><ACK=1><CTL=SYN,ACK> (bad checksum)" in damaged
+    (unknown, *_more) = (text for name, text in texts.items() if "behind-an-unknown-option]" in name)
+    assert "none can say that there is an option of kind 2" in unknown
+    assert "< S" not in unknown
+    assert not any("<kind" in text or ",kind" in text for text in texts.values())
+
+
+@pytest.mark.parametrize(("version", "kind", "code", "rest", "mtu"), [(4, 3, 4, 1280, 1280), (6, 2, 0, 1300, 1300)])
+def test_an_icmp_error_is_read_from_its_octets(version: int, kind: int, code: int, rest: int, mtu: int) -> None:
+    ends = ("192.0.2.1", "192.0.2.2") if version == 4 else ("2001:db8::1", "2001:db8::2")
+    path = codec.Path(*ends)
+    quoted = codec.encode(path.reversed(), Segment(ACK, 77, source_port=5, destination_port=9))
+    found = icmp.decode(wire_icmp.error(path, kind, code, quoted, rest=rest))
+    assert found == icmp.Error(kind, code, mtu, (5, 9), 77)
+    assert icmp.decode(quoted) is None
