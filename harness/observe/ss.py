@@ -24,6 +24,9 @@ SS_STATES = {
 }
 
 
+_MAPPED = re.compile(r"\[::ffff:([0-9.]+)\]", re.IGNORECASE)
+
+
 class UnreadableSs(ValueError):
     """A line of ss that does not begin with a state and two queue lengths."""
 
@@ -57,11 +60,12 @@ def parse(text: str, tuple4: FourTuple) -> Snapshot:
         queues = int(fields[1]), int(fields[2])
         if state is State.LISTEN:
             listener = Snapshot(State.CLOSED, True, *queues)
-        elif re.fullmatch(wanted[0], _without_scope(fields[3])) and re.fullmatch(wanted[1], fields[4]):
+        elif re.fullmatch(wanted[0], _plain(fields[3])) and re.fullmatch(wanted[1], _plain(fields[4])):
             mini = state in (State.TIME_WAIT, State.FIN_WAIT_2) and "timer:(timewait" in line
             found = Snapshot(state, False, *queues, mini)
     return found or listener or Snapshot(State.CLOSED)
 
 
-def _without_scope(endpoint: str) -> str:
-    return re.sub(r"%\w+", "", endpoint)
+def _plain(endpoint: str) -> str:
+    """Return an address and port without a scope, and one of IPv4 that an IPv6 socket has as IPv4's own."""
+    return _MAPPED.sub(r"\1", re.sub(r"%\w+", "", endpoint))

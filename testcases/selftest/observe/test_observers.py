@@ -211,3 +211,8 @@ def test_the_request_of_sock_diag_names_both_ends_in_network_order() -> None:
     assert message[24:28] == bytes((0, 80)) + (60001).to_bytes(2, "big")
     assert message[28:32] == socket.inet_aton(TUPLE.address)
     assert message[44:48] == socket.inet_aton(TUPLE.peer_address)
+
+
+def test_ss_shows_a_connection_of_ipv4_at_a_socket_of_ipv6() -> None:
+    text = "SYN-RECV 0 0 [::ffff:192.0.2.1]:80 [::ffff:192.0.2.2]:5 timer:(on,988ms,0)\n"
+    assert ss.parse(text, FourTuple("192.0.2.1", 80, "192.0.2.2", 5)).state is State.SYN_RECEIVED
