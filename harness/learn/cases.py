@@ -29,6 +29,15 @@ class Case:
         return any(line.startswith("yield") for line in self.lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was found in a conversation, with the reasons of what is known (else ""); `followed`: to its end."""
+
+    found: tuple[tuple[Finding, str], ...]
+    followed: bool
+    ladder: tuple[str, ...]
+
+
 class Scribe:
     """Plays letters on a target and writes down what it did. Raises UnusableTarget where there is none."""
 
@@ -48,18 +57,19 @@ class Scribe:
         play(talk, talk.run())
         return talk
 
-    def judge(self, text: str) -> tuple[list[Finding], list[str], list[str]]:
-        """Play a conversation; return what is found and not known of the target, what is, and the ladder.
-
-        Raises Replay and Unjudgeable.
-        """
+    def judge(self, text: str) -> Heard:
+        """Play a conversation, and say what the rules and the known deviations say; raises Replay and Unjudgeable."""
         talk = self.play(text)
         try:
-            generated, known = notation.generated_from(text), self._player.declared
-            found = [each for each in talk.conversation.findings if each.level is Level.MUST]
-            reasons = [each.reason for each in known.about(found, generated)]
-            fresh = [each for each in found if not known.about([each], generated)]
-            return fresh, reasons, ladder.render(talk.conversation.events, times=True).splitlines()
+            generated, declared = notation.generated_from(text), self._player.declared
+            found = []
+            for each in talk.conversation.findings:
+                known = declared.about([each], generated)
+                if known or each.level is Level.MUST:
+                    found.append((each, known[0].reason if known else ""))
+            lost = any(link.history.lost for link in talk.links.values())
+            lines = ladder.render(talk.conversation.events, times=True).splitlines()
+            return Heard(tuple(found), bool(found) or not lost, tuple(lines))
         finally:
             self.forget()
 

@@ -79,12 +79,12 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
 def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], Verdict | None]]:
     """Yield what holds a difference against the rules; nothing does where a target can't be had here."""
     try:
-        if one.alphabet.times:
-            with _scribes(names, one.ip) as scribes:
-                yield lambda parting: verdicts.in_time(scribes, one.alphabet, parting)
-            return
-        with player_of(verdicts.plan_of(names, one.ip)) as player:
-            yield lambda parting: verdicts.judged(player, names, one.alphabet, parting)
+        with _scribes(names, one.ip) as scribes:
+            if one.alphabet.times:
+                yield lambda parting: verdicts.as_conversations(scribes, one.alphabet, parting)
+                return
+            with player_of(verdicts.plan_of(names, one.ip)) as player:
+                yield lambda parting: verdicts.judged(player, scribes, names, one.alphabet, parting)
     except UnusableTarget as error:
         print(f"not held against the rules: {error.message}")
         yield lambda _parting: None
@@ -117,4 +117,4 @@ def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdic
     except UnusableTarget as error:
         print(f"\nno cases are written: {error.message}")
         return
-    print(f"\n{cases} cases and {len(said)} scripts that one of the two passes and the other does not: {folder}")
+    print(f"\n{cases} cases that one of the two passes and the other does not, {len(said)} scripts of them: {folder}")

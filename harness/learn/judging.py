@@ -203,7 +203,7 @@ class _Conversations:
 
 
 def _found(alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Judged:
-    shown = _cut(alphabet, word, finding)
+    shown = cut(alphabet, word, finding)
     verdict = DECLARED if reason else VIOLATES if finding.level is Level.MUST else DEVIATES
     seen = f"{finding.code}: {finding.observed or 'nothing came'}, in {finding.state or 'no visible state'}"
     rules = tuple(cite.removeprefix("rule ") for cite in finding.cites if cite.startswith("rule "))
@@ -211,7 +211,7 @@ def _found(alphabet: Alphabet, word: Word, finding: Finding, reason: str) -> Jud
     return Judged(shown, verdict, seen, finding.expected, cites, rules, reason)
 
 
-def _cut(alphabet: Alphabet, word: Word, finding: Finding) -> Word:
+def cut(alphabet: Alphabet, word: Word, finding: Finding) -> Word:
     """Return the letters up to the move in which something was found."""
     name, _space, number = finding.step.partition(" ")
     if name != "move":

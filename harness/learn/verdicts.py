@@ -16,7 +16,7 @@ from harness.fuzz.steps import parse as parse_steps
 from harness.learn.alphabet import Alphabet
 from harness.learn.cases import Scribe, case_of, module
 from harness.learn.difference import Parting
-from harness.learn.judging import conversation
+from harness.learn.judging import conversation, cut
 from harness.learn.machine import Machine
 from harness.learn.record import parts
 
@@ -40,7 +40,9 @@ class Verdict:
         return self.word == f"{name} violates"
 
 
-def judged(player: Player, names: tuple[str, str], alphabet: Alphabet, parting: Parting) -> Verdict:
+def judged(
+    player: Player, scribes: Sequence[Scribe], names: tuple[str, str], alphabet: Alphabet, parting: Parting
+) -> Verdict:
     """Play the letters on both targets and return what the rules say."""
     sequence = parse_steps(conversation(alphabet, parting.word))
     try:
@@ -50,24 +52,37 @@ def judged(player: Player, names: tuple[str, str], alphabet: Alphabet, parting: 
     finally:
         for rig in player.rigs:
             rig.discard()
-    return Verdict(_word(played, names), report.replayed(played, names))
+    alone = Verdict(_word(played, names), report.replayed(played, names))
+    if alone.explained:
+        return alone
+    # The rules of §3.10.7 know no call that waits, and the tables of `fuzz` not all that is declared.
+    whole = as_conversations(scribes, alphabet, parting, ladders=False)
+    if whole.word == NOT_JUDGED:
+        return alone
+    return Verdict(whole.word, f"{alone.told}\n{whole.told}")
 
 
-def in_time(scribes: Sequence[Scribe], alphabet: Alphabet, parting: Parting) -> Verdict:
-    """Return what the rules say where time is among the letters: each side is judged as a conversation of `explore`."""
+def as_conversations(
+    scribes: Sequence[Scribe], alphabet: Alphabet, parting: Parting, *, ladders: bool = True
+) -> Verdict:
+    """Return what the rules say where each side is judged as a conversation of `explore`: time and calls too."""
     text = conversation(alphabet, parting.word)
     wrong, known, told = [], [], []
     for scribe in scribes:
         try:
-            fresh, reasons, lines = scribe.judge(text)
+            heard = scribe.judge(text)
         except (Unjudgeable, Replay) as error:
             return Verdict(NOT_JUDGED, str(error))
-        wrong += [scribe.target] if fresh else []
-        known += reasons
-        told += [f"  {scribe.target}", *(f"  {line}" for line in lines)]
-        told += [f"  {each.code}: {each.observed or 'nothing'}, due {each.expected}" for each in fresh]
-        told += [f"  declared: {reason}" for reason in reasons]
-        told.append("")
+        last = [(each, why) for each, why in heard.found if cut(alphabet, parting.word, each) == parting.word]
+        if not heard.followed or len(last) < len(heard.found):
+            return Verdict(NOT_JUDGED, f"{scribe.target} has parted from the rules before")
+        wrong += [scribe.target for _each, why in last[:1] if not why]
+        known += [why for _each, why in last if why]
+        told += [f"  {scribe.target}", *(f"  {line}" for line in heard.ladder)] if ladders else []
+        for each, why in last:
+            about = f"declared: {why}" if why else f"due {each.expected}"
+            told.append(f"  {scribe.target}: {each.code}, {each.observed or 'nothing'}; {about}")
+        told += [""] if ladders else []
     word = f"{' and '.join(wrong)} violates" if wrong else DECLARED if known else ALLOWED
     return Verdict(word, "\n".join(told))
 

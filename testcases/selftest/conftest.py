@@ -40,6 +40,7 @@ SLOW = frozenset(
         "test_killed_run",
         "test_learn_golden",
         "test_leftovers",
+        "test_machine_in_a_browser",
         "test_machines",
         "test_manual",
         "test_mutate",

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
-from harness.learn import difference, judging, learner, record
+from harness.learn import difference, drawing, judging, learner, record
 from harness.learn.learner import Plan
 from harness.learn.oracle import Effort
 from harness.targets.protocol import UnusableTarget
@@ -35,3 +35,8 @@ def test_a_stack_is_still_its_golden_machine(file: Path) -> None:
         if spec.kind in ("linux", "reference"):
             raise
         pytest.skip(f"{golden.target['name']} can't be had here: {error.message}")
+
+
+def test_the_picture_of_the_readme_is_that_of_the_golden_machine() -> None:
+    drawn = drawing.draw(record.read(FOLDER / "linux-server.json"), standalone=True)
+    assert (FOLDER / "linux-server.svg").read_text(encoding="utf-8") == f"{drawn}\n"
