@@ -22,6 +22,8 @@ from harness.learn.system import System
 GOES_ON = 5 / 6
 #: Where a proof with k = 1 takes more tests than this, so many random ones are made instead.
 MOST_PROOF = 60_000
+#: A machine with fewer states is tried with k = 1 at least.
+FEW_STATES = 10
 #: How often a long series of tests tells how far it is, in seconds.
 TELL_S = 10.0
 
@@ -37,9 +39,13 @@ class Effort:
     random: int | None = None
     seed: int = 1
 
-    def for_size(self, tests: int) -> tuple[int, int]:
-        """Return k and the number of random tests for a machine whose proof with k = 1 takes so many tests."""
+    def for_size(self, states: int, tests: int) -> tuple[int, int]:
+        """Return k and the number of random tests for a machine whose proof with k = 1 takes so many tests.
+
+        Over few states k = 0 proves nothing: a single one has no words that identify it.
+        """
         k = self.k if self.k is not None else int(tests <= MOST_PROOF)
+        k = max(k, int(states < FEW_STATES))
         return k, self.random if self.random is not None else 0 if k else RANDOM
 
 
@@ -61,7 +67,7 @@ class Tests(Oracle):  # type: ignore[misc]
         self.rounds += 1
         self._tell(f"hypothesis {self.rounds}: {machine.size} states, {self.system.subject.queries:,} queries")
         made, told = 0, time.monotonic()
-        k, count = self.effort.for_size(proof_size(machine, 1))
+        k, count = self.effort.for_size(machine.size, proof_size(machine, 1))
         for word in self._words(machine, k, count):
             if time.monotonic() - told >= TELL_S:
                 told = time.monotonic()

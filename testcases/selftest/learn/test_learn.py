@@ -60,6 +60,14 @@ def test_words_that_identify_a_state_tell_it_from_all_others(tmp_path: Path) -> 
         assert machine.run(machine.access[state])[1] == state
 
 
+def test_the_least_effort_finds_more_than_the_first_state() -> None:
+    plan = Plan(parse("reference"), alphabet.bundled("server", "small"), effort=Effort(k=0, random=0), kept=False)
+    found = learned(plan).machine
+    assert {"LISTEN", "SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-1"} <= {
+        state for states in record.rfc_states(found) for state in states
+    }
+
+
 def test_without_visible_states_the_machine_is_learned_from_answers_alone(tmp_path: Path) -> None:
     found = learned(Plan(parse("reference"), few(tmp_path), states=False, kept=False)).machine
     assert all(answer.endswith("→ ?") for _state, _letter, answer, _after in found.transitions)
