@@ -13,6 +13,7 @@ from harness.learn.learner import transitions
 from harness.learn.machine import Machine, Word
 from harness.learn.oracle import wp
 from harness.learn.record import Record, parts
+from harness.spec.states import State
 
 T, TW = "t", "tw"
 #: What the suites are for, as the head of their modules.
@@ -56,6 +57,8 @@ def _case(scribe: Scribe, record: Record, word: Word) -> Case | None:
     _call, segments, state = parts(answers[-1])
     talk = scribe.play(conversation(record.alphabet, word))
     try:
+        if state in set(State) and talk.conversation.main.state != state:
+            return None  # the application of `explore` has let go of an ended connection, that of the machine not
         return case_of(talk, letters, f"{letters}: {answers[-1]}", silent=segments == "nothing", state=state)
     finally:
         scribe.forget()

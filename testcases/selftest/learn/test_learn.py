@@ -262,7 +262,7 @@ def test_with_time_among_the_letters_each_side_is_judged_as_a_conversation(
     assert cli.main([*arguments, "--diff", "reference", "reference,defect=D59"]) == 1
     told = capsys.readouterr().out
     assert "\n  reference,defect=D59 violates\n" in told
-    assert "wrong-state: CLOSED, due state TIME-WAIT" in told
+    assert "reference,defect=D59: wrong-state, CLOSED; due state TIME-WAIT" in told
     assert "target.must_be(TIME_WAIT)" in (out / "test_difference_01.py").read_text()
 
 
@@ -299,6 +299,30 @@ def test_suites_of_a_machine_pass_on_its_own_stack_and_find_a_wrong_next_state(
     run = ["run", str(out), "--ip", "4", "--results", str(tmp_path / "results"), "-p", "no:cacheprovider"]
     assert cli.main([*run, "--target", "reference"]) == 0
     assert cli.main([*run, "--target", "reference,defect=D54"]) == 1
+    capsys.readouterr()
+
+
+def test_a_suite_passes_on_its_own_stack_where_connections_are_refused_and_opened_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "few.txt"
+    file.write_text("connect S@i SA@i,n RA@i,n close\n")
+    plan = Plan(parse("reference"), alphabet.load(file, "client"), kept=False)
+    with learner.started(plan) as subject:
+        kept = recording.record_of(plan, subject, learner.learn(subject, plan, lambda _text: None)[0], [])
+    written = suite.write(kept, tmp_path / "suites")
+    assert all(count > 20 for count in written.values())
+    run = [
+        "run",
+        str(tmp_path / "suites"),
+        "--ip",
+        "4",
+        "--results",
+        str(tmp_path / "results"),
+        "--target",
+        "reference",
+    ]
+    assert cli.main([*run, "-p", "no:cacheprovider"]) == 0
     capsys.readouterr()
 
 
