@@ -134,8 +134,9 @@ class Collection:
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Count what pytest's own options leave out."""
-        if not self._choosing:
-            self.left_out[BY_PYTEST] += sum(stashed(item) is not None for item in items)
+        dropped = sum(stashed(item) is not None for item in items)
+        if dropped and not self._choosing:
+            self.left_out[BY_PYTEST] += dropped
 
     def pytest_collection_finish(self) -> None:
         """Keep the garbage collector off the items, which live to the end, and let it come rarely.
