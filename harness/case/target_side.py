@@ -126,15 +126,16 @@ class TargetSide(UserCalls):
         self.conversation.demand_quiet()
 
     def must_hold_back(self, data: bytes, *, seq: int, ack: Number = None) -> int:
-        """Demand that data waits for the peer's closed window; `seq` is the number of its first octet.
+        """Demand that data waits for the peer's closed window, or a FIN where it is empty; `seq` is its first number.
 
-        A probe at once, which brings that octet, is early, no more than that (MUST-36, SHLD-29): it is noted at level
-        SHOULD. Returns how many octets have come: 0, or 1 in a probe.
+        A probe at once, which brings that octet or FIN, is early, no more than that (MUST-36, SHLD-29): it is noted at
+        level SHOULD. Returns how many octets have come: 0, or 1 in a probe.
         """
         __tracebackhide__ = True
-        probed = self.may_send(ACK, seq=seq, ack=ack, data=data[:1])
+        flags = ACK if data else FIN | ACK
+        probed = self.may_send(flags, seq=seq, ack=ack, data=data[:1])
         if probed:
-            due, seen = "no probe within a retransmission time-out", Expected(ACK, seq, ack, data[:1]).notation()
+            due, seen = "no probe within a retransmission time-out", Expected(flags, seq, ack, data[:1]).notation()
             connection, cites = self._connection, ("SHLD-29",)
             self.conversation.fail(Code.EXTRA, due, seen, connection=connection, level=Level.SHOULD, cites=cites)
         self.must_not_send()

@@ -88,17 +88,22 @@ class Stopwatch:
         self._note(f"up to {latest:g} s pass")
         latest *= self._rig.time_scale
         pause_ns = int(max(0.05, (latest - earliest) / 50) * 1e9)
-        yield Wait(origin + int((earliest - LOOK_BEFORE_S) * 1e9))
-        looked_ns = self._now()
-        self._observe()
-        if self._is(state) and looked_ns < origin + int(earliest * 1e9):
-            due = f"state {state} between {earliest:g} s and {latest:g} s"
-            self._fail(Code.EARLY, due, f"{state} before {earliest:g} s", level, ())
+        due = f"state {state} between {earliest:g} s and {latest:g} s"
+        yield from self._not_before(earliest, state, due, origin, level)
         latest_ns = origin + int(latest * 1e9)
         while not self._is(state) and self._now() < latest_ns:
             yield Wait(latest_ns if self._target.snapshot is None else min(self._now() + pause_ns, latest_ns))
             self._observe()
         self._target.conversation.judge_state(self._target.connection, (state,), level)
+
+    def must_not_become(
+        self, state: State, seconds: float, *, since_ns: int | None = None, level: Level = Level.MUST
+    ) -> Waits:
+        """Demand that the connection is not in `state` before so long; what is sent meanwhile stays in the inbox."""
+        __tracebackhide__ = True
+        origin = self._now() if since_ns is None else since_ns
+        self._note(f"time passes, to {seconds:g} s")
+        yield from self._not_before(seconds, state, f"no state {state} before {seconds:g} s", origin, level)
 
     # --- segments that come by themselves ----------------------------------------------------------------------------
 
@@ -233,6 +238,14 @@ class Stopwatch:
         __tracebackhide__ = True
         connection = self._target.connection
         self._target.conversation.fail(code, due, seen, connection=connection, level=level, cites=cites)
+
+    def _not_before(self, seconds: float, state: State, due: str, origin_ns: int, level: Level) -> Waits:
+        __tracebackhide__ = True
+        yield Wait(origin_ns + int((seconds - LOOK_BEFORE_S) * 1e9))
+        looked_ns = self._now()
+        self._observe()
+        if self._is(state) and looked_ns < origin_ns + int(seconds * 1e9):
+            self._fail(Code.EARLY, due, f"{state} before {seconds:g} s", level, ())
 
     def _is(self, state: State) -> bool:
         snapshot = self._target.snapshot

@@ -155,6 +155,11 @@ class PlainSocket:
         own = getattr(self.settings, name)
         return float(getattr(self._stack.config, name) if own is None else own)
 
+    @property
+    def rto_initial_s(self) -> float:
+        """The retransmission timeout with which a connection begins, in seconds."""
+        return self._stack.config.rto_initial_s
+
     def settings_changed(self) -> None:
         """Apply settings that were changed while the connection was open."""
         if self.connection is not None and self.connection.state is not CLOSED:

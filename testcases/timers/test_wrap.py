@@ -8,7 +8,6 @@ from harness.case import (
     SYN,
     TIME_WAIT,
     Capability,
-    Inconclusive,
     Peer,
     Target,
     cites,
@@ -18,6 +17,7 @@ from harness.case import (
 )
 from harness.case.timers import Stopwatch, Waits
 from harness.spec import seqno
+from harness.targets.protocol import NotOffered
 from testcases.passive_open.isn_clock import Reading, advances
 
 #: How closely in front of the wrap the connection is to begin, in octets.
@@ -66,7 +66,7 @@ def _open_near_the_wrap(target: Target, peer: Peer) -> Waits:
         rate = (last.number - first.number & seqno.MASK) / (last.time_ns - first.time_ns) * 1e9
         first = last
         yield from _open_after(min(left - NEAR / 2, STEP) / max(rate, 1), watch, target, peer)
-    raise Inconclusive("the target's initial sequence numbers can't be foretold")
+    raise NotOffered("the target's initial sequence numbers can't be foretold")
 
 
 def _open_after(seconds: float, watch: Stopwatch, target: Target, peer: Peer) -> Waits:

@@ -38,6 +38,7 @@ settings_variant(
     "FIN-WAIT-2 has no time limit, with an application or without.",
     "RFC 9293 §3.6",
     allows="No RFC has such a limit.",
+    lacks=("socket-options",),  # among which one would be to set it
 )
 class FinWait2ForEver(Connection):
     def bound_fin_wait_2(self) -> None:

@@ -85,7 +85,10 @@ class ReferenceSocket:
         if not field:
             return
         number = value if isinstance(value, int) else int.from_bytes(value, "little")
-        setattr(self._socket.settings, field, _SCALES[scale](number))
+        chosen = _SCALES[scale](number)
+        if scale == "repetitions":
+            chosen *= self._socket.rto_initial_s
+        setattr(self._socket.settings, field, chosen)
         self._socket.settings_changed()
 
     def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
@@ -103,7 +106,7 @@ _SCALES: dict[str, Callable[[int], Any]] = {
     "number": int,
     "seconds": float,
     "milliseconds": lambda number: number / 1000,
-    # So many repetitions of a SYN: the timeout doubles each time (TCP_SYNCNT).
+    # So many repetitions of a SYN, in times of the first timeout, which doubles each time (TCP_SYNCNT).
     "repetitions": lambda number: float(2 ** (number + 1) - 1),
 }
 #: Socket options by level and number: the field of `SocketSettings` ("" for one that changes nothing here), its scale.

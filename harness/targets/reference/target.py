@@ -86,18 +86,27 @@ def quick_config() -> Config:
     return Config(delayed_ack_s=None, challenge_limit=1 << 31)
 
 
-def timers_config() -> Config:
+def timers_config(rto_initial_s: float = 1.0) -> Config:
     """Return the settings for timer cases: giving up within seconds, as a pod's pins have it for the kernel.
 
     An active open takes its own time: an application asks for less where a case needs it.
     """
     return Config(
         challenge_limit=1 << 31,
-        syn_ack_timeout_s=7,  # 2 repetitions
-        user_timeout_s=10,  # 3 repetitions, and a little
+        syn_ack_timeout_s=7 * rto_initial_s,  # 2 repetitions
+        user_timeout_s=10 * rto_initial_s,  # 3 repetitions, and a little
         fin_wait_2_timeout_s=3,
         msl_s=30,  # as many systems have it
     )
+
+
+def _config_for(timers: bool, config: Mapping[str, object]) -> Config:
+    """Return the settings that `config` changes; who begins with a longer timeout repeats as often all the same."""
+    if not timers:
+        return quick_config()
+    initial_s = config.get("rto_initial_s", 1.0)
+    assert isinstance(initial_s, float)
+    return timers_config(initial_s)
 
 
 def _throttle_s(config: Config) -> float:
@@ -148,7 +157,7 @@ class ReferenceTarget:
     ) -> None:
         self.name = name
         self.capabilities = CAPABILITIES - set(lacks)
-        chosen = replace(timers_config() if timers else quick_config(), **(config or {}))  # type: ignore[arg-type]
+        chosen = replace(_config_for(timers, config or {}), **(config or {}))  # type: ignore[arg-type]
         for setting, value in (settings or {}).items():
             _configure(chosen, setting, value)
         self.stack = stack_class(
