@@ -112,6 +112,8 @@ class CallRun:
         inbox = self.conversation.main.inbox
         received = list(inbox)
         inbox.clear()
+        if answer == GOT_DATA and received and self._shows_a_larger_window(received[0], numbers):
+            received = received[1:]
         reply = _reply(received, numbers)
         after = _after(numbers, received, before.state)
         if self.cell.event is Event.SEND and self.cell.place.state in (SYN_SENT, SYN_RECEIVED) and answer == DONE:
@@ -127,6 +129,13 @@ class CallRun:
             if not calibration.can_refute(self.conversation, State(state)):
                 return
             self._fail(answer, reply, f"not {state}", received)
+
+    def _shows_a_larger_window(self, first: Received, numbers: Numbers) -> bool:
+        """Tell whether a segment is an ACK with nothing new but what RECEIVE has made room for (§3.8.6.2.2)."""
+        known, segment = self.conversation.main.received, first.segment
+        before = known[known.index(first) - 1].segment
+        repeats = segment.is_bare_ack and (segment.seq, segment.ack) == (numbers.snd_nxt, numbers.rcv_nxt)
+        return repeats and segment.window >= before.window
 
     def _supposed(self, answer: str) -> str:
         """Return the state in which a target should be whose states can't be read: a refused call changes none."""

@@ -1,8 +1,10 @@
 """Variants of how a connection closes and what remains of it (RFC 9293 §3.6, §3.10.4, §3.10.7.4 eighth)."""
 
+from harness.spec import seqno
 from harness.spec.segment import FIN, Segment
-from harness.spec.states import CLOSED, CLOSING, FIN_WAIT_1, LAST_ACK, TIME_WAIT
+from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK, TIME_WAIT
 from harness.stack.connection import Connection
+from harness.stack.options import Options
 from harness.stack.variants.variant import settings_variant, variant
 
 settings_variant(
@@ -76,8 +78,15 @@ class FinAgainWithEachNewAck(Connection):
     allows="It carries the acknowledgment that is due, and retransmission is always open to a sender.",
 )
 class FinOfLastAckAgainWithAck(Connection):
+    hears_fin = False
+
+    def check_sequence(self, segment: Segment, found: Options) -> bool:
+        self.hears_fin = bool(segment.flags & FIN)
+        return super().check_sequence(segment, found)
+
     def answer_unacceptable(self) -> None:
-        if self.state is LAST_ACK and self.snd_una == self.snd_end and not self.answered_lately():
+        waits = self.state is LAST_ACK and self.snd_una == self.snd_end and self.hears_fin
+        if waits and not self.answered_lately():
             self.cursor = self.snd_end
             self.send_data(0, fin=True)
         else:
@@ -119,5 +128,5 @@ class ResetWhenFinWait2Ends(Connection):
 class SecondFinAnsweredOnceMore(Connection):
     def process_text_and_fin(self, segment: Segment) -> None:
         super().process_text_and_fin(segment)
-        if self.state is not CLOSED and self.state is TIME_WAIT and segment.flags & FIN:
+        if self.state is TIME_WAIT and segment.flags & FIN and seqno.leq(segment.end, self.rcv_edge):
             self.ack_due = True

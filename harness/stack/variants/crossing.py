@@ -1,5 +1,6 @@
 """Variants of what happens when segments cross: simultaneous opens and closes (RFC 9293 §3.5, §3.6, appendix A.2)."""
 
+from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSING, SYN_RECEIVED
 from harness.stack.connection import Connection
@@ -29,7 +30,7 @@ class CrossingSynAckOutOfWindow(Connection):
 class CrossingSynAckAcknowledged(Connection):
     def trimmed(self, segment: Segment) -> Segment:
         crosses = segment.flags & (SYN | ACK | RST) == SYN | ACK and segment.seq == self.irs
-        if self.state is SYN_RECEIVED and not self.passive and crosses:
+        if self.state is SYN_RECEIVED and not self.passive and crosses and self.acknowledges_our_syn(segment):
             self.ack_due = True
         return super().trimmed(segment)
 
@@ -43,7 +44,7 @@ class CrossingSynAckAcknowledged(Connection):
 class CrossingFinIsHeard(Connection):
     def check_sequence(self, segment: Segment, found: Options) -> bool:
         passes = super().check_sequence(segment, found)
-        again = segment.flags & (ACK | FIN | SYN) == ACK | FIN and segment.end == self.rcv_nxt
+        again = segment.flags & (ACK | FIN | RST | SYN) == ACK | FIN and segment.end == self.rcv_nxt
         if not passes and self.state is CLOSING and again and self.is_acceptable_ack(segment):
             self.process_ack(segment)
             if self.fin_acknowledged:
@@ -60,5 +61,6 @@ class CrossingFinIsHeard(Connection):
 class SecondFinInClosingAcknowledged(Connection):
     def process_ack(self, segment: Segment) -> None:
         super().process_ack(segment)
-        if self.state is CLOSING and segment.flags & FIN and not self.fin_acknowledged:
+        in_window = segment.flags & FIN and seqno.leq(segment.end, self.rcv_edge)
+        if self.state is CLOSING and in_window and not self.fin_acknowledged:
             self.ack_due = True
