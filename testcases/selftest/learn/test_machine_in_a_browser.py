@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
+
 from harness.learn import page, record
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
