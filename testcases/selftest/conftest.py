@@ -18,6 +18,7 @@ SLOW = frozenset(
         "test_campaign",
         "test_compare_command",
         "test_deaths",
+        "test_declare",
         "test_direct",
         "test_docker",
         "test_docker_adapter",
@@ -39,7 +40,9 @@ SLOW = frozenset(
         "test_kernel",
         "test_killed_run",
         "test_learn_golden",
+        "test_learn_interrupted",
         "test_leftovers",
+        "test_linux_examples",
         "test_machine_in_a_browser",
         "test_machines",
         "test_manual",
@@ -52,6 +55,7 @@ SLOW = frozenset(
         "test_progress",
         "test_readme",
         "test_report_browser",
+        "test_saboteur",
         "test_skips",
         "test_smoltcp",
         "test_stack_kernel",
@@ -63,6 +67,7 @@ SLOW = frozenset(
         "test_wired_dhcp",
         "test_wired_lines",
         "test_wired_network",
+        "test_wired_pair",
     }
 )
 
