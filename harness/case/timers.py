@@ -24,6 +24,10 @@ SLACK_S = 0.06
 EARLY_S = 0.012
 #: A state has no capture time. "Not yet" is looked at so long before; who comes too late to tell does not judge.
 LOOK_BEFORE_S = 0.1
+#: A timeout may have a maximum; it is no less than this (RFC 6298 §2.5), in seconds.
+LEAST_MAXIMUM_S = 60.0
+#: The first timeout of a connection is one second, or any greater value (§2.1), up to such a maximum.
+LONGEST_FIRST_RTO_S = LEAST_MAXIMUM_S * (1 + COARSENESS)
 #: What a finding may say about an interval, in seconds. A signature must be the same in every run, so an interval is
 #: rounded down to one of these: all that a timer of T seconds may show, [T, T + T/8], has the same name.
 ROUND_FIGURES = (0.02, 0.04, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 60, 90, 120, 180)
@@ -152,12 +156,12 @@ class Stopwatch:
         level: Level = Level.MUST,
         cites: tuple[str, ...] = ("RFC6298-5.5-backoff",),
     ) -> Generator[Wait, None, Segment]:
-        """Demand this segment after twice the interval that was judged last."""
+        """Demand this segment after twice the interval that was judged last, or after 60 s if that is less."""
         __tracebackhide__ = True
         expected = Expected(flags, seq, ack, data, cites=cites)
         # Either interval may have been rounded up by the timer's coarseness, the other not.
         twice = 2 * self.interval
-        earliest = (twice - 2 * SLACK_S) / (1 + COARSENESS)
+        earliest = (min(twice, LEAST_MAXIMUM_S) - 2 * SLACK_S) / (1 + COARSENESS)
         latest = twice * (1 + COARSENESS) + SLACK_S
         return (yield from self._must(earliest, twice, latest, (expected,), None, level))
 

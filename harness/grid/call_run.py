@@ -112,7 +112,7 @@ class CallRun:
         inbox = self.conversation.main.inbox
         received = list(inbox)
         inbox.clear()
-        if answer == GOT_DATA and received and self._shows_a_larger_window(received[0], numbers):
+        if answer == GOT_DATA and received and self._updates_the_window(received[0], numbers):
             received = received[1:]
         reply = _reply(received, numbers)
         after = _after(numbers, received, before.state)
@@ -130,8 +130,11 @@ class CallRun:
                 return
             self._fail(answer, reply, f"not {state}", received)
 
-    def _shows_a_larger_window(self, first: Received, numbers: Numbers) -> bool:
-        """Tell whether a segment is an ACK with nothing new but what RECEIVE has made room for (§3.8.6.2.2)."""
+    def _updates_the_window(self, first: Received, numbers: Numbers) -> bool:
+        """Tell whether a segment is an ACK with nothing new but the room that RECEIVE has made (§3.8.6.2.2).
+
+        Few octets are less than a scaled window can tell.
+        """
         known, segment = self.conversation.main.received, first.segment
         before = known[known.index(first) - 1].segment
         repeats = segment.is_bare_ack and (segment.seq, segment.ack) == (numbers.snd_nxt, numbers.rcv_nxt)

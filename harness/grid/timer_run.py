@@ -14,7 +14,7 @@ from harness.case.expect import segment
 from harness.case.peer_side import PeerSide
 from harness.case.received import Received
 from harness.case.target_side import TargetSide, walking
-from harness.case.timers import COARSENESS, Stopwatch, Wait, Waits
+from harness.case.timers import COARSENESS, LONGEST_FIRST_RTO_S, Stopwatch, Wait, Waits
 from harness.case.violation import Code, Inconclusive, Violation
 from harness.case.walks import Walk
 from harness.grid import calibration
@@ -24,11 +24,11 @@ from harness.grid.numbers import TEXT, connection_of
 from harness.grid.routes import route_of, shut_down
 from harness.spec.machine import TIMED_OUT, Event, Place, Row, why_impossible
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
-from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, LISTEN, SYN_RECEIVED, State
+from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LAST_ACK, LISTEN, SYN_RECEIVED, SYN_SENT, State
 from harness.targets.protocol import Capability
 from harness.trace.events import Kind, Mark
 
-#: Until when a first retransmission must have come: RFC 6298 §2.1 has it after 1 s, older stacks after 3 s.
+#: Until when a first retransmission must have come, where the handshake has measured the round trip (RFC 6298 §2).
 FIRST_RTO_S = 3.5
 #: The user timeout that the application sets, and until when it must have had its effect.
 USER_TIMEOUT_S, LATEST_USER_TIMEOUT_S = 1.5, 6.0
@@ -97,7 +97,8 @@ class TimerRun:
         latest = self._set_user_timeout() if self.cell.event is Event.USER_TIMEOUT else LATEST_TIME_WAIT_S
         numbers = self._arrange()
         if self.cell.event is Event.RETRANSMISSION:
-            yield from self._wait_for_segment(FIRST_RTO_S)
+            opening = self.cell.place.state in (SYN_SENT, SYN_RECEIVED)
+            yield from self._wait_for_segment(LONGEST_FIRST_RTO_S if opening else FIRST_RTO_S)
         else:
             yield from self._wait_for_state(latest)
         self._judge(numbers)
@@ -181,9 +182,15 @@ class TimerRun:
             self._fail(_Seen(seen.told, reply, f"not {state}"), received)
 
     def _reply(self, received: list[Received], numbers: Numbers) -> str:
-        """Return the name of what was sent. Repetitions count once, and on the way to a user timeout not at all."""
+        """Return the name of what was sent. Repetitions count once, and on the way to a user timeout not at all.
+
+        Nor does a reset when it is over: no sentence says that the peer is told nothing.
+        """
         names = []
         for each in received:
+            ends = each.segment.flags & RST and each.segment.seq == numbers.snd_nxt
+            if ends and self.cell.event is Event.USER_TIMEOUT:
+                continue
             if self.cell.event is Event.TIME_WAIT_TIMEOUT or not self._repeats(each.segment, numbers):
                 names.append(each.segment.notation())
             elif self.cell.event is Event.RETRANSMISSION:
@@ -194,7 +201,7 @@ class TimerRun:
         """Tell whether this is the oldest segment again; its acknowledgment is up to date."""
         due = self._outstanding
         return due is not None and (
-            (sent.plain_flags, sent.seq, sent.ack, sent.payload)
+            (sent.plain_flags, sent.seq, sent.ack if sent.flags & ACK else 0, sent.payload)
             == (due.plain_flags, due.seq, numbers.rcv_nxt if due.flags & ACK else 0, due.payload)
         )
 

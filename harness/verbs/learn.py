@@ -17,7 +17,8 @@ def main(arguments: list[str]) -> int:
         if {"-h", "--help"} & set(arguments):
             options.parser().print_help()
             return 0
-        print("tcpspec learn: AALpy is not installed; pip install 'tcpspec[learn]' brings it", file=sys.stderr)
+        how = "pip install 'tcpspec[learn]' brings it, in a clone .venv/bin/pip install -e '.[learn]'"
+        print(f"tcpspec learn: AALpy is not installed; {how}", file=sys.stderr)
         return USAGE_ERROR
     from harness.learn import main as learner
 

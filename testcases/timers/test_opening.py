@@ -25,12 +25,12 @@ from harness.case import (
     timer,
 )
 from harness.case.expect import segment
-from harness.case.timers import COARSENESS, SLACK_S, Stopwatch, Waits
+from harness.case.timers import COARSENESS, LONGEST_FIRST_RTO_S, SLACK_S, Stopwatch, Waits
 from harness.spec.options import mss, mss_of
 from testcases.timers.giving_up import gave_up
 
-#: RFC 6298 §2.1: one second, but any greater value is allowed; §2.5 lets a maximum be 60 s and no less.
-FIRST_RTO_S, LONGEST_FIRST_RTO_S = 1.0, 60 * (1 + COARSENESS)
+#: RFC 6298 §2.1: one second, but any greater value is allowed.
+FIRST_RTO_S = 1.0
 #: It SHOULD be one second; three were the rule before (RFC 1122 §4.2.3.1), and are no news to anybody.
 USUAL_FIRST_RTO_S = 3.5
 #: §5.7: behind a repeated SYN data waits three seconds at least.

@@ -145,6 +145,25 @@ class ClosedWindowProbedAtOnce(Connection):
 
 
 @variant(
+    "probes-of-two-octets",
+    "A probe of a closed window carries two octets, where there are as many.",
+    "MUST-36",
+    allows="At least one octet of new data is sent.",
+)
+class ProbesOfTwoOctets(Connection):
+    def send_probe(self) -> None:
+        at = seqno.diff(self.snd_una, self.snd_first)
+        payload = bytes(self.send_buffer[at : at + 2])
+        if len(payload) < 2:
+            super().send_probe()
+            return
+        self.cursor, self.timed = seqno.add(self.snd_una, 2), None
+        if seqno.lt(self.snd_nxt, self.cursor):
+            self.snd_nxt = self.cursor
+        self.transmit(ACK, self.snd_una, payload)
+
+
+@variant(
     "probes-as-large-as-segments",
     "A probe of a closed window carries a whole segment.",
     "MUST-36",

@@ -22,6 +22,15 @@ settings_variant(
 )
 
 settings_variant(
+    "first-rto-45-s",
+    "The first retransmission time-out is 45 s, and none is longer than a minute.",
+    "RFC 6298 §2.1",
+    "RFC 6298 §2.5",
+    allows="It SHOULD be one second, and a maximum of 60 s may be placed on it.",
+    rto_initial_s=45.0,
+)
+
+settings_variant(
     "smallest-rto-200-ms",
     "A measured retransmission time-out may be as short as 200 ms.",
     "RFC 6298 §2.4",

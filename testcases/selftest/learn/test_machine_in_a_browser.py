@@ -1,6 +1,5 @@
 """The page of a machine in a real browser: what happens on a FIN in SYN-RECEIVED?"""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,23 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness.learn import page, record
+from testcases.selftest.browser import chromium
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 GOLDEN = Path(record.__file__).with_name("golden") / "linux-server.json"
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The page of Linux's machine, and what the browser complained of."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     file = tmp_path_factory.mktemp("page") / "machine.html"
     file.write_text(page.render(record.read(GOLDEN)), encoding="utf-8")
-    with playwright.sync_playwright() as driver:
-        # As root Chromium has no sandbox; the page is one that we have just written.
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=120_000)
+    with chromium() as browser:
         shown = browser.new_page()
         shown.complaints = []
         shown.on("pageerror", lambda error: shown.complaints.append(str(error)))
         shown.on("console", lambda message: shown.complaints.append(message.text))
         shown.goto(file.as_uri())
         yield shown
-        browser.close()
 
 
 def rows(shown: Any) -> list[str]:

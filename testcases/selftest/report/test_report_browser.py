@@ -1,7 +1,6 @@
 """The report of a real run in a real browser: filters, a case and its ladder, the diagram, the theme, no request."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,34 +12,17 @@ import made_runs as made
 import pytest
 
 from harness.report import html, ladder_svg, rungs, runs
+from testcases.selftest.browser import LIMIT_MS, chromium
 
 ROOT = Path(__file__).resolve().parents[3]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DIFFERENT = "active-close/shutdown-in-syn-received"
-#: Against what hangs, in milliseconds.
-LIMIT_MS = 120_000
-
-
-def _browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    missing = "" if program else f"no browser: none of {', '.join(BROWSERS)} is installed"
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing = "playwright is not installed: pip install 'tcpspec[dev]'"
-    if missing:
-        pytest.skip(missing)
-    with sync_playwright() as playwright:
-        # As root Chromium has no sandbox; the page is one that we have just written.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"], timeout=LIMIT_MS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
-    yield from _browser()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
