@@ -80,11 +80,15 @@ def test_a_server_of_one_connection_at_a_time_has_each_case_in_its_turn(tmp_path
 
 
 def test_where_no_ping_is_answered_a_closed_port_is_the_fence() -> None:
-    target = registry.open_target(registry.parse(f"tun:{LINUX} 3 net.ipv4.icmp_echo_ignore_all=1"), registry.Settings())
-    try:
-        assert "fence (a SYN to a closed port), 40 of 40" in target.silence_proof
-    finally:
+    proofs = []
+    for _ in range(3):  # on a busy machine an answer may come behind it, and then it is none, as it should be
+        text = f"tun:{LINUX} 3 net.ipv4.icmp_echo_ignore_all=1"
+        target = registry.open_target(registry.parse(text), registry.Settings())
         target.close()
+        proofs.append(target.silence_proof)
+        if "fence (a SYN to a closed port), 40 of 40" in proofs[-1]:
+            return
+    pytest.fail("; ".join(proofs))
 
 
 def test_an_echo_right_behind_its_acknowledgment_is_heard() -> None:
