@@ -76,7 +76,8 @@ class UserCalls:
         connection.listener = sock
         address, port = self._local(any_address)
         name = EVERYWHERE if any_address else "listen"
-        self._call("listen()", lambda: sock.listen(address, port, backlog), refused=refused, name=name, about=backlog)
+        text = "listen()" if backlog == BACKLOG else f"listen({backlog})"
+        self._call(text, lambda: sock.listen(address, port, backlog), refused=refused, name=name, about=backlog)
         self._note_prepared(prepare)
 
     def connect(

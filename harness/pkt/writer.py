@@ -126,6 +126,7 @@ def _received(writing: Writing, event: Event) -> None:
         side.synchronized |= seqno.diff(wire.ack, side.peer_base) > 0
     if wire.seq:  # a reset's that counts from nowhere tells nothing
         side.target_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.target_base or 0)
+    writing.current = event.connection
     segment = _counted(side, wire, inbound=False)
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")

@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 
-from harness.case.user_calls import PREPARED
+from harness.case.user_calls import BACKLOG, PREPARED
 from harness.pkt.writing import Side, Unsayable, Writing
 from harness.trace.events import Event
 
@@ -62,7 +62,7 @@ def _listen(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     yield made
     yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
     yield f"bind({side.listener}, ..., ...) = 0"
-    yield f"listen({side.listener}, 5) = {_outcome(event, '0')}"
+    yield f"listen({side.listener}, {_number(event.text) or BACKLOG}) = {_outcome(event, '0')}"
 
 
 def _connect(writing: Writing, side: Side, event: Event) -> Iterator[str]:

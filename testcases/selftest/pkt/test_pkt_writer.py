@@ -39,7 +39,11 @@ def written(folder: Path, cases: str) -> dict[str, str]:
     return made.texts
 
 
-@pytest.mark.parametrize("cases", ["*-close/*", "*-open/*", "resets/*"])
+#: What no script tells of: which of two sockets on one port is meant, and how many challenges a limit has left.
+TOLD_IN_PART = {"reset-beside-a-listener-on-the-same-port", "limit-spares-true-resets"}
+
+
+@pytest.mark.parametrize("cases", ["*-close/*", "*-open/*", "resets/*", "icmp/*"])
 def test_what_is_written_says_what_happened(cases: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "made").mkdir()
@@ -48,10 +52,10 @@ def test_what_is_written_says_what_happened(cases: str, tmp_path: Path, monkeypa
     for name, text in texts.items():
         grammar.parse(name, text)
     cli.main(["run", "--target", "reference", "--results", "out", "made"])
-    verdicts = [record["verdict"] for record in read(tmp_path / "out").cases]
-    assert len(verdicts) == len(texts)
-    # The rest are about settings of the target, or two sockets on one port: no script tells of that.
-    assert verdicts.count("conforms") >= len(verdicts) - 5
+    cases_read = read(tmp_path / "out").cases
+    assert len(cases_read) == len(texts)
+    others = {record["id"] for record in cases_read if record["verdict"] != "conforms"}
+    assert all(any(each in case for each in TOLD_IN_PART) for case in others), others
 
 
 def test_what_no_script_can_say_ends_it_and_demands_nothing(tmp_path: Path) -> None:
