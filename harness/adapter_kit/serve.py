@@ -80,7 +80,7 @@ class _Loop:
         stack = self._stack
         if handle not in self._sockets:
             raise refused(errno.EBADF, "no such handle")
-        sock = self._sockets.pop(handle) if verb in ("close", "abort") else self._sockets[handle]
+        sock = self._sockets.pop(handle) if verb == "close" else self._sockets[handle]
         match verb, words:
             case "accept", []:
                 accepted = stack.accept(sock)
@@ -99,6 +99,8 @@ class _Loop:
                 return errno.errorcode[code] if code else "0"
             case (("shutdown" | "close" | "abort"), []):
                 {"shutdown": stack.shutdown, "close": stack.close, "abort": stack.abort}[verb](sock)
+                if verb == "abort":  # one that is refused leaves the handle
+                    del self._sockets[handle]
                 return ""
         raise refused(errno.EINVAL, f"{verb} HANDLE …")
 

@@ -252,6 +252,7 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "docker": _open_docker,
     "exec": _open_exec,
     "kernel": _open_kernel,
+    "libslirp": _open_own_driver,
     "lwip": _open_own_driver,
     "net": _open_wired,
     "qemu": _open_qemu,

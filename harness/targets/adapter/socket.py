@@ -1,4 +1,7 @@
-"""An application's socket at a stack behind an adapter: a handle, and the calls as commands of the protocol."""
+"""An application's socket at a stack behind an adapter: a handle, and the calls as commands of the protocol.
+
+A call that the stack does not have (ENOSYS) raises `NotOffered`: what needs it is not applicable.
+"""
 
 import errno
 import re
@@ -8,7 +11,7 @@ from typing import Protocol
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
 from harness.targets.adapter.line import Answer
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import NotOffered, TargetError
 
 
 class Dialogue(Protocol):
@@ -97,6 +100,9 @@ class AdapterSocket:
         if not self._handle and command.split()[0] not in ("listen", "connect"):
             raise OSError(errno.ENOTCONN, "the socket is not open")
         answer = self._target.ask(command, octets=octets)
+        if answer.error == "ENOSYS":
+            reason = " ".join(answer.words)
+            raise NotOffered(f"{command.split()[0]}(): {reason or 'the stack has no such call'}")
         if answer.error:
             raise OSError(self._number(answer.error), " ".join(answer.words))
         return answer.words

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import folder as cache_folder
-from harness.targets.building import crate, packages, source_build
+from harness.targets.building import crate, library, packages, source_build
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
@@ -43,7 +43,9 @@ RECIPES = {
 CRATES = frozenset({"smoltcp"})
 #: Stacks in Python, of a package index.
 PACKAGES = frozenset({"pytcp"})
-DRIVERS = tuple(sorted({*RECIPES, *CRATES, *PACKAGES}))
+#: Stacks that are shared libraries of the system, called from Python.
+LIBRARIES = {"libslirp": library.Shared("libslirp.so.0", "libslirp0")}
+DRIVERS = tuple(sorted({*RECIPES, *CRATES, *PACKAGES, *LIBRARIES}))
 
 
 def driver_folder() -> Path:
@@ -55,15 +57,19 @@ def driver_folder() -> Path:
 def command(name: str, release: str = "") -> list[str]:
     """Return the command line that starts the adapter, built now unless that has been done; raises UnusableTarget."""
     built = build(name, release)
-    return packages.command(driver_folder() / name, built) if name in PACKAGES else [str(built)]
+    if name in PACKAGES:
+        return packages.command(driver_folder() / name, built)
+    return library.command(driver_folder() / name) if name in LIBRARIES else [str(built)]
 
 
 def build(name: str, release: str = "") -> Path:
     """Return the driver's program, built now unless that has been done before; raises UnusableTarget.
 
     `release` is one of the stack's that the driver can be built for; without it the usual one is meant. For a stack in
-    Python it is the folder of its packages.
+    Python it is the folder of its packages, for a shared library its adapter.
     """
+    if name in LIBRARIES:
+        return library.find(LIBRARIES[name], driver_folder() / name, release)
     if name in PACKAGES:
         return packages.install(driver_folder() / name, cache_folder(), release)
     if name in CRATES:
