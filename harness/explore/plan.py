@@ -52,6 +52,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                a call that waits begins; `begin-close` has so many milliseconds of linger time
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -170,26 +171,32 @@ def moves(text: str) -> Plan:
 def _words(text: str) -> Iterator[Move]:
     known: set[int] = set()
     for word in text.split():
-        match = _LINK.fullmatch(word)
-        assert match is not None
-        prefix, like, rest = match.groups()
-        if prefix is not None and "@" not in rest and not rest[0].isalpha():
-            raise BadSequence(f"{word!r} is no word of a plan")
-        if prefix is None and re.fullmatch(r"\d+", word.partition(":")[0]):
-            raise BadSequence(f"{word!r} is no word of a plan")
-        link = EACH if prefix == EACH_SIGN else int(prefix or 1)
-        if link < 1 and prefix != EACH_SIGN:
-            raise BadSequence(f"{word!r}: connections are counted from 1")
-        traits = tuple(each for each in (like or "").split(",") if each)
-        if traits and link in known:
+        move = _move(word)
+        if move.like and move.link in known:
             raise BadSequence(f"{word!r}: what a connection is like stands with its first word")
-        for trait in traits:
-            _check(trait, word)
-        known.add(link)
-        step = _step(rest, word)
-        if isinstance(step, Special) and step.name == REPEAT:
+        known.add(move.link)
+        if _name(move) == REPEAT:
             known.discard(EACH)
-        yield Move(step, link, traits)
+        yield move
+
+
+@functools.lru_cache(maxsize=1 << 14)  # the words of all conversations are a few thousand
+def _move(word: str) -> Move:
+    """Read one word; raises BadSequence."""
+    match = _LINK.fullmatch(word)
+    assert match is not None
+    prefix, like, rest = match.groups()
+    if prefix is not None and "@" not in rest and not rest[0].isalpha():
+        raise BadSequence(f"{word!r} is no word of a plan")
+    if prefix is None and re.fullmatch(r"\d+", word.partition(":")[0]):
+        raise BadSequence(f"{word!r} is no word of a plan")
+    link = EACH if prefix == EACH_SIGN else int(prefix or 1)
+    if link < 1 and prefix != EACH_SIGN:
+        raise BadSequence(f"{word!r}: connections are counted from 1")
+    traits = tuple(each for each in (like or "").split(",") if each)
+    for trait in traits:
+        _check(trait, word)
+    return Move(_step(rest, word), link, traits)
 
 
 def _check(trait: str, word: str) -> None:
