@@ -46,16 +46,16 @@ class Connection:
     remote: Address
     descriptor: int
     app: socket.socket | None = None
-    established: bool = False
 
 
 @dataclass(eq=False)
 class Sock:
-    """A listener with the connections that nobody has accepted, or the application's end of a connection."""
+    """A listener with the connections that are not established or not accepted, or the application's end of one."""
 
     inner: socket.socket
     local: Address
     waiting: list[Connection] = field(default_factory=list)
+    ready: list[Connection] = field(default_factory=list)
     of: Connection | None = None
     shut: bool = False
 
@@ -187,8 +187,11 @@ class LibSlirp(Stack[Sock]):
         for listener in self._listeners:
             for each in listener.waiting:
                 seen = states.get(each.descriptor)
-                each.established |= seen is not None and seen.state != "SYN_RCVD"
-            listener.waiting = [each for each in listener.waiting if each.established or each.descriptor >= 0]
+                if seen is not None and seen.state != "SYN_RCVD":
+                    listener.ready.append(each)
+            listener.waiting = [
+                each for each in listener.waiting if each not in listener.ready and each.descriptor >= 0
+            ]
         self._connections = [each for each in self._connections if each.descriptor >= 0]
 
     def _keep(self, listener: Sock, app: socket.socket, peer: tuple[str, int]) -> None:
@@ -197,7 +200,7 @@ class LibSlirp(Stack[Sock]):
             if each.app is not None or each.descriptor < 0:
                 continue
             with contextlib.suppress(OSError), _borrowed(each.descriptor) as sock:
-                if sock.getsockname()[:2] == peer[:2]:
+                if sock.getsockname()[:2] == peer[:2] and sock.getpeername()[:2] == app.getsockname()[:2]:
                     each.app = app
                     listener.waiting.append(each)
                     return
@@ -249,11 +252,11 @@ class LibSlirp(Stack[Sock]):
         return Sock(inner, local, of=self._enter(local, remote, inner))
 
     def accept(self, listener: Sock) -> Sock | None:
-        for each in listener.waiting:
-            if each.established and each.app is not None:
-                listener.waiting.remove(each)
-                return Sock(each.app, each.local, of=each)
-        return None
+        if not listener.ready:
+            return None
+        found = listener.ready.pop(0)
+        assert found.app is not None
+        return Sock(found.app, found.local, of=found)
 
     def send(self, sock: Sock, data: bytes) -> int:
         if sock.shut:
@@ -286,7 +289,7 @@ class LibSlirp(Stack[Sock]):
         sock.inner.close()
         if sock in self._listeners:
             self._listeners.remove(sock)
-            for each in sock.waiting:
+            for each in (*sock.waiting, *sock.ready):
                 _reset(each.app)
         self._settle()
 

@@ -5,11 +5,13 @@ import itertools
 from harness.case.connection import Connection
 from harness.case.course import Course
 from harness.case.received import Received, repeats
-from harness.spec.segment import SYN
+from harness.spec.segment import RST, SYN
 from harness.trace.events import Kind
 
 #: How often a case is run again because a timer of the target has disturbed it.
 MAX_REPLAYS = 3
+#: So many repetitions at least come before a connection is given up (RFC 9293 §3.8.3, R1: SHLD-10).
+FEWEST_REPETITIONS = 3
 
 
 def is_timer_repeat(course: Course, connection: Connection, received: Received) -> bool:
@@ -28,6 +30,17 @@ def is_timer_repeat(course: Course, connection: Connection, received: Received) 
         and received.event.time_ns - min(earlier.event.time_ns, armed_ns) >= guard_ns
         for earlier in before
     )
+
+
+def is_giving_up(course: Course, connection: Connection, received: Received) -> bool:
+    """Tell whether a reset ends a connection that was repeated in vain: R2 closes it, and may say so (RFC 9293 §3.8.3).
+
+    That takes minutes, which pass for all cases of a batch when one of them waits in virtual time.
+    """
+    if not received.wire.flags & RST:
+        return False
+    before = itertools.takewhile(lambda earlier: earlier is not received, connection.received)
+    return sum(is_timer_repeat(course, connection, earlier) for earlier in before) >= FEWEST_REPETITIONS
 
 
 def set_aside(course: Course, connection: Connection) -> None:

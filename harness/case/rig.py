@@ -8,7 +8,7 @@ from typing import TypeVar
 from harness.case import acknowledging, aside
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
-from harness.case.repeats import is_timer_repeat
+from harness.case.repeats import is_giving_up, is_timer_repeat
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
@@ -200,7 +200,7 @@ class Rig:
                 # A case that ended early has its finding; what it did not come to ask about is no second one.
                 if not conversation.finished or is_timer_repeat(conversation, connection, received):
                     continue
-                if aside.take(received, self.aside):
+                if aside.take(received, self.aside) or is_giving_up(conversation, connection, received):
                     continue
                 if conversation.acks_by_rule and acknowledging.is_delayed(conversation.events, received):
                     continue

@@ -127,12 +127,15 @@ class CasePlugin:
 
     def _run_of(self, item: pytest.Item, case: Case, conversation: Conversation) -> CaseRun:
         """Return the run of a case: one of the tool's own demands no more than the rules do, a user's what it says."""
-        asks = is_bundled(item.path) and not isinstance(item, CellItem)
+        ours = is_bundled(item.path)
+        asks = ours and not isinstance(item, CellItem)
         target, ip = conversation.rig.target, case.binding.version
         route = case.binding.route
-        return CaseRun(
+        run = CaseRun(
             conversation, route, asks_rules=asks, declared=lambda: self.engine.declared(target, case.case_id, ip)
         )
+        conversation.acks_by_rule = ours  # of a timer cell too: its walk comes to acknowledgments
+        return run
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:

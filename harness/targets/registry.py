@@ -255,6 +255,7 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "libslirp": _open_own_driver,
     "lwip": _open_own_driver,
     "net": _open_wired,
+    "ns-3": _open_own_driver,
     "qemu": _open_qemu,
     "pytcp": _open_own_driver,
     "reference": _open_reference,

@@ -1,6 +1,6 @@
 """Builds what comes with the tool: `tcpspec build lwip smoltcp` the drivers, `tcpspec build linux` an image.
 
-A driver in C needs the stack's package. How images are built is in `images`.
+A driver in C or C++ needs the stack's package. How images are built is in `images`.
 """
 
 import hashlib
@@ -21,13 +21,17 @@ _PACKAGE = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a driver in C is built. `headers` are those of the stack whose change asks for a new build."""
+    """How a driver in C or C++ is built. `headers` are those of the stack whose change asks for a new build."""
 
     source: str
     include: Path
     headers: tuple[str, ...]
     flags: tuple[str, ...]
     package: str
+    language: str = "C"
+    compilers: tuple[str, ...] = ("gcc", "cc")
+    #: Files of ours beside the drivers that it includes.
+    shared: tuple[str, ...] = ()
 
 
 RECIPES = {
@@ -37,7 +41,17 @@ RECIPES = {
         ("lwipopts.h", "lwip/init.h", "lwip/opt.h", "lwip/tcp.h", "lwip/netif.h", "lwip/priv/tcp_priv.h"),
         ("-O1", "-std=gnu11", "-rdynamic", "-llwip"),
         "liblwip-dev",
-    )
+    ),
+    "ns-3": Recipe(
+        "ns-3/driver.cc",
+        Path("/usr/include"),
+        ("ns3/version-defines.h", "ns3/tcp-socket-base.h", "ns3/virtual-net-device.h"),
+        ("-O0", "-lns3-internet", "-lns3-virtual-net-device", "-lns3-network", "-lns3-core"),
+        "libns3-dev",
+        "C++",
+        ("g++", "c++"),
+        ("tcpspec_adapter.h",),
+    ),
 }
 #: Drivers that are Rust crates.
 CRATES = frozenset({"smoltcp"})
@@ -78,14 +92,17 @@ def build(name: str, release: str = "") -> Path:
         return source_build.build(source_build.recipe_of(name, release), driver_folder() / name, cache_folder())
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
-    install = f"apt-get install gcc {recipe.package} (or use the image of {source.parent / 'Dockerfile'})"
-    compiler = shutil.which("gcc") or shutil.which("cc")
+    image = source.parent / "Dockerfile"
+    install = f"apt-get install {recipe.compilers[0]} {recipe.package}"
+    install += f" (or use the image of {image})" if image.is_file() else ""
+    compiler = next(filter(None, map(shutil.which, recipe.compilers)), None)
     if compiler is None:
-        raise UnusableTarget(f"the driver of {name} can't be built: there is no C compiler", install)
+        raise UnusableTarget(f"the driver of {name} can't be built: there is no {recipe.language} compiler", install)
     missing = [header for header in recipe.headers if not (recipe.include / header).is_file()]
     if missing:
         raise UnusableTarget(f"the driver of {name} can't be built: {recipe.include / missing[0]} is missing", install)
-    inputs = [source, *(recipe.include / header for header in recipe.headers)]
+    own = [driver_folder() / file for file in recipe.shared]
+    inputs = [source, *own, *(recipe.include / header for header in recipe.headers)]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs) + " ".join(recipe.flags).encode())
     program = cache_folder() / f"{name}-{digest.hexdigest()[:16]}"
     if not program.is_file():
@@ -101,7 +118,8 @@ def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None
         program.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=program.parent) as folder:
             made = Path(folder) / program.name
-            command = [compiler, *flags, f"-I{recipe.include}", str(source), *libraries, "-o", str(made)]
+            include = [f"-I{recipe.include}", f"-I{driver_folder()}"]
+            command = [compiler, *flags, *include, str(source), *libraries, "-o", str(made)]
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
             )

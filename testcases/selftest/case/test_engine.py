@@ -17,6 +17,7 @@ from harness.observe.snapshot import Snapshot
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, State
+from harness.targets import registry
 from harness.targets.addresses import ADDRESSES
 from harness.targets.namespace import calibration
 from harness.targets.namespace.target import LinuxTarget
@@ -134,6 +135,23 @@ def test_a_segment_that_comes_after_the_case_is_found_by_the_sweep_and_belongs_t
     rig.sweep()
     assert [finding.code for finding in guilty.findings] == [Code.LATE]
     assert innocent.findings == []
+
+
+def test_a_reset_that_gives_up_what_nobody_answers_is_no_late_segment() -> None:
+    target = registry.open_target(registry.parse("reference,variant=reset-when-giving-up"), registry.Settings())
+    rig = Rig(target, guarded=False)
+
+    def leave(target: TargetSide, _peer: PeerSide) -> None:
+        target.shutdown()
+        target.must_send(FIN | ACK, seq=1, ack=1)
+
+    left = run(rig.begin(4, name="left"), Walk(ESTABLISHED), leave)
+    run(rig.begin(4, name="waits"), Walk(ESTABLISHED), lambda target, peer: target.wait(3000))
+    rig.sweep()
+    assert left.conversation is not None
+    assert [received.wire.flags & RST for received in left.conversation.main.received][-1], "it gives up meanwhile"
+    assert left.findings == []
+    rig.close()
 
 
 def test_timed_silence_gives_the_same_verdicts_as_the_fence(linux: LinuxTarget) -> None:
