@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.agent.server import PROGRAM_PATH
+from harness.targets.building import drivers
 from harness.targets.container import engine, ownership
 from harness.targets.emulated.machine import PROGRAM as QEMU
 from harness.targets.kernel import kernels
@@ -41,7 +42,19 @@ def examine() -> Iterator[Check]:
     """Check everything that a run needs, the essential last: whether a pod can really be made."""
     yield Check(Mark.OK, "python", f"{platform.python_version()} ({sys.executable})")
     yield Check(Mark.OK, "kernel", f"{platform.system()} {platform.release()} {platform.machine()}")
-    for check in (_privileges, _user_namespaces, _apparmor, _ss, _tshark, _tun, _docker, _kernels, _qemu, _descriptors):
+    for check in (
+        _privileges,
+        _user_namespaces,
+        _apparmor,
+        _ss,
+        _tshark,
+        _tun,
+        _docker,
+        _kernels,
+        _qemu,
+        _stacks,
+        _descriptors,
+    ):
         yield from check()
     yield _pod()
 
@@ -130,6 +143,15 @@ def _qemu() -> Iterator[Check]:
     program = shutil.which(QEMU)
     hint = "for targets qemu: apt-get install --no-install-recommends qemu-system-x86"
     yield Check(Mark.OK, "emulator", program) if program else Check(Mark.NOTE, "emulator", f"no {QEMU}", hint)
+
+
+def _stacks() -> Iterator[Check]:
+    lacking = drivers.lacking()
+    ready = ", ".join(name for name in drivers.DRIVERS if name in (*drivers.RECIPES, *drivers.LIBRARIES))
+    if not lacking:
+        yield Check(Mark.OK, "other stacks", ready)
+    for name, hint in lacking.items():
+        yield Check(Mark.NOTE, "other stacks", f"no {name}", f"for the target {name}: {hint}")
 
 
 def _descriptors() -> Iterator[Check]:

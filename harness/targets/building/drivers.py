@@ -92,7 +92,31 @@ def build(name: str, release: str = "") -> Path:
         return source_build.build(source_build.recipe_of(name, release), driver_folder() / name, cache_folder())
     recipe = RECIPES[name]
     source = driver_folder() / recipe.source
-    image = source.parent / "Dockerfile"
+    compiler = _compiler(name)
+    own = [driver_folder() / file for file in recipe.shared]
+    inputs = [source, *own, *(recipe.include / header for header in recipe.headers)]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs) + " ".join(recipe.flags).encode())
+    program = cache_folder() / f"{name}-{digest.hexdigest()[:16]}"
+    if not program.is_file():
+        _compile(compiler, recipe, source, program)
+    return program
+
+
+def lacking() -> dict[str, str]:
+    """Return what to install for each stack of the system's own packages that can't be had yet, by its name."""
+    hints = {}
+    for name in (*RECIPES, *LIBRARIES):
+        try:
+            _compiler(name) if name in RECIPES else build(name)
+        except UnusableTarget as error:
+            hints[name] = error.hint
+    return hints
+
+
+def _compiler(name: str) -> str:
+    """Return the compiler for a driver; raises UnusableTarget where it, or the stack's package, is missing."""
+    recipe = RECIPES[name]
+    image = driver_folder() / name / "Dockerfile"
     install = f"apt-get install {recipe.compilers[0]} {recipe.package}"
     install += f" (or use the image of {image})" if image.is_file() else ""
     compiler = next(filter(None, map(shutil.which, recipe.compilers)), None)
@@ -101,13 +125,7 @@ def build(name: str, release: str = "") -> Path:
     missing = [header for header in recipe.headers if not (recipe.include / header).is_file()]
     if missing:
         raise UnusableTarget(f"the driver of {name} can't be built: {recipe.include / missing[0]} is missing", install)
-    own = [driver_folder() / file for file in recipe.shared]
-    inputs = [source, *own, *(recipe.include / header for header in recipe.headers)]
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs) + " ".join(recipe.flags).encode())
-    program = cache_folder() / f"{name}-{digest.hexdigest()[:16]}"
-    if not program.is_file():
-        _compile(compiler, recipe, source, program)
-    return program
+    return compiler
 
 
 def _compile(compiler: str, recipe: Recipe, source: Path, program: Path) -> None:

@@ -24,9 +24,10 @@ from harness.targets import registry
 from harness.targets.adapter import check as adapter_check
 from harness.targets.adapter.line import Answer
 from harness.targets.adapter.process import AdapterProcess, Command
+from harness.targets.adapter.socket import AdapterSocket
 from harness.targets.adapter.target import CLAIMABLE, AdapterTarget, read_greeting
 from harness.targets.building import drivers
-from harness.targets.protocol import Capability, TargetError, UnusableTarget
+from harness.targets.protocol import Capability, NotOffered, TargetError, UnusableTarget
 from testcases.selftest import container_engine
 from testcases.selftest.processes import ends
 
@@ -306,3 +307,22 @@ def test_a_run_on_lwip_is_as_expected(lwip: Path, tmp_path: Path) -> None:
 def test_nobody_waits_until_a_stack_in_real_time_gives_up(pace: str, gives_up: bool) -> None:
     words = ["tcpspec-adapter", "1", "name=mine", "version=1", f"time={pace}", "capabilities=states"]
     assert (Capability.GIVES_UP in read_greeting(Answer([], "", words)).capabilities) is gives_up
+
+
+class _WithoutAbort:
+    """A dialogue with a stack that has no ABORT."""
+
+    life, failed = 0, False
+
+    def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
+        return Answer([], "ENOSYS", ["no", "abort"]) if command == "abort 1" else Answer([], "", [])
+
+    def fail(self, message: str) -> TargetError:
+        return TargetError(message)
+
+
+def test_a_call_that_the_stack_does_not_have_is_not_offered_and_not_refused() -> None:
+    sock = AdapterSocket(_WithoutAbort(), "1")
+    with pytest.raises(NotOffered, match=r"^abort\(\): no abort$"):
+        sock.abort()
+    sock.close()

@@ -1,7 +1,9 @@
 """libslirp behind our kit: its applications are real sockets, in a namespace of their own, and its time is virtual."""
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from harness.targets.adapter.process import Command
 from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import drivers, library
 from harness.targets.protocol import NotOffered, UnusableTarget
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +125,27 @@ def test_the_kit_keeps_the_handle_of_an_abort_that_is_refused(command: Command) 
     ).stdout.splitlines()
     answers = [" ".join(line.split()[:2]) for line in words if not line.startswith("out ")]
     assert answers[-4:] == ["err ENOSYS", "ok 0", "ok", "err EBADF"]
+
+
+@pytest.mark.slow
+def test_cases_come_out_as_declared(command: Command, tmp_path: Path) -> None:
+    chosen = ["sanity/*", "active-open/*", "half-close/*", "isolation/*"]
+    words = ["run", "--target", "libslirp", "--ip", "4", f"--results={tmp_path}"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "harness",
+            *words,
+            *(f"--case={pattern}" for pattern in chosen),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    verdicts = {each["verdict"] for each in records if each["kind"] == "case"}
+    assert {"conforms", "known deviation"} <= verdicts <= {"conforms", "known deviation", "deviates", "not applicable"}

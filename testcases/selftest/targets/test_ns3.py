@@ -12,6 +12,7 @@ from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
 from harness.spec.states import ESTABLISHED, FIN_WAIT_2, LISTEN, TIME_WAIT
+from harness.targets import doctor
 from harness.targets.adapter import check
 from harness.targets.adapter.process import Command
 from harness.targets.adapter.target import AdapterTarget
@@ -105,3 +106,36 @@ def test_a_crash_among_timer_cases_is_one_verdict_and_leaves_the_others_theirs(
     died = [case for case, each in codes.items() if "died" in each]
     assert died == ["timers/connection-outlasts-a-closed-window[fin]"]
     assert len(codes) > 10
+
+
+def test_the_doctor_says_what_to_install_for_a_stack_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = [check for check in doctor.examine() if check.title == "other stacks"]
+    assert [check.found for check in found if check.mark is doctor.Mark.NOTE][:2] == ["no lwip", "no ns-3"]
+    assert "apt-get install g++ libns3-dev" in found[1].hint
+
+
+@pytest.mark.slow
+def test_cases_come_out_as_declared(command: Command, tmp_path: Path) -> None:
+    chosen = ["sanity/*", "closed-and-listening/*"]
+    words = ["run", "--target", "ns-3", "--ip", "4", f"--results={tmp_path}"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "harness",
+            *words,
+            *(f"--case={pattern}" for pattern in chosen),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    verdicts = {each["verdict"] for each in records if each["kind"] == "case"}
+    assert {"conforms", "known deviation"} <= verdicts <= {"conforms", "known deviation", "deviates", "not applicable"}
