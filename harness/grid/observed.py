@@ -8,7 +8,7 @@ from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.reaction import Outgoing, Reaction, Reply
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
-from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED
+from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK, SYN_RECEIVED, SYNCHRONIZED
 
 NOTHING = str(Reply.NONE)
 #: The next state on a target that shows none and gives itself away by no follow-up.
@@ -29,12 +29,14 @@ class Observation:
 def fits(reaction: Reaction, received: Sequence[Received], connection: Connection | None = None) -> bool:
     """Tell whether the target sent exactly the segments of a reaction.
 
-    Where `connection`, as it was before, is given, an acknowledgment may ride on what is sent again.
+    Where `connection`, as it was before, is given, an acknowledgment may ride on what is sent again, and on the reset
+    that aborts it.
     """
     if len(reaction.segments) != len(received):
         return False
     return all(
-        _equal(due, each) or (connection is not None and _rides(due, each, reaction, connection))
+        _equal(due, each)
+        or (connection is not None and (_rides(due, each, reaction, connection) or _aborts(due, each, connection)))
         for due, each in zip(reaction.segments, received, strict=True)
     )
 
@@ -51,6 +53,14 @@ def _rides(due: Outgoing, received: Received, reaction: Reaction, connection: Co
     syn = connection.state is SYN_RECEIVED and reaction.next is SYN_RECEIVED and flags == SYN | ACK
     fin = connection.fin_sent and reaction.next in (FIN_WAIT_1, CLOSING, LAST_ACK) and flags == FIN | ACK
     return again and (syn or fin)
+
+
+def _aborts(due: Outgoing, received: Received, connection: Connection) -> bool:
+    """Tell whether this is a reset that is due at SND.NXT, with an ACK of RCV.NXT (the register's `reset-form`)."""
+    at_next = due.flags == RST and due.seq == connection.snd_nxt and connection.state in SYNCHRONIZED
+    sent = received.segment
+    numbers = (seqno.add(sent.seq, 0), seqno.add(sent.ack, 0))
+    return at_next and sent.plain_flags & ~PSH == RST | ACK and numbers == (due.seq, connection.rcv_nxt)
 
 
 def _equal(due: Outgoing, received: Received) -> bool:

@@ -248,10 +248,11 @@ REGISTER: dict[str, Ambiguity] = {
             (
                 "A reset that a segment provokes takes its numbers from that segment.",
                 "A reset that aborts a synchronized connection is sent at SND.NXT, as by ABORT.",
+                "Such a reset may bear an ACK of RCV.NXT: only its sequence number is looked at (§3.5.3).",
                 "A reset may carry text that explains it (§3.5.3), which no figure shows.",
             ),
-            "rst(seq=seg.ack) or rst-ack(seq=0), and rst at SND.NXT; with text or without, everywhere.",
-            "Both: the sections that ask for these resets give no form. The fourth check says CLOSED in so many words,"
+            "rst(seq=seg.ack) or rst-ack(seq=0), and rst at SND.NXT, bare or with ACK=RCV.NXT; with text or without.",
+            "All: the sections that ask for these resets give no form. The fourth check says CLOSED in so many words,"
             " and it is more specific than the general wish that the side which resets enter TIME-WAIT (§3.5.2).",
         ),
         Ambiguity(

@@ -147,7 +147,7 @@ def _qemu() -> Iterator[Check]:
 
 def _stacks() -> Iterator[Check]:
     lacking = drivers.lacking()
-    ready = ", ".join(name for name in drivers.DRIVERS if name in (*drivers.RECIPES, *drivers.LIBRARIES))
+    ready = ", ".join(name for name in drivers.DRIVERS if name in (*drivers.RECIPES, *drivers.GO, *drivers.LIBRARIES))
     if not lacking:
         yield Check(Mark.OK, "other stacks", ready)
     for name, hint in lacking.items():

@@ -256,6 +256,7 @@ _OPENERS: dict[str, Callable[[TargetSpec, Settings, bool], Target]] = {
     "lwip": _open_own_driver,
     "net": _open_wired,
     "ns-3": _open_own_driver,
+    "netstack": _open_own_driver,
     "qemu": _open_qemu,
     "pytcp": _open_own_driver,
     "reference": _open_reference,
@@ -272,4 +273,4 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
 }
 #: `struct utsname` has 64 octets for it.
 _RELEASE = re.compile(r"[!-~]{1,64}")
-_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "pytcp", "qemu", "smoltcp"})
+_WITH_IDENT = frozenset({"docker", "kernel", "lwip", "netstack", "pytcp", "qemu", "smoltcp"})

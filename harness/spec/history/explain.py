@@ -68,7 +68,7 @@ def _fall(at: Open, code: Broken, sent: Segment, due: str = "", *cites: str, rul
 
 def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     for index, due in enumerate(at.owed):
-        if due.flags & RST and (_same(due, sent, raw_seq) or (not at.rule and _aborts(at.world, due, sent))):
+        if due.flags & RST and (_same(due, sent, raw_seq) or _aborts(at, due, sent)):
             return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
     if not any(due.flags & RST for due in at.owed):
         if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED, Fate.UNREACHABLE):
@@ -89,12 +89,15 @@ def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
     absolute = due.flags & RST and due.flags & ACK  # the zero of <SEQ=0><CTL=RST,ACK> is one on the wire
     if due.seq is not None and due.seq != (raw_seq if absolute else seqno.add(sent.seq, 0)):
         return False
-    return not due.flags & ACK or due.ack is None or due.ack == seqno.add(sent.ack, 0)
+    return not sent.flags & ACK or due.ack is None or due.ack == seqno.add(sent.ack, 0)
 
 
-def _aborts(world: World, due: Outgoing, sent: Segment) -> bool:
-    """Tell whether this is the reset of ABORT, at SND.NXT (§3.10.5)."""
-    return any(_same(replace(due, seq=seq), sent, 0) for seq in _next_numbers(world))
+def _aborts(at: Open, due: Outgoing, sent: Segment) -> bool:
+    """Tell whether this is the reset of ABORT, at SND.NXT (§3.10.5), or one like it that a segment has provoked."""
+    if not at.rule:
+        return any(_same(replace(due, seq=seq), sent, 0) for seq in _next_numbers(at.world))
+    bare = due.flags == RST and due.seq == at.world.connection.snd_nxt
+    return bare and _same(replace(due, ack=at.world.connection.rcv_nxt), sent, 0)
 
 
 def _next_numbers(world: World) -> frozenset[int]:

@@ -143,8 +143,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     new = _window_left(new, world)
     if outcome.hears_ack and reaction.next is not CLOSED:
         new = _acknowledged(new, segment, now, opening=was is SYN_SENT)
-    if seqno.lt(world.connection.rcv_nxt, after.rcv_nxt) and Signal.CLOSING in reaction.signals:
-        new = replace(new, fin_in=True)
+    if seqno.lt(world.connection.rcv_nxt, after.rcv_nxt) and (world.fin_in or Signal.CLOSING in reaction.signals):
+        new = replace(new, fin_in=world.fin_in + 1)  # behind a FIN only another one moves it
     if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
         new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
     if new.before is not None and new.state is not SYN_RECEIVED:

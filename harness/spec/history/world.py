@@ -74,7 +74,7 @@ class World:
     # --- what the application receives
     irs: int = 0
     read: int = 0
-    fin_in: bool = False
+    fin_in: int = 0
     #: The application has closed its receiving direction (SHUT_RD).
     reads_no_more: bool = False
     held: tuple[Held, ...] = ()

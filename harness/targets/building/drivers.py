@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cache import folder as cache_folder
-from harness.targets.building import crate, library, packages, source_build
+from harness.targets.building import crate, gopath, library, packages, source_build
 from harness.targets.protocol import UnusableTarget
 
 BUILD_LIMIT_S = 120
@@ -55,11 +55,13 @@ RECIPES = {
 }
 #: Drivers that are Rust crates.
 CRATES = frozenset({"smoltcp"})
+#: Drivers in Go, of stacks whose source is a package.
+GO = frozenset(gopath.RECIPES)
 #: Stacks in Python, of a package index.
 PACKAGES = frozenset({"pytcp"})
 #: Stacks that are shared libraries of the system, called from Python.
 LIBRARIES = {"libslirp": library.Shared("libslirp.so.0", "libslirp0")}
-DRIVERS = tuple(sorted({*RECIPES, *CRATES, *PACKAGES, *LIBRARIES}))
+DRIVERS = tuple(sorted({*RECIPES, *CRATES, *GO, *PACKAGES, *LIBRARIES}))
 
 
 def driver_folder() -> Path:
@@ -88,6 +90,8 @@ def build(name: str, release: str = "") -> Path:
         return packages.install(driver_folder() / name, cache_folder(), release)
     if name in CRATES:
         return crate.build(driver_folder() / name, cache_folder(), release)
+    if name in GO:
+        return gopath.build(driver_folder() / name, cache_folder(), release)
     if release:
         return source_build.build(source_build.recipe_of(name, release), driver_folder() / name, cache_folder())
     recipe = RECIPES[name]
@@ -105,9 +109,9 @@ def build(name: str, release: str = "") -> Path:
 def lacking() -> dict[str, str]:
     """Return what to install for each stack of the system's own packages that can't be had yet, by its name."""
     hints = {}
-    for name in (*RECIPES, *LIBRARIES):
+    for name in (*RECIPES, *GO, *LIBRARIES):
         try:
-            _compiler(name) if name in RECIPES else build(name)
+            _compiler(name) if name in RECIPES else gopath.installed(name) if name in GO else build(name)
         except UnusableTarget as error:
             hints[name] = error.hint
     return hints
