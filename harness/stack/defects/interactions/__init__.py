@@ -19,6 +19,8 @@ from harness.stack.defects.interactions import (
     reset_ack,
     residue,
     stray_timer,
+    unlooked_courses,
+    unlooked_numbers,
     unread,
     wraps,
 )
@@ -39,6 +41,6 @@ FILES = (
     application,
 )
 #: Files with defects of several kinds.
-MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours)
+MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours, unlooked_courses, unlooked_numbers)
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
