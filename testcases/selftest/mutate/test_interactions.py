@@ -14,7 +14,10 @@ from testcases.selftest.interactions.proof import PROOFS
 ENOUGH, ENOUGH_OF_A_KIND = 150, 8
 
 #: Files with proofs of several kinds.
-MIXED = ("later", "fresh_courses", "fresh_numbers", "fresh_neighbours", "unlooked_courses", "unlooked_numbers")
+MIXED = (
+    *("later", "fresh_courses", "fresh_numbers", "fresh_neighbours"),
+    *("unlooked_courses", "unlooked_numbers", "unlooked_later"),
+)
 
 for kind in (*KINDS, *MIXED):
     importlib.import_module(f"testcases.selftest.interactions.{kind.replace('-', '_')}")

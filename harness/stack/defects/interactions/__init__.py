@@ -20,6 +20,7 @@ from harness.stack.defects.interactions import (
     residue,
     stray_timer,
     unlooked_courses,
+    unlooked_later,
     unlooked_numbers,
     unread,
     wraps,
@@ -41,6 +42,6 @@ FILES = (
     application,
 )
 #: Files with defects of several kinds.
-MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours, unlooked_courses, unlooked_numbers)
+MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours, unlooked_courses, unlooked_numbers, unlooked_later)
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
