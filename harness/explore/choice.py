@@ -15,11 +15,14 @@ from pathlib import Path
 from harness.cache import kept
 from harness.explore import notation
 from harness.explore.kinds import KINDS
+from harness.explore.plan import Move, Special
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
 
 #: So many conversations of a kind are shuffled at a time: a generator may have no end.
 WINDOW = 1 << 15
+#: Among so many the next one is chosen; words meet with at most so many between them.
+CANDIDATES, NEAR = 64, 10
 TOO_SLOW = "conversations in which minutes pass (--slow)"
 
 
@@ -72,7 +75,7 @@ class Choice:
         yield from _by_turns(running)
 
     def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
-        for generated in shuffled(KINDS[kind].made(self.seed), f"{self.seed}/{kind}"):
+        for generated in spread(shuffled(KINDS[kind].made(self.seed), f"{self.seed}/{kind}")):
             if reason := self.unfit(generated, capabilities):
                 self.left_out[reason] += 1
             else:
@@ -147,6 +150,51 @@ def shuffled(all_of_them: Iterable[Generated], seed: str) -> Iterator[Generated]
         part.reverse()
         while part:  # what was played is let go
             yield part.pop()
+
+
+def spread(source: Iterable[Generated]) -> Iterator[Generated]:
+    """Yield the same, and of some candidates first the one in which most things meet that have not met yet.
+
+    Of three conversations two are strung together as long as there are any. So few conversations bring much together:
+    in the order of chance they would repeat one another for long.
+    """
+    strung, single = itertools.tee(source)
+    first = _spread(generated for generated in strung if generated.strung)
+    rest = _spread(generated for generated in single if not generated.strung)
+    while batch := [*itertools.islice(first, 2), *itertools.islice(rest, 1)]:
+        yield from batch
+
+
+def _spread(source: Iterable[Generated]) -> Iterator[Generated]:
+    source, seen = iter(source), set[tuple[str, str]]()
+    waiting = [(generated, _meetings(generated)) for generated in itertools.islice(source, CANDIDATES)]
+    while waiting:
+        best = max(range(len(waiting)), key=lambda at: sum(_news(found, seen) for found in waiting[at][1]))
+        generated, meetings = waiting.pop(best)
+        seen.update(*meetings)
+        yield generated
+        waiting += [(more, _meetings(more)) for more in itertools.islice(source, 1)]
+
+
+def _news(found: set[tuple[str, str]], seen: set[tuple[str, str]]) -> float:
+    """Return which share of it is new."""
+    return len(found - seen) / len(found) if found else 0.0
+
+
+def _meetings(generated: Generated) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return the pairs of what it is made of, by its name, and of the words of which one follows soon on the other.
+
+    What a connection is like meets every word; how much time passes is not looked at.
+    """
+    parts = set(itertools.combinations([f".{part}" for part in generated.name.split(".")], 2))
+    words = [str(move.step) for move in generated.plan if not _is_pause(move)]
+    found = {(word, other) for at, word in enumerate(words) for other in words[at + 1 : at + 1 + NEAR]}
+    like = [trait for move in generated.plan for trait in move.like]
+    return parts, found | set(itertools.product(like, words))
+
+
+def _is_pause(move: Move) -> bool:
+    return isinstance(move.step, Special) and move.step.name == "wait"
 
 
 def _by_turns(sources: list[Iterator[Generated]]) -> Iterator[Generated]:

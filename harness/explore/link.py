@@ -162,6 +162,8 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: A SYN of the peer in this incarnation has permitted SACK (RFC 2018 §2).
+    permits_blocks: bool = False
     #: How often the SYN of this incarnation was sent, answers to the peer's apart.
     syns: int = 0
     #: The target's initial number and when it was shown first, of this incarnation and of the one before on this pair;
@@ -230,6 +232,7 @@ class Link:
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
         self.urgent_end = self.syns = 0
+        self.permits_blocks = False
 
 
 def sent_by(link: Link, received: Sequence[Received]) -> list[Sent]:

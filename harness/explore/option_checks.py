@@ -52,6 +52,8 @@ def problem(link: Link, received: Received) -> Problem | None:
     for option in found:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
             return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
+        if option.kind == KIND_SACK and link.view.last_syn is not None and not link.permits_blocks:
+            return Problem("no SACK blocks, which the peer has not permitted", "SACK blocks", ("RFC 9293 §3.2",))
         if option.kind == KIND_SACK and (wrong := _sack(link, option.data) or _below(link, segment, option.data)):
             return wrong
     return _size(link, segment) or _stamp(link, segment, now)
@@ -70,6 +72,14 @@ def largest_segment(link: Link) -> int:
     syn = link.view.last_syn
     said = options.mss_of(syn.options) if syn is not None else None
     return max(said or DEFAULT_MSS[link.connection.tuple4.version], SMALLEST_MSS)
+
+
+def permits_blocks(segment: Segment) -> bool:
+    """Tell whether a segment of the peer permits SACK; options that can't be read may."""
+    try:
+        return bool(segment.flags & SYN) and options.find(segment.options, KIND_SACK_PERMITTED) is not None
+    except options.MalformedOptions:
+        return True
 
 
 def _size(link: Link, segment: Segment) -> Problem | None:

@@ -29,7 +29,7 @@ class Generated:
 
     `twin` is the same conversation without what must change nothing: the target's timers go as in it.
     `slow`: minutes pass in it, or a thousand connections, so that it is for virtual time only.
-    `needs` are capabilities.
+    `needs` are capabilities. `strung`: many things happen in it, one behind the other, so that it comes early.
     """
 
     kind: str
@@ -38,6 +38,7 @@ class Generated:
     twin: Plan | None = None
     slow: bool = False
     needs: frozenset[Capability] = frozenset()
+    strung: bool = False
 
     @property
     def id(self) -> str:

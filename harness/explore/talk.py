@@ -163,6 +163,7 @@ class Talk:
         """Send a segment of the peer, and judge all that comes of it."""
         link.last_probe, self._promise = replace(segment), None
         link.view.sent(segment)
+        link.permits_blocks |= option_checks.permits_blocks(segment)
         packet = codec.encode(link.connection.path, link.connection.to_wire(replace(segment)))
         event = self.conversation.note(Kind.SENT, "", link.connection, packet)
         event.segment = segment
@@ -263,15 +264,15 @@ class Talk:
             self.inject(link, view.segment(probe))
 
     def recover(self, link: Link, rounds: int = 12) -> Waits:
-        """Do as a TCP does whose segments were lost, until nothing is missing at the peer."""
-        link.losing = 0
+        """Do as a TCP does whose segments were lost, until nothing is missing at the peer; losses go on until then."""
         for _round in range(rounds):
             missing_there = link.view.rcv_nxt < link.view.sent_end if link.view.synchronized else link.view.sent_end
             if missing_there and link.last_probe is not None and link.last_probe.length:
                 self.inject(link, link.last_probe)
             if not self.missing_here(link):
-                return
+                break
             yield from self.let_pass(AWAIT_S, link)
+        link.losing = 0
 
     def missing_here(self, link: Link) -> bool:
         """Tell whether the target has sent something on this connection that the peer has not got."""

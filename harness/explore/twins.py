@@ -18,6 +18,7 @@ from harness.case.violation import Level
 from harness.explore.icmp_errors import PREFIX
 from harness.explore.plan import EACH
 from harness.explore.talk import MARKED, Talk
+from harness.fuzz.steps import Probe
 from harness.spec.segment import SYN, flag_names
 from harness.trace.events import Event, Kind
 
@@ -26,6 +27,9 @@ CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9
 TICK_S = 0.6
 #: A segment so soon behind a stimulus is its answer, and no timer's.
 ANSWER_S = 0.001
+#: Beside text that is acknowledged meanwhile a stack may keep its timers less evenly, as lwIP does: repetitions that
+#: come sooner by more than this share, or not within twice the time, are what is looked for.
+SOONER = 0.35
 #: Less than this share of what the twin has sent at once is too little.
 SHARE = 2
 
@@ -54,19 +58,35 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)
+    if _brings_text(talk, twin):
+        here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
+        return _other(here, there, _length(twin), beside_text=True)
     return _other(by_themselves(talk, twin), by_themselves(twin, twin), _length(twin))
 
 
-def _other(mine: Sequence[Spoken], other: Sequence[Spoken], end: float) -> Difference | None:
+def _brings_text(talk: Talk, twin: Talk) -> bool:
+    """Tell whether the peer sends text that it does not send in the twin: it is acknowledged, perhaps later."""
+    mine, other = (sum(_is_text(move.step) for move in each.plan) for each in (talk, twin))
+    return mine > other
+
+
+def _is_text(step: object) -> bool:
+    return isinstance(step, Probe) and step.octets > 0 and step.seq.base == "p"
+
+
+def _other(
+    mine: Sequence[Spoken], other: Sequence[Spoken], end: float, *, beside_text: bool = False
+) -> Difference | None:
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
+        sooner, later = (at * SOONER, at) if beside_text else (0.0, 0.0)
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
-            return None if at > end - _tolerance(at) else Difference(due, "it did not come")
+            return None if at > end - _tolerance(at) - later else Difference(due, "it did not come")
         if found[0] != text:
             return Difference(due, f"{found[0]} after {found[1]:.1f} s")
-        if abs(found[1] - at) > _tolerance(at):
+        if not -_tolerance(at) - sooner <= found[1] - at <= _tolerance(at) + later:
             return Difference(due, f"after {found[1]:.1f} s")
-    if len(mine) > len(other) and mine[len(other)][1] < end - _tolerance(end):
+    if not beside_text and len(mine) > len(other) and mine[len(other)][1] < end - _tolerance(end):
         text, at = mine[len(other)]
         due = "nothing more by itself, as without the segment that changes nothing"
         return Difference(due, f"{text} after {at:.1f} s")
@@ -120,18 +140,20 @@ def _length(talk: Talk) -> float:
     return (talk.ended_ns - events[0].time_ns) / 1e9 if events else 0.0
 
 
-def by_themselves(talk: Talk, twin: Talk, *, exact: bool = True) -> list[Spoken]:
+def by_themselves(talk: Talk, twin: Talk, *, exact: bool = True, bare: bool = True) -> list[Spoken]:
     """Return what the target has sent by itself during the plan, with its time in seconds since the beginning.
 
-    Connections that the twin does without speak for themselves.
+    Connections that the twin does without speak for themselves. Without `bare` only what takes sequence space counts,
+    whatever it acknowledges.
     """
     numbers = {move.link for move in twin.plan}
     shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers or EACH in numbers}
     start = next((event.time_ns for event in _compared(talk)), 0)
+    said = _number if not bare else _text if exact else _form
     return [
-        (_text(event) if exact else _form(event), (event.time_ns - start) / 1e9)
+        (said(event), (event.time_ns - start) / 1e9)
         for event, since in _sent(_compared(talk))
-        if since > ANSWER_S * 1e9 and event.connection in shared
+        if since > ANSWER_S * 1e9 and event.connection in shared and (bare or _takes_space(event))
     ]
 
 
@@ -152,6 +174,16 @@ def _sent(events: Iterable[Event]) -> Iterable[tuple[Event, int]]:
 
 def _text(event: Event) -> str:
     return event.segment.notation().replace("PSH,", "") if event.segment is not None else ""
+
+
+def _number(event: Event) -> str:
+    """Return a segment without what it acknowledges."""
+    segment = event.segment
+    return f"a segment with {segment.length} octets from SEQ={segment.seq} on" if segment is not None else ""
+
+
+def _takes_space(event: Event) -> bool:
+    return event.segment is not None and event.segment.length > 0
 
 
 def _form(event: Event) -> str:

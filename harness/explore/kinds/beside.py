@@ -36,6 +36,15 @@ LISTENERS = {
     "closed-queued": "listen S@i A@p,r unlisten",
     "closed-later": "listen S@i A@p,r accept unlisten A@p,r/10 recv:100 R@p",
 }
+#: What the other one does all the time, until the first one is given up and longer.
+BUSY = {
+    "sends": "[2:send:10] [2:A@p,r]",
+    "receives": "[2:A@p,r/10] [2:recv:100]",
+    "both": "[2:A@p,r/10] [2:send:10] [2:A@p,r] [2:recv:100]",
+    "strays": "[2:A@n-1,r] [2:A@n,n+100]",
+}
+#: So often, and after so many milliseconds each time.
+BUSY_TIMES = ((12, 40_000), (30, 1_700))
 #: How long after the first connection's beginning the other one begins, in milliseconds, and what is watched then.
 TIMES = ((50, 60_000), (1500, 60_000))
 #: In TIME-WAIT: just before its end, whether that is after one minute, two or four, and just behind that.
@@ -58,7 +67,18 @@ def generate() -> Iterator[Generated]:
             other = " ".join([first, *(f"[2:{word}]" for word in words[1:])])
             made = generated_from(f"{begun} wait:{time} {other} wait:{rest}", f"{state}.{name}.{time}", "beside")
             yield replace(made, slow=True, needs=_ICMP if "error" in name else frozenset())
+    yield from _busy()
     yield from _listeners()
+
+
+def _busy() -> Iterator[Generated]:
+    """Yield each running timer beside a connection that goes on and on."""
+    for state, (name, words), (times, pause) in itertools.product(RUNNING, BUSY.items(), BUSY_TIMES):
+        passive = bases.STATES[state].startswith("listen")
+        opened = "[2{same-port}:S@i] [2:A@p,r] [accept]" if passive else "[2:connect] [2:SA@i,r]"
+        text = f"{bases.STATES[state]} {opened} {f'wait:{pause} {words} ' * times}"
+        made = generated_from(text, f"{state}.busy-{name}.{pause}", "beside")
+        yield replace(made, slow=True, strung=True)
 
 
 #: What a listener closes with another one, and what must be left of that.

@@ -23,6 +23,8 @@ BEHIND = {
 }
 #: How many errors come, and how long after the state was reached each of them does, in milliseconds.
 TIMES = ((50,), (700, 1500), (300, 300, 300, 4000))
+#: How long after one another all of them come, likewise.
+PACES = (130, 730)
 #: Long enough for some repetitions, and too short for anything to be given up.
 REST_MS = 12_000
 #: Errors that meet something else.
@@ -42,6 +44,10 @@ ODD = {
     "given-up-fin": "listen S@i A@p,r accept close {0} wait:4000000",
     "kept-alive": "listen S@i A@p,r accept keep-alive:20 {0} wait:21000 A@p,r {0} wait:21000 A@p,r",
     "shut": "listen S@i A@p,r%0 accept send:100 {0} await {0} A@p,r%0 await A@p,r",
+    "shut-closed": "listen S@i A@p,r%0 accept send:100 shutdown {0} await {0} A@p,u%0 {0} A@p,r FA@p,r",
+    "small-closed": "connect SA@i,r%40 send:100 close {0} A@p,r%40 {0} await FA@p,r {0} A@p,r",
+    "close-wait-shut": "listen S@i A@p,r%0 accept FA@p,r%0 send:100 {0} close {0} await {0} A@p,r",
+    "queued-late": "listen lose:1 S@i {0} await A@p,r {0} A@p,r/10 accept recv:100 {0} FA@p,r close A@p,r",
     "reopened": "listen S@i A@p,r accept shutdown A@p,r FA@p,r {0} fresh S@i A@p,r accept {0} A@p,r/10 recv:100",
 }
 
@@ -63,6 +69,10 @@ def generate() -> Iterator[Generated]:
                 words = " ".join(f"wait:{time} [{error}]" for time in times)
                 made = generated_from(f"{text} {words} wait:{REST_MS}", f"{state}.{error}.timers-{number + 1}", "icmp")
                 yield Generated("icmp", made.name, made.plan, made.twin, True, needs)
+        for pace in PACES:
+            words = " ".join(f"wait:{pace} [{error}]" for error in (*HARMLESS, *HARMLESS))
+            made = generated_from(f"{text} {words} wait:{REST_MS}", f"{state}.all.{pace}", "icmp")
+            yield Generated("icmp", made.name, made.plan, made.twin, True, needs, strung=True)
     for name, text in ODD.items():
         slow = any(word in text for word in ("wait", "recover"))
         for error in (*HARMLESS, *FATAL):

@@ -95,9 +95,38 @@ def generate() -> Iterator[Generated]:
                     plan = (replace(plan[0], like=(*plan[0].like, *traits)), *plan[1:])
                     full = f"delayed.{offer}.{opening}.{name}.{state.partition(' ')[0]}"
                     yield Generated("options", full, plan, slow=bases.takes_time(plan))
+    yield from _old_stamps()
+    yield from _windows_of_syns()
     for name, plan in bases.usual().items():
         for at in range(1, len(plan)):
             yield Generated("options", f"s.w3.t.{name}.{at}", _offered(losing(plan, at, 1), "s.w3.t"), slow=True)
+
+
+def _old_stamps() -> Iterator[Generated]:
+    """What PAWS rejects is answered in each state (RFC 7323 §5.3), and changes nothing."""
+    for state, text in bases.STATES.items():
+        if state in ("listen", "syn-sent"):
+            continue
+        for offer in ("t", "s.w3.t"):
+            words = f"{text} A@n,u~t-100 A@n-4,u/4~t-100 FA@n-1,u~t-100 A@n,n+100~t-100 A@p,r"
+            plan = _offered(moves(words), offer)
+            yield Generated("options", f"{offer}.{state}.all-old", plan, strung=True)
+
+
+def _windows_of_syns() -> Iterator[Generated]:
+    """The window of a SYN is never scaled (RFC 7323 §2.2), that of every other segment is."""
+    opened = {
+        "passive": "listen S@i%20 A@p,r%{0} accept",
+        "passive-text": "listen S@i%20 A@p,r/10%{0} accept recv:100",
+        "active": "connect SA@i,r%20",
+        "crossing": "connect S@i%20 A@p,r%{0}",
+    }
+    for offer in OFFERS:
+        for opening, text in opened.items():
+            for window in (0, 2, 15):
+                talk = f"send:300 wait:3000 A@p,r%{window} wait:3000 A@p,r%2 send:10 wait:3000 A@p,r FA@p,r close A@p,r"
+                plan = _offered(moves(f"{text.format(window)} {talk}"), offer)
+                yield Generated("options", f"{offer}.{opening}.syn-window.{window}", plan, slow=True, strung=True)
 
 
 def _offered(plan: Plan, offer: str) -> Plan:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.explore.plan import moves
 from harness.explore.run import Generated
+from harness.targets.protocol import Capability
 
 #: What may come over a connection that waits in the queue; %d is its number.
 EVENTS = {
@@ -39,6 +40,7 @@ def generate() -> Iterator[Generated]:
             yield _queued("-".join(names) + f".{number + 1}", names, use)
     for names in itertools.product(("reset", "text", "fin", "text-then-reset"), repeat=3):
         yield _queued("-".join(names) + ".1", names, USES[0])
+    yield from _late()
     yield from _listener_closed()
     yield from _backlogs()
     yield from _given_back()
@@ -57,6 +59,22 @@ def _queued(name: str, events: tuple[str, ...], use: str) -> Generated:
     words += ["accept"] * len(events)
     words += [_of(use, number) for number in range(1, len(events) + 1)]
     return Generated("queue", name, moves(" ".join(words)))
+
+
+#: What may come behind the event before anybody accepts; the listener's own socket is still all that there is.
+BEFORE = {"": "", "again": "%d:again", "text": "%d:A@p,r/20", "shut": "%d:A@p,r%%0", "wait": "%d:wait:3000"}
+
+
+def _late() -> Iterator[Generated]:
+    """Connections whose SYN,ACK was lost, once or more often, and the same events before accept()."""
+    for (name, event), (more, behind), depth in itertools.product(EVENTS.items(), BEFORE.items(), (1, 2)):
+        if event is None:
+            continue
+        for number, use in enumerate(USES):
+            lost = f"listen lose:{depth} S@i {'await ' * depth} A@p,r"
+            text = f"{lost} {_of(event, 1)} {_of(behind, 1)} accept 1:error {_of(use, 1)} 1:error"
+            needs = frozenset({Capability.READINESS})
+            yield Generated("queue", f"late-{depth}.{name}.{more}.{number + 1}", moves(text), slow=True, needs=needs)
 
 
 def _of(text: str, number: int) -> str:

@@ -69,6 +69,9 @@ ENDINGS = {
     "hard-error": "listen S@i A@p,r accept send:100 hard@u R@p",
     "crossing-reset": "connect S@i send:10 R@p",
     "crossing-closed": "connect S@i shutdown R@p",
+    "listener-anew": "listen S@i~s A@p,r accept shutdown A@p,r FA@p,r unlisten listen",
+    "permitted-reset": "listen S@i~s.t+0 A@p,r accept A@p,r/10 soft@n R@p",
+    "permitted-active": "connect SA@i,r~s.w7 A@p+10,r/10 soft@n RA@p,r",
 } | {
     f"in-{state}": f"{text} {'RA@i,r' if state == 'syn-sent' else 'R@p'}"
     for state, text in bases.STATES.items()
@@ -90,6 +93,10 @@ AGAIN = {
     "active-without": "unlisten connect SA@i,r~m0 A@p,r%700 send:300 wait:3000 A@p,r send:3000 A@p,r close",
     "opened-again": "listen unlisten listen accept S@i A@p,r/10 accept recv:100 close A@p,r FA@p,r",
     "late-segments": "A@p,n FA@p,n R@p A@p,n/10 listen S@i A@p,r accept A@p,r/10 recv:10 send:10 A@p,r",
+    "gaps": "listen S@i~m0 A@p,r/4 accept A@p+10,r/10 A@p+30,r/5 send:10 A@p,r A@p,r/10 recv:9 recv:100 FA@p,r",
+    "given-up": "listen S@i~m0 A@p,r accept send:10 wait:2000000 send:1 recv:1",
+    "given-up-active": "unlisten connect wait:3000000 recv:1",
+    "reset-late": "listen S@i~m0 A@p,r/5 accept recv:9 send:10 A@p,u/3 wait:3000 R@p recv:9 recv:1 send:1",
     "probed": "A@p,n R@p listen S@i A@p,r%0 accept send:10 await await A@p,r close A@p,r FA@p,r",
 }
 _SILENCE_MS = 800_000

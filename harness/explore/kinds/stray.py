@@ -44,6 +44,15 @@ SMALL = {
     "last-ack-data-small": "listen S@i A@p,r%200 accept FA@p,r%200 send:100 close",
     "closing-small": "listen S@i A@p,r%200 accept send:100 shutdown FA@p,u%200",
 }
+#: Where the target has opened the connection, so that the peer's SYN,ACK may come again.
+OPENED_BY_TARGET = {
+    "flight-active": "connect SA@i,r send:100",
+    "shut-active": "connect SA@i,r%0 send:100",
+    "fin-wait-1-active": "connect SA@i,r shutdown",
+    "close-wait-active": "connect SA@i,r FA@p,r send:100",
+    "last-ack-active": "connect SA@i,r FA@p,r send:100 close",
+    "closing-active": "connect SA@i,r send:100 shutdown FA@p,u",
+}
 #: Where nothing is synchronized, what each state answers with a reset or not at all.
 UNSYNCHRONIZED = {
     "ack-of-nothing": "A@i+5,n+10",
@@ -88,10 +97,69 @@ def generate() -> Iterator[Generated]:
         for name, stray in UNDER_WAY.items():
             for time in (50, 700, 1500, 5000):
                 yield _made(f"{state}.{name}.{time}", moves(text), moves(stray)[0], (time,), frozenset())
+    yield from _one_after_the_other()
+    yield from _text_in_between()
     yield from _text_beside()
     yield from _time_wait()
     yield from _kept_alive()
     yield from _sending_on()
+
+
+#: How long after one another all of them come, in milliseconds; no timer of a usual stack expires at such a moment.
+PACES = (130, 1170, 4570)
+#: 2 MSL, of which a part lies between two of them in TIME-WAIT, so that all come within; and what is left then.
+WAITS_MS = (60_000, 120_000, 240_000)
+
+
+def _one_after_the_other() -> Iterator[Generated]:
+    """Yield each state with all that must change nothing there, one behind the other, slowly or fast."""
+    for state, text in (bases.STATES | SMALL | OPENED_BY_TARGET).items():
+        if state in _SYNCHRONIZED_ONLY:
+            continue
+        waits = state.startswith("time-wait")
+        strays = dict(UNSYNCHRONIZED if state in _EARLY else STRAYS)
+        if waits or state == "syn-received-passive":
+            del strays["challenged-syn"]
+        if waits or state == "fin-wait-2-close":
+            del strays["old-syn"]
+        if state in OPENED_BY_TARGET:
+            strays["syn-ack-again"] = "SA@i,n"
+        if state in _UNDER_WAY or state in SMALL:
+            strays["old-acknowledgment"] = UNDER_WAY["old-acknowledgment"]
+        needs = frozenset(part for name, part in PARTS.items() if name in strays)
+        for turn in range(3):
+            words = list(strays.values())
+            at = turn * len(words) // 3
+            pace = WAITS_MS[turn] // (len(words) + 2) if waits else PACES[turn]
+            rest = WAITS_MS[turn] + pace // 2 - pace * len(words) if waits else REST_MS
+            strung = " ".join(f"wait:{pace} [{word}]" for word in (*words[at:], *words[:at]))
+            made = generated_from(f"{text} {strung} wait:{rest}")
+            yield replace(made, kind="stray", name=f"{state}.all.{turn + 1}", slow=True, needs=needs, strung=True)
+
+
+#: Long enough for several repetitions; whoever is heard of may be given up later than in the twin (MUST-37).
+HEARD_MS = 100_000
+#: Where a timer runs and the peer may still send text; its window is as it was.
+LISTENING = {
+    "flight": ("", "send:100"),
+    "shut": ("%0", "send:100"),
+    "shut-fin": ("%0", "send:100 shutdown"),
+    "shut-bare-fin": ("%0", "shutdown"),
+    "fin-wait-1": ("", "shutdown"),
+    "fin-wait-1-data": ("", "send:100 shutdown"),
+}
+OPENED = {"passive": "listen S@i A@p,r{0} accept", "active": "connect SA@i,r{0}"}
+
+
+def _text_in_between() -> Iterator[Generated]:
+    """Text of the peer that acknowledges nothing, read or not, comes at each stage of a repetition or probing."""
+    for (state, (window, begun)), (opened, opening) in itertools.product(LISTENING.items(), OPENED.items()):
+        for pace, times in ((730, 3), (1170, 6), (4570, 6), (9130, 4)):
+            for read in ("", "[recv:100]"):
+                words = f"wait:{pace} [A@p,u/10{window}] {read} " * times
+                made = generated_from(f"{opening.format(window)} {begun} {words} wait:{HEARD_MS}")
+                name = f"text-between.{opened}.{state}.{pace}.{'read' if read else 'unread'}"
+                yield replace(made, kind="stray", name=name, slow=True, strung=True)
 
 
 def _text_beside() -> Iterator[Generated]:

@@ -47,6 +47,22 @@ NEXT = {
     "duplicate": "again again again await A@p,r",
     "loss": "lose:2 A@p,r recover",
     "reset": "RA@p,u",
+    "reset-told": "R@p error send:1 recv:1",
+    "probed-reset-told": "await R@p error recv:1",
+    "kept-shut": "await " + "wait:61000 A@p,u%w " * 12 + "A@p,r",
+    "text-and-kept-shut": "wait:700 A@p,r/5%w wait:3000 A@p,r/5%w wait:9000 A@p,r/5%w recv:3 await await A@p,r",
+    "trouble": "soft@u A@p,r",
+    "trouble-long": "await soft@u A@p,u%w await soft@n await A@p,r",
+    "strays": "A@n-1,u A@n,n+100 R@n+10 S@n+10 await A@n-1,u A@n,n+100 await A@p,r",
+    "read-late": "A@p,r/10%w FA@p,u%w recv:3 await recv:100 A@p,r recv:1",
+}
+#: What a word of them needs.
+NEEDED = {
+    Capability.SOCKET_OPTIONS: ("urgent",),
+    Capability.READINESS: ("error",),
+    Capability.ICMP: ("soft@",),
+    Capability.RFC5961_RST: ("R@n+10",),
+    Capability.RFC5961_SYN: ("S@n+10",),
 }
 
 
@@ -60,6 +76,6 @@ def generate() -> Iterator[Generated]:
                     if call == "close":
                         continue  # CLOSE in SYN-SENT deletes the connection
                 text = f"{before} {call} {after.replace('%w', window)}"
-                slow = any(word in text for word in ("await", "recover"))
-                needs = frozenset({Capability.SOCKET_OPTIONS} if "urgent" in text else ())
+                slow = any(word in text for word in ("await", "recover", "wait:"))
+                needs = frozenset(part for part, words in NEEDED.items() if any(word in text for word in words))
                 yield Generated("unsent", f"{reason}.{call}.{name}", moves(text), slow=slow, needs=needs)

@@ -37,6 +37,18 @@ OWN_EDGES = {
     "active": "connect SA@i,r send:10 A@p,r FA@p,r close A@p,r",
     "window": "listen S@i A@p,r%0 accept send:200 await A@p,u%20 await A@p,r%0 await A@p,r",
 }
+#: Everything that lies at an edge, one behind the other on one connection: in order, then closed in two ways.
+STRUNG = {
+    "all-in": "listen S@i A@p,r accept R@n-1 S@n-1 A@n-1,r A@e-1,r/1 A@e,r/1 R@e R@e-1 R@n+1 S@n S@n+1 S@e-1 S@e"
+    " A@p,r/10 A@n-5,r/10 A@n-10,r/4 A@p+10,r/10 A@p,r/10 R@n+20 A@p,r/10 recv:5 A@n-3,r/20 recv:1000 UA@p,r/3 recv:9"
+    " FA@p+10,r/5 A@p,r/10 recv:100 A@n-1,r FA@n-1,r S@n+1 R@n+1 send:10 A@p,r close A@p,r",
+    "all-out": "connect SA@i,r send:10 A@p,u-1 A@p,u+4 A@p,r send:3000 A@p,u+9 A@n,n+1 A@n,n+100 A@p,r lose:1 send:200"
+    " recover A@p,r%30 send:100 await A@p,r%0 await A@p,u%0 A@p,r wait:3000 A@p,r%2000 send:10 A@p,r"
+    " lose:1 shutdown recover A@p,r A@p,r/10 recv:100 FA@p,r again R@n+1",
+    "all-kept-alive": "listen S@i A@p,r accept keep-alive:10 wait:11000 A@n,n send:1 A@p,r"
+    " wait:11000 A@n,n send:1 A@p,r"
+    " wait:11000 A@n,n A@p,r/1 send:9 A@p,r wait:11000 A@n,n recv:10 FA@p,r wait:11000 A@n,n close A@p,r",
+}
 OWN_STAMPS = (-1, -2, -3, -1001, -3001)
 STAMPS = ((1 << 32) - 1, (1 << 32) - 3, (1 << 32) - 6, (1 << 31) - 3)
 
@@ -53,6 +65,7 @@ def generate() -> Iterator[Generated]:
             slow = any(str(move.step) == "await" for move in plan)
             like = _like(plan, f"tsval={stamp}", "offer=s.w3.t", "iss=-12")
             yield Generated("wraps", f"tsval-{stamp}.{name}", like, slow=slow)
+    yield from _strung()
     yield from _own()
     yield from _clock()
 
@@ -87,6 +100,18 @@ def _clock() -> Iterator[Generated]:
             words = f"A@p,r/10 recv:100 wait:{LONG_AGO} A@p,r/10~t{stamp:+d} recv:100 A@p,r/10 recv:100 send:10 A@p,r"
             plan = _like(moves(f"{bases.OPENINGS[opening]} {words}"), "offer=s.w3.t")
             yield Generated("wraps", f"long-ago.{stamp}.{opening}", plan, slow=True, needs=needs)
+
+
+def _strung() -> Iterator[Generated]:
+    """Yield what is strung together from each number of either side."""
+    for trait, numbers in (("iss", NUMBERS), ("own-iss", OWN)):
+        for number in numbers:
+            for name, text in STRUNG.items():
+                needs = frozenset({Capability.SOCKET_OPTIONS} if "keep-alive" in text or "UA@" in text else ())
+                plan = _like(moves(text), f"{trait}={number}")
+                yield Generated("wraps", f"{trait}{number}.{name}", plan, slow=True, needs=needs, strung=True)
+    for number in OWN:
+        yield Generated("wraps", f"own{number}.refused", _like(moves("connect RA@i,r"), f"own-iss={number}"))
 
 
 def _own() -> Iterator[Generated]:

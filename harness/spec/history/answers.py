@@ -3,7 +3,7 @@
 import select
 from dataclasses import dataclass
 
-from harness.spec.history.world import Fate
+from harness.spec.history.world import Fate, World
 
 AGAIN = "EAGAIN"
 #: Errors that say that there is no connection (any more), or none to send on.
@@ -11,10 +11,11 @@ NO_CONNECTION = frozenset({"ENOTCONN", "EPIPE", "EINVAL", "EBADF", "ESHUTDOWN", 
 ENDINGS = {
     Fate.RESET: frozenset({"ECONNRESET", "EPIPE"}),
     Fate.REFUSED: frozenset({"ECONNREFUSED", "ECONNRESET", "EPIPE"}),
-    # An ICMP error that came before says more.
-    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED", "EPIPE"}),
+    Fate.TIMED_OUT: frozenset({"ETIMEDOUT", "EPIPE"}),
     Fate.UNREACHABLE: frozenset({"ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ECONNRESET", "ECONNABORTED", "EPIPE"}),
 }
+#: What an ICMP error that came before says more, when the connection is given up.
+TROUBLE = frozenset({"EHOSTUNREACH", "ENETUNREACH", "ECONNREFUSED"})
 #: The conditions of poll(2), in the order in which they are told.
 CONDITIONS = {
     "IN": select.POLLIN,
@@ -50,6 +51,12 @@ class Answer:
         if self.data is not None:
             return f"{len(self.data)} octets" if self.data else "the end of the stream"
         return f"{self.taken} octets taken" if self.taken else "ok"
+
+
+def errors_of(world: World) -> frozenset[str]:
+    """Return the errors that may tell how the connection of a world has ended; none where that is no error."""
+    told = ENDINGS.get(world.fate, frozenset())
+    return told | TROUBLE if world.fate is Fate.TIMED_OUT and world.troubled else told
 
 
 def conditions(mask: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from harness.spec import seqno
 from harness.spec.connection import Connection, Origin
 from harness.spec.history import readiness, timeout, waiting
-from harness.spec.history.answers import AGAIN, ENDINGS, NO_CONNECTION, Answer
+from harness.spec.history.answers import AGAIN, ENDINGS, NO_CONNECTION, Answer, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.timeout import given
@@ -78,7 +78,7 @@ def _syn(world: World, now: int) -> Step:
 
 def _send(world: World, octets: int, answer: Answer, now: int) -> Iterator[Step]:
     if world.fate in ENDINGS:
-        if answer.error not in ENDINGS[world.fate] | NO_CONNECTION:
+        if answer.error not in errors_of(world) | NO_CONNECTION:
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.2", "MUST-12")
         yield Step(replace(world, told=True))
         return
@@ -137,7 +137,7 @@ def _peek(world: World, octets: int, answer: Answer, salt: int) -> Iterator[Step
 
 def _refused_receive(world: World, answer: Answer) -> Step:
     if world.fate in ENDINGS:
-        if answer.error == AGAIN or (answer.error not in ENDINGS[world.fate] | NO_CONNECTION):
+        if answer.error == AGAIN or (answer.error not in errors_of(world) | NO_CONNECTION):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.3", "MUST-12")
         return Step(replace(world, told=True, read=world.read + max(0, world.available)))
     unread = world.fate is Fate.ORDERLY and world.available > 0

@@ -6,6 +6,7 @@ end it (SHLD-26), and nothing ends TIME-WAIT early (MUST-13). What is quoted and
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.history.react import Step
@@ -15,7 +16,7 @@ from harness.spec.states import SYN_RECEIVED, TIME_WAIT
 
 def hears(world: World, seq: int, *, hard: bool) -> Iterator[Step]:
     """Yield the steps behind an error that quotes the number `seq` of the target."""
-    yield Step(world)
+    yield Step(replace(world, troubled=True))
     connection = world.connection
     under_way = seqno.leq(connection.snd_una, seq) and seqno.leq(seq, connection.snd_nxt)
     if not hard or not under_way or world.over or world.state is TIME_WAIT:

@@ -9,7 +9,7 @@ import select
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from harness.spec.history.answers import ENDINGS, Answer, conditions
+from harness.spec.history.answers import ENDINGS, Answer, conditions, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World
@@ -86,7 +86,7 @@ def edges(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Ste
 def error(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Step]:
     """SO_ERROR has told this, or nothing, and is cleared."""
     if world.fate in ENDINGS and not world.told:
-        if answer.error not in ENDINGS[world.fate]:
+        if answer.error not in errors_of(world):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.7.4 second", "MUST-12")
     elif answer.error and not (world.fate in _OPEN_ENDS or (world.fate is Fate.SWEPT and not world.told)):
         raise _fall("no error", answer, "RFC 9293 §3.9.1.5")

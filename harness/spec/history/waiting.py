@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from harness.spec import seqno
-from harness.spec.history.answers import ENDINGS, NO_CONNECTION, Answer
+from harness.spec.history.answers import ENDINGS, NO_CONNECTION, Answer, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.timeout import given
@@ -67,7 +67,7 @@ def connected(world: World, _octets: int, answer: Answer, _now: int) -> Iterator
     if world.opening:
         raise _fall("connect() to wait for the handshake", answer, "RFC 9293 §3.10.1")
     if world.fate in ENDINGS:
-        if answer.error not in ENDINGS[world.fate]:
+        if answer.error not in errors_of(world):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.1", "MUST-12")
         yield Step(replace(world, told=True))
         return
@@ -90,7 +90,7 @@ def sent(world: World, octets: int, answer: Answer, _now: int) -> Iterator[Step]
         return
     if not answer.error and answer.taken >= octets and world.fate in ENDINGS:
         raise _fall(f"an error, or fewer octets: {world.fate}", answer, "RFC 9293 §3.10.2", "MUST-12")
-    if answer.error and answer.error not in ENDINGS.get(world.fate, frozenset()) | NO_CONNECTION:
+    if answer.error and answer.error not in errors_of(world) | NO_CONNECTION:
         raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.2")
     yield Step(replace(world, told=True) if answer.error else world)
 

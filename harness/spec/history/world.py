@@ -63,6 +63,8 @@ class World:
     fate: Fate = Fate.ALIVE
     #: The application has heard of the end, or has let go of the connection.
     told: bool = False
+    #: An ICMP error has come that may say why the connection is given up (§3.9.2.2).
+    troubled: bool = False
     # --- what the application sends: octets that SEND has taken, and whether a FIN stands behind them
     written: int = 0
     closing: bool = False

@@ -4,7 +4,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Finding
-from harness.explore import run
+from harness.explore import choice, run
 from harness.explore.kinds import KINDS
 from harness.explore.notation import generated_from
 from harness.stack import Stack
@@ -42,6 +42,28 @@ SHOWING = {
     "wait:60000",
     "D596": f"1{{offer=w3}}:{PASSIVE} fill recv:1000000 recv:1000000 fill recv:1000000",
     "D598": "connect SA@i,r begin-recv:100 shut-rd",
+    "D599": f"{PASSIVE} shutdown FA@p,u A@p,r wait:200000 [A@n-4,n/4] wait:100000",
+    "D600": f"{PASSIVE} shutdown wait:500 [A@n,n+1000] wait:20000",
+    "D601": f"{PASSIVE} shutdown " + "wait:9130 [A@p,u/10] " * 3 + "wait:100000",
+    "D602": "listen S@i A@p,r%0 accept send:100 [A@p,u/5%0] wait:60000",
+    "D607": "listen lose:1 S@i await A@p,r R@p accept recv:10",
+    "D609": "listen S@i A@p,r%0 accept send:100 shutdown soft@u A@p,r FA@p,r",
+    "D610": "listen S@i A@p,r%0 accept FA@p,r%0 send:100 shutdown R@p error",
+    "D611": "listen S@i A@p,r%0 accept send:100 shutdown repeat:12 wait:61000 A@p,u%0 end A@p,u",
+    "D612": "listen S@i~s A@p,r accept R@p close fresh S@i~m0 A@p,r A@p+10,r/10",
+    "D613": f"{PASSIVE} soft@n R@p close fresh S@i A@p,r accept send:10 wait:4000000 recv:1",
+    "D614": f"{PASSIVE} shutdown A@p,r FA@p,r unlisten listen fresh S@i A@p,r accept",
+    "D619": f"1{{iss=-100}}:{PASSIVE} S@n+1000",
+    "D620": f"1{{own-iss=-5}}:{PASSIVE} keep-alive:10 send:4 A@p,r wait:11000",
+    "D622": "1{own-iss=-1}:connect RA@i,r",
+    "D624": f"{PASSIVE} send:10 [2{{same-port}}:S@i] [2:A@p,r] [accept] " + "wait:40000 [2:send:10] [2:A@p,r] " * 12,
+    "D626": "listen S@i A@p,r%2920 accept send:9000 RA@n,u+1460",
+    "D628": "listen S@i A@p,r%0 accept send:10 await RA@p,n",
+    "D630": f"1{{offer=t}}:{PASSIVE} FA@p,r A@n,r~t-100",
+    "D636": "listen begin-accept S@i A@p,r/4",
+    "D639": "connect SA@i,r send:100 wait:900 [SA@i,n] wait:60000",
+    "D642": f"{PASSIVE} lose:4 send:100 recover A@p,r lose:1 send:100 recover A@p,r",
+    "D631": "connect SA@i,r%10~s.w7.t+0 send:100",
 }
 
 
@@ -106,6 +128,16 @@ def test_a_peer_fills_a_window_and_no_more() -> None:
     assert list(outcome.talk.run()) == []
     view = outcome.talk.link(1).view
     assert view.edge == view.sent_end == view.rcv_nxt > 60_000
+
+
+def test_what_is_strung_together_comes_early_and_nothing_is_left_out() -> None:
+    made = list(KINDS["stray"].made(1))
+    spread = [each.name for each in choice.spread(choice.shuffled(made, "1"))]
+    assert sorted(spread) == sorted(each.name for each in made)
+    strung = {each.name for each in made if each.strung}
+    assert len(strung & set(spread[:60])) == 40
+    states = {name.partition(".all.")[0] for name in spread[:60] if ".all." in name}
+    assert len(states) > 20
 
 
 @pytest.mark.parametrize("kind", ["crossing", "beside", "full"])
