@@ -62,12 +62,12 @@ class Choice:
 
         With `demand` a kind of which it can play nothing raises NothingToPlay.
         """
-        running: list[Iterator[Generated]] = []
+        running: list[tuple[int, Iterator[Generated]]] = []
         for kind in self.kinds:
             fitting = self._fitting(kind, capabilities)
             first = next(fitting, None)
             if first is not None:
-                running.append(itertools.chain([first], fitting))
+                running.append((KINDS[kind].share, itertools.chain([first], fitting)))
             elif demand:
                 raise NothingToPlay(
                     f"{name} can play no conversation of the kind {kind}: {self._why(kind, capabilities)}"
@@ -75,7 +75,8 @@ class Choice:
         yield from _by_turns(running)
 
     def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
-        for generated in spread(shuffled(KINDS[kind].made(self.seed), f"{self.seed}/{kind}")):
+        made = KINDS[kind].made(self.seed)
+        for generated in made if KINDS[kind].ordered else spread(shuffled(made, f"{self.seed}/{kind}")):
             if reason := self.unfit(generated, capabilities):
                 self.left_out[reason] += 1
             else:
@@ -197,11 +198,16 @@ def _is_pause(move: Move) -> bool:
     return isinstance(move.step, Special) and move.step.name == "wait"
 
 
-def _by_turns(sources: list[Iterator[Generated]]) -> Iterator[Generated]:
-    while sources:
-        for source in list(sources):
-            generated = next(source, None)
-            if generated is None:
-                sources.remove(source)
-            else:
+def _by_turns(sources: list[tuple[int, Iterator[Generated]]]) -> Iterator[Generated]:
+    """Yield one of each kind by turns, then further ones of those that have a larger share, and again."""
+    for turn in itertools.count():
+        if not sources:
+            return
+        rank = turn % max(share for share, _source in sources)
+        for each in list(sources):
+            share, source = each
+            generated = next(source, None) if rank < share else None
+            if generated is not None:
                 yield generated
+            elif rank < share:
+                sources.remove(each)

@@ -20,6 +20,8 @@ SALT = 17
 UNKNOWN = -1
 #: What the ladder says where a connection begins anew on the same two ports.
 ANEW = "the same pair again"
+#: And beside a segment that does not reach the peer.
+LOST = "(lost)"
 #: A peer that begins anew takes a number so far above all that it has used.
 NEXT_ISS = 100_003
 
@@ -200,6 +202,7 @@ class Link:
                 connection.target_iss = each.wire.seq
             if each.wire.flags & SYN and (self.first_number is None or self.first_number[0] != each.wire.seq):
                 self.first_number, self.syns = (each.wire.seq, each.event.time_ns), 0
+                self.syn_options = None  # of an attempt before, which came to its end
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
@@ -209,7 +212,7 @@ class Link:
         for each in received:
             if self.losing:
                 self.losing -= 1
-                each.event.annotations.append("(lost)")
+                each.event.annotations.append(LOST)
                 continue
             self.view.saw([each.segment])
             self.view.receive(each.segment)
@@ -223,7 +226,7 @@ class Link:
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
         self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
-        self.former = self.first_number if not self.number_chosen else None
+        self.former, self.first_number = self.first_number if not self.number_chosen else None, None
         iss = self.view.sent_end + NEXT_ISS
         iss += (iss - self.view.iss) % PERIOD == 0  # its text is to be told from the old one's
         self.view = PeerView(

@@ -63,8 +63,9 @@ def _is_former_number(link: Link, received: Received) -> bool:
     """Tell whether a new connection begins where the one before on the pair did, though the clock has gone on."""
     assert link.former is not None
     number, shown_ns = link.former
+    now = link.first_number[1] if link.first_number is not None else received.event.time_ns
     ours = received.segment.ack == link.view.iss + 1 and received.segment.flags & ACK
-    return bool(ours) and received.wire.seq == number and received.event.time_ns - shown_ns > CLOCK_NS
+    return bool(ours) and received.wire.seq == number and now - shown_ns > CLOCK_NS
 
 
 def largest_segment(link: Link) -> int:

@@ -10,12 +10,14 @@ the initial window is an upper bound (RFC 5681 §3.1), and may be the window tha
 (RFC 9040 §6.1).
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from harness.case.timers import COARSENESS, SLACK_S
 from harness.case.violation import Level
 from harness.explore.icmp_errors import PREFIX
+from harness.explore.link import LOST
 from harness.explore.plan import EACH
 from harness.explore.talk import MARKED, Talk
 from harness.fuzz.steps import Probe
@@ -48,13 +50,15 @@ class Difference(NamedTuple):
 
 def difference(talk: Talk, twin: Talk) -> Difference | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
+    marked = _begin(twin)
+    if marked is None and Counter(_lost(talk)) - Counter(_lost(twin)):
+        return None  # what answers the segment that changes nothing was lost in place of something else
+    if marked is not None and not (talk.settled and twin.settled):
+        return None
     for mine, other in zip(talk.states, twin.states, strict=False):  # the twin may have fewer connections
         if mine != other:
             return Difference(f"state {other} by now, as without the segment that changes nothing", mine)
-    marked = _begin(twin)
     if marked is not None:
-        if not (talk.settled and twin.settled):
-            return None
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)
@@ -123,6 +127,11 @@ def _tolerance(at: float) -> float:
 
 def _planned(talk: Talk) -> Sequence[Event]:
     return talk.conversation.events[: talk.planned]
+
+
+def _lost(talk: Talk) -> Iterator[str]:
+    """Yield what the target has sent during the plan that the peer did not get."""
+    return (_text(event) for event in _planned(talk) if event.kind is Kind.RECEIVED and LOST in event.annotations)
 
 
 def _begin(talk: Talk) -> int | None:

@@ -32,6 +32,7 @@ class Arrivals(Handshake):
     def arrive(self, segment: Segment) -> None:
         """Process one segment and send what is due because of it."""
         found = options.read(segment.options)
+        self.heard_syn = bool(segment.flags & SYN)
         if self.state is SYN_SENT:
             self.arrives_in_syn_sent(segment, found)
         else:
@@ -164,7 +165,7 @@ class Arrivals(Handshake):
             if not self.acknowledges_our_syn(segment):
                 self.refuse(segment)
                 return False
-            self.take_window(segment, shift=self.snd_shift)
+            self.take_window(segment, shift=0 if self.heard_syn else self.snd_shift)
             self.acknowledge(segment.ack)
             self.establish()
         elif not self.is_acceptable_ack(segment):

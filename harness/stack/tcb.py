@@ -126,6 +126,8 @@ class Tcb:
         self.peer_mss = DEFAULT_MSS[self.pair.local.version]
         #: Shift counts (RFC 7323 §2): None until both sides have sent the option.
         self.snd_shift = self.rcv_shift = 0
+        #: The segment at hand came with a SYN, so that its window is not scaled (RFC 7323 §2.2).
+        self.heard_syn = False
         self.scaling = False
         self.stamping = False
         self.ts_offset = 0

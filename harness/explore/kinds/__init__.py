@@ -14,6 +14,7 @@ from harness.explore.kinds import (
     loss,
     many,
     options,
+    pairs,
     queue,
     random_walks,
     reset_ack,
@@ -32,7 +33,9 @@ class Kind:
     """A kind of conversations: its name, what it is about in one sentence, and the generator of all of them.
 
     A small choice is made among the first `core_of`: it would be long until all of a dear kind are there. A `seeded`
-    generator makes others for another seed; of the other kinds all are made, and a seed decides their order.
+    generator makes others for another seed; of the other kinds all are made, and a seed decides their order. What is
+    `ordered` is played in the order in which it is made: what is new comes first. A kind with a `share` of 3 plays
+    three where others play one.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Kind:
     generate: Callable[..., Iterator[Generated]]
     core_of: int = 20_000
     seeded: bool = False
+    ordered: bool = False
+    share: int = 1
 
     def made(self, seed: int) -> Iterator[Generated]:
         """Yield the conversations of a seed."""
@@ -61,6 +66,15 @@ KINDS = {
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
         Kind("random", "long seeded walks", random_walks.generate, core_of=200, seeded=True),
+        Kind(
+            "pairs",
+            "ordinary things behind and inside each other",
+            pairs.generate,
+            200,
+            seeded=True,
+            ordered=True,
+            share=5,
+        ),
         Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
         Kind("icmp", "ICMP errors, soft, hard and forged, in every state", icmp.generate),
         Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),

@@ -29,6 +29,8 @@ from harness.spec.states import (
 OUTDATED_NS = (2_073_000_000_000_000, 2_160_000_000_000_000)
 #: Somewhere outside every window.
 FAR = 1 << 30
+#: What the window field of a segment can say, before scaling.
+LARGEST_WINDOW = 65535
 _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
 _GONE = frozenset({CLOSED, LISTEN})
 
@@ -94,6 +96,8 @@ def _record(world: World, segment: Segment) -> Connection:
         return replace(connection, rcv_nxt=segment.seq)  # its numbers begin with this segment, if it has a SYN
     if connection.state is TIME_WAIT and world.stamping:
         return replace(connection, last_tsval=world.newest_recent)
+    if world.snd_shift:
+        return replace(connection, permissible_snd_wnd=LARGEST_WINDOW << world.snd_shift)
     return connection
 
 
@@ -141,7 +145,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     elif was is SYN_SENT:
         new = new.with_connection(rcv_nxt=world.connection.rcv_nxt)
     new = _window_left(new, world)
-    if outcome.hears_ack and reaction.next is not CLOSED:
+    if outcome.hears_ack and (reaction.next is not CLOSED or was in SYNCHRONIZED):
         new = _acknowledged(new, segment, now, opening=was is SYN_SENT)
     if seqno.lt(world.connection.rcv_nxt, after.rcv_nxt) and (world.fin_in or Signal.CLOSING in reaction.signals):
         new = replace(new, fin_in=world.fin_in + 1)  # behind a FIN only another one moves it

@@ -175,7 +175,7 @@ class World:
     @property
     def queued(self) -> bool:
         """Tell whether `accept()` may give it: established once, and not accepted yet."""
-        return not self.accepted and not self.opening and self.fate is not Fate.FORGOTTEN
+        return not self.accepted and not self.opening and self.fate not in (Fate.FORGOTTEN, Fate.DROPPED)
 
     @property
     def opening(self) -> bool:

@@ -1,0 +1,171 @@
+"""Pairs: ordinary things (`harness.explore.kinds.things`) behind each other and inside each other, in every state.
+
+A conversation is a chain of some of them, over a base condition. The next one is always one of those that bring most
+that is new: triples of a thing before, this thing, and the state, where the beginning and the conditions count as
+things; one that stands directly before, or around this one, counts twice. So few conversations hold many pairs.
+
+Where a thing must change nothing the twin does without it, if time passes in the conversation.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, THINGS, Thing
+from harness.explore.notation import generated_from
+from harness.explore.run import Generated
+from harness.targets.protocol import Capability
+
+#: How many things a chain has, how many conditions, and how long is watched at the end, in milliseconds.
+LENGTHS = (3, 5, 7, 9, 12)
+CONDITIONED = (0, 1, 1, 2)
+WATCHED = (0, 12_000, 40_000)
+#: Likewise in TIME-WAIT, to end in its midst or behind it, whether it lasts for one minute, two or four.
+WATCHED_TIME_WAIT = (25_000, 50_000, 100_000, 200_000)
+#: How often a thing is ended before the next one begins.
+ENDED_FIRST = 0.5
+#: Things behind which a timer may rightly go otherwise, so that there is no twin.
+RESTARTING = frozenset({"kept-alive", "kept-alive-unanswered", "patient", "another-waits", "close-waits"})
+#: What words need, by how they look.
+NEEDS = (
+    (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
+    (re.compile(r"urgent:|timeout:|keep-alive:|\bF?UA@"), Capability.SOCKET_OPTIONS),
+    (re.compile(r"\bpoll|edges|error|peek:|buffer:|shut-rd"), Capability.READINESS),
+    (re.compile(r"begin-"), Capability.WAITING_CALLS),
+    (re.compile(r"\[RA?@n\+10"), Capability.RFC5961_RST),
+    (re.compile(r"\[S@n\+10"), Capability.RFC5961_SYN),
+)
+_TEXT = re.compile(r"[^:]*@.*/\d+|fill")
+_SLOW = re.compile(r"wait:|await|recover")
+
+#: What stood before (a thing, a condition, or a beginning), how it stands to this one, this one, and the state.
+Triple = tuple[str, bool, str, str]
+
+
+@dataclass(slots=True)
+class _Chain:
+    """A conversation that is being made: where it stands, its words, and what its twin does without."""
+
+    rng: random.Random
+    state: str
+    listening: bool
+    before: list[str]
+    words: list[str] = field(default_factory=list)
+    #: Things that have begun and not ended, with the number of their other connection.
+    begun: list[tuple[Thing, int]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    others: int = 1
+    #: The peer's text has come that nobody has read: CLOSE resets the connection then (RFC 9293 §3.10.4, SHLD-3).
+    unread: bool = False
+    #: Nobody will: its text resets the connection too.
+    let_go: bool = False
+
+    def fits(self, thing: Thing) -> bool:
+        return self.state in thing.leads and thing.name not in self.names and (self.listening or not thing.listener)
+
+    def triples(self, thing: Thing) -> Iterator[Triple]:
+        near = {self.begun[-1][0].name} if self.begun else set(self.names[-1:])
+        for name in (*self.before, *self.names):
+            yield name, False, thing.name, self.state
+            if name in near:
+                yield name, bool(self.begun), thing.name, f"{self.state}, near"
+
+    def begin(self, thing: Thing) -> None:
+        self.others += "*" in thing.words
+        after = thing.leads[self.state]
+        self._say(thing, thing.words, self.others, first=True)
+        self.state = after if "fresh" in thing.words or self.state != "X" else self.state
+        self.names.append(thing.name)
+        if thing.rest:
+            self.begun.append((thing, self.others))
+
+    def end(self) -> None:
+        """End the thing that has begun last."""
+        thing, other = self.begun.pop()
+        self._say(thing, thing.rest, other)
+        self.state = thing.leads_later.get(self.state, self.state)
+
+    def _say(self, thing: Thing, words: str, other: int, *, first: bool = False) -> None:
+        said = words.replace("*:", f"{other}:").replace("*/:", f"{other}:")
+        if first and "*/" not in words:
+            said = said.replace(f"{other}:", f"{other}{{same-port}}:", 1)
+        for word in said.split():
+            self.words.append(f"[{word}]" if thing.quiet else word)
+            if word in ("listen", "unlisten"):  # of the first connection's port
+                self.listening = word == "listen"
+            self._looks(word)
+
+    def _looks(self, word: str) -> None:
+        if word == "fresh" or word.startswith("recv:1"):
+            self.unread, self.let_go = False, self.let_go and word != "fresh"
+        elif word in ("close", "begin-close:9000"):
+            self.let_go = True
+        elif _TEXT.fullmatch(word):
+            self.unread = True
+        if self.unread and self.let_go:
+            self.state = "X"
+
+
+def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
+    """Yield `count` conversations of a seed, those with most that is new first."""
+    met: set[Triple] = set()
+    for number in range(count):
+        rng = random.Random(f"tcpspec pairs {seed} {number}")
+        name, text = _chain(rng, met)
+        yield _generated(f"{seed}.{number}.{name}", text)
+
+
+def _chain(rng: random.Random, met: set[Triple]) -> tuple[str, str]:
+    state, beginning = rng.choice(BEGINNINGS)
+    conditions = _conditions(rng)
+    chain = _Chain(rng, state, beginning.startswith("listen"), [beginning, *conditions])
+    chain.unread = "/10" in beginning
+    for _each in range(rng.choice(LENGTHS)):
+        while chain.begun and rng.random() < ENDED_FIRST:
+            chain.end()
+        thing = _newest(chain, met, [thing for thing in THINGS.values() if chain.fits(thing)])
+        if thing is not None:
+            while chain.begun and "fresh" in thing.words:
+                chain.end()
+            chain.begin(thing)
+    while chain.begun:
+        chain.end()
+    watched = rng.choice(WATCHED_TIME_WAIT if chain.state == "TW" else WATCHED)
+    words = [*beginning.split(), *chain.words, *([f"wait:{watched}"] if watched else [])]
+    timed = any(_SLOW.search(word) for word in words)
+    if not timed or not _twin_is_alike(chain, conditions):
+        words = [word.strip("[]") for word in words]
+    return ".".join(chain.names), _under(conditions, words)
+
+
+def _conditions(rng: random.Random) -> list[str]:
+    """Choose some conditions, no two about the same."""
+    chosen = {each.partition("=")[0]: each for each in rng.sample(CONDITIONS, rng.choice(CONDITIONED))}
+    return list(chosen.values())
+
+
+def _newest(chain: _Chain, met: set[Triple], things: Sequence[Thing]) -> Thing | None:
+    """Return one of those that bring most that is new, and take note of it."""
+    if not things:
+        return None
+    found = [(sum(triple not in met for triple in chain.triples(thing)), thing) for thing in things]
+    most = max(number for number, _thing in found)
+    thing = chain.rng.choice([thing for number, thing in found if number == most])
+    met.update(chain.triples(thing))
+    return thing
+
+
+def _twin_is_alike(chain: _Chain, conditions: Sequence[str]) -> bool:
+    return not RESTARTING & set(chain.names) and not any(each.startswith("delay") for each in conditions)
+
+
+def _under(conditions: Sequence[str], words: Sequence[str]) -> str:
+    like = f"1{{{','.join(conditions)}}}:" if conditions else ""
+    return like + " ".join(words)
+
+
+def _generated(name: str, text: str) -> Generated:
+    made = generated_from(text, name, "pairs")
+    needs = frozenset(need for look, need in NEEDS if look.search(text))
+    return Generated("pairs", name, made.plan, made.twin, _SLOW.search(text) is not None, needs)

@@ -1,0 +1,300 @@
+"""Ordinary things that happen on a connection, as data: what they are made of, where they can happen, what they leave.
+
+States have short names here, since a thing names those in which it can happen and, behind ``>``, where it leads:
+
+    SS SYN-SENT   SR SYN-RECEIVED   CR SYN-RECEIVED behind crossing SYNs   Q ESTABLISHED, not accepted   E ESTABLISHED
+    F1 FIN-WAIT-1   F2 FIN-WAIT-2   QC CLOSE-WAIT, not accepted   CW CLOSE-WAIT   LA LAST-ACK   CL CLOSING
+    TW TIME-WAIT   X nothing is left of the connection
+
+That is where a sound stack in an ordinary case is then: a guide for what comes next, and no demand.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+#: Groups of states by what can be done there.
+SYNCHRONIZED = "Q E F1 F2 QC CW LA CL TW"
+#: The peer's text is taken; one that acknowledges everything acknowledges a FIN.
+TAKING = "Q E F1 F2"
+TAKING_AND_ACKNOWLEDGED = "Q E F1>F2 F2"
+SENDING = "E CW"
+#: Behind an acknowledgment of everything.
+ACKNOWLEDGED = "Q E F1>F2 F2 QC CW LA>X CL>TW TW"
+#: Behind the peer's FIN.
+ENDED_BY_PEER = "Q>QC E>CW F1>TW F2>TW"
+CLOSED_BY_TARGET = "E>F1 CW>LA"
+READING = "E F1 F2 CW"
+ALIVE = "Q E F1 F2 QC CW LA CL"
+BESIDE = "E F1 F2 CW LA CL TW"
+EVERYWHERE = f"SS SR CR {SYNCHRONIZED} X"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One thing: the words that begin it and those that end it (another one may come between), and where it happens.
+
+    `quiet`: it must change nothing, so that a twin does without it. `listener`: it needs one on the port. A ``*`` is
+    another connection, on the same port of the target, and with a slash behind it on another port.
+    """
+
+    name: str
+    states: str
+    words: str
+    rest: str = ""
+    #: Where the words that end it lead; all other states stay.
+    later: str = ""
+    quiet: bool = False
+    listener: bool = False
+
+    @cached_property
+    def leads(self) -> dict[str, str]:
+        """The states in which it can happen, and the one behind its first words."""
+        return _leads(self.states)
+
+    @cached_property
+    def leads_later(self) -> dict[str, str]:
+        """Where its last words lead."""
+        return _leads(self.later)
+
+
+def _leads(states: str) -> dict[str, str]:
+    found = {}
+    for word in states.split():
+        state, _arrow, then = word.partition(">")
+        found[state] = then or state
+    return found
+
+
+#: Text of the peer.
+_TEXT = (
+    Thing("text", TAKING_AND_ACKNOWLEDGED, "A@p,r/10"),
+    Thing("text-that-acknowledges-nothing", TAKING, "A@p,u/10"),
+    Thing("much-text", TAKING_AND_ACKNOWLEDGED, "A@p,r/1400 A@p,r/1400 A@p,r/1400"),
+    Thing("text-again", TAKING_AND_ACKNOWLEDGED, "A@p,r/10", "A@n-10,r/10"),
+    Thing("text-partly-old", TAKING_AND_ACKNOWLEDGED, "A@p,r/10", "A@n-5,r/15"),
+    Thing("gap", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10", "A@p,r/10"),
+    Thing("gap-overlapped", TAKING, "A@p+10,u/10", "A@p,u/25"),
+    Thing("two-gaps", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10 A@p+30,r/10", "A@p,r/10 A@p,r/10"),
+    Thing("text-beyond-the-window", TAKING, "A@e-5,u/10"),
+    Thing("urgent-text", TAKING_AND_ACKNOWLEDGED, "UA@p,r/10"),
+    Thing("full", TAKING_AND_ACKNOWLEDGED, "fill", "recv:1000000 recv:1000000"),
+    Thing("full-and-probed", "Q E F2", "fill A@n,u/1", "recv:1000000 recv:1000000 A@n,r/1"),
+)
+#: Text of the target.
+_SENT = (
+    Thing("sent", SENDING, "send:100", "A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("much-sent", SENDING, "send:9000", "A@p,r A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("small-pieces-sent", SENDING, "send:1 send:1 send:1", "A@p,r A@p,r"),
+    Thing("lost", SENDING, "lose:1 send:100", "A@p,r recover A@p,r"),
+    Thing("lost-twice", SENDING, "lose:1 send:100 lose:1 await", "A@p,r recover A@p,r"),
+    Thing("lost-again-and-again", SENDING, "lose:4 send:100 await await await await", "A@p,r recover A@p,r"),
+    Thing("first-of-many-lost", SENDING, "lose:1 send:6000", "A@p,r recover A@p,r A@p,r"),
+    Thing("three-duplicates", SENDING, "lose:1 send:9000 A@p,r A@p,r A@p,r", "A@p,r recover A@p,r A@p,r"),
+    Thing("acknowledged-in-part", SENDING, "send:100 A@p,r-60", "A@p,r"),
+    Thing("rest-comes-again", SENDING, "send:100 A@p,r-60 await", "A@p,r"),
+    Thing("duplicate", ALIVE, "A@p,u"),
+    Thing("urgent-sent", SENDING, "urgent:10", "A@p,r"),
+    Thing("urgent-lost", SENDING, "lose:1 urgent:10", "A@p,r recover A@p,r"),
+)
+#: The peer's window.
+_WINDOW = (
+    Thing("shut", SENDING, "A@p,r%0 send:100", "A@p,r A@p,r"),
+    Thing("shut-and-probed", SENDING, "A@p,r%0 send:100 await A@p,u%0 await", "A@p,r A@p,r"),
+    Thing("shut-over-text-under-way", SENDING, "send:100 A@p,u%0", "A@p,r%0 A@p,r A@p,r"),
+    Thing("shut-and-opened-by-text", "E", "A@p,r%0 send:100", "A@p,r/10 A@p,r"),
+    Thing(
+        "kept-shut", SENDING, "A@p,r%0 send:100 wait:5000 A@p,u%0", "wait:9000 A@p,u%0 wait:9000 A@p,u%0 A@p,r A@p,r"
+    ),
+    Thing("opened-behind-a-probe", SENDING, "A@p,r%0 send:100 await A@p,u%0 await lose:3 A@p,r", "A@p,r recover A@p,r"),
+    Thing("opened-and-lost", SENDING, "A@p,r%0 send:100 await lose:2 A@p,r", "A@p,r recover A@p,r"),
+    Thing("opened-a-little", SENDING, "A@p,r%0 send:100 A@p,r%30", "await A@p,r A@p,r"),
+    Thing("small-window", SENDING, "A@p,r%40 send:100", "A@p,r A@p,r"),
+    Thing("shrunk", SENDING, "A@p,r%200 send:100 A@p,u%40", "A@p,r A@p,r"),
+    Thing("larger-window", "E CW F2", "A@p,r%2000", "A@p,r"),
+    Thing("shut-and-nothing-to-send", ACKNOWLEDGED, "A@p,r%0", "A@p,r"),
+)
+#: Segments that must change nothing (RFC 9293 §3.10.7.4, RFC 5961 §3 to §5), whatever timers run.
+_STRAYS = (
+    Thing("challenged-reset", f"{ALIVE} TW", "R@n+10", quiet=True),
+    Thing("challenged-reset-with-ack", f"{ALIVE} TW", "RA@n+10,n", quiet=True),
+    Thing("reset-left-of-the-window", f"{ALIVE} TW", "R@n-1", quiet=True),
+    Thing("reset-right-of-the-window", f"{ALIVE} TW", "R@e+1", quiet=True),
+    Thing("challenged-syn", "Q E F2 QC CW", "S@n+10", quiet=True),
+    Thing("challenged-syn-late", "LA CL", "S@n+10"),
+    Thing("old-syn", "Q E F2 QC CW", "S@i", quiet=True),
+    Thing("old-syn-late", "F1 LA CL X", "S@i"),
+    Thing("old-syn-with-ack", ALIVE, "SA@i,n", quiet=True),
+    Thing("too-old-acknowledgment", ALIVE, "A@n,u-1000000", quiet=True),
+    Thing("acknowledgment-of-the-unsent", f"{ALIVE} TW", "A@n,n+1000", quiet=True),
+    Thing("probe-of-the-peer", f"{ALIVE} TW", "A@n-1,n", quiet=True),
+    Thing("old-text", f"{ALIVE} TW", "A@n-4,n/4", quiet=True),
+    Thing("far-text", f"{ALIVE} TW", "A@e+1000,n/10", quiet=True),
+    Thing("text-without-ack", ALIVE, "F@n", quiet=True),
+    Thing("wrong-third-segment", "SR CR", "A@p,n+5", quiet=True),
+    Thing("reset-elsewhere-while-opening", "SR CR", "R@e+5", quiet=True),
+    Thing("wrong-acknowledgment-while-opening", "SS", "A@i+5,n+10", quiet=True),
+    Thing("wrong-refusal", "SS", "RA@i,n+10", quiet=True),
+    Thing("bare-reset-while-opening", "SS", "R@i", quiet=True),
+    Thing("soft-error", f"SS SR CR {ALIVE}", "soft@u", quiet=True),
+    Thing("forged-error", f"SS SR CR {ALIVE}", "hard@n+1000", quiet=True),
+)
+#: The handshake.
+_OPENING = (
+    Thing("third-segment", "SR>Q CR>E", "A@p,r"),
+    Thing("third-segment-with-text", "SR>Q CR>E", "A@p,r/10"),
+    Thing("third-segment-with-fin", "SR>QC CR>CW", "FA@p,r/5"),
+    Thing("third-segment-shut", "SR>Q CR>E", "A@p,r%0"),
+    Thing("third-segment-lost", "SR>Q CR>E", "A@p+10,r/10", "A@p,r/10"),
+    Thing("syn-again", "SR CR", "S@i"),
+    Thing("syn-ack-repeated", "SR CR", "await"),
+    Thing("syn-ack-lost", "SR CR", "lose:2 S@i await", "recover"),
+    Thing("crossing-syn", "SS>CR", "S@i"),
+    Thing("syn-ack", "SS>E CR>E", "SA@i,r"),
+    Thing("syn-ack-shut", "SS>E CR>E", "SA@i,r%0"),
+    Thing("syn-ack-with-text", "SS>E", "SA@i,r/10"),
+    Thing("syn-repeated", "SS", "await"),
+    Thing("syn-lost-twice", "SS", "lose:1 await", "await"),
+    Thing("refused", "SS>X", "RA@i,r"),
+    Thing("reset-while-opening", "SR>X CR>X", "R@p"),
+    Thing("syn-ack-of-crossing-lost", "SS>CR", "lose:1 S@i", "await A@p,r", "CR>E"),
+    Thing("closed-and-lost-while-opening", "CR>F1", "lose:1 shutdown", "await A@p,r"),
+    Thing("sent-while-opening", "SS CR", "send:100"),
+    Thing("closed-while-opening", "CR>F1", "shutdown"),
+)
+#: The end, from both sides.
+_CLOSING = (
+    Thing("fin", ENDED_BY_PEER, "FA@p,r"),
+    Thing("crossing-fin", "Q>QC E>CW F1>CL F2>TW", "FA@p,u"),
+    Thing("fin-with-text", ENDED_BY_PEER, "FA@p,r/10"),
+    Thing("fin-behind-a-gap", "Q E F1>F2 F2", "FA@p+10,r/5", "A@p,r/10", "Q>QC E>CW F1>TW F2>TW"),
+    Thing("fin-again", ENDED_BY_PEER, "FA@p,r", "FA@n-1,r"),
+    Thing("fin-shuts-the-window", ENDED_BY_PEER, "FA@p,r%0", "A@p,r"),
+    Thing("old-fin", "QC CW LA CL TW", "FA@n-1,u"),
+    Thing("urgent-fin", ENDED_BY_PEER, "FUA@p,r/10"),
+    Thing("shutdown", CLOSED_BY_TARGET, "shutdown"),
+    Thing("close", CLOSED_BY_TARGET, "close"),
+    Thing("closed-twice", CLOSED_BY_TARGET, "shutdown", "close"),
+    Thing("closed-and-lost", CLOSED_BY_TARGET, "lose:1 shutdown", "A@p,r recover A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing(
+        "closed-and-lost-twice",
+        CLOSED_BY_TARGET,
+        "lose:1 close lose:1 await",
+        "A@p,r recover A@p,r",
+        "F1>F2 LA>X CL>TW",
+    ),
+    Thing("last-words", CLOSED_BY_TARGET, "send:100 shutdown", "A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("last-words-lost", CLOSED_BY_TARGET, "lose:2 send:100 close", "A@p,r recover A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing(
+        "fin-lost-behind-text",
+        CLOSED_BY_TARGET,
+        "send:100 lose:1 shutdown A@p,r",
+        "A@p,r recover A@p,r",
+        "F1>F2 LA>X CL>TW",
+    ),
+    Thing("closed-behind-a-shut-window", CLOSED_BY_TARGET, "A@p,r%0 send:100 close", "A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("closed-at-a-shut-window", CLOSED_BY_TARGET, "A@p,r%0 shutdown", "A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("closed-behind-small-pieces", CLOSED_BY_TARGET, "send:1 send:1 close", "A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("closed-behind-much", CLOSED_BY_TARGET, "send:40000 close", "A@p,r A@p,r A@p,r", ""),
+    Thing("closed-unread", "E>X CW>X", "A@p,r/10 close"),
+    Thing("acknowledged", ACKNOWLEDGED, "A@p,r"),
+    Thing("window-update", ALIVE, "A@p,u%3000"),
+    Thing("deaf", "E F1 F2 CW", "shut-rd"),
+    Thing("reset", "Q>X E>X F1>X F2>X QC>X CW>X LA>X CL>X TW", "R@p"),
+    Thing("reset-and-ack", "Q>X E>X F1>X F2>X QC>X CW>X LA>X CL>X TW", "RA@p,r"),
+    Thing("reset-and-old-ack", "Q>X E>X F1>X F2>X QC>X CW>X LA>X CL>X TW", "RA@p,u"),
+    Thing("reset-with-text", "Q>X E>X F1>X F2>X QC>X CW>X LA>X CL>X TW", "R@p/5"),
+    Thing("abort", "SS>X CR>X E>X F1>X F2>X CW>X CL>X", "abort"),
+    Thing("hard-error", "SS>X SR>X CR>X Q>X E>X F1>X F2>X QC>X CW>X LA>X CL>X", "hard@u"),
+)
+#: Time, and the application.
+_CALLS = (
+    Thing("silence", f"SR CR {SYNCHRONIZED} X", "wait:3000"),
+    Thing("minutes-of-silence", "Q E F2 QC CW", "wait:700000"),
+    Thing("kept-alive", "E F1 F2 CW", "keep-alive:9 wait:10000", "A@p,r", "F1>F2"),
+    Thing("kept-alive-unanswered", "E F2 CW", "keep-alive:9 lose:1 await", "A@p,r"),
+    Thing("patient", "E CW", "timeout:60000"),
+    Thing("given-up", "E>X CW>X", "send:100 wait:4000000"),
+    Thing("accept", "Q>E QC>CW", "accept"),
+    Thing("read", READING, "recv:100000"),
+    Thing("read-in-part", READING, "recv:3"),
+    Thing("peeked", READING, "peek:4"),
+    Thing("asked", READING, "poll error", "poll edges"),
+    Thing("receive-waits", "E", "begin-recv:100"),
+    Thing("send-waits", SENDING, "buffer:8000 begin-send:60000", "A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r"),
+    Thing("close-waits", CLOSED_BY_TARGET, "begin-close:9000"),
+    Thing("small-buffer", SENDING, "buffer:8000 send:30000 send:30000", "A@p,r A@p,r A@p,r poll"),
+)
+#: What shares the port or the host, and what begins anew.
+_BESIDE = (
+    Thing("listener-closed", "SR>X Q>X E F1 F2 QC>X CW LA CL TW X", "unlisten", listener=True),
+    Thing("listener-opened-again", "E F1 F2 CW LA CL TW X", "unlisten", "listen", listener=True),
+    Thing("another-opens", EVERYWHERE, "*:S@i", "*:R@p", quiet=True, listener=True),
+    Thing(
+        "another-lives",
+        BESIDE,
+        "*:S@i *:A@p,r accept",
+        "*:A@p,r/10 *:recv:100 *:FA@p,r *:close *:A@p,r",
+        quiet=True,
+        listener=True,
+    ),
+    Thing("another-ends-first", BESIDE, "*:S@i *:A@p,r accept *:close *:A@p,r", "*:FA@p,r", quiet=True, listener=True),
+    Thing("another-is-reset", BESIDE, "*:S@i *:A@p,r accept *:send:10", "*:R@p", quiet=True, listener=True),
+    Thing("another-is-reset-unaccepted", BESIDE, "*:S@i *:A@p,r *:A@p,r/10 *:R@p accept", quiet=True, listener=True),
+    Thing("another-waits", "SR Q E F1 F2 QC CW LA CL TW", "*:S@i *:A@p,r/10", listener=True),
+    Thing("another-errs", BESIDE, "*:S@i *:A@p,r accept *:send:10", "*:hard@u", quiet=True, listener=True),
+    Thing("another-listener", "SR Q E F1 F2 CW LA", "*/:listen *:S@i", "*:unlisten", quiet=True),
+    Thing("stray-beside", EVERYWHERE, "*:A@p,n+5", quiet=True, listener=True),
+    Thing("reopened", "TW>E", "close fresh S@i A@p,r accept", listener=True),
+    Thing("reopened-with-text", "TW>E", "close fresh S@i A@p,r/10 accept recv:100", listener=True),
+    Thing("old-duplicate-reopens", "TW", "close S@n R@n", listener=True),
+    Thing("wait-is-over", "TW>X", "wait:300000"),
+    Thing("late-segments", "X", "A@p,n A@p,n/10", "FA@p,n R@p"),
+    Thing("again-passive", "X>E", "R@p R@n close fresh listen S@i A@p,r accept"),
+    Thing("again-with-options", "X>E", "R@p R@n close fresh listen S@i~s.w3.t+0 A@p,r accept"),
+    Thing("again-unaccepted", "X>Q", "R@p R@n close fresh listen S@i A@p,r"),
+    Thing("again-active", "X>E", "R@p R@n close unlisten fresh connect SA@i,r"),
+    Thing("again-refused", "X", "R@p R@n close unlisten fresh connect RA@i,r"),
+    Thing("again-crossing", "X>E", "R@p R@n close unlisten fresh connect S@i SA@i,r"),
+)
+_ALL = (*_TEXT, *_SENT, *_WINDOW, *_STRAYS, *_OPENING, *_CLOSING, *_CALLS, *_BESIDE)
+THINGS = {thing.name: thing for thing in _ALL}
+
+#: Ways to a state from which a conversation goes on, each with its state; those that begin with `listen` leave one.
+BEGINNINGS = (
+    ("SS", "connect"),
+    ("SS", "lose:1 connect await"),
+    ("SR", "listen S@i"),
+    ("SR", "listen lose:1 S@i await"),
+    ("CR", "connect S@i"),
+    ("Q", "listen S@i A@p,r"),
+    ("E", "listen S@i A@p,r accept"),
+    ("E", "listen S@i A@p,r/4 accept recv:100"),
+    ("E", "connect SA@i,r"),
+    ("E", "connect S@i SA@i,r"),
+    ("E", "connect S@i A@p,r"),
+    ("E", "listen S@i A@p,r%0 accept send:10 A@p,r"),
+    ("F1", "listen S@i A@p,r accept shutdown"),
+    ("F1", "connect SA@i,r send:100 shutdown"),
+    ("F2", "listen S@i A@p,r accept shutdown A@p,r"),
+    ("F2", "connect SA@i,r close A@p,r"),
+    ("CW", "listen S@i A@p,r accept FA@p,r"),
+    ("CW", "connect SA@i,r A@p,r/10 FA@p,r"),
+    ("LA", "listen S@i A@p,r accept FA@p,r send:100 close"),
+    ("LA", "connect SA@i,r FA@p,r shutdown"),
+    ("CL", "listen S@i A@p,r accept shutdown FA@p,u"),
+    ("CL", "connect SA@i,r send:100 shutdown FA@p,u"),
+    ("TW", "listen S@i A@p,r accept close A@p,r FA@p,r"),
+    ("TW", "connect SA@i,r shutdown FA@p,u A@p,r"),
+    ("QC", "listen S@i A@p,r FA@p,r/10"),
+    ("X", "listen S@i A@p,r accept send:100 R@p"),
+    ("X", "listen S@i A@p,r accept FA@p,r close A@p,r"),
+    ("X", "connect RA@i,r"),
+)
+#: What a connection is like from the beginning: nothing of it is odd.
+CONDITIONS = (
+    *("offer=s.w3.t", "offer=t", "offer=w7", "offer=s", "offer=m536.t", "offer=w0.s.m200", "window=1000", "delay=200"),
+    *("iss=-1", "iss=-2", "iss=-12", "iss=-23", "iss=-1010", "iss=2147483640", "iss=-64000"),
+    *("own-iss=-1", "own-iss=-2", "own-iss=-12", "own-iss=-102", "own-iss=-1461"),
+    *("form=padded", "form=fragments", "form=ip-options", "form=destination-header", "form=changing-class"),
+    *("form=fragments-reversed", "form=hop-by-hop", "tsval=-3", "address"),
+)
