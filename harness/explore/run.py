@@ -1,6 +1,6 @@
 """One generated conversation on one rig: the plan, then the epilogue; where it has a twin, both, and their times."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from harness.case.conversation import Conversation
@@ -38,7 +38,7 @@ class Generated:
     twin: Plan | None = None
     slow: bool = False
     needs: frozenset[Capability] = frozenset()
-    strung: bool = False
+    strung: bool = field(default=False, compare=False)
 
     @property
     def id(self) -> str:
