@@ -92,6 +92,8 @@ pub struct Stack {
     sockets: SocketSet<'static>,
     entries: BTreeMap<u32, Entry>,
     last_handle: u32,
+    /// Active opens since everything was forgotten: the next one on the same ports begins at another number.
+    opened: u64,
     ack_delay: Option<Duration>,
     throttled: bool,
     /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
@@ -109,6 +111,7 @@ impl Stack {
             sockets: SocketSet::new(vec![]),
             entries: BTreeMap::new(),
             last_handle: 0,
+            opened: 0,
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
             answered: None,
@@ -235,7 +238,8 @@ impl Stack {
         if taken {
             return Err(("EADDRINUSE", "there is such a connection"));
         }
-        self.seed(u64::from(local.port) << 16 | u64::from(remote.port));
+        self.seed(self.opened << 32 | u64::from(local.port) << 16 | u64::from(remote.port));
+        self.opened += 1;
         let mut socket = fresh_socket(self.ack_delay);
         socket.connect(self.interface.context(), remote, local).map_err(|error| match error {
             ConnectError::InvalidState => ("EISCONN", "connect()"),
@@ -348,6 +352,7 @@ impl Stack {
         self.sockets = SocketSet::new(vec![]);
         self.entries.clear();
         self.answered = None;
+        self.opened = 0;
         self.seed(0);
     }
 
