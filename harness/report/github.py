@@ -18,7 +18,7 @@ def annotations(cases: Sequence[Case], root: Path, workspace: Path) -> Iterator[
     GitHub shows ten of a step, so what belongs together is one. `root` is where the paths of the cases begin.
     """
     for kind in kinds.grouped(cases):
-        title = f"{kind.rules[0]}: {kind.difference}, {_count(kind.cases)}"
+        title = f"{kind.rule or kind.first.verdict}: {kind.difference}, {_count(kind.cases)}"
         properties = {**_place(kind.first, root, workspace), "title": title}
         named = ",".join(f"{name}={_escaped(value, ':', ',')}" for name, value in properties.items())
         case = kind.first
@@ -68,7 +68,7 @@ def summary(matrix: Matrix, unexpected: Sequence[Case]) -> str:
 
 def _told(kind: kinds.Kind) -> Iterator[str]:
     """Yield a kind as an item of a list: the rule, how many, the first with its ladder, the others."""
-    yield f"* **{kind.rules[0]}** {markdown.code(str(kind.difference))}: {_count(kind.cases)}"
+    yield f"* **{kind.rule or kind.first.verdict}** {markdown.code(str(kind.difference))}: {_count(kind.cases)}"
     yield f"  * {_sentence(kind.first)}"
     yield from [f"  * {markdown.code(kind.others())}"] if len(kind.cases) > 1 else []
     if kind.first.ladder:

@@ -70,6 +70,11 @@ class Kind:
         """The case that tells most: a scenario before a cell of the grid, then the shortest ladder."""
         return min(self.cases, key=_telling)
 
+    @property
+    def rule(self) -> str:
+        """The rule to name it by; "" where no rule is broken, as by a harness error."""
+        return next(iter(self.rules), "")
+
     @cached_property
     def rules(self) -> list[str]:
         """The rules that the cases break, those of the first case first, then the most frequent."""

@@ -15,8 +15,8 @@ UNREACHABLE, SOURCE_QUENCH, TIME_EXCEEDED, PARAMETER_PROBLEM = 3, 4, 11, 12
 UNREACHABLE_V6, PACKET_TOO_BIG_V6, TIME_EXCEEDED_V6, PARAMETER_PROBLEM_V6 = 1, 2, 3, 4
 
 IPPROTO_ICMPV6 = 58
-#: An ICMPv6 error is to fit into the smallest MTU (RFC 4443 §2.4).
-QUOTED_OCTETS_V6 = 1200
+#: An ICMP error has 576 octets at most (RFC 1812 §4.3.2.3), an ICMPv6 one fits into the smallest MTU (RFC 4443 §2.4).
+QUOTED_OCTETS_V4, QUOTED_OCTETS_V6 = 576 - 28, 1200
 
 
 def error(
@@ -37,7 +37,7 @@ def error(
 
 
 def _v4(addresses: bytes, kind: int, code: int, quoted: bytes, rest: int) -> bytes:
-    message = struct.pack("!BBHI", kind, code, 0, rest) + quoted
+    message = struct.pack("!BBHI", kind, code, 0, rest) + quoted[:QUOTED_OCTETS_V4]
     head = bytearray.fromhex(_headers()["4"])
     struct.pack_into("!H", head, 2, len(head) + len(message))
     head[10:12], head[12:20] = bytes(2), addresses

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.report import github
+from harness.report import github, html, runs
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
-from testcases.selftest.made_runs import RESET, SILENT, case, facts
+from testcases.selftest.made_runs import RESET, SILENT, case, facts, write
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -42,6 +42,14 @@ def test_cases_of_one_kind_are_one_annotation() -> None:
     assert len(lines) == 2
     assert "title=MUST-12%3A ACK due%2C but nothing came [silent]%2C 25 cases" in first
     assert "%0A24 more: closing/fin[*] (24)%0Aagain: " in first
+
+
+def test_a_kind_without_a_rule_is_named_by_its_verdict(tmp_path: Path) -> None:
+    broken = case("explore/unsent/much", "harness error", cites=[], reason="[Errno 12] Cannot allocate memory")
+    (line,) = github.annotations([Case(broken, Path())], Path(), Path())
+    assert "title=harness error%3A" in line
+    made = runs.load([write(tmp_path, [broken], facts())])
+    assert "Cannot allocate memory" in html.render(made, folder=tmp_path)
 
 
 def test_no_text_of_a_case_ends_an_annotation() -> None:
