@@ -24,8 +24,8 @@ linux:
 \tchmod +x $(O)/linux
 """
 #: A kernel with a setting of its own: what stands behind the # is looked for in programs, which are never started
-#: unless they have it.
-KERNEL = "#!/bin/sh\n# uml_dir= time-travel=ext\n{}\n"
+#: unless they have it, and which hide the CPU's newest registers from such a release.
+KERNEL = "#!/bin/sh\n# uml_dir= time-travel=ext Linux version 6.12.43\n{}\n"
 GOOD, BAD = 'exec {kernel} "$@"', 'exec {kernel} "$@" sysctl.net.ipv4.tcp_min_snd_mss=1000'
 #: What each commit brings. The search begins in the middle, with what does not build, and comes to what does not boot.
 COMMITS = (GOOD, GOOD, GOOD, GOOD, "does not build", GOOD, BAD, "exit 3", BAD, BAD)
