@@ -89,7 +89,7 @@ class Choice:
     def unfit(self, generated: Generated, capabilities: frozenset[Capability]) -> str:
         """Return why a target can't play a conversation, "" if it can."""
         if missing := generated.needs - capabilities:
-            return f"conversations that need what the target does not claim: {', '.join(sorted(missing))}"
+            return f"conversations that need what the target does not claim: {min(missing)}"
         if generated.slow and not self.slow and Capability.VIRTUAL_TIME not in capabilities:
             return TOO_SLOW
         return ""

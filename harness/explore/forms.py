@@ -49,6 +49,18 @@ def _destination(packet: bytes) -> list[bytes] | None:
     return [forms.with_extension(packet, forms.DESTINATION)] if _version(packet) == _IPV6 else None
 
 
+def _extension_headers(packet: bytes) -> list[bytes] | None:
+    """Both of them, the hop-by-hop header first (RFC 8200 §4.1)."""
+    if _version(packet) != _IPV6:
+        return None
+    return [forms.with_extension(forms.with_extension(packet, forms.DESTINATION), forms.HOP_BY_HOP)]
+
+
+def _options_in_fragments(packet: bytes) -> list[bytes] | None:
+    """IPv4 options in each of two fragments."""
+    return _fragments(forms.with_ipv4_options(packet, forms.NOPS)) if _version(packet) == _IPV4 else None
+
+
 def _fragments(packet: bytes) -> list[bytes]:
     """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5).
 
@@ -98,7 +110,9 @@ FORMS: dict[str, Callable[[bytes], list[bytes] | None]] = {
     "ip-options": _ip_options,
     "hop-by-hop": _hop_by_hop,
     "destination-header": _destination,
+    "extension-headers": _extension_headers,
     "fragments": _fragments,
+    "options-in-fragments": _options_in_fragments,
     "fragments-reversed": _reversed,
     "ttl-1": _last_hop,
     "dscp": _other_class,

@@ -75,6 +75,7 @@ _TEXT = (
     Thing("gap", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10", "A@p,r/10"),
     Thing("gap-overlapped", TAKING, "A@p+10,u/10", "A@p,u/25"),
     Thing("two-gaps", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10 A@p+30,r/10", "A@p,r/10 A@p,r/10"),
+    Thing("many-gaps", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/5 A@p+30,r/5 A@p+50,r/5 A@p+70,r/5 A@p+90,r/5", "A@p,r/100"),
     Thing("text-beyond-the-window", TAKING, "A@e-5,u/10"),
     Thing("urgent-text", TAKING_AND_ACKNOWLEDGED, "UA@p,r/10"),
     Thing("full", TAKING_AND_ACKNOWLEDGED, "fill", "recv:1000000 recv:1000000"),
@@ -120,7 +121,7 @@ _STRAYS = (
     Thing("reset-left-of-the-window", f"{ALIVE} TW", "R@n-1", quiet=True),
     Thing("reset-right-of-the-window", f"{ALIVE} TW", "R@e+1", quiet=True),
     Thing("challenged-syn", "Q E F2 QC CW", "S@n+10", quiet=True),
-    Thing("challenged-syn-late", "LA CL", "S@n+10"),
+    Thing("challenged-syn-late", "F1 LA CL", "S@n+10"),
     Thing("old-syn", "Q E F2 QC CW", "S@i", quiet=True),
     Thing("old-syn-late", "F1 LA CL X", "S@i"),
     Thing("old-syn-with-ack", ALIVE, "SA@i,n", quiet=True),
@@ -208,7 +209,9 @@ _CLOSING = (
 )
 #: Time, and the application.
 _CALLS = (
-    Thing("silence", f"SR CR {SYNCHRONIZED} X", "wait:3000"),
+    # Neither on the steps of a back-off from a second nor from 200 ms: what restarts a timer there shows.
+    Thing("moment", f"SS SR CR {SYNCHRONIZED}", "wait:130"),
+    Thing("silence", f"SR CR {SYNCHRONIZED} X", "wait:2300"),
     Thing("minutes-of-silence", "Q E F2 QC CW", "wait:700000"),
     Thing("kept-alive", "E F1 F2 CW", "keep-alive:9 wait:10000", "A@p,r", "F1>F2"),
     Thing("kept-alive-unanswered", "E F2 CW", "keep-alive:9 lose:1 await", "A@p,r"),
@@ -219,7 +222,9 @@ _CALLS = (
     Thing("read-in-part", READING, "recv:3"),
     Thing("peeked", READING, "peek:4"),
     Thing("asked", READING, "poll error", "poll edges"),
-    Thing("receive-waits", "E", "begin-recv:100"),
+    Thing("read-while-under-way", "E", "A@p,u/10 send:100 wait:130 [recv:3]", "wait:9000 recv:100 A@p,r"),
+    Thing("accept-waits", "SR", "begin-accept"),
+    Thing("receive-waits", "E F1 F2", "begin-recv:100"),
     Thing("send-waits", SENDING, "buffer:8000 begin-send:60000", "A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r"),
     Thing("close-waits", CLOSED_BY_TARGET, "begin-close:9000"),
     Thing("small-buffer", SENDING, "buffer:8000 send:30000 send:30000", "A@p,r A@p,r A@p,r poll"),
@@ -263,9 +268,12 @@ THINGS = {thing.name: thing for thing in _ALL}
 BEGINNINGS = (
     ("SS", "connect"),
     ("SS", "lose:1 connect await"),
+    ("SS", "begin-connect"),
     ("SR", "listen S@i"),
     ("SR", "listen lose:1 S@i await"),
+    ("SR", "listen begin-accept S@i"),
     ("CR", "connect S@i"),
+    ("CR", "begin-connect S@i"),
     ("Q", "listen S@i A@p,r"),
     ("E", "listen S@i A@p,r accept"),
     ("E", "listen S@i A@p,r/4 accept recv:100"),
@@ -296,5 +304,12 @@ CONDITIONS = (
     *("iss=-1", "iss=-2", "iss=-12", "iss=-23", "iss=-1010", "iss=2147483640", "iss=-64000"),
     *("own-iss=-1", "own-iss=-2", "own-iss=-12", "own-iss=-102", "own-iss=-1461"),
     *("form=padded", "form=fragments", "form=ip-options", "form=destination-header", "form=changing-class"),
-    *("form=fragments-reversed", "form=hop-by-hop", "tsval=-3", "address"),
+    *(
+        "form=fragments-reversed",
+        "form=hop-by-hop",
+        "form=extension-headers",
+        "form=options-in-fragments",
+        "tsval=-3",
+        "address",
+    ),
 )

@@ -18,7 +18,7 @@ STATES = frozenset(EVERYWHERE.split())
 def test_a_thing_is_of_words_and_happens_in_states(name: str) -> None:
     found = THINGS[name]
     words = f"{found.words} {found.rest}".replace("*/:", "2:").replace("*:", "2:")
-    assert moves(words)
+    assert generated_from(words).plan
     assert set(found.leads) | set(found.leads.values()) <= STATES
     assert set(found.leads_later) | set(found.leads_later.values()) <= STATES
 
