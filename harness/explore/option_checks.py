@@ -53,7 +53,7 @@ def problem(link: Link, received: Received) -> Problem | None:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
             return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
         if option.kind == KIND_SACK and link.view.last_syn is not None and not link.permits_blocks:
-            return Problem("no SACK blocks, which the peer has not permitted", "SACK blocks", ("RFC 9293 §3.2",))
+            return Problem("no SACK blocks, which the peer has not permitted", "SACK blocks", ("RFC 2018 §4",))
         if option.kind == KIND_SACK and (wrong := _sack(link, option.data) or _below(link, segment, option.data)):
             return wrong
     return _size(link, segment) or _stamp(link, segment, now)

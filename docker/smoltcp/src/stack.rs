@@ -92,8 +92,8 @@ pub struct Stack {
     sockets: SocketSet<'static>,
     entries: BTreeMap<u32, Entry>,
     last_handle: u32,
-    /// Active opens since everything was forgotten: the next one on the same ports begins at another number.
-    opened: u64,
+    /// How often each pair of ports was opened actively since everything was forgotten: each begins at another number.
+    opened: BTreeMap<(u16, u16), u64>,
     ack_delay: Option<Duration>,
     throttled: bool,
     /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
@@ -111,7 +111,7 @@ impl Stack {
             sockets: SocketSet::new(vec![]),
             entries: BTreeMap::new(),
             last_handle: 0,
-            opened: 0,
+            opened: BTreeMap::new(),
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
             answered: None,
@@ -238,8 +238,11 @@ impl Stack {
         if taken {
             return Err(("EADDRINUSE", "there is such a connection"));
         }
-        self.seed(self.opened << 32 | u64::from(local.port) << 16 | u64::from(remote.port));
-        self.opened += 1;
+        // With this shift the second number of a pair is below the first, as a generator has it every other time.
+        let before = self.opened.entry((local.port, remote.port)).or_default();
+        let seed = *before << 40 | u64::from(local.port) << 16 | u64::from(remote.port);
+        *before += 1;
+        self.seed(seed);
         let mut socket = fresh_socket(self.ack_delay);
         socket.connect(self.interface.context(), remote, local).map_err(|error| match error {
             ConnectError::InvalidState => ("EISCONN", "connect()"),
@@ -352,7 +355,7 @@ impl Stack {
         self.sockets = SocketSet::new(vec![]);
         self.entries.clear();
         self.answered = None;
-        self.opened = 0;
+        self.opened.clear();
         self.seed(0);
     }
 

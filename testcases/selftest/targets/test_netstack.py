@@ -1,7 +1,6 @@
 """The driver of gVisor's netstack, end to end: built by Go, in virtual time, the same in each run."""
 
 import errno
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.case import ACK, EOF, FIN, RST, SYN
+from harness.case import ACK, SYN
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
-from harness.spec.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
+from harness.spec.states import ESTABLISHED
 from harness.targets import registry
 from harness.targets.adapter import check
 from harness.targets.adapter.process import Command
@@ -21,6 +20,7 @@ from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import drivers, gopath
 from harness.targets.protocol import UnusableTarget
 from harness.verbs import USAGE_ERROR, build
+from testcases.selftest.joined import close_and_wait, is_refused, run_as_declared
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = drivers.driver_folder() / "netstack"
@@ -115,28 +115,12 @@ def test_minutes_cost_no_time(program: Path) -> None:
     peer.send(ACK)
     target.must_be(ESTABLISHED)
     target.accept()
-    target.close()
-    target.must_send(FIN | ACK, seq=1, ack=1)
-    target.must_be(FIN_WAIT_1)
-    peer.send(ACK)
-    target.must_be(FIN_WAIT_2)
-    peer.send(FIN | ACK)
-    target.must_send(ACK, seq=2, ack=2)
-    target.wait(59.9)
-    target.must_be(TIME_WAIT)
-    target.wait(0.2)
-    target.must_be(LISTEN)
+    close_and_wait(target, peer, 60)
 
 
 def test_a_refusal_is_told_once(program: Path) -> None:
     target, peer = _open(program)
-    target.connect()
-    target.must_send(SYN, seq=0)
-    target.must_be(SYN_SENT)
-    peer.send(RST | ACK, seq=-target.connection.peer_iss, ack=1)
-    target.must_be(CLOSED)
-    target.must_report(errno.ECONNREFUSED)
-    target.must_deliver(EOF)
+    is_refused(target, peer, errno.ECONNREFUSED)
 
 
 def test_a_case_is_the_same_whatever_came_before(program: Path) -> None:
@@ -174,10 +158,4 @@ def test_a_conversation_conforms(program: Path, conversation: str, tmp_path: Pat
 def test_cases_cells_and_timers_come_out_as_declared(program: Path, tmp_path: Path) -> None:
     assert program.is_file()
     chosen = ["sanity/*", "time-wait/*", "grid/closing/*", "timers/time-wait-ends*", "simultaneous-close/*"]
-    command = [sys.executable, "-m", "harness", "run", "--target", "netstack", f"--results={tmp_path}", "--timers=300"]
-    command += [f"--case={pattern}" for pattern in chosen]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    verdicts = {each["verdict"] for each in records if each["kind"] == "case"}
-    assert {"conforms", "known deviation"} <= verdicts <= {"conforms", "known deviation", "deviates", "not applicable"}
+    run_as_declared("netstack", tmp_path, chosen, "--timers=300")

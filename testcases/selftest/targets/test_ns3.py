@@ -18,6 +18,7 @@ from harness.targets.adapter.process import Command
 from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import drivers
 from harness.targets.protocol import NotOffered, UnusableTarget
+from testcases.selftest.joined import run_as_declared
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -120,22 +121,4 @@ def test_the_doctor_says_what_to_install_for_a_stack_that_is_missing(
 @pytest.mark.slow
 def test_cases_come_out_as_declared(command: Command, tmp_path: Path) -> None:
     chosen = ["sanity/*", "closed-and-listening/*"]
-    words = ["run", "--target", "ns-3", "--ip", "4", f"--results={tmp_path}"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "harness",
-            *words,
-            *(f"--case={pattern}" for pattern in chosen),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    verdicts = {each["verdict"] for each in records if each["kind"] == "case"}
-    assert {"conforms", "known deviation"} <= verdicts <= {"conforms", "known deviation", "deviates", "not applicable"}
+    run_as_declared("ns-3", tmp_path, chosen, "--ip=4")

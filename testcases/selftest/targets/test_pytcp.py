@@ -1,18 +1,15 @@
 """PyTCP behind our kit: fetched on first use, in virtual time, though its sessions work by ticks of a millisecond."""
 
 import errno
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.case import ACK, EOF, FIN, RST, SYN
+from harness.case import ACK, SYN
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
-from harness.spec.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_SENT, TIME_WAIT
+from harness.spec.states import ESTABLISHED
 from harness.targets import registry
 from harness.targets.adapter import check
 from harness.targets.adapter.process import Command
@@ -20,6 +17,7 @@ from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import drivers, packages
 from harness.targets.protocol import UnusableTarget
 from harness.verbs import USAGE_ERROR, build
+from testcases.selftest.joined import close_and_wait, is_refused, run_as_declared
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = drivers.driver_folder() / "pytcp"
@@ -86,28 +84,12 @@ def test_what_a_tick_would_send_comes_at_once(command: Command) -> None:
     for start, size in ((1, 1460), (1461, 1460), (2921, 80)):
         target.must_send(ACK, seq=start, ack=1, data=b"x" * size)
     peer.send(ACK, ack=3001)
-    target.close()
-    target.must_send(FIN | ACK, seq=3001, ack=1)
-    target.must_be(FIN_WAIT_1)
-    peer.send(ACK, ack=3002)
-    target.must_be(FIN_WAIT_2)
-    peer.send(FIN | ACK)
-    target.must_send(ACK, seq=3002, ack=2)
-    target.wait(29.9)
-    target.must_be(TIME_WAIT)
-    target.wait(0.2)
-    target.must_be(LISTEN)
+    close_and_wait(target, peer, 30, sent=3000)
 
 
 def test_a_refusal_is_told_once(command: Command) -> None:
     target, peer = _open(command)
-    target.connect()
-    target.must_send(SYN, seq=0)
-    target.must_be(SYN_SENT)
-    peer.send(RST | ACK, seq=-target.connection.peer_iss, ack=1)
-    target.must_be(CLOSED)
-    target.must_report(errno.ECONNREFUSED)
-    target.must_deliver(EOF)
+    is_refused(target, peer, errno.ECONNREFUSED)
 
 
 # --- the cases -------------------------------------------------------------------------------------------------------
@@ -116,16 +98,4 @@ def test_a_refusal_is_told_once(command: Command) -> None:
 @pytest.mark.slow
 def test_cases_come_out_as_declared(command: Command, tmp_path: Path) -> None:
     chosen = ["sanity/*", "active-open/*", "time-wait/syn*"]
-    words = ["run", "--target", "pytcp", "--ip", "4", f"--results={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *words, *(f"--case={pattern}" for pattern in chosen)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    records = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
-    verdicts = {each["verdict"] for each in records if each["kind"] == "case"}
-    assert {"conforms", "known deviation"} <= verdicts <= {"conforms", "known deviation", "deviates", "not applicable"}
+    run_as_declared("pytcp", tmp_path, chosen, "--ip=4")

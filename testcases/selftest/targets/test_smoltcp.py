@@ -8,24 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from harness.case import ACK, FIN, RST, SYN
+from harness.case import ACK, RST, SYN
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
 from harness.spec.states import (
     CLOSED,
     ESTABLISHED,
-    FIN_WAIT_1,
-    FIN_WAIT_2,
     LISTEN,
     SYN_RECEIVED,
-    TIME_WAIT,
 )
 from harness.targets.adapter import check as adapter_check
 from harness.targets.adapter.process import Command
 from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import crate, drivers
 from harness.targets.protocol import UnusableTarget
+from testcases.selftest.joined import close_and_wait
 
 ROOT = Path(__file__).parents[3]
 CRATE = drivers.driver_folder() / "smoltcp"
@@ -167,17 +165,7 @@ def test_time_wait_costs_no_time(program: Path) -> None:
     _rig, target, peer = _open(program, timers=True)
     target.listen()
     _establish(target, peer)
-    target.close()
-    target.must_send(FIN | ACK, seq=1, ack=1)
-    target.must_be(FIN_WAIT_1)
-    peer.send(ACK)
-    target.must_be(FIN_WAIT_2)
-    peer.send(FIN | ACK)
-    target.must_send(ACK, seq=2, ack=2)
-    target.wait(9.9)
-    target.must_be(TIME_WAIT)
-    target.wait(0.2)
-    target.must_be(LISTEN)
+    close_and_wait(target, peer, 10)
 
 
 def test_numbers_of_a_connection_do_not_depend_on_those_before(program: Path) -> None:
