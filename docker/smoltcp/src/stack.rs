@@ -238,9 +238,8 @@ impl Stack {
         if taken {
             return Err(("EADDRINUSE", "there is such a connection"));
         }
-        // With this shift the second number of a pair is below the first, as a generator has it every other time.
         let before = self.opened.entry((local.port, remote.port)).or_default();
-        let seed = *before << 40 | u64::from(local.port) << 16 | u64::from(remote.port);
+        let seed = *before << 32 | u64::from(local.port) << 16 | u64::from(remote.port);
         *before += 1;
         self.seed(seed);
         let mut socket = fresh_socket(self.ack_delay);
