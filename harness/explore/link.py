@@ -11,6 +11,7 @@ from harness.spec.history.history import History, Sent
 from harness.spec.history.world import PERIOD, text
 from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import State
+from harness.spec.values import replace as renumbered
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind
 
@@ -254,4 +255,4 @@ def _without_urgency(link: Link, segment: Segment) -> Segment:
 
 def replace_numbers(segment: Segment) -> Segment:
     """Return the segment with numbers modulo 2**32, as the rules count."""
-    return replace(segment, seq=segment.seq & 0xFFFFFFFF, ack=segment.ack & 0xFFFFFFFF)
+    return renumbered(segment, seq=segment.seq & 0xFFFFFFFF, ack=segment.ack & 0xFFFFFFFF)

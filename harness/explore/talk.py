@@ -7,7 +7,6 @@ virtual time `play` lets the time pass at once. A Fall of a history becomes a fi
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
 from harness.case.conversation import Conversation
 from harness.case.received import Received
@@ -30,6 +29,7 @@ from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import ACK, SYN, URG, Segment
 from harness.spec.states import TIME_WAIT
+from harness.spec.values import replace
 from harness.trace.events import Kind, Mark
 from harness.wire import codec
 

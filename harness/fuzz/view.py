@@ -11,6 +11,7 @@ from typing import Self, cast
 from harness.fuzz.steps import Position, Probe
 from harness.spec import options, seqno
 from harness.spec.connection import Connection, Origin
+from harness.spec.history.world import text
 from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import (
     CLOSED,
@@ -91,7 +92,7 @@ class View:
         seq = self.sequence(probe.seq)
         ack = self.acknowledgment(probe.ack) if probe.ack is not None else 0
         first = seq + bool(probe.flags & SYN)
-        payload = bytes((first + at) % 251 for at in range(probe.octets))
+        payload = text(first, probe.octets)
         urgent = probe.octets if probe.flags & URG else 0
         return Segment(probe.flags, seq, ack, probe.window, payload, self._options(probe), urgent)
 

@@ -14,7 +14,7 @@ The rules are values. Any tuple of them can be run, also one with a rule replace
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec import seqno
 from harness.spec.connection import Connection
@@ -26,7 +26,8 @@ from harness.spec.rules_first import FIRST_RULES
 from harness.spec.rules_opening import CLOSED_RULES, LISTEN_RULES, SYN_SENT_RULES
 from harness.spec.rules_processing import EIGHTH_RULES, FIFTH_RULES, SEVENTH_RULES, SIXTH_RULES
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
-from harness.spec.states import LISTEN, SYN_SENT, TIME_WAIT
+from harness.spec.states import LISTEN, SYN_SENT, TIME_WAIT, State
+from harness.spec.values import replace
 
 RULES: tuple[Rule, ...] = (
     *CLOSED_RULES,
@@ -50,7 +51,7 @@ def allowed(connection: Connection, segment: Segment, rules: tuple[Rule, ...] = 
     return _merge([track.reaction() for track in _tracks(connection, segment, rules)])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """One way through the rules, with all that it leaves behind: the reaction and the connection as it is then.
 
@@ -67,20 +68,32 @@ def outcomes(connection: Connection, segment: Segment, policies: Collection[Poli
 
     RFC 6191 is a recommendation, so what a target does that leaves it aside is among them.
     """
-    found = [
-        Outcome(track.reaction(), track.connection, track.hears_ack)
-        for track in _tracks(connection, segment, RULES)
-        if set(policies).issuperset(track.policies)
-    ]
-    strict = [each for each in found if Policy.RFC1337 in each.reaction.policies]
-    return tuple(dict.fromkeys(strict or found))
+    look = (segment.flags, segment.seq, segment.ack, segment.window, segment.options, segment.urgent, segment.reserved)
+    key = (connection, look, len(segment.payload), frozenset(policies))
+    known = _KNOWN.get(key)
+    if known is None:
+        found = [
+            Outcome(track.reaction(), track.connection, track.hears_ack)
+            for track in _tracks(connection, segment, RULES)
+            if set(policies).issuperset(track.policies)
+        ]
+        strict = [each for each in found if Policy.RFC1337 in each.reaction.policies]
+        if len(_KNOWN) >= _REMEMBERED:
+            _KNOWN.clear()
+        known = _KNOWN[key] = tuple(dict.fromkeys(strict or found))
+    return known
+
+
+#: What came out: conversations resemble one another. All that a rule looks at; of text the length. So many at most.
+_KNOWN: dict[object, tuple[Outcome, ...]] = {}
+_REMEMBERED = 1 << 14
 
 
 def _tracks(connection: Connection, segment: Segment, rules: tuple[Rule, ...]) -> Iterator["_Track"]:
     yield from _walk(_Track(connection, segment, connection, segment), rules, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Track:
     """A segment on its way through the rules, along one choice of branches."""
 
@@ -170,9 +183,8 @@ class _Track:
 
 def _walk(track: _Track, rules: tuple[Rule, ...], start: int) -> Iterator[_Track]:
     """Yield the ends of all tracks that lead on from here; a table that takes no notice means no reaction."""
-    for index in range(start, len(rules)):
-        rule = rules[index]
-        if rule.step < track.next_step or not rule.applies(track.connection, track.segment):
+    for index, rule in _of_state(rules, track.connection.state):
+        if index < start or rule.step < track.next_step or not rule.when.holds(track.connection, track.segment):
             continue
         for branch in rule.branches:
             moved = track.follow(rule, branch)
@@ -182,6 +194,18 @@ def _walk(track: _Track, rules: tuple[Rule, ...], start: int) -> Iterator[_Track
                 yield from _walk(moved, rules, index + 1)
         return
     yield track
+
+
+#: The rules of each table by state, with their places; the table itself, so that its id stays its own.
+_BY_STATE: dict[tuple[int, State], tuple[tuple[Rule, ...], list[tuple[int, Rule]]]] = {}
+
+
+def _of_state(rules: tuple[Rule, ...], state: State) -> list[tuple[int, Rule]]:
+    found = _BY_STATE.get((id(rules), state))
+    if found is None:
+        places = [(index, rule) for index, rule in enumerate(rules) if state in rule.states]
+        found = _BY_STATE[id(rules), state] = rules, places
+    return found[1]
 
 
 def _trim(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:

@@ -13,7 +13,7 @@ class Origin(StrEnum):
     ACTIVE = "active"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Connection:
     """The transmission control block of the tested end. Sequence numbers are absolute, windows in octets after scaling.
 

@@ -5,6 +5,7 @@ Builders are concatenated (``mss(1460) + NOP + window_scale(7)``); the codec pad
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 KIND_EOL, KIND_NOP, KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED, KIND_SACK, KIND_TIMESTAMPS = 0, 1, 2, 3, 4, 5, 8
 
@@ -65,6 +66,7 @@ def parse(raw: bytes) -> list[Option]:
     return found
 
 
+@lru_cache(maxsize=1 << 12)
 def find(raw: bytes, kind: int) -> bytes | None:
     """Return the data of the first option of `kind`, None if there is none; raises MalformedOptions."""
     return next((option.data for option in parse(raw) if option.kind == kind), None)

@@ -42,7 +42,7 @@ class Signal(StrEnum):
     URGENT = "urgent data"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outgoing:
     """A segment that the endpoint sends; None in a number leaves it open (an ISS yet to be chosen, ACK bit off)."""
 
@@ -56,7 +56,7 @@ class Outgoing:
         return f"<SEQ={seq}>{ack}<CTL={flag_names(self.flags)}>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reaction:
     """One allowed reaction to one segment."""
 

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from harness.spec.conditions import Condition
-from harness.spec.connection import Connection
 from harness.spec.policy import Policy
 from harness.spec.reaction import Level, Reply, Signal
-from harness.spec.segment import Segment
 from harness.spec.states import State
 
 
@@ -79,10 +77,6 @@ class Rule:
     cites: tuple[str, ...]
     why: str
     ambiguities: tuple[str, ...] = ()
-
-    def applies(self, connection: Connection, segment: Segment) -> bool:
-        """Tell whether the rule takes this segment."""
-        return connection.state in self.states and self.when.holds(connection, segment)
 
 
 #: Shorthands for the tables: carry on, and the two things that nearly all branches do.

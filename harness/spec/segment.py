@@ -78,7 +78,7 @@ def parse_flags(names: Iterable[str]) -> Flags:
     return flags
 
 
-@dataclass(slots=True)
+@dataclass
 class Segment:
     """One segment. Numbers are as they stand on the wire unless the holder says that they are relative.
 

@@ -26,7 +26,7 @@ CONDITIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """What a call gave: an errno's name, or the octets that SEND took or RECEIVE gave (b"": the end of the stream).
 

@@ -5,7 +5,6 @@ which of the RFC's errors is the interface's choice; that a refusal is one, and 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.connection import Connection, Origin
@@ -29,6 +28,7 @@ from harness.spec.states import (
     SYN_SENT,
     TIME_WAIT,
 )
+from harness.spec.values import replace
 
 _OPEN = frozenset({SYN_SENT, SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT})
 _ENDED = frozenset({Fate.RESET, Fate.REFUSED, Fate.TIMED_OUT, Fate.UNREACHABLE})

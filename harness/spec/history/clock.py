@@ -1,17 +1,18 @@
 """Time passes (RFC 9293 §3.10.8): the worlds that it leads to, and what must have happened by now."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.timeout import CITES, ends_by, may_end
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT
+from harness.spec.values import replace
 
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Due:
     """Something that must come by a time, in words, with the sentence that asks for it."""
 

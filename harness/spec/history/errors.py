@@ -6,12 +6,12 @@ end it (SHLD-26), and nothing ends TIME-WAIT early (MUST-13). What is quoted and
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from harness.spec import seqno
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World
 from harness.spec.states import SYN_RECEIVED, TIME_WAIT
+from harness.spec.values import replace
 
 
 def hears(world: World, seq: int, *, hard: bool) -> Iterator[Step]:

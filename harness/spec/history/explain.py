@@ -1,7 +1,7 @@
 """What the target sends: the segments that a world allows, and what each of them leaves to be done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec import options, seqno
 from harness.spec.history.fall import Broken, Fall
@@ -19,6 +19,7 @@ from harness.spec.states import (
     SYN_SENT,
     SYNCHRONIZED,
 )
+from harness.spec.values import replace
 
 #: States in which text or a FIN may be under way.
 SENDING = frozenset({ESTABLISHED, CLOSE_WAIT, FIN_WAIT_1, CLOSING, LAST_ACK})
@@ -30,7 +31,7 @@ FEW = 4
 PROBE = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Open:
     """A world on its way through the target's segments: what is still owed, and what acknowledgments may come."""
 

@@ -8,7 +8,7 @@ is then true, nothing more is judged, and whoever asks must count that.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec.connection import Connection
 from harness.spec.history import errors
@@ -35,6 +35,7 @@ from harness.spec.states import (
     SYN_RECEIVED,
     State,
 )
+from harness.spec.values import replace
 
 #: Calls that change nothing that a wake-up could tell of.
 CALLS_THAT_ASK = frozenset({"poll", "edges", "error", "keep-alive"})
@@ -42,7 +43,7 @@ CALLS_THAT_ASK = frozenset({"poll", "edges", "error", "keep-alive"})
 LIMIT = 400
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """A segment of the target: relative numbers, its number on the wire, and when it was captured."""
 

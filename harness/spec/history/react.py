@@ -1,7 +1,7 @@
 """A segment arrives: the worlds that §3.10.7 leads to from one, and what the target owes in each of them."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec import options, seqno
 from harness.spec.arrivals import Outcome, outcomes
@@ -24,6 +24,7 @@ from harness.spec.states import (
     SYNCHRONIZED,
     TIME_WAIT,
 )
+from harness.spec.values import replace
 
 #: TS.Recent counts no more when nothing has come for 24 days (RFC 7323 §5.5); a clock may be coarse.
 OUTDATED_NS = (2_073_000_000_000_000, 2_160_000_000_000_000)
@@ -35,7 +36,7 @@ _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
 _GONE = frozenset({CLOSED, LISTEN})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """What an event leads to: a world, what the target must send, and the reaction that says so (None: a call's)."""
 

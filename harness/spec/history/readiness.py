@@ -7,12 +7,13 @@ hang-up, where POSIX has POLLHUP and POLLOUT exclude each other and no system he
 
 import select
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec.history.answers import ENDINGS, Answer, conditions, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World
+from harness.spec.values import replace
 
 IN, OUT, ERR, HUP, RDHUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP, select.POLLRDHUP
 ALL = IN | OUT | ERR | HUP | RDHUP
@@ -23,7 +24,7 @@ _WAKES_WRITER = OUT | ERR | HUP
 CITES = ("RFC 9293 §3.9.1.8",)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Level:
     """What must hold and what may. `writer`: a call of send() would not wait, so OUT, ERR or HUP must hold."""
 

@@ -5,11 +5,11 @@ So it has not expired before the first is over, and has when the second is, and 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from harness.spec.history.answers import Answer
 from harness.spec.history.react import Step
 from harness.spec.history.world import World
+from harness.spec.values import replace
 
 #: A stack may look at the clock when it sends something again: the pause doubles each time, so it takes twice as long.
 LATEST = 2

@@ -5,7 +5,7 @@ close() with linger time for the acknowledgment of all that was sent. How much r
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.spec import seqno
 from harness.spec.history.answers import ENDINGS, NO_CONNECTION, Answer, errors_of
@@ -14,12 +14,13 @@ from harness.spec.history.react import Step
 from harness.spec.history.timeout import given
 from harness.spec.history.world import Fate, World
 from harness.spec.states import TIME_WAIT
+from harness.spec.values import replace
 
 #: Linger time is over not earlier than asked for, and at most so much later, in nanoseconds.
 SLACK = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """A call under way: its name, its argument (octets, or milliseconds of linger time), and when it began."""
 

@@ -4,7 +4,7 @@ Sequence numbers are relative, both ISNs are 0, so the first octet of each strea
 Worlds are values: an event makes new ones. `harness.spec.connection.Connection` is the part that the rules look at.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -12,11 +12,12 @@ from harness.spec import seqno
 from harness.spec.connection import Connection
 from harness.spec.segment import FIN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT, TIME_WAIT, State
+from harness.spec.values import replace
 
 #: What a stream is made of: octet number n of the stream with salt s is (n + s) mod PERIOD: nothing is taken for
 #: its neighbour, nor one stream for another.
 PERIOD = 251
-_PATTERN = bytes(range(PERIOD)) * 12
+_PATTERN = bytes(range(PERIOD)) * 280
 
 
 def text(first: int, octets: int, salt: int = 0) -> bytes:
@@ -24,7 +25,7 @@ def text(first: int, octets: int, salt: int = 0) -> bytes:
     start = (first + salt) % PERIOD
     if start + octets <= len(_PATTERN):
         return _PATTERN[start : start + octets]
-    return bytes((start + at) % PERIOD for at in range(octets))
+    return (bytes(range(PERIOD)) * (octets // PERIOD + 2))[start : start + octets]
 
 
 #: The largest shift that means anything (RFC 7323 §2.3).
@@ -46,7 +47,7 @@ class Fate(StrEnum):
     DROPPED = "gone with its listener"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Held:
     """Text or a FIN above a gap that a receiver should hold (SHLD-31): its first number, the number behind it."""
 
@@ -55,7 +56,7 @@ class Held:
     fin: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
     """One state of affairs that explains everything seen so far."""
 
@@ -218,7 +219,7 @@ class World:
         return replace(self, held=tuple(dict.fromkeys((*self.held, *sorted(pieces, key=str)))))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Traits:
     """What the RFCs leave to a stack, in seconds, as far as it is known; the defaults allow what they allow."""
 
