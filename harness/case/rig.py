@@ -60,6 +60,8 @@ class Rig:
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}
+        #: Whose the 4-tuples are that are no connection's: what comes on one again, by a timer, is of the same case.
+        self._strays: dict[FourTuple, Conversation] = {}
         self._cross_checked: set[tuple[State, bool, int]] = set()
         self._batch: list[Conversation] = []
         #: What was said of the target when it came to its end in the last sweep, where no case was under way.
@@ -178,10 +180,11 @@ class Rig:
         tuple4 = FourTuple(decoded.source, segment.source_port, decoded.destination, segment.destination_port)
         connection = self._connections.get(tuple4)
         if connection is None:
-            # Wrong ports or addresses: nobody's connection, so it belongs to whoever provoked it.
+            # Wrong ports or addresses: nobody's connection, so it belongs to whoever provoked the first one.
             stray = tuple4 not in conversation.provoked
-            conversation.take(conversation.main, decoded, time_ns, stray=stray)
-            conversation.events[-1].annotations.append(f"(on {tuple4})")
+            owner = self._strays.setdefault(tuple4, conversation) if stray else conversation
+            owner.take(owner.main, decoded, time_ns, stray=stray)
+            owner.events[-1].annotations.append(f"(on {tuple4})")
             return
         connection.conversation.take(connection, decoded, time_ns)
 
@@ -220,6 +223,7 @@ class Rig:
                         sock.close()
                 connection.app = connection.listener = None
         self._connections.clear()
+        self._strays.clear()
         _guarded(lambda: self.target.exchange([]))
         self._used = False
         if self.is_held_to_one_case:

@@ -14,8 +14,8 @@ from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run
 from harness.case.target_side import TargetSide
 from harness.case.walks import Walk
-from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
-from harness.mutate.tampering import always, bare_ack, each, late, put, twice
+from harness.mutate.saboteur import IDENTITY, Delivery, Sabotage, Saboteur
+from harness.mutate.tampering import LATE_S, always, bare_ack, each, late, put, twice
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, FIN, PSH, RST, Segment
 from harness.spec.states import CLOSED, ESTABLISHED
@@ -115,6 +115,19 @@ def test_a_segment_on_nobodys_ports_is_a_finding(play: Play, field: str) -> None
     outcome = play.run(fin_is_acknowledged, wrong_port)
     assert outcome.ending is Ending.VIOLATION
     assert signatures(outcome) == ["wrong-header: addresses or ports of no connection"]
+
+
+def test_what_comes_again_on_nobodys_ports_is_of_the_case_that_drew_the_first(play: Play) -> None:
+    """A timer of the target sends it again and again, while other cases are played."""
+    elsewhere = put(source_port=always(7))
+    again = each(
+        bare_ack, lambda sent: [*elsewhere(sent), *(Delivery(made.octets, LATE_S) for made in elsewhere(sent))]
+    )
+    drawn = play.run(fin_is_acknowledged, Sabotage("another port, again and again", again))
+    after = play.run(fin_is_acknowledged)
+    play.rig.sweep()
+    assert signatures(drawn) == ["wrong-header: addresses or ports of no connection"]
+    assert (after.ending, after.findings) == (Ending.COMPLETED, [])
 
 
 def test_an_answer_to_another_address_of_the_peer_is_taken_if_the_peer_asked_from_there(play: Play) -> None:
