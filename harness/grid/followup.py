@@ -259,6 +259,7 @@ def _close_wait(scene: Scene) -> Tells:
     scene.challenge()
     if scene.target.connection.app is None:
         scene.target.accept()
+        scene.target.close_listener()  # that a port is closed is asked below, not how a listener meets an ACK
     scene.target.shutdown()
     scene.hear(segment(FIN | ACK, seq=n, ack=r))
     scene.peer.send(ACK, seq=r, ack=n + 1)
