@@ -13,7 +13,7 @@ from rich.progress import track
 
 from harness.explore.choice import Choice, UnknownKind
 from harness.explore.playing import Stage
-from harness.mutate import reasons, table
+from harness.mutate import reasons, source_command, table
 from harness.mutate.campaign import Campaign
 from harness.mutate.script import Script
 from harness.stack.defects import DEFECTS, INTERACTIONS, KINDS, Defect, UnknownDefect, defective
@@ -37,6 +37,9 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else OK
     console = Console(highlight=False, soft_wrap=True)
+    if options.source:
+        return _unwritable_or(options, lambda: source_command.main(options, console, collect))
+    options.count = options.count or CONVERSATIONS
     try:
         chosen = _chosen(options, defects)
         given = reasons.load()
@@ -114,11 +117,15 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--count",
         type=_conversations,
-        default=CONVERSATIONS,
         metavar="N",
-        help=f"conversations (default: {CONVERSATIONS})",
+        help=f"conversations (default: {CONVERSATIONS}), or mutants of the source (default: {source_command.COUNT})",
     )
-    add("--seed", type=int, default=1, metavar="N", help="of their order (default: 1)")
+    add("--seed", type=int, default=1, metavar="N", help="of their order, or of the sample (default: 1)")
+    add(
+        "--source",
+        action="store_true",
+        help="a sample of the small changes of the stack's source in place of defects; words are patterns of them",
+    )
     add("--no-timers", action="store_true", help="without timer cases")
     return parser
 
@@ -175,6 +182,11 @@ def _unwritable(options: argparse.Namespace) -> str:
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
     return ""
+
+
+def _unwritable_or(options: argparse.Namespace, run: Callable[[], int]) -> int:
+    problem = _unwritable(options)
+    return _refuse(problem) if problem else run()
 
 
 def _chosen(options: argparse.Namespace, defects: Mapping[str, Defect]) -> Mapping[str, Defect]:
