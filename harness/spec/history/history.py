@@ -304,7 +304,8 @@ class History:
         fall = Fall(Broken.WRONG_STATE, f"state {world.state}", str(state), ("RFC 9293 §3.3.2",), "state")
         if world.state is CLOSE_WAIT and state is LAST_ACK and world.closing:
             # The name only: what arrives is judged as in CLOSE-WAIT until the FIN has left (§3.10.4).
-            fall = replace(fall, cites=("RFC 9293 §3.10.4",), rule="last-ack-before-the-fin", must=False)
+            cites = ("RFC 9293 §3.10.4",)
+            fall = Fall(fall.code, fall.due, fall.seen, cites, "last-ack-before-the-fin", must=False)
             if fall not in self.remarks:
                 self.remarks.append(fall)
             return world
