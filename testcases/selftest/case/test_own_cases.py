@@ -1,16 +1,15 @@
 """Cases in a folder of one's own, as a user runs them: judged, reported, and run again by the printed command."""
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from testcases.selftest import forked
+
 CASES = '''
 from harness.case import ACK, ESTABLISHED, FIN, Peer, Target, cites, in_state
 
@@ -29,9 +28,7 @@ def test_that_is_no_case() -> None:
 
 
 def tcpspec(*arguments: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "harness", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return forked.tcpspec(*arguments, cwd=cwd)
 
 
 @pytest.fixture

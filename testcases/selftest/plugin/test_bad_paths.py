@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import VERBS
+from testcases.selftest import forked
 
 ROOT = Path(__file__).resolve().parents[3]
 HINDERED = Path(__file__).parents[1] / "hindered.py"
@@ -30,12 +31,15 @@ class Done:
 
 
 def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
-    """Run the command in `cwd`, on a machine that lacks something."""
-    command = [sys.executable, "-m", "harness", *arguments]
+    """Run the command in `cwd`; with a hindrance in a process of its own, on a machine that lacks something."""
     if hindrance:
-        command = [sys.executable, str(HINDERED), hindrance, *command]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        command = [sys.executable, str(HINDERED), hindrance, sys.executable, "-m", "harness", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+    else:
+        done = forked.tcpspec(*arguments, cwd=cwd)
     assert "Traceback (most" not in done.stdout + done.stderr, done.stdout + done.stderr
     return Done(done.returncode, done.stdout + done.stderr)
 
@@ -79,7 +83,7 @@ def tcpspec(*arguments: str, cwd: Path, hindrance: str = "") -> Done:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_option_is_a_usage_error_that_names_it(arguments: list[str], says: str, tmp_path: Path) -> None:
-    done = tcpspec("run", *arguments, cwd=tmp_path)
+    done = tcpspec("run", "--case", "three-way-handshake", *arguments, cwd=tmp_path)
     assert done.code == USAGE, done.output
     assert says in done.output
 

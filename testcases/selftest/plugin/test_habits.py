@@ -13,6 +13,7 @@ from harness.report import causes, merge
 from harness.report.runs import Case
 from harness.spec.segment import ACK, PSH, Segment
 from harness.trace import results
+from testcases.selftest import forked
 from testcases.selftest.made_runs import SILENT, case
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -49,15 +50,18 @@ def pytest_unconfigure():
 """
 
 
-def run(folder: Path, *options: str, plugin: str = "") -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: str, plugin: str = "", in_a_fork: bool = True) -> subprocess.CompletedProcess[str]:
     more = []
     if plugin:
         (folder / "meddling.py").write_text(plugin)
         more = ["-p", "meddling"]
-    command = [sys.executable, "-m", "harness", "run", "--target", "reference", "--ip", "4", "--grid", "off"]
+    command = ["run", "--target", "reference", "--ip", "4", "--grid", "off", *more, *options]
+    path = {"PYTHONPATH": f"{ROOT}:{folder}"}
+    if in_a_fork:
+        return forked.tcpspec(*command, environment=path, cwd=folder)
     return subprocess.run(
-        [*command, *more, *options],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"},
+        [sys.executable, "-m", "harness", *command],
+        env={**os.environ, **path},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -215,9 +219,8 @@ def pytest_runtest_setup(item):
 
 
 def test_what_a_lost_worker_took_with_it_is_said_and_given_to_another(tmp_path: Path) -> None:
-    done = run(
-        tmp_path, "--case", "half-close/*", "--case", "sanity/*", "--tx", "2*popen", "--dist", "load", plugin=FALL
-    )
+    options = ["--case", "half-close/*", "--case", "sanity/*", "--tx", "2*popen", "--dist", "load"]
+    done = run(tmp_path, *options, plugin=FALL, in_a_fork=False)
     assert "cases have no verdict: a worker is lost. They are given to another:" in done.stdout, done.stdout
     whole = results.read(tmp_path / "results")
     assert whole.complete

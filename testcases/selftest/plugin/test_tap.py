@@ -1,16 +1,13 @@
 """TAP and KTAP: a point per case, topics as subtests, SKIP and XFAIL, and nothing else on standard output."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from harness.report.runs import Case
 from harness.report.tap import ktap, tap
+from testcases.selftest import forked
 from testcases.selftest.made_runs import SILENT, case
 
-ROOT = Path(__file__).resolve().parents[3]
 CASES = [
     Case(record, Path())
     for record in (
@@ -43,16 +40,8 @@ def test_ktap_has_a_subtest_per_topic() -> None:
 
 
 def test_a_run_prints_nothing_but_tap_on_standard_output(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "run", "--target", "reference", "--case", "half-close/*", "--tap"]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    done = forked.tcpspec("run", "--target", "reference", "--case", "half-close/*", "--tap", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     plan = re.match(r"TAP version 14\n1\.\.(\d+)\n", done.stdout)
     assert plan is not None, done.stdout
     assert len(re.findall(r"^ok \d+ - half-close/", done.stdout, re.MULTILINE)) == int(plan[1])

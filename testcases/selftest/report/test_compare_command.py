@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,16 +13,14 @@ from harness.report.compare.differences import Comparison, compare, pairs
 from harness.report.compare.groups import conclusion
 from harness.report.compare.text import SHOWN, print_comparison
 from harness.report.runs import columns, load
+from testcases.selftest import forked
 from testcases.selftest.made_runs import RESET, SILENT, case, facts, write
 
-ROOT = Path(__file__).resolve().parents[3]
 USAGE, NOTHING_COMPARED = 4, 5
 
 
 def tcpspec(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "harness", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = forked.tcpspec(*arguments, environment={"COLUMNS": "200"})
     assert "Traceback" not in done.stderr
     return done
 

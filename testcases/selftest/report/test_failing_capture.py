@@ -3,15 +3,14 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.report.runs import Case, columns, load
+from testcases.selftest import forked
 
-ROOT = Path(__file__).resolve().parents[3]
 #: The rule is broken on purpose: one challenge ACK per second is used up at once.
 OPTIONS = ("--set", "tcp_challenge_ack_limit=1", "--case", "reset-inside-the-window", "--ip", "4")
 
@@ -20,8 +19,7 @@ OPTIONS = ("--set", "tcp_challenge_ack_limit=1", "--case", "reset-inside-the-win
 def failing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, dict[str, Any]]:
     """A case that violates its rule, with a capture, and the facts of its target."""
     folder = tmp_path_factory.mktemp("results")
-    command = [sys.executable, "-m", "harness", "run", "--results", str(folder), *OPTIONS]
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=False)
+    forked.tcpspec("run", "--results", folder, *OPTIONS)
     (column,) = columns(load([folder]))
     case = next(found for found in column.cases.values() if found.verdict == "violates")
     return case, dict(column.facts)

@@ -1,10 +1,7 @@
 """What a run tells GitHub: one annotation per rule, at the case's source, and a summary in Markdown."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ import pytest
 from harness.report import github, html, runs
 from harness.report.matrix import Matrix
 from harness.report.runs import Case
+from testcases.selftest import forked
 from testcases.selftest.made_runs import RESET, SILENT, case, facts, write
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -77,15 +75,13 @@ def test_a_run_in_github_annotates_summarizes_and_counts_what_it_left_out(tmp_pa
     summary = tmp_path / "summary.md"
     summary.write_text("# before\n")
     environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
         "GITHUB_ACTIONS": "true",
         "GITHUB_WORKSPACE": str(ROOT),
         "GITHUB_STEP_SUMMARY": str(summary),
     }
     case_options = ["--set", "tcp_challenge_ack_limit=1", "--case", "syn-is-challenged", "--ip", "4", "--tb=no"]
-    command = [sys.executable, "-m", "harness", "run", "--results", str(tmp_path), *case_options, *workers]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    command = ["run", "--results", str(tmp_path), *case_options, *workers]
+    done = forked.tcpspec(*command, environment=environment, cwd=ROOT)
     assert done.returncode == 1, done.stdout + done.stderr
     (annotation,) = re.findall("^::error.*", done.stdout, re.MULTILINE)
     assert "file=testcases/resets/test_blind_syn.py,line=" in annotation
