@@ -69,7 +69,7 @@ class Conversation(Course):
                 if aside.take(received, self.rig.aside) or self._is_spare(connection, received):
                     continue
                 received.event.mark = Mark.UNEXPECTED
-                self.fail(Code.EXTRA, "nothing", _seen(Code.EXTRA, received), connection=connection)
+                self.fail(Code.EXTRA, "nothing", _seen(Code.EXTRA, received), connection=connection, received=received)
 
     def judge_next(
         self, connection: Connection, answers: tuple[Expected | Silence, ...], level: Level
@@ -104,7 +104,8 @@ class Conversation(Course):
             check = segments[0].check
             problem = check(received.wire) if check else ""
             due = f"{due} with {problem}"
-        self.fail(code, due, _seen(code, received), connection=connection, level=level, cites=cites)
+        seen = _seen(code, received)
+        self.fail(code, due, seen, connection=connection, level=level, cites=cites, received=received)
         return None
 
     def let_throttle_pass(self, connection: Connection) -> None:
@@ -210,18 +211,19 @@ class Conversation(Course):
         cites: tuple[str, ...] = (),
         details: dict[str, Any] | None = None,
         asks: bool = True,
+        received: Received | None = None,
     ) -> None:
         """Record a finding; at level MUST it ends the case (Violation), in a walk it makes it Inconclusive.
 
         Before, the rules are asked whether they allow what was seen, if the case does that at all; then it ends.
 
-        Raises Replay instead if a timer of the target may explain what was seen.
+        Raises Replay instead if a timer of the target may explain what was seen; `received` is the segment that was.
         """
         __tracebackhide__ = True
         where = connection or self.main
         state, cites = where.state, cites or self.cites
         finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})
-        if repeats.may_have_spoken(self):
+        if repeats.may_have_spoken(self, received):
             raise Replay(f"{expected}, but {observed or 'silence'}")
         if level is Level.MUST and self.asks_rules and asks and not self._is_declared(finding):
             self._ask(code, expected, observed, where)

@@ -1,8 +1,9 @@
 """A case demands the course that its author saw. Where another came, the rules are asked whether they allow it.
 
-Only what the judge of whole conversations knows can be allowed: segments of §3.10.7, calls, states, and in virtual time
-silence. Options, headers, windows and all timer cases stay the author's. Where time costs nothing, the
-conversation is carried on as any peer would carry it on, until nothing can be owed any more: what is stuck is found.
+Only what the judge of whole conversations knows can be allowed: segments of §3.10.7, calls, states, and silence.
+Options, headers, windows and all timer cases stay the author's. Where time costs nothing, the conversation is carried
+on as any peer would carry it on, until nothing can be owed any more: what is stuck is found. Elsewhere silence is
+allowed if it would be for ever: where anything is owed, however late, it is the author's.
 """
 
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ PROBE = 1
 #: within such a round.
 PAUSE_S = 3.0
 ROUNDS, ROUND_S = 3, 140.0
+#: Behind so long a silence nothing is owed any more.
+FOR_EVER_S = PAUSE_S + ROUNDS * ROUND_S
 _UNSYNCHRONIZED = (State.CLOSED, State.LISTEN, State.SYN_SENT)
 
 
@@ -95,8 +98,11 @@ class Allowed:
     remarks: tuple[Fall, ...] = ()
 
 
-def asked(conversation: CourseSoFar) -> Allowed | None:
-    """Ask the rules about everything that was seen so far; None where they do not allow it, or can't tell."""
+def asked(conversation: CourseSoFar, silent_s: float = 0.0) -> Allowed | None:
+    """Ask the rules about everything that was seen so far; None where they do not allow it, or can't tell.
+
+    `silent_s` is for how many seconds more nothing is taken to come.
+    """
     target = conversation.rig.target
     if conversation.set_apart or any(_is_odd(connection, target) for connection in conversation.connections):
         return None
@@ -107,9 +113,10 @@ def asked(conversation: CourseSoFar) -> Allowed | None:
         send_s=SEND_S,
     )
     policies = policies_in_force(target) | {Policy.HARD_CODED_WINDOW}
+    now_ns = target.clock.now_ns() + int(silent_s * 1e9)
     retelling = Retelling((each.tuple4 for each in conversation.connections), policies, traits)
     try:
-        retelling.tell(conversation.events, conversation.steps, conversation.calls, target.clock.now_ns())
+        retelling.tell(conversation.events, conversation.steps, conversation.calls, now_ns)
     except (Fall, Untold):
         return None
     return Allowed(tuple(retelling.remarks))
@@ -139,9 +146,7 @@ def allowed(conversation: CourseSoFar, code: Code, connection: Side) -> Allowed 
     if code is Code.WRONG_DATA and _texts(connection, 2) == [0, PROBE]:
         return None
     timeless = Capability.VIRTUAL_TIME in conversation.rig.target.capabilities
-    if code is Code.SILENT and not timeless:
-        return None
-    found = asked(conversation)
+    found = asked(conversation, FOR_EVER_S if code is Code.SILENT and not timeless else 0.0)
     if found is None or not timeless:
         return found
     told, steps = len(conversation.events), len(conversation.steps)

@@ -50,14 +50,18 @@ def set_aside(course: Course, connection: Connection) -> None:
         received.event.annotations.append("(repeated by a timer)")
 
 
-def may_have_spoken(course: Course) -> bool:
-    """Tell whether a timer of the target has sent something in this run, so that it is to be played again."""
+def may_have_spoken(course: Course, before: Received | None = None) -> bool:
+    """Tell whether a timer of the target has sent something in this run, so that it is to be played again.
+
+    What came in front of a timer's segment is not the timer's: with `before`, only that one and earlier ones count.
+    """
     if course.rig.guarded and course.rig.patient:  # a timer may have spoken between the last answer and the last look
         course.rig.collect(course)
     return course.rig.guarded and any(
         is_timer_repeat(course, connection, received)
         for connection in course.connections
         for received in connection.received
+        if before is None or received.event.time_ns < before.event.time_ns or received is before
     )
 
 

@@ -52,6 +52,8 @@ Waits = Generator[Wait, None, None]
 class Stopwatch:
     """Times what a target does by itself on one connection. `time_scale` stretches every upper bound.
 
+    A target whose timers run by a tick may be that much early, and that much late (RFC 6298 §2: a clock's granularity).
+
     `since_ns` of each method is where its seconds count from. If it is not given: the capture time of the target's
     last segment that was judged for the `must_send_*` methods, and now for those that just wait.
     """
@@ -59,6 +61,7 @@ class Stopwatch:
     def __init__(self, target: TargetSide) -> None:
         self._target = target
         self._rig = target.conversation.rig
+        self._tick_s = self._rig.target.facts.tick_s
         #: The interval that was judged last, in seconds.
         self.interval = 0.0
 
@@ -74,7 +77,7 @@ class Stopwatch:
     def must_stay_silent(self, seconds: float, *, since_ns: int | None = None) -> Waits:
         """Demand that nothing is sent for so long; what comes later stays in the inbox, however late we look."""
         __tracebackhide__ = True
-        deadline_ns = self._after(seconds, since_ns)
+        deadline_ns = self._after(seconds - self._tick_s, since_ns)
         yield from self.sleep(seconds, since_ns=since_ns)
         conversation = self._target.conversation
         if any(item.event.time_ns < deadline_ns for link in conversation.connections for item in link.inbox):
@@ -90,7 +93,7 @@ class Stopwatch:
         __tracebackhide__ = True
         origin = self._now() if since_ns is None else since_ns
         self._note(f"up to {latest:g} s pass")
-        latest *= self._rig.time_scale
+        latest = (latest + self._tick_s) * self._rig.time_scale
         pause_ns = int(max(0.05, (latest - earliest) / 50) * 1e9)
         due = f"state {state} between {earliest:g} s and {latest:g} s"
         yield from self._not_before(earliest, state, due, origin, level)
@@ -159,10 +162,11 @@ class Stopwatch:
         """Demand this segment after twice the interval that was judged last, or after 60 s if that is less."""
         __tracebackhide__ = True
         expected = Expected(flags, seq, ack, data, cites=cites)
-        # Either interval may have been rounded up by the timer's coarseness, the other not.
+        # Either interval may have been rounded up by the timer's coarseness, or by a tick, the other not.
         twice = 2 * self.interval
-        earliest = (min(twice, LEAST_MAXIMUM_S) - 2 * SLACK_S) / (1 + COARSENESS)
-        latest = twice * (1 + COARSENESS) + SLACK_S
+        least = min(twice, LEAST_MAXIMUM_S) - 2 * SLACK_S
+        earliest = min(least / (1 + COARSENESS), least - 2 * self._tick_s)
+        latest = twice * (1 + COARSENESS) + SLACK_S + 2 * self._tick_s
         return (yield from self._must(earliest, twice, latest, (expected,), None, level))
 
     def must_send_between(
@@ -212,7 +216,7 @@ class Stopwatch:
     ) -> Generator[Wait, None, Segment]:
         __tracebackhide__ = True
         connection = self._target.connection
-        latest *= self._rig.time_scale
+        earliest, latest = max(0.0, earliest - self._tick_s), (latest + self._tick_s) * self._rig.time_scale
         origin = self.last_sent_ns() if since_ns is None else since_ns
         if not connection.inbox:
             yield Wait(origin + int(latest * 1e9), connection, origin + int(usual * 1e9))
@@ -245,10 +249,11 @@ class Stopwatch:
 
     def _not_before(self, seconds: float, state: State, due: str, origin_ns: int, level: Level) -> Waits:
         __tracebackhide__ = True
-        yield Wait(origin_ns + int((seconds - LOOK_BEFORE_S) * 1e9))
+        early_s = seconds - self._tick_s
+        yield Wait(origin_ns + int((early_s - LOOK_BEFORE_S) * 1e9))
         looked_ns = self._now()
         self._observe()
-        if self._is(state) and looked_ns < origin_ns + int(seconds * 1e9):
+        if self._is(state) and looked_ns < origin_ns + int(early_s * 1e9):
             self._fail(Code.EARLY, due, f"{state} before {seconds:g} s", level, ())
 
     def _is(self, state: State) -> bool:

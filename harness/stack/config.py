@@ -31,6 +31,7 @@ class Config:
     user_timeout_s: float = 300.0  # R2 for data and FIN: the "global default" of five minutes (§3.9.1.1)
     syn_timeout_s: float = 183.0  # R2 for a SYN: three minutes at least (MUST-23)
     syn_ack_timeout_s: float = 183.0
+    tick_s: float = 0.0  # timers end at multiples of it: at the last one in time, else the next (0: on time)
     # Acknowledgments.
     delayed_ack_s: float | None = 0.2  # None: every ACK at once
     override_timeout_s: float = 0.5  # of the sender's silly window avoidance (§3.8.6.2.1)

@@ -190,8 +190,12 @@ class Tcb:
 
     def start(self, timer: Timer, duration: int) -> None:
         """Let a timer expire after `duration` nanoseconds."""
-        self.timers.start(timer, self.now + duration)
-        self.host.schedule(self, self.now + duration)
+        deadline = self.now + duration
+        if self.config.tick_s:
+            tick = nanoseconds(self.config.tick_s)
+            deadline = max(deadline // tick, self.now // tick + 1) * tick
+        self.timers.start(timer, deadline)
+        self.host.schedule(self, deadline)
 
     def delete(self, error: int = 0) -> None:
         """Enter CLOSED and delete the TCB; `error` is the errno that the application is told."""

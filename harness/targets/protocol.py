@@ -197,7 +197,8 @@ class Facts:
     (`throttles_all`) unacceptable segments of any kind; with `throttles_host` it counts for all connections together.
     Where the target has not told (`throttle_told`), `harness.case.limits` finds out.
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
-    connections differ in their peers' ports. A `lonely` one takes one connection at a time.
+    connections differ in their peers' ports. A `lonely` one takes one connection at a time. A timer may end up to a
+    `tick_s` early or late where all timers run by a tick.
     """
 
     name: str
@@ -213,6 +214,7 @@ class Facts:
     answer_s: float = 0.0
     one_port: bool = False
     lonely: bool = False
+    tick_s: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

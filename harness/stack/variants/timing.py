@@ -14,6 +14,15 @@ settings_variant(
 )
 
 settings_variant(
+    "coarse-clock",
+    "All timers run by a tick of half a second, and end up to one early.",
+    "RFC 6298 §2.4",
+    "RFC 6298 §4",
+    allows="Clocks of any granularity may measure round-trip times and trigger time-outs; it is told of the stack.",
+    tick_s=0.5,
+)
+
+settings_variant(
     "first-rto-6-s",
     "The first retransmission time-out is 6 s.",
     "RFC 6298 §2.1",

@@ -47,6 +47,8 @@ SWITCHES = ("ack", "throttle")
 #: What a throttle may be of besides a connection's answers to segments without text, and how long it may last.
 THROTTLED = frozenset({"host", "text"})
 LONGEST_THROTTLE_MS = 60_000
+#: The granularity of a clock (RFC 6298 §2) that is made allowance for, at most.
+LONGEST_TICK_MS = 1000
 #: The longest limit for an answer that an adapter may ask for.
 LONGEST_LIMIT_S = 600.0
 _PREFIX_BITS = {4: 24, 6: 64}
@@ -72,6 +74,8 @@ class Greeting:
     #: What of: "host" (all connections together), "text" (answers to text too).
     throttles: frozenset[str] = frozenset()
     throttle_told: bool = False
+    #: By what tick its timers run, in seconds; 0 for none.
+    tick_s: float = 0.0
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -98,9 +102,10 @@ def read_greeting(answer: Answer) -> Greeting:
     limit_s = _limit(pairs.pop("limit")) if "limit" in pairs else 0.0
     told = "throttle" in pairs
     throttle_s, throttles = _throttle(pairs.pop("throttle", "0"))
+    tick_s = _tick(pairs.pop("tick", "0"))
     virtual = pace == "virtual"
     claims = in_parts(capabilities)
-    return Greeting(name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, pairs)
+    return Greeting(name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, tick_s, pairs)
 
 
 def _throttle(text: str) -> tuple[float, frozenset[str]]:
@@ -110,6 +115,14 @@ def _throttle(text: str) -> tuple[float, frozenset[str]]:
         form = f"milliseconds up to {LONGEST_THROTTLE_MS}, and then ',host', ',text' or both"
         raise AdapterFailure(f"the adapter's answer to 'hello' has throttle={text}; it takes {form}")
     return int(milliseconds) / 1000, frozenset(words)
+
+
+def _tick(text: str) -> float:
+    """Read by what tick the timers run, in milliseconds; raises AdapterFailure."""
+    if not text.isdecimal() or int(text) > LONGEST_TICK_MS:
+        form = f"milliseconds up to {LONGEST_TICK_MS}"
+        raise AdapterFailure(f"the adapter's answer to 'hello' has tick={text}; it takes {form}")
+    return int(text) / 1000
 
 
 def _limit(text: str) -> float:
@@ -295,6 +308,7 @@ class AdapterTarget:
             throttle_told=lifted or greeting.throttle_told,
             throttles_all="text" in greeting.throttles,
             throttles_host="host" in greeting.throttles and not lifted,
+            tick_s=greeting.tick_s,
         )
 
 

@@ -179,6 +179,7 @@ class ReferenceTarget:
             throttle_s=_throttle_s(chosen),
             throttles_all=chosen.invalid_interval_s > 0,
             throttles_host=chosen.challenge_limit < FEW_CHALLENGES,
+            tick_s=chosen.tick_s,
         )
 
     def addresses(self, version: int) -> Addresses:
@@ -188,7 +189,8 @@ class ReferenceTarget:
     def guard_s(self, *, syn_sent: bool) -> float:
         """Return the delay of ACKs, or else the smallest retransmission timeout."""
         config = self.stack.config
-        return config.rto_min_s if syn_sent or config.delayed_ack_s is None else config.delayed_ack_s
+        shortest_s = config.rto_min_s if syn_sent or config.delayed_ack_s is None else config.delayed_ack_s
+        return max(0.0, shortest_s - config.tick_s)
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket."""

@@ -262,4 +262,5 @@ class LinesTarget(Wiring):
             throttles_all=found.throttles_all,
             throttles_host="host" in greeting.throttles and bool(found.throttle_s),
             answer_s=found.answer_s,
+            tick_s=greeting.tick_s,
         )

@@ -9,7 +9,7 @@ from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.received import Received
-from harness.case.repeats import is_timer_repeat
+from harness.case.repeats import is_timer_repeat, may_have_spoken
 from harness.case.rig import Rig
 from harness.case.runner import Ending, Outcome, run
 from harness.case.target_side import TargetSide
@@ -153,6 +153,8 @@ def test_the_identity_of_a_saboteur_is_transparent(play: Play, kernel: LinuxTarg
 class Clockless:
     """As much of a rig as the question needs: anything 0.9 s later may be a timer's."""
 
+    guarded, patient = True, False
+
     class target:
         @staticmethod
         def guard_s(*, syn_sent: bool) -> float:
@@ -187,3 +189,17 @@ def test_a_timer_explains_what_was_sent_before_and_no_bare_acknowledgment(
     last = Received(Event(int(seconds * 1e9), Kind.RECEIVED, "", again), again)
     connection.received.append(last)
     assert is_timer_repeat(conversation, connection, last) is explained
+
+
+@pytest.mark.parametrize(("at_s", "counts"), [(0.5, False), (2.0, True)], ids=["in front of it", "behind it"])
+def test_what_came_in_front_of_a_timers_segment_is_not_the_timers(at_s: float, counts: bool) -> None:
+    conversation = Conversation.__new__(Conversation)
+    conversation.rig = Clockless()  # type: ignore[assignment]
+    connection = Connection(conversation, 0, FourTuple("198.51.100.1", 1, "198.51.100.2", 2), 0)
+    conversation.connections = [connection]
+    arrivals = [(0.0, Segment(ACK | FIN, 1, 1)), (1.0, Segment(ACK | FIN, 1, 1)), (at_s, Segment(RST, 2))]
+    connection.received = [
+        Received(Event(int(seconds * 1e9), Kind.RECEIVED, "", segment), segment) for seconds, segment in arrivals
+    ]
+    assert may_have_spoken(conversation)
+    assert may_have_spoken(conversation, connection.received[-1]) is counts

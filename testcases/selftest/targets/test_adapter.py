@@ -22,7 +22,7 @@ from harness.case.walks import Walk
 from harness.spec.states import CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT
 from harness.targets import registry
 from harness.targets.adapter import check as adapter_check
-from harness.targets.adapter.line import Answer
+from harness.targets.adapter.line import AdapterFailure, Answer
 from harness.targets.adapter.process import AdapterProcess, Command
 from harness.targets.adapter.socket import AdapterSocket
 from harness.targets.adapter.target import CLAIMABLE, AdapterTarget, read_greeting
@@ -194,6 +194,14 @@ def test_the_check_tries_the_settings_that_an_adapter_names() -> None:
         lines: list[str] = []
         assert not adapter_check.check(Command(["sh", "-c", f"{script} *) echo err EINVAL;; esac; done"]), lines.append)
         assert lack in "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", ["half", "-1", "1001", ""])
+def test_a_tick_is_so_many_milliseconds(text: str) -> None:
+    words = ["tcpspec-adapter", "1", "name=mine", "version=1", "time=virtual"]
+    assert read_greeting(Answer([], "", [*words, "tick=500"])).tick_s == 0.5
+    with pytest.raises(AdapterFailure, match=f"has tick={text}; it takes milliseconds up to 1000"):
+        read_greeting(Answer([], "", [*words, f"tick={text}"]))
 
 
 def test_the_page_names_what_an_adapter_can_claim() -> None:
