@@ -1,7 +1,5 @@
 """What a stack asks for by itself, and the peer declines: ordinary cases are judged all the same."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,9 @@ from harness.case.violation import Code
 from harness.mutate.variants import play_on
 from harness.spec.segment import ACK, CWR, ECE, PSH, SYN, Segment
 from harness.stack.variants import VARIANTS
+from testcases.selftest import forked
 from testcases.selftest.scripts import scripts
 
-ROOT = Path(__file__).resolve().parents[3]
 SETUP = SYN | ECE | CWR
 #: Stacks that ask for something, and those that know more answers.
 ASKING = (
@@ -37,16 +35,9 @@ def test_no_case_holds_a_request_against_a_stack(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_linux_that_asks_for_ecn_is_judged_in_each_case() -> None:
+def test_linux_that_asks_for_ecn_is_judged_in_each_case(tmp_path: Path) -> None:
     options = ["--target", "linux", "--ip", "4", "--set", "tcp_ecn=1", "--case", "active-open/*", "--color=no"]
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", *options, "--case", "header/reserved-bits-*"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = forked.tcpspec("run", *options, "--case", "header/reserved-bits-*", "--results", tmp_path)
     if "ERROR: target linux" in done.stdout + done.stderr:
         pytest.skip("no namespaces here")
     assert done.returncode == 0, done.stdout

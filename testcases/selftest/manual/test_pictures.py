@@ -1,8 +1,5 @@
 """The README's pictures have the shape of what the tool draws today: the same steps and states, whatever the times."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +11,7 @@ from harness.report.pictures import FOLDER, LADDERS, STATES, shape
 from harness.spec.segment import SYN, Segment
 from harness.trace.events import Event, Kind
 from harness.verbs import USAGE_ERROR
+from testcases.selftest import forked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -22,14 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ladders of a live run against this machine's kernel."""
     folder = tmp_path_factory.mktemp("pictures")
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "docs", "--ladders", "-o", str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = forked.tcpspec("docs", "--ladders", "-o", folder)
     if done.returncode == USAGE_ERROR:
         pytest.skip(f"the linux target can't be had here: {done.stdout[-500:]}{done.stderr[-500:]}")
     assert done.returncode == 0, done.stdout + done.stderr

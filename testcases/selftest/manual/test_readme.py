@@ -72,6 +72,12 @@ def test_a_command_of_the_readme_selects_cases(command: list[str]) -> None:
         return
     if "my/cases/" in command:
         return
+    if (
+        command != ["run"]
+        and not _CHOOSING & {*options}
+        and not any(option.endswith((".pkt", "/pkt")) for option in options)
+    ):
+        options += ["--case", "sanity/*"]  # one whole collection is enough: that of a plain run, without an option
     code, collector = starting.collect(options)
     assert code == 0, collector.problems
     assert collector.items
@@ -89,6 +95,8 @@ def _chosen(options: list[str]) -> list[str]:
     return ours
 
 
+#: Options that say which cases.
+_CHOOSING = {"--case", "--rfc", "--requirement"}
 #: Options that need something which is not there when the page is tried.
 _ELSEWHERE = {"--drafts", "--tap", "--ktap"}
 

@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from testcases.selftest import forked, shared
 
 #: Scenarios and cells, some not applicable, on a stack with a defect that some of them find.
 CASES = ["--ip", "4", "--case", "time-wait/*", "--case", "grid/time-wait/*"]
@@ -35,11 +36,9 @@ def pytest_configure(config):
 
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the cases in a process of their own; the results are in the folder."""
-    command = [sys.executable, "-m", "harness", "run", *TARGET, *CASES, "--results", str(folder), *options]
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=300, check=False
-    )
+    command = ["run", *TARGET, *CASES, "--results", folder, *options]
+    return forked.tcpspec(*command, environment={"PYTHONPATH": path})
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -51,10 +50,12 @@ def records(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run as everybody has it, with JUnit's XML."""
-    folder = tmp_path_factory.mktemp("direct")
-    done = run(folder, f"--junitxml={folder / 'junit.xml'}")
-    assert done.returncode in (0, 1), done.stdout
-    return folder
+
+    def make(folder: Path) -> None:
+        done = run(folder, f"--junitxml={folder / 'junit.xml'}")
+        assert done.returncode in (0, 1), done.stdout
+
+    return shared.once(tmp_path_factory, "run-directly", make)
 
 
 def test_the_results_are_those_of_a_run_through_the_protocol(direct: Path, tmp_path: Path) -> None:

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from testcases.selftest import forked
+
 ROOT = Path(__file__).resolve().parents[3]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
 OPTIONS = ["--target", "reference", "--ip", "4", "--case", "header/*"]
 
 
 def command(tmp_path: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "harness", "run", *OPTIONS, "--results", str(tmp_path), *more]
+    return ["run", *OPTIONS, "--results", str(tmp_path), *more]
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["here", "in workers"])
 def test_elsewhere_there_is_a_line_per_tenth_and_no_dots(tmp_path: Path, workers: list[str]) -> None:
-    done = subprocess.run(
-        command(tmp_path, *workers), env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
-    )
+    done = forked.tcpspec(*command(tmp_path, *workers))
     lines = re.findall(r"^ *(\d+) %  (\d+) of (\d+)$", done.stdout, re.MULTILINE)
     assert [int(percent) for percent, _done, _total in lines] == list(range(10, 101, 10))
     assert len({total for _percent, _done, total in lines}) == 1
@@ -32,20 +32,14 @@ def test_elsewhere_there_is_a_line_per_tenth_and_no_dots(tmp_path: Path, workers
 
 def test_what_is_not_as_expected_is_counted_as_it_comes(tmp_path: Path) -> None:
     options = ["--case", "resets/*", "--set", "tcp_challenge_ack_limit=1", "--tb=no"]
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", *options, "--results", str(tmp_path)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = forked.tcpspec("run", *options, "--results", tmp_path)
     assert re.search(r"^ *\d+ %  \d+ of \d+  \d+ not as expected so far$", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_on_a_terminal_there_is_a_bar_that_goes_away(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    run = subprocess.Popen(command(tmp_path), env=ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs)
+    line = [sys.executable, "-m", "harness", *command(tmp_path)]
+    run = subprocess.Popen(line, env=ENVIRONMENT, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     octets = b""
     while True:
@@ -65,13 +59,6 @@ def test_on_a_terminal_there_is_a_bar_that_goes_away(tmp_path: Path) -> None:
 
 
 def test_plain_pytest_and_verbose_runs_look_as_everybody_knows_them(tmp_path: Path) -> None:
-    verbose = subprocess.run(
-        command(tmp_path, "-vv", "-k", "urgent"),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    verbose = forked.tcpspec(*command(tmp_path, "-vv", "-k", "urgent"))
     assert " PASSED " in verbose.stdout
     assert " of " not in verbose.stdout.partition("\n\n")[0]

@@ -12,9 +12,11 @@ import made_runs as made
 import pytest
 
 from harness.report import html, ladder_svg, rungs, runs
+from testcases.selftest import shared
 from testcases.selftest.browser import LIMIT_MS, chromium
 
 ROOT = Path(__file__).resolve().parents[3]
+REPORT = "report.html"
 DIFFERENT = "active-close/shutdown-in-syn-received"
 
 
@@ -28,7 +30,10 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def results(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> list[runs.Run]:
     """A real run: this machine's kernel and the reference stack, some 5,000 verdicts."""
-    folder = tmp_path_factory.mktemp("run")
+    return runs.load([shared.once(tmp_path_factory, "report-in-a-browser", _run_and_report)])
+
+
+def _run_and_report(folder: Path) -> None:
     command = [sys.executable, "-m", "harness", "run", "--ip", "4", "--target", "linux", "--target", "reference"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -36,15 +41,13 @@ def results(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> list[runs
     )
     if done.returncode == 4:
         pytest.skip(f"the linux target can't be had here: {done.stdout[-500:]}{done.stderr[-500:]}")
-    return runs.load([folder])
+    html.write(folder / REPORT, runs.load([folder]))
 
 
 @pytest.fixture(scope="module")
 def report(results: list[runs.Run]) -> Path:
     """The report of that run."""
-    path = results[0].path.parent / "report.html"
-    html.write(path, results)
-    return path
+    return results[0].path.parent / REPORT
 
 
 def new_page(browser: Any, **options: Any) -> Any:
