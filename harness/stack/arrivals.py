@@ -77,13 +77,18 @@ class Arrivals(Handshake):
 
     def is_old_timestamp(self, value: int) -> bool:
         """SEG.TSval < TS.Recent, unless that has not been heard of for 24 days (§5.5)."""
-        return seqno.lt(value, self.ts_recent) and self.now - self.ts_recent_at < TIMESTAMP_LIFETIME
+        return seqno.lt(value, self.ts_recent) and not self.timestamp_expired
+
+    @property
+    def timestamp_expired(self) -> bool:
+        """Tell whether TS.Recent is too old to be compared with."""
+        return self.now - self.ts_recent_at >= TIMESTAMP_LIFETIME
 
     def note_timestamp(self, segment: Segment, found: Options) -> None:
         """R3: what is echoed is the timestamp of the segment that advances the left edge of the window."""
         if not self.stamping or found.timestamps is None or seqno.lt(self.last_ack_sent, segment.seq):
             return
-        if seqno.leq(self.ts_recent, found.timestamps[0]):
+        if seqno.leq(self.ts_recent, found.timestamps[0]) or self.timestamp_expired:  # §5.5: any one replaces it then
             self.ts_recent, self.ts_recent_at = found.timestamps[0], self.now
 
     # --- first: the sequence number ----------------------------------------------------------------------------------

@@ -21,6 +21,9 @@ from harness.case import (
     requires,
 )
 
+#: More than any first flight leaves unsent within reach of the field.
+FAR, LARGEST_POINTER = 100_000, 0xFFFF
+
 
 def _points_behind(octets: int) -> Callable[[Segment], str]:
     def check(segment: Segment) -> str:
@@ -48,6 +51,19 @@ def test_urgent_data_is_sent(target: Target, peer: Peer, size: int) -> None:
     """The urgent pointer of what the application sends as urgent points to the octet behind it."""
     target.send(bytes(size), flags=socket.MSG_OOB)
     target.must_send(URG | ACK, seq=1, ack=1, data=bytes(size), check=_points_behind(size))
+
+
+@cites("MUST-62", "MUST-30", "RFC 9293 §3.1")
+@in_state(ESTABLISHED, opened=("passive", "active"))
+@requires(Capability.SOCKET_OPTIONS)
+def test_urgent_data_beyond_the_field(target: Target, peer: Peer) -> None:
+    """Where more octets are urgent than the field can say, the pointer of the first is the largest, or URG is off."""
+    target.set_option(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * FAR)
+    target.send(bytes(FAR), flags=socket.MSG_OOB)
+    while target.connection.inbox:
+        first = target.connection.inbox[0].segment
+        due = _points_behind(LARGEST_POINTER) if first.flags & URG else None
+        target.must_send(first.flags & URG | ACK, ack=1, data=None, check=due)
 
 
 @cites("MUST-30", "RFC 9293 §3.8.5")

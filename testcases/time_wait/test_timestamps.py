@@ -154,3 +154,21 @@ def test_rst_is_not_judged_by_its_timestamp(target: Target, peer: Peer, value: i
     peer.send(RST, seq=RCV_NXT, options=timestamps(value))
     target.must_not_send()
     target.must_be(TIME_WAIT if ignored else LISTEN)
+
+
+@cites("RFC 9293 §3.10.7.4 second", "MAY-2")
+@requires(Capability.TIMESTAMPS, Capability.TIME_WAIT_REUSE)
+@pytest.mark.parametrize("stamped", [False, True], ids=["plain", "stamped"])
+def test_reset_with_a_syn_is_no_request(target: Target, peer: Peer, stamped: bool) -> None:
+    """With a listener on the port a reset at RCV.NXT does the same with a SYN as without: it asks for no connection."""
+    connection = target.conversation.connect_peer()
+    other_target, other_peer = Target(connection), Peer(connection)
+    _into_time_wait(other_target, other_peer, stamped=stamped)
+    other_peer.send(RST, seq=RCV_NXT)
+    other_target.must_be(LISTEN, TIME_WAIT)
+    ignored = other_target.snapshot is not None and other_target.snapshot.state is TIME_WAIT
+
+    _into_time_wait(target, peer, stamped=stamped)
+    peer.send(SYN | RST, seq=RCV_NXT)
+    target.must_not_send()
+    target.must_be(TIME_WAIT if ignored else LISTEN)

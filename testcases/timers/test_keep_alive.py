@@ -110,7 +110,7 @@ def test_no_probe_while_data_is_under_way(target: Target, peer: Peer) -> Waits:
 @timer(seconds=8)
 @cites("MUST-29", "RFC1122-4.2.3.6-keep-alive")
 @requires(Capability.SOCKET_OPTIONS)
-@in_state(ESTABLISHED)
+@in_state(ESTABLISHED, opened=("passive", "active"))
 def test_lost_answers_are_forgiven(target: Target, peer: Peer) -> Waits:
     """Unanswered probes are repeated; an answer to a later one keeps the connection."""
     since_ns = Stopwatch(target).now_ns()
@@ -129,7 +129,7 @@ def test_lost_answers_are_forgiven(target: Target, peer: Peer) -> Waits:
 @timer(seconds=8)
 @cites("RFC 9293 §3.8.4", "MUST-29")
 @requires(Capability.SOCKET_OPTIONS)
-@in_state(ESTABLISHED)
+@in_state(ESTABLISHED, opened=("passive", "active"))
 def test_dead_peer_is_noticed(target: Target, peer: Peer) -> Waits:
     """When all probes that the application allows are unanswered, the connection ends and the application is told."""
     since_ns = Stopwatch(target).now_ns()

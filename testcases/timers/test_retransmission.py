@@ -37,6 +37,8 @@ from testcases.timers.giving_up import gave_up, swallow
 
 #: A first retransmission comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
 FIRST_RTO_S = 3.5
+#: A round trip shorter than any timeout, and so many that the first is forgotten: RFC 6298 §2.3 takes an eighth.
+ROUND_TRIP_S, MANY = 0.8, 15
 #: MUST-40: an ACK may be delayed, but not longer.
 MAX_ACK_DELAY_S = 0.5
 #: Until when the target for timer cases gives up on data or FIN (its retry counts are pinned to 3).
@@ -68,6 +70,30 @@ def test_rto_is_a_second_at_least(target: Target, peer: Peer) -> Waits:
     yield from watch.must_send_between(
         1, FIRST_RTO_S, segment(ACK, seq=1, ack=1, data=b"data", cites="RFC6298-2.4-minimum"), level=Level.SHOULD
     )
+
+
+@timer(seconds=20)
+@cites("RFC 6298 §2", "MUST-18")
+@requires(Capability.VIRTUAL_TIME)  # the round trip is to be exact
+@in_state(ESTABLISHED, opened=(PASSIVE, ACTIVE))
+def test_timeout_follows_the_round_trip(target: Target, peer: Peer) -> Waits:
+    """Behind many round trips of one length the timeout is neither shorter than that nor much longer."""
+    watch = Stopwatch(target)
+    for seq in range(1, 1 + MANY):
+        target.send(b"x")
+        target.must_send(ACK, seq=seq, ack=1, data=b"x")
+        yield from watch.sleep(ROUND_TRIP_S)
+        repeated = False
+        while target.may_send(ACK, seq=seq, ack=1, data=b"x"):
+            repeated = True
+        if repeated:
+            return  # the handshake took no time, and its timeout may be as short: there is nothing to learn from
+        peer.send(ACK, ack=seq + 1)
+        target.must_not_send()
+    target.send(b"lost")
+    target.must_send(ACK, seq=1 + MANY, ack=1, data=b"lost")
+    again = segment(ACK, seq=1 + MANY, ack=1, data=b"lost")
+    yield from watch.must_send_between(ROUND_TRIP_S, 3 * ROUND_TRIP_S, again, since_ns=watch.now_ns())
 
 
 @timer(seconds=8)

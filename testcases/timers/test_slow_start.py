@@ -1,6 +1,6 @@
-"""How much may be under way on a connection that has just been opened, or has lost something (RFC 5681 §3.1)."""
+"""How much may be under way on a connection that has just been opened, or has lost something (RFC 5681 §3)."""
 
-from harness.case import ACK, ESTABLISHED, Peer, Segment, Target, cites, in_state, timer
+from harness.case import ACK, ESTABLISHED, Capability, Peer, Segment, Target, cites, in_state, requires, timer
 from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Code
 from harness.spec.options import mss
@@ -13,6 +13,10 @@ LARGEST_INITIAL = 10 * MSS
 MUCH = bytes(range(250)) * 160
 #: A first timeout ends by then, and no second one, of twice the time, has.
 FIRST_RTO_S = 3.5
+#: Duplicates that stand for a loss (RFC 5681 §3.2), and so many segments that as many can come and some are left.
+DUPLICATES, ENOUGH = 3, 6
+#: How much of a flight may follow a loss: a half (RFC 5681 §3.1), or what CUBIC has (RFC 9438 §4.6).
+LARGEST_DECREASE = 0.7
 ROUTES = ("passive", "active")
 
 
@@ -63,3 +67,48 @@ def test_loss_window(target: Target, peer: Peer) -> Waits:
     _demand_at_most(target, 0, _flight(target))
     peer.send(ACK, ack=1 + len(lost.payload))
     _demand_at_most(target, 2 * MSS, _flight(target))
+
+
+@timer(seconds=8)
+@requires(Capability.VIRTUAL_TIME)  # in real time the retransmission timer may come first
+@cites("RFC 5681 §3.2", "RFC 6582 §3.2", "MUST-19")
+@in_state(ESTABLISHED, opened=ROUTES, options=mss(MSS))
+def test_fast_retransmit(target: Target, peer: Peer) -> Waits:
+    """Three ACKs that repeat themselves have the first segment sent again, at once and once; an ACK of a part of what
+    was under way has the next one sent again; and then less may be under way than was."""
+    yield from Stopwatch(target).sleep(0.1)
+    target.send(MUCH)
+    first = _flight(target)
+    if len(first) < ENOUGH:
+        return
+    sent = _octets(first)
+    for number in range(1, DUPLICATES + 3):
+        peer.send(ACK, ack=1)
+        came = _flight(target)
+        again = [each.seq for each in came if each.seq == 1]
+        sent += _octets([each for each in came if each.seq > sent])
+        due = [1] if number == DUPLICATES else []
+        target.should_show(f"segments sent again behind {number} duplicates:", again, due)
+    part = len(first[0].payload) + len(first[1].payload)
+    peer.send(ACK, ack=1 + part)
+    came = _flight(target)
+    sent += _octets([each for each in came if each.seq > sent])
+    target.should_show("first segment behind a partial acknowledgment:", came[0].seq if came else None, 1 + part)
+    peer.send(ACK, ack=1 + sent)
+    due = int(LARGEST_DECREASE * _octets(first)) + 2 * MSS
+    target.should_show(f"at most {due} octets behind a loss:", _octets(_flight(target)) <= due, True)
+
+
+@timer(seconds=8)
+@requires(Capability.VIRTUAL_TIME)  # in real time the retransmission timer may come first
+@cites("RFC 5681 §3.2", "MUST-19")
+@in_state(ESTABLISHED, opened=ROUTES, options=mss(MSS))
+def test_window_updates_are_no_duplicates(target: Target, peer: Peer) -> Waits:
+    """ACKs that repeat the number with another window each tell that something was read, and of no loss."""
+    yield from Stopwatch(target).sleep(0.1)
+    target.send(MUCH)
+    first = _flight(target)
+    for number in range(1, DUPLICATES + 1):
+        peer.send(ACK, ack=1, window=60_000 + 100 * number)
+        again = [each.seq for each in _flight(target) if each.seq == first[0].seq]
+        target.should_show(f"segments sent again behind {number} window updates:", again, [])

@@ -9,6 +9,8 @@ from harness.spec.options import mss, timestamps, timestamps_of
 FASTEST_HZ = 1000
 WAIT_S = 3
 STAMP = 1_000_000
+#: RFC 7323 §5.5: so long an idle connection may trust its last timestamp. A host may have been up for longer.
+LIFETIME_S = 24 * 86_400
 
 
 def _stamp(peer: Peer) -> int:
@@ -36,3 +38,24 @@ def test_timestamps_follow_a_clock(target: Target, peer: Peer) -> Waits:
     ticks, elapsed = seqno.diff(_stamp(peer), first), (watch.now_ns() - begin_ns) / 1e9
     in_range = WAIT_S - 1 <= ticks <= FASTEST_HZ * (elapsed + 0.5)
     target.should_show("timestamps that follow a clock of 1 ms to 1 s", in_range, True)
+
+
+@timer(seconds=LIFETIME_S + 3600)
+@requires(Capability.TIMESTAMPS, Capability.VIRTUAL_TIME)
+@cites("RFC7323-5.3-paws", "RFC 7323 §5.5")
+@in_state(LISTEN)
+def test_old_timestamp_behind_a_long_idle_time(target: Target, peer: Peer) -> Waits:
+    """Behind 24 days of silence any timestamp is taken, be it older; it is the latest from then on."""
+    peer.send(SYN, options=mss(1460) + timestamps(STAMP))
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    first = _stamp(peer)
+    peer.send(ACK, options=timestamps(STAMP, first))
+    target.accept()
+    watch = Stopwatch(target)
+    yield from watch.must_stay_silent(LIFETIME_S + 60)
+    sent_ns = watch.now_ns()
+    peer.send(ACK, b"fresh", options=timestamps(STAMP - 1000, first))
+    yield from watch.must_send_within(0.5, ACK, seq=1, ack=6, since_ns=sent_ns)
+    peer.send(ACK, b"stale", seq=6, options=timestamps(STAMP - 1001, first))
+    target.must_send(ACK, seq=1, ack=6)
+    target.must_deliver(b"fresh")

@@ -8,11 +8,13 @@ import pytest
 
 from harness.case import (
     ACK,
+    CLOSE_WAIT,
     CLOSED,
     ESTABLISHED,
     FIN,
     FIN_WAIT_1,
     FIN_WAIT_2,
+    LAST_ACK,
     Capability,
     Peer,
     Segment,
@@ -34,6 +36,8 @@ Probed = Generator[Wait, None, Segment]
 FIRST_PROBE_S = 3.5
 #: Longer than a target for timer cases is patient with unanswered data.
 OUTLASTING_S = 12
+#: Longer than any timeout so early.
+LONG_PROBED_S = 5
 DATA = b"waiting"
 
 
@@ -156,6 +160,32 @@ def test_window_closed_over_sent_data(target: Target, peer: Peer) -> Waits:
     target.must_not_send()
 
 
+@timer(seconds=20)
+@cites("MUST-18", "RFC 6298 §3")
+@in_state(ESTABLISHED)
+def test_probes_are_no_samples(target: Target, peer: Peer) -> Waits:
+    """Data that was sent, and again as a probe, tells nothing of the round trip, however late it is acknowledged."""
+    target.send(DATA)
+    target.must_send(ACK, seq=1, ack=1, data=DATA)
+    peer.send(ACK, seq=1, ack=1, window=0)
+    target.must_not_send()
+    watch = Stopwatch(target)
+    probe_or_again = (*_probes(0, False), segment(ACK, seq=1, ack=1, data=DATA))
+    start_ns = watch.now_ns()
+    yield from watch.must_send_between(0.1, FIRST_PROBE_S, *probe_or_again)
+    while watch.now_ns() - start_ns < LONG_PROBED_S * 1e9:
+        peer.send(ACK, seq=1, ack=1, window=0)
+        target.must_not_send()
+        yield from watch.must_send_between(0, max(4.6 * watch.interval + 0.2, FIRST_PROBE_S), *probe_or_again)
+    peer.send(ACK, ack=1 + len(DATA), window=1000)
+    target.must_not_send()
+    more = b"more"
+    target.send(more)
+    target.must_send(ACK, seq=1 + len(DATA), ack=1, data=more)
+    again = Expected(ACK, 1 + len(DATA), 1, data=more)
+    yield from watch.must_send_between(0.1, 2.3 * FIRST_PROBE_S, again, since_ns=watch.now_ns())
+
+
 @timer(seconds=8)
 @cites("MUST-21", "RFC 9293 §3.10.8")
 @requires(Capability.SOCKET_OPTIONS)
@@ -169,3 +199,32 @@ def test_user_timeout_ends_probing(target: Target, peer: Peer) -> Waits:
         pass
     gave_up(target, ACK, seq=1, data=DATA[:1])
     target.must_report(errno.ETIMEDOUT)
+
+
+@timer(seconds=12)
+@cites("MUST-36", "RFC 9293 §3.10.4", "RFC 9293 §3.10.7.4 fifth")
+@in_state(ESTABLISHED)
+@pytest.mark.parametrize("taken", [False, True], ids=["window-opens", "probe-is-taken"])
+def test_last_fin_at_a_closed_window(target: Target, peer: Peer, taken: bool) -> Waits:
+    """The FIN of CLOSE-WAIT, held back by a closed window, is probed with, sent once that opens, and ends the
+    connection when it is acknowledged, be it as a probe beyond the window."""
+    watch = Stopwatch(target)
+    sent_ns = watch.now_ns()
+    peer.send(FIN | ACK, window=0)
+    yield from watch.must_send_within(0.5, ACK, seq=1, ack=2, since_ns=sent_ns)
+    target.shutdown()
+    if target.must_hold_back(b"", seq=1, ack=2):
+        return  # it is sent, and is from then on as any FIN that is not acknowledged
+    probe = yield from _first_probe(watch, fin=True)
+    target.must_be(CLOSE_WAIT, LAST_ACK)
+    if taken and probe.flags & FIN:
+        peer.send(ACK, ack=2, window=0)
+    else:
+        peer.send(ACK, ack=1, window=1000)
+        if not target.may_send(FIN | ACK, seq=1, ack=2):
+            again = Expected(FIN | ACK, 1, 2)
+            yield from watch.must_send_between(0, 2.3 * FIRST_PROBE_S, again, since_ns=watch.now_ns())
+        target.must_be(LAST_ACK)
+        peer.send(ACK, ack=2, window=1000)
+    target.must_not_send()
+    target.must_be(CLOSED)
