@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.cache import kept
 from harness.explore import notation
+from harness.explore.circumstances import under
 from harness.explore.kinds import KINDS
 from harness.explore.plan import Move, Special
 from harness.explore.run import Generated
@@ -57,22 +58,27 @@ class Choice:
                 raise UnknownKind(name)
         return cls(names, seed, slow)
 
-    def for_target(self, name: str, capabilities: frozenset[Capability], *, demand: bool) -> Iterator[Generated]:
+    def for_target(
+        self, name: str, capabilities: frozenset[Capability], *, demand: bool, ip: int = 0
+    ) -> Iterator[Generated]:
         """Yield what a target can play, by turns of the kinds.
 
-        With `demand` a kind of which it can play nothing raises NothingToPlay.
+        With `demand` a kind of which it can play nothing raises NothingToPlay. `ip` 0: on both IP versions, where the
+        target speaks both.
         """
+        ip = ip if Capability.IPV6 in capabilities else 4
         running: list[tuple[int, Iterator[Generated]]] = []
         for kind in self.kinds:
             fitting = self._fitting(kind, capabilities)
             first = next(fitting, None)
             if first is not None:
-                running.append((KINDS[kind].share, itertools.chain([first], fitting)))
+                running.append((KINDS[kind].every, itertools.chain([first], fitting)))
             elif demand:
                 raise NothingToPlay(
                     f"{name} can play no conversation of the kind {kind}: {self._why(kind, capabilities)}"
                 )
-        yield from _by_turns(running)
+        for generated in _by_turns(running):
+            yield under(generated, self.seed, ip)
 
     def _fitting(self, kind: str, capabilities: frozenset[Capability]) -> Iterator[Generated]:
         made = KINDS[kind].made(self.seed)
@@ -199,15 +205,13 @@ def _is_pause(move: Move) -> bool:
 
 
 def _by_turns(sources: list[tuple[int, Iterator[Generated]]]) -> Iterator[Generated]:
-    """Yield one of each kind by turns, then further ones of those that have a larger share, and again."""
+    """Yield one of each kind by turns, of a kind in every so many turns."""
     for turn in itertools.count():
         if not sources:
             return
-        rank = turn % max(share for share, _source in sources)
-        for each in list(sources):
-            share, source = each
-            generated = next(source, None) if rank < share else None
+        for each in [each for each in sources if not turn % each[0]]:
+            generated = next(each[1], None)
             if generated is not None:
                 yield generated
-            elif rank < share:
+            else:
                 sources.remove(each)

@@ -13,8 +13,8 @@ nothing any more is a gone deviation.
 """
 
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -28,8 +28,9 @@ from harness.expectations.changes import Scope
 from harness.expectations.deviations import Deviation, demand_no_draft
 from harness.expectations.entries import BrokenExpectations, read
 from harness.explore import notation
+from harness.explore.circumstances import CHOSEN
 from harness.explore.findings import without_numbers
-from harness.explore.plan import Special
+from harness.explore.plan import Special, ip_of, with_traits, without_traits
 from harness.explore.run import Generated
 from harness.fuzz.steps import BadSequence
 
@@ -54,22 +55,18 @@ class Entry:
     ip: int
     example: str
 
-    def holds_for(self, ip: int, version: str) -> bool:
-        """Tell whether the entry is about this IP version and this release of the target."""
-        return self.ip in (0, ip) and self.scope.in_range(version)
-
-    def explains(self, finding: Finding, plan: str) -> bool:
-        """Tell whether this finding in such a conversation is what the entry pins."""
-        facts = {
-            "plan": plan,
-            "observed": finding.signature,
-            "due": finding.expected,
-            "rule": ", ".join(finding.cites),
-            "state": finding.state,
-            "behind": without_numbers(finding.details.get("behind", "")),
+    def explains(self, finding: Finding, plans: Sequence[str]) -> bool:
+        """Tell whether this finding in such a conversation, written in one of these ways, is what the entry pins."""
+        facts: dict[str, Sequence[str]] = {
+            "plan": plans,
+            "observed": (finding.signature,),
+            "due": (finding.expected,),
+            "rule": (", ".join(finding.cites),),
+            "state": (finding.state,),
+            "behind": (without_numbers(finding.details.get("behind", "")),),
         }
         return all(
-            any(fnmatch.fnmatchcase(facts[name], pattern) for pattern in patterns)
+            any(fnmatch.fnmatchcase(fact, pattern) for pattern in patterns for fact in facts[name])
             for name, patterns in self.patterns.items()
         )
 
@@ -87,23 +84,51 @@ class Entry:
         name = "-".join(Path(self.name).parts[-2:])
         read_ = notation.generated_from(self.example, name, KIND)
         slow = any(isinstance(move.step, Special) and move.step.name in _SLOW for move in read_.plan)
-        return Generated(KIND, name, read_.plan, read_.twin, slow)
+        on_ip = (f"ip={self.ip}",) if self.ip and not ip_of(read_.plan) else ()
+        twin = with_traits(read_.twin, on_ip) if read_.twin is not None else None
+        return Generated(KIND, name, with_traits(read_.plan, on_ip), twin, slow)
+
+
+def _readings(generated: Generated) -> tuple[str, ...]:
+    """Return the text of a conversation, also without what a run chooses for each (`harness.explore.circumstances`)."""
+    twin = generated.twin
+    plain = replace(
+        generated,
+        plan=without_traits(generated.plan, CHOSEN),
+        twin=without_traits(twin, CHOSEN) if twin is not None else None,
+    )
+    return tuple(dict.fromkeys((notation.text_of(generated), notation.text_of(plain))))
 
 
 class Declared:
     """What holds for one target; `having` are the changes that it is known to have or to lack, others are open."""
 
     def __init__(
-        self, entries: Iterable[Entry], ip: int, version: str, having: Mapping[str, bool] = MappingProxyType({})
+        self,
+        entries: Iterable[Entry],
+        ip: int,
+        version: str,
+        having: Mapping[str, bool] = MappingProxyType({}),
+        *,
+        both: bool = False,
     ) -> None:
-        self._having = having
-        self.entries = tuple(entry for entry in entries if entry.holds_for(ip, version) and entry.scope.holds(having))
+        self._having, self._ip = having, ip
+        of_ip = (0, 4, 6) if both else (0, ip)
+        self.entries = tuple(
+            entry
+            for entry in entries
+            if entry.ip in of_ip and entry.scope.in_range(version) and entry.scope.holds(having)
+        )
 
     def about(self, findings: Iterable[Finding], generated: Generated) -> list[Deviation]:
         """Return the declarations of what a conversation has shown: of each finding the first that explains it."""
-        found, plan = [], notation.text_of(generated)
+        findings = list(findings)
+        if not findings:
+            return []
+        found, ip = [], ip_of(generated.plan) or self._ip
+        plans = _readings(generated)
         for finding in findings:
-            entry = next((entry for entry in self.entries if entry.explains(finding, plan)), None)
+            entry = next((each for each in self.entries if each.ip in (0, ip) and each.explains(finding, plans)), None)
             if entry is not None:
                 found.append(entry.as_deviation(finding))
         return found

@@ -54,6 +54,9 @@ class PeerView(View):
     pieces: list[tuple[int, int, bool]] = field(default_factory=list)
     #: Where the peer's segments with text or FIN began and ended, most of them together, and right edges of the past.
     edges: set[int] = field(default_factory=set)
+    #: Where text reached over the window's edge, and the octets that the field may have left out by its scale: it is
+    #: cut off within them.
+    cuts: list[tuple[int, int]] = field(default_factory=list)
 
     @property
     def end_above(self) -> int:
@@ -74,6 +77,8 @@ class PeerView(View):
         if not probe.options and not probe.flags & RST:
             tokens = self.offer if probe.flags & SYN else ("t+1",) if self.stamping else ()
             probe = replace(probe, options=tokens)
+        elif probe.options == ("b",) and self.stamping:
+            probe = replace(probe, options=("t+1", "b"))
         if probe.window == USUAL_WINDOW:
             probe = replace(probe, window=self.usual_window)
         made = View.segment(self, probe)
@@ -88,6 +93,8 @@ class PeerView(View):
             return
         begin = segment.seq + bool(segment.flags & SYN)
         self.edges |= {segment.seq, begin, begin + len(segment.payload), segment.seq + segment.length}
+        if self.synchronized and segment.seq + segment.length > self.edge:
+            self.cuts.append((self.edge, 1 << self.own_scale))
         if segment.flags & SYN:
             gone = self.state in (State.CLOSED, State.LISTEN)
             if self.state in _MAY_OPEN and (gone or segment.seq >= self.sent_end):
@@ -120,6 +127,11 @@ class PeerView(View):
             self.sent_end = self.rcv_nxt
             if self.rcv_nxt - 1 in self.early_fins:
                 self.peer_fin = self.rcv_nxt - 1
+
+    def acknowledged(self, number: int) -> None:
+        """Take note that the target rightly has everything below `number` as acknowledged: the peer has said so."""
+        self.got = max(self.got, number)
+        self.receive(Segment(ACK))
 
     def receive(self, segment: Segment) -> None:
         """Take a segment of the target into the stream."""

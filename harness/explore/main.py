@@ -65,13 +65,14 @@ class _Run:
         self.stages = [
             Stage(
                 parse(text),
-                options.ip,
+                options.ip or 4,
                 self.level,
                 results=options.results,
                 again=_again(options),
                 expectations=tuple(options.expectations),
                 bundled=not options.no_expectations,
                 drafts=options.drafts,
+                both=options.ip is None,
             )
             for text in dict.fromkeys(options.target or ["linux"])
         ]
@@ -125,7 +126,9 @@ class _Run:
             writer.target(crew.facts)
             if stage.ip == 6 and Capability.IPV6 not in crew.capabilities:
                 raise UnusableTarget(f"target {stage.spec.text} does not claim ipv6", "without --ip 6 it is IPv4")
-            chosen = self.choice.for_target(stage.spec.text, crew.capabilities, demand=bool(self.options.kind))
+            chosen = self.choice.for_target(
+                stage.spec.text, crew.capabilities, demand=bool(self.options.kind), ip=self.options.ip or 0
+            )
             for records in crew.play(islice(chosen, self._count()), self._goes_on()):
                 self._take(records, writer)
             for records in crew.play(self._examples(stage, crew)):
@@ -201,7 +204,7 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--for", type=_seconds, dest="seconds", metavar="60s", help="for so long (s, m, h)")
     cores = len(os.sched_getaffinity(0))
     add("-n", type=_number(256), default=cores, metavar="N", help="processes (default: one per core)")
-    add("--ip", type=int, choices=(4, 6), default=4, help="the IP version (default: 4)")
+    add("--ip", type=int, choices=(4, 6), help="on this IP version only (default: both by turns)")
     add("--slow", action="store_true", help="in real time, too, play conversations in which minutes pass")
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--expectations", action="append", default=[], metavar="FILE", help="known deviations of your target (TOML)")

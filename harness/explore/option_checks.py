@@ -109,14 +109,14 @@ def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Prob
 
 
 def _sack(link: Link, data: bytes) -> Problem | None:
-    known = {
-        seqno.add(edge, link.connection.peer_iss) for edge in (*link.view.edges, link.view.rcv_nxt, link.view.edge)
-    }
+    view, iss = link.view, link.connection.peer_iss
+    known = {seqno.add(edge, iss) for edge in (*view.edges, view.rcv_nxt, view.edge)}
     edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data), 4)]
     for left, right in zip(edges[::2], edges[1::2], strict=False):
         if not seqno.lt(left, right):
             return Problem("SACK blocks with their left edge below the right", f"{left}-{right}", ("RFC 2018 §3",))
-        if not {left, right} <= known:
+        cut = any(0 <= seqno.diff(right, seqno.add(edge, iss)) < more for edge, more in view.cuts)
+        if left not in known or not (right in known or cut):
             return Problem("SACK blocks that begin and end where segments do", f"{left}-{right}", ("RFC 2018 §3",))
     return None
 

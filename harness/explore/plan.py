@@ -14,6 +14,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     any-address  whoever listens does so on all addresses of the target
     any-port   whoever connects leaves the choice of its port to the target
     ports=N    the target chooses among so many ports, where it lets that be said
+    ip=V       the whole conversation is on this IP version, 4 or 6
     iss=N      the peer's initial sequence number on the wire, modulo 2**32
     form=F     the form of the peer's packets: one of `harness.explore.forms`
     offer=O    options of the peer's SYNs, joined by dots: s SACK, w3 a window scale of 3, t timestamps, m536 an MSS of
@@ -54,8 +55,8 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from harness.explore.forms import FORMS
 from harness.fuzz.steps import LARGEST, USUAL_WINDOW, BadSequence, Call, Position, Probe, parse
@@ -89,7 +90,7 @@ _LINK = re.compile(r"(?:(\d{1,4}|\*)(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
 TRAITS = (
     *("same-port", "apart", "peer", "turned", "address", "any-address", "any-port", "ports"),
-    *("iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval", "delay"),
+    *("ip", "iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval", "delay"),
 )
 #: Those without a value.
 BARE_TRAITS = ("same-port", "peer", "turned", "address", "any-address", "any-port")
@@ -134,6 +135,29 @@ Plan = tuple[Move, ...]
 def text_of(plan: Iterable[Move]) -> str:
     """Return the text of a plan."""
     return " ".join(map(str, plan))
+
+
+def with_traits(plan: Plan, traits: Sequence[str], number: int = 1) -> Plan:
+    """Return the plan with a connection that is like that, too; without the connection as it is."""
+    at = next((at for at, move in enumerate(plan) if move.link == number), None)
+    if at is None or not traits:
+        return plan
+    return (*plan[:at], replace(plan[at], like=(*plan[at].like, *traits)), *plan[at + 1 :])
+
+
+def without_traits(plan: Plan, names: Collection[str]) -> Plan:
+    """Return the plan without traits of these names."""
+    return tuple(
+        replace(move, like=tuple(each for each in move.like if each.partition("=")[0] not in names))
+        if move.like
+        else move
+        for move in plan
+    )
+
+
+def ip_of(plan: Plan) -> int:
+    """Return the IP version that a plan asks for, 0 if it leaves that open."""
+    return next((int(each[3:]) for move in plan for each in move.like if each.startswith("ip=")), 0)
 
 
 def unrolled(plan: Plan) -> Iterator[tuple[int, Move]]:
@@ -212,6 +236,8 @@ def _check(trait: str, word: str) -> None:
         raise BadSequence(f"{word!r}: {value!r} is no offer; one looks like s.w3.t")
     if name not in {*BARE_TRAITS, "form", "offer"} and not _NUMBER.fullmatch(value):
         raise BadSequence(f"{word!r}: {name} takes a number, not {value!r}")
+    if name == "ip" and value not in ("4", "6"):
+        raise BadSequence(f"{word!r}: an IP version is 4 or 6")
     if name == "window" and not 0 <= int(value) <= USUAL_WINDOW:
         raise BadSequence(f"{word!r}: a window is at most {USUAL_WINDOW}")
 

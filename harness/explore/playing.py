@@ -25,6 +25,7 @@ from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.explore import declared, notation, run
 from harness.explore.declared import Declared
+from harness.explore.plan import ip_of
 from harness.explore.run import Generated, Outcome
 from harness.spec.states import State
 from harness.targets.registry import Settings, TargetSpec, open_target
@@ -56,10 +57,12 @@ class Stage:
     expectations: tuple[str, ...] = ()
     bundled: bool = True
     drafts: bool = False
+    #: Conversations choose their IP version, and `ip` is that of those that do not.
+    both: bool = False
 
     def case_of(self, generated: Generated) -> Case:
         """Return a conversation as a case of the results."""
-        binding = Binding(self.spec, self.ip, "", Walk(State.CLOSED))
+        binding = Binding(self.spec, ip_of(generated.plan) or self.ip, "", Walk(State.CLOSED))
         return Case(generated.id, binding, CaseMeta(), notation.text_of(generated), "")
 
     def command(self, generated: Generated) -> str:
@@ -71,7 +74,8 @@ class Stage:
         """Return the known deviations that hold for such a target; raises BrokenExpectations."""
         own = [entry for name in self.expectations for entry in declared.load(Path(name), drafts=self.drafts)]
         known = declared.bundled(implementation) if self.bundled else ()
-        return Declared((*own, *known), self.ip, version, changes.history(implementation).standing(version))
+        having = changes.history(implementation).standing(version)
+        return Declared((*own, *known), self.ip, version, having, both=self.both)
 
 
 class Player:

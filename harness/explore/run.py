@@ -11,7 +11,7 @@ from harness.case.timers import COARSENESS, Wait, Waits
 from harness.case.violation import Code, Violation
 from harness.explore import twins
 from harness.explore.epilogue import epilogue
-from harness.explore.plan import Plan, moves
+from harness.explore.plan import Plan, ip_of, moves
 from harness.explore.talk import Talk, play
 from harness.spec.history.world import Traits
 from harness.spec.states import TIME_WAIT
@@ -119,11 +119,14 @@ def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
 
 
 def begin(rig: Rig, generated: Generated, version: int = 4) -> Outcome:
-    """Return the outcome of a conversation of which nothing has been played yet; raises UnusableTarget."""
+    """Return the outcome of a conversation of which nothing has been played yet; raises UnusableTarget.
+
+    `version` is the IP version where its plan asks for none.
+    """
     if rig.target.facts.one_port:
         hint = "`tcpspec run` plays what a server does by itself"
         raise UnusableTarget(f"{rig.target.name}: no server does what a conversation asks for", hint)
-    return Outcome(generated, _talk(rig, generated.plan, version))
+    return Outcome(generated, _talk(rig, generated.plan, ip_of(generated.plan) or version))
 
 
 def perform(outcome: Outcome) -> None:

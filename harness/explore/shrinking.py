@@ -90,4 +90,12 @@ def _plain(part: Part) -> Part:
     return replace(part, move=replace(part.move, like=()))
 
 
-_SIMPLER = (*(_on_step(simplified) for simplified in SIMPLER), _less, _plain)
+def _first_dropped(part: Part) -> Part:
+    return replace(part, move=replace(part.move, like=part.move.like[1:]))
+
+
+def _last_dropped(part: Part) -> Part:
+    return replace(part, move=replace(part.move, like=part.move.like[:-1]))
+
+
+_SIMPLER = (*(_on_step(simplified) for simplified in SIMPLER), _less, _plain, _first_dropped, _last_dropped)

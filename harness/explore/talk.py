@@ -27,7 +27,7 @@ from harness.spec.history.history import Sent, Spending
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
-from harness.spec.segment import ACK, SYN, URG, Segment
+from harness.spec.segment import ACK, RST, SYN, URG, Segment
 from harness.spec.states import TIME_WAIT
 from harness.spec.values import replace
 from harness.trace.events import Kind, Mark
@@ -41,7 +41,8 @@ FILLING, FULL_SIZED = 200, 1400
 STILL = 1000
 #: So many connections are looked at even if they have come to their end.
 AT_ONCE = 6
-#: What the ladder says where a conversation is compared with its twin from.
+#: What the ladder says of a call without a socket, and where a conversation is compared with its twin from.
+NOT_POSSIBLE = "= not possible here"
 MARKED = "from here on as in the twin"
 
 
@@ -177,6 +178,8 @@ class Talk:
         self._settle(
             link, now, packets, lambda sent: link.history.arrives(arrived, now, sent, link.state, crowded=crowded)
         )
+        if segment.flags & ACK and not segment.flags & (SYN | RST) and not link.history.lost:
+            link.view.acknowledged(min((world.connection.snd_una for world in link.history.worlds), default=0))
         if ended and not waits_ended(link):
             self.application.ghosts[link.connection.tuple4.port] += 1
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
@@ -206,7 +209,7 @@ class Talk:
         link.history.read_ahead = bool(link.early)
         judged, answer = self._perform(link, name, octets, now)
         if answer is None:
-            event.annotations.append("= not possible here")
+            event.annotations.append(NOT_POSSIBLE)
             return Answer("EBADF")
         if str(answer) != "ok":
             event.annotations.append(f"= {answer}")

@@ -19,7 +19,7 @@ from harness.case.violation import Level
 from harness.explore.icmp_errors import PREFIX
 from harness.explore.link import LOST
 from harness.explore.plan import EACH
-from harness.explore.talk import MARKED, Talk
+from harness.explore.talk import MARKED, NOT_POSSIBLE, Talk
 from harness.fuzz.steps import Probe
 from harness.spec.segment import SYN, flag_names
 from harness.trace.events import Event, Kind
@@ -55,6 +55,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return None  # what answers the segment that changes nothing was lost in place of something else
     if marked is not None and not (talk.settled and twin.settled):
         return None
+    if Counter(_impossible(twin)) - Counter(_impossible(talk)):
+        return None  # the application there has got no socket yet: an ended connection stood in front of it
     for mine, other in zip(talk.states, twin.states, strict=False):  # the twin may have fewer connections
         if mine != other:
             return Difference(f"state {other} by now, as without the segment that changes nothing", mine)
@@ -134,6 +136,11 @@ def _lost(talk: Talk) -> Iterator[str]:
     return (_text(event) for event in _planned(talk) if event.kind is Kind.RECEIVED and LOST in event.annotations)
 
 
+def _impossible(talk: Talk) -> Iterator[str]:
+    """Yield the calls of the plan that the application could not make."""
+    return (event.text for event in _planned(talk) if event.kind is Kind.CALL and NOT_POSSIBLE in event.annotations)
+
+
 def _begin(talk: Talk) -> int | None:
     """Return the place of the mark among the events, None without one."""
     found = (at for at, event in enumerate(_planned(talk)) if event.kind is Kind.NOTE and event.text == MARKED)
@@ -156,7 +163,8 @@ def by_themselves(talk: Talk, twin: Talk, *, exact: bool = True, bare: bool = Tr
     whatever it acknowledges.
     """
     numbers = {move.link for move in twin.plan}
-    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers or EACH in numbers}
+    of_rounds = talk.all_links.keys() - {move.link for move in talk.plan} if EACH in numbers else frozenset()
+    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers | of_rounds}
     start = next((event.time_ns for event in _compared(talk)), 0)
     said = _number if not bare else _text if exact else _form
     return [

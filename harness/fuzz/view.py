@@ -229,6 +229,11 @@ class View:
             self.origin, self.reader_gone = Origin.PASSIVE, False
         return self
 
+    @property
+    def own_scale(self) -> int:
+        """The shift of the target's windows, 0 unless both sides have offered one."""
+        return self._shift(self.own_shift)
+
     def _shift(self, shift: int | None) -> int:
         both = self.peer_shift is not None and self.own_shift is not None
         return min(shift or 0, LARGEST_SHIFT) if both else 0

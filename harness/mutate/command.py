@@ -74,7 +74,7 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
 
 #: In place of cases.
 EXPLORE = "explore"
-CONVERSATIONS = 1000
+CONVERSATIONS = 3000
 _BY_HELP = "play generated conversations, of this kind, in place of cases (repeatable)"
 
 
@@ -143,7 +143,9 @@ def _by_conversations(
     every = frozenset(Capability)
     scripts = [
         Script(stage.case_of(generated), generated=generated)
-        for generated in itertools.islice(choice.for_target("reference", every, demand=True), options.count)
+        for generated in itertools.islice(
+            choice.for_target("reference", every, demand=True, ip=options.ip or 0), options.count
+        )
     ]
     campaign = Campaign(scripts, full=options.full, workers=options.n)
     try:

@@ -34,8 +34,8 @@ class Kind:
 
     A small choice is made among the first `core_of`: it would be long until all of a dear kind are there. A `seeded`
     generator makes others for another seed; of the other kinds all are made, and a seed decides their order. What is
-    `ordered` is played in the order in which it is made: what is new comes first. A kind with a `share` of 3 plays
-    three where others play one.
+    `ordered` is played in the order in which it is made, as it is made: what is new comes first. All kinds play in the
+    first turn, then each in every `every`-th: by how much each found for its time (EXPLORE.md).
     """
 
     name: str
@@ -44,7 +44,7 @@ class Kind:
     core_of: int = 20_000
     seeded: bool = False
     ordered: bool = False
-    share: int = 1
+    every: int = 5
 
     def made(self, seed: int) -> Iterator[Generated]:
         """Yield the conversations of a seed."""
@@ -61,11 +61,11 @@ KINDS = {
         Kind("residue", "the same pair again after each way to end", residue.generate),
         Kind("unread", "unread data meets FIN, RST and close", unread.generate),
         Kind("wraps", "numbers and timestamps at their wraps", wraps.generate),
-        Kind("many", "one connection after the other and side by side", many.generate),
+        Kind("many", "one connection after the other and side by side", many.generate, every=20),
         Kind("reset-ack", "RST,ACK with any acknowledgment, in every state", reset_ack.generate),
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
-        Kind("random", "long seeded walks", random_walks.generate, core_of=200, seeded=True),
+        Kind("random", "long seeded walks", random_walks.generate, core_of=200, seeded=True, ordered=True),
         Kind(
             "pairs",
             "ordinary things behind and inside each other",
@@ -73,14 +73,14 @@ KINDS = {
             200,
             seeded=True,
             ordered=True,
-            share=5,
+            every=1,
         ),
         Kind("application", "readiness, errors, and calls that wait, whatever happens", application.generate),
         Kind("icmp", "ICMP errors, soft, hard and forged, in every state", icmp.generate),
         Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),
         Kind("crossing", "simultaneous opens with calls, losses and resets at each point", crossing.generate),
         Kind("beside", "timers of one connection, whatever another one goes through", beside.generate),
-        Kind("full", "the target's window is shut by what nobody has read", full.generate),
+        Kind("full", "the target's window is shut by what nobody has read", full.generate, every=10),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

@@ -19,7 +19,10 @@ from harness.targets.protocol import Capability
 
 #: How many things a chain has, how many conditions, and how long is watched at the end, in milliseconds.
 LENGTHS = (3, 5, 7, 9, 12)
-CONDITIONED = (0, 1, 1, 2)
+CONDITIONED = (0, 1, 2, 3)
+#: How many chains have pauses, how often there is one, and how long it is, in milliseconds: on no step of a back-off.
+PAUSED, PAUSES = 0.5, 0.25
+PACES = (130, 730, 1170, 4570)
 WATCHED = (0, 12_000, 40_000)
 #: Likewise in TIME-WAIT, to end in its midst or behind it, whether it lasts for one minute, two or four.
 WATCHED_TIME_WAIT = (25_000, 50_000, 100_000, 200_000)
@@ -72,7 +75,7 @@ class _Chain:
                 yield name, bool(self.begun), thing.name, f"{self.state}, near"
 
     def begin(self, thing: Thing) -> None:
-        self.others += "*" in thing.words
+        self.others += "*" in thing.words and "repeat:" not in thing.words
         after = thing.leads[self.state]
         self._say(thing, thing.words, self.others, first=True)
         self.state = after if "fresh" in thing.words or self.state != "X" else self.state
@@ -87,7 +90,7 @@ class _Chain:
         self.state = thing.leads_later.get(self.state, self.state)
 
     def _say(self, thing: Thing, words: str, other: int, *, first: bool = False) -> None:
-        said = words.replace("*:", f"{other}:").replace("*/:", f"{other}:")
+        said = words if "repeat:" in words else words.replace("*:", f"{other}:").replace("*/:", f"{other}:")
         if first and "*/" not in words:
             said = said.replace(f"{other}:", f"{other}{{same-port}}:", 1)
         for word in said.split():
@@ -121,7 +124,10 @@ def _chain(rng: random.Random, met: set[Triple]) -> tuple[str, str]:
     conditions = _conditions(rng)
     chain = _Chain(rng, state, beginning.startswith("listen"), [beginning, *conditions])
     chain.unread = "/10" in beginning
+    paused = PAUSES if rng.random() < PAUSED else 0
     for _each in range(rng.choice(LENGTHS)):
+        if rng.random() < paused:
+            chain.words.append(f"wait:{rng.choice(PACES)}")
         while chain.begun and rng.random() < ENDED_FIRST:
             chain.end()
         thing = _newest(chain, met, [thing for thing in THINGS.values() if chain.fits(thing)])

@@ -94,8 +94,25 @@ _SENT = (
     Thing("acknowledged-in-part", SENDING, "send:100 A@p,r-60", "A@p,r"),
     Thing("rest-comes-again", SENDING, "send:100 A@p,r-60 await", "A@p,r"),
     Thing("duplicate", ALIVE, "A@p,u"),
+    Thing("fifth-duplicate", SENDING, "send:9000 A@p,u A@p,u A@p,u A@p,u A@p,u", "A@p,r recover A@p,r"),
+    Thing(
+        "third-loss",
+        SENDING,
+        "lose:1 send:100 recover A@p,r lose:1 send:100 recover A@p,r lose:1 send:100",
+        "recover A@p,r",
+    ),
     Thing("urgent-sent", SENDING, "urgent:10", "A@p,r"),
     Thing("urgent-lost", SENDING, "lose:1 urgent:10", "A@p,r recover A@p,r"),
+)
+#: SACK blocks of the peer, which may tell of what it then lets go again: nothing is forgotten before it is acknowledged
+#: (RFC 2018 §8).
+_BLOCKS = (
+    Thing("block-behind-a-loss", SENDING, "lose:1 send:6000 A@p,u~b A@p,u~b A@p,u~b", "A@p,r recover A@p,r"),
+    Thing("block-taken-back", SENDING, "lose:1 send:4000 A@p,u~b lose:2 await await", "recover A@p,r"),
+    Thing("block-with-text", "E", "send:100 A@p,u/10~b", "A@p,r"),
+    Thing("block-shuts-the-window", SENDING, "send:100 A@p,u%0~b", "A@p,r%0 A@p,r A@p,r"),
+    Thing("block-and-fin", "E>CW", "send:100 FA@p,u~b", "A@p,r"),
+    Thing("fin-told-in-a-block", CLOSED_BY_TARGET, "send:100 close A@p,u~b", "recover A@p,r", "F1>F2 LA>X CL>TW"),
 )
 #: The peer's window.
 _WINDOW = (
@@ -248,6 +265,7 @@ _BESIDE = (
     Thing("another-waits", "SR Q E F1 F2 QC CW LA CL TW", "*:S@i *:A@p,r/10", listener=True),
     Thing("another-errs", BESIDE, "*:S@i *:A@p,r accept *:send:10", "*:hard@u", quiet=True, listener=True),
     Thing("another-listener", "SR Q E F1 F2 CW LA", "*/:listen *:S@i", "*:unlisten", quiet=True),
+    Thing("twenty-others", BESIDE, "repeat:20 *{same-port}:S@i *:A@p,r accept *:R@p end", listener=True),
     Thing("stray-beside", EVERYWHERE, "*:A@p,n+5", quiet=True, listener=True),
     Thing("reopened", "TW>E", "close fresh S@i A@p,r accept", listener=True),
     Thing("reopened-with-text", "TW>E", "close fresh S@i A@p,r/10 accept recv:100", listener=True),
@@ -261,7 +279,7 @@ _BESIDE = (
     Thing("again-refused", "X", "R@p R@n close unlisten fresh connect RA@i,r"),
     Thing("again-crossing", "X>E", "R@p R@n close unlisten fresh connect S@i SA@i,r"),
 )
-_ALL = (*_TEXT, *_SENT, *_WINDOW, *_STRAYS, *_OPENING, *_CLOSING, *_CALLS, *_BESIDE)
+_ALL = (*_TEXT, *_SENT, *_BLOCKS, *_WINDOW, *_STRAYS, *_OPENING, *_CLOSING, *_CALLS, *_BESIDE)
 THINGS = {thing.name: thing for thing in _ALL}
 
 #: Ways to a state from which a conversation goes on, each with its state; those that begin with `listen` leave one.
@@ -300,7 +318,17 @@ BEGINNINGS = (
 )
 #: What a connection is like from the beginning: nothing of it is odd.
 CONDITIONS = (
-    *("offer=s.w3.t", "offer=t", "offer=w7", "offer=s", "offer=m536.t", "offer=w0.s.m200", "window=1000", "delay=200"),
+    *(
+        "offer=s.w3.t",
+        "offer=s.t",
+        "offer=t",
+        "offer=w7",
+        "offer=s",
+        "offer=m536.t",
+        "offer=w0.s.m200",
+        "window=1000",
+        "delay=200",
+    ),
     *("iss=-1", "iss=-2", "iss=-12", "iss=-23", "iss=-1010", "iss=2147483640", "iss=-64000"),
     *("own-iss=-1", "own-iss=-2", "own-iss=-12", "own-iss=-102", "own-iss=-1461"),
     *("form=padded", "form=fragments", "form=ip-options", "form=destination-header", "form=changing-class"),

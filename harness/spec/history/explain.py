@@ -116,7 +116,7 @@ def _syn(at: Open, sent: Segment, now: int) -> Open:
     world = at.world
     flags = sent.flags & ~(PSH | 0xC0)
     expected = {SYN_SENT: SYN, SYN_RECEIVED: SYN | ACK}.get(world.state)
-    if world.state is FIN_WAIT_1 and world.connection.snd_una == world.connection.iss:
+    if world.state in (FIN_WAIT_1, CLOSING) and world.connection.snd_una == world.connection.iss:
         expected = SYN | ACK  # CLOSE in SYN-RECEIVED (§3.10.4): the SYN is still to be acknowledged
     if flags != expected or sent.seq != 0:
         raise _fall(at, Broken.EXTRA if expected is None else Broken.WRONG_FLAGS, sent)
@@ -216,7 +216,8 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
             connection=replace(moved, rcv_wnd=at.world.connection.rcv_wnd),
             waiting_since=now if front or idle else world.waiting_since,
             tries=world.tries + front,
-            interval=now - world.waiting_since if front else world.interval,
+            # A fast retransmit comes in the midst of an RTO that was backed off, and leaves it (RFC 5681 §3.2).
+            interval=max(world.interval if world.tries else 0, now - world.waiting_since) if front else world.interval,
         ),
     )
 

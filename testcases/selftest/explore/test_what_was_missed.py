@@ -64,6 +64,9 @@ SHOWING = {
     "D639": "connect SA@i,r send:100 wait:900 [SA@i,n] wait:60000",
     "D642": f"{PASSIVE} lose:4 send:100 recover A@p,r lose:1 send:100 recover A@p,r",
     "D631": "connect SA@i,r%10~s.w7.t+0 send:100",
+    "D632": "1{ip=6,form=extension-headers}:listen S@i",
+    "D644": "1{delay=200}:listen S@i A@p,r A@p,r/10 accept wait:800",
+    "D655": f"1{{offer=s.t}}:{PASSIVE} send:100 A@p,u/10~b",
 }
 
 
