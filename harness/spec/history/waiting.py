@@ -47,7 +47,8 @@ def may_wait(world: World, call: Call, now: int) -> bool:
 
 def _is_held_back(world: World) -> bool:
     """Tell whether a sender with nothing in flight may keep text back: the window is too small (§3.8.6.2.1)."""
-    return 2 * world.connection.snd_wnd < world.connection.max_snd_wnd
+    window = world.connection.snd_wnd
+    return not window or 2 * window < world.connection.max_snd_wnd
 
 
 def _has_left(world: World) -> bool:

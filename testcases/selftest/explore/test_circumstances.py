@@ -3,15 +3,19 @@
 import itertools
 from collections import Counter
 
+import pytest
+
+from harness.case.rig import Rig
 from harness.case.violation import Code, Finding, Level
 from harness.expectations.changes import Scope
-from harness.explore import circumstances, notation
+from harness.explore import circumstances, notation, run
 from harness.explore.choice import Choice
 from harness.explore.declared import Declared, Entry
 from harness.explore.notation import generated_from
 from harness.explore.plan import ip_of
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
+from harness.targets.reference.target import ReferenceTarget
 
 EVERYTHING = frozenset(Capability)
 
@@ -65,3 +69,20 @@ def test_a_declared_plan_is_met_under_any_circumstances_and_on_its_ip_version_on
         known = Declared([entry], 4, "1.0", both=True)
         plans = (generated_from("1{iss=-7}:listen S@i A@p,r"), generated_from("1{ip=6,offer=t}:listen S@i A@p,r"))
         assert [bool(known.about([finding], plan)) for plan in plans] == expected
+
+
+#: Each was a false alarm once.
+SOUND = (
+    "connect SA@i,r%0 buffer:8000 begin-send:60000 wait:100",
+    "listen S@n R@n lose:1 S@n A@p,n",
+    "1{offer=s.w3.t}:listen S@n lose:1 A@n+1073741824,n A@n,n/10 A@e-1,n/4",
+    "1{iss=-1000}:connect -@n SA@i,r S@i S@i recover R@n-1 lose:2 send:10 SA@i,n FA@p,u AU@p,r/10 A@p,u%10 FA@p,u",
+    "connect S@i lose:1 shutdown FA@p,u await A@p,r A@p,r",
+    "listen S@i A@p,r repeat:9 *{same-port}:S@i *:R@p end R@p [2{same-port}:S@i] wait:1170 [2:R@p] wait:9000",
+)
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_the_sound_stack_is_clean(text: str) -> None:
+    rig = Rig(ReferenceTarget(), guarded=False)
+    assert run.play_generated(rig, generated_from(text)).conversation.findings == []
