@@ -70,15 +70,17 @@ class Selector:
     fields: Mapping[str, frozenset[str]]
     flags: tuple[FlagPattern, ...] = ()
 
-    def may_take(self, state: State) -> bool:
-        """Tell whether a cell in this state can be one of the set."""
-        return state in self.fields.get("state", (state,))
+    def may_take(self, state: State, flags: Flags) -> bool:
+        """Tell whether a cell in this state and with these flags can be one of the set."""
+        return state in self.fields.get("state", (state,)) and self._means(flags)
+
+    def _means(self, flags: Flags) -> bool:
+        return not self.flags or any(pattern.matches(flags) for pattern in self.flags)
 
     def takes(self, cell: Cell) -> bool:
         """Tell whether the cell is one of the set."""
-        if self.flags and not any(pattern.matches(cell.flags) for pattern in self.flags):
-            return False
-        return all((getattr(cell, name) or "-") in values for name, values in self.fields.items())
+        fields = self.fields.items()
+        return self._means(cell.flags) and all((getattr(cell, name) or "-") in values for name, values in fields)
 
 
 @dataclass(frozen=True)
@@ -134,16 +136,17 @@ def covering(rules: Iterable[GridRule], cell: Cell, ip: int, version: str) -> li
 
 @dataclass(slots=True)
 class Book:
-    """Entries, found by the state of the cells that they may speak of."""
+    """Entries, found by the state and the flags of the cells that they may speak of."""
 
     rules: tuple[GridRule, ...]
-    _by_state: dict[State, list[GridRule]] = field(default_factory=dict)
+    _by_kind: dict[tuple[State, Flags], list[GridRule]] = field(default_factory=dict)
 
     def covering(self, cell: Cell, ip: int, version: str) -> list[GridRule]:
         """Return the entries that speak of a cell on this IP version and release, in their order."""
-        if cell.state not in self._by_state:
-            self._by_state[cell.state] = [rule for rule in self.rules if rule.selector.may_take(cell.state)]
-        return covering(self._by_state[cell.state], cell, ip, version)
+        kind = (cell.state, cell.flags)
+        if kind not in self._by_kind:
+            self._by_kind[kind] = [rule for rule in self.rules if rule.selector.may_take(*kind)]
+        return covering(self._by_kind[kind], cell, ip, version)
 
 
 def cells_of(rule: GridRule) -> tuple[Cell, ...]:

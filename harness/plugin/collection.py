@@ -144,7 +144,7 @@ class Collection:
         A batch is freed as a whole; until then every look at what it holds is in vain.
         """
         gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        gc.set_threshold(200_000, 10, 100)
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
         """Demand of the user's own entries that each is about a case; a selftest does of those that come with us."""

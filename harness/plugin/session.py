@@ -47,8 +47,10 @@ from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_ev
 from harness.plugin.settling import Settler
 from harness.targets.protocol import Capability, UnusableTarget
 
-#: Conversations per late sweep; each may hold a few descriptors until then.
+#: Conversations per late sweep, in which nothing is done but to wait; each may hold a few descriptors until then.
 MAX_BATCH = 400
+#: The same where all targets are this machine's kernel, which has room for more connections than a small stack.
+MAX_BATCH_OF_THE_KERNEL = 1200
 #: So many with one among them that could not be judged, which tells early that no case can be.
 SHORT_BATCH = 50
 #: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
@@ -234,7 +236,7 @@ class CasePlugin:
         failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
-        full = len(self.held) >= _batch_limit() or time.monotonic() - self.held[0].since > MAX_BATCH_S
+        full = len(self.held) >= self._batch_limit or time.monotonic() - self.held[0].since > MAX_BATCH_S
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
         conversation = outcome.conversation if outcome is not None else None
         alone = conversation is not None and conversation.rig.is_held_to_one_case
@@ -278,6 +280,13 @@ class CasePlugin:
             forget_run(entry.item)
 
     @cached_property
+    def _batch_limit(self) -> int:
+        of_the_kernel = all(spec.kind == "linux" for spec in self.options.specs)
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = MAX_BATCH_OF_THE_KERNEL if of_the_kernel else MAX_BATCH
+        return max(10, min(limit, (soft - 300) // DESCRIPTORS_PER_CASE))
+
+    @cached_property
     def _interactor(self) -> Any:
         """xdist's plugin in a worker, None elsewhere."""
         return next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "item_index")), None)
@@ -314,11 +323,6 @@ def _needs_another_target(outcome: Outcome | None) -> bool:
 def _broke_down(outcome: Outcome | None) -> bool:
     """Tell whether the target can't be trusted any more; one that has died by its own fault was begun anew."""
     return outcome is not None and outcome.ending is Ending.HARNESS_ERROR
-
-
-def _batch_limit() -> int:
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(10, min(MAX_BATCH, (soft - 300) // DESCRIPTORS_PER_CASE))
 
 
 def _raise_descriptor_limit() -> None:

@@ -23,6 +23,8 @@ _FOREIGN = "this is not a tcpspec results file (no header)"
 _BEHIND = "there are lines behind the footer"
 #: What no terminal, file or page should get: control characters, and half characters, which JSON can escape.
 _UNPRINTABLE = re.compile(r"\\u(?:[dD][89a-fA-F]|00[0189])|\\[bfr]|[\x7f-\x9f]|\\u007[fF]")
+#: The same where all is ASCII: what begins with one character is found twenty times as fast.
+_ESCAPED = re.compile(r"\\(?:[bfr]|u(?:[dD][89a-fA-F]|00[0189]|007[fF]))")
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 
@@ -124,7 +126,9 @@ def as_text(data: dict[str, Any]) -> str:
 
 
 def is_inert(text: str) -> bool:
-    """Tell whether a JSON text has nothing that `inert` replaces."""
+    """Tell whether a JSON text has nothing that `inert` replaces: in ASCII only an escape may stand for that."""
+    if text.isascii() and "\x7f" not in text:
+        return not _ESCAPED.search(text)
     return not _UNPRINTABLE.search(text)
 
 
@@ -243,7 +247,7 @@ def _objects(file: Path, lines: list[bytes]) -> Iterator[tuple[int, dict[str, An
 def inert(text: str) -> Any:
     """Return the value of a JSON text with pictures (␛) in place of control characters other than line feed and tab."""
     value = json.loads(text, parse_constant=_no_number)
-    return _inert(value) if _UNPRINTABLE.search(text) else value
+    return value if is_inert(text) else _inert(value)
 
 
 def _no_number(text: str) -> None:

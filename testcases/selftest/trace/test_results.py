@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.trace.results import FILE_NAME, BrokenResults, ResultsWriter, read
+from harness.trace.results import FILE_NAME, BrokenResults, ResultsWriter, inert, is_inert, read
 from harness.trace.schema import SCHEMA
 
 FACTS = {"name": "linux", "implementation": "Linux", "version": "6.18", "details": {}, "sysctls": {}}
@@ -212,3 +212,11 @@ def test_a_run_into_the_same_folder_removes_the_captures_of_the_run_before_and_n
     ResultsWriter(tmp_path, command=[]).finish(collected=0, interrupted=True, seconds=0)
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert left == ["mine.pcapng", "pcap/mine.pcapng", "pcap/notes.txt", "results.jsonl"]
+
+
+@pytest.mark.parametrize("escaped", [True, False], ids=["in ASCII", "as it is"])
+def test_a_text_is_inert_where_nothing_in_it_would_be_replaced(escaped: bool) -> None:
+    for code in (*range(0x300), *range(0x2000, 0x2100), *range(0xD7F0, 0xE010)):
+        text = json.dumps({"a": f"§ {chr(code)}"} if code % 2 else {"a": f"= {chr(code)}"}, ensure_ascii=escaped)
+        if escaped or not 0xD800 <= code < 0xE000:
+            assert is_inert(text) is (inert(text) == json.loads(text)), hex(code)
