@@ -168,7 +168,8 @@ one small class in `harness/stack/defects/`; a case *kills* it that violates wit
 `tcpspec mutate` does it all again, until a case kills each; `--markdown harness/mutate/DEFECTS.md` writes this page,
 and with `--full` it counts all killers.
 
-To see a kill: `tcpspec show CASE --target reference,defect=D01`.
+To see a kill: `tcpspec show CASE --target reference,defect=D01`. Small changes of the stack's own source, drawn at
+random, are asked beside these: [mutants of the source](SOURCE.md).
 
 """
 

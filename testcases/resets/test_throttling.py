@@ -13,6 +13,8 @@ LIMITS = pytest.mark.parametrize(
     ids=["all-connections", "one-connection"],
 )
 BURST = 20
+#: Longer than the period of any limit: RFC 5961 §7 speaks of five seconds.
+PERIOD_S = 60
 
 
 @LIMITS
@@ -55,3 +57,19 @@ def test_first_challenge_is_not_withheld(target: Target, peer: Peer) -> None:
         target.must_not_send()
     peer.send(ACK, ack=1)
     target.must_send(RST, seq=1)
+
+
+@cites("RFC 5961 §7", "RFC5961-3.2-challenge")
+@requires(Capability.RFC5961, Capability.SETTINGS, Capability.VIRTUAL_TIME)
+@in_state(ESTABLISHED)
+def test_challenges_come_back(target: Target, peer: Peer) -> None:
+    """A limit holds for a period: when that is over, the next forged segment is challenged again, and the one then."""
+    with target.setting("net.ipv4.tcp_challenge_ack_limit", "1"):
+        for _ in range(2):
+            peer.inject(*(peer.segment(RST, seq=2 + step) for step in range(BURST)))
+            target.should_send_at_most(2, ACK, seq=1, ack=1)
+            target.wait(PERIOD_S)
+            peer.send(SYN, seq=100)
+            target.must_send(ACK, seq=1, ack=1)
+            target.wait(PERIOD_S)
+    prove_alive(target, peer)

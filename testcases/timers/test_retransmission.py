@@ -37,8 +37,11 @@ from testcases.timers.giving_up import gave_up, swallow
 
 #: A first retransmission comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
 FIRST_RTO_S = 3.5
-#: A round trip shorter than any timeout, and so many that the first is forgotten: RFC 6298 §2.3 takes an eighth.
-ROUND_TRIP_S, MANY = 0.8, 15
+#: Round trips shorter than any timeout, by turns, and between which times a timeout of RFC 6298 §2.3 lies behind them:
+#: SRTT and four times RTTVAR are 0.8 s in the one case, and about 0.5 s and 1.6 s in the other.
+ROUND_TRIPS = {"even": ((0.8, 0.8), 0.8, 2.4), "uneven": ((0.1, 0.9), 1.5, 4.2)}
+#: So many that the first is forgotten: §2.3 takes an eighth of each.
+MANY = 16
 #: MUST-40: an ACK may be delayed, but not longer.
 MAX_ACK_DELAY_S = 0.5
 #: Until when the target for timer cases gives up on data or FIN (its retry counts are pinned to 3).
@@ -72,17 +75,19 @@ def test_rto_is_a_second_at_least(target: Target, peer: Peer) -> Waits:
     )
 
 
-@timer(seconds=20)
+@timer(seconds=25)
 @cites("RFC 6298 §2", "MUST-18")
 @requires(Capability.VIRTUAL_TIME)  # the round trip is to be exact
 @in_state(ESTABLISHED, opened=(PASSIVE, ACTIVE))
-def test_timeout_follows_the_round_trip(target: Target, peer: Peer) -> Waits:
-    """Behind many round trips of one length the timeout is neither shorter than that nor much longer."""
+@pytest.mark.parametrize("kind", ROUND_TRIPS)
+def test_timeout_follows_the_round_trip(target: Target, peer: Peer, kind: str) -> Waits:
+    """Behind many round trips the timeout is neither shorter than they and their variation ask for nor much longer."""
+    lengths_s, earliest_s, latest_s = ROUND_TRIPS[kind]
     watch = Stopwatch(target)
     for seq in range(1, 1 + MANY):
         target.send(b"x")
         target.must_send(ACK, seq=seq, ack=1, data=b"x")
-        yield from watch.sleep(ROUND_TRIP_S)
+        yield from watch.sleep(lengths_s[seq % 2])
         repeated = False
         while target.may_send(ACK, seq=seq, ack=1, data=b"x"):
             repeated = True
@@ -93,7 +98,7 @@ def test_timeout_follows_the_round_trip(target: Target, peer: Peer) -> Waits:
     target.send(b"lost")
     target.must_send(ACK, seq=1 + MANY, ack=1, data=b"lost")
     again = segment(ACK, seq=1 + MANY, ack=1, data=b"lost")
-    yield from watch.must_send_between(ROUND_TRIP_S, 3 * ROUND_TRIP_S, again, since_ns=watch.now_ns())
+    yield from watch.must_send_between(earliest_s, latest_s, again, since_ns=watch.now_ns(), level=Level.SHOULD)
 
 
 @timer(seconds=8)

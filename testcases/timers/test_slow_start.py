@@ -1,6 +1,19 @@
 """How much may be under way on a connection that has just been opened, or has lost something (RFC 5681 §3)."""
 
-from harness.case import ACK, ESTABLISHED, Capability, Peer, Segment, Target, cites, in_state, requires, timer
+from harness.case import (
+    ACK,
+    ESTABLISHED,
+    LISTEN,
+    SYN,
+    Capability,
+    Peer,
+    Segment,
+    Target,
+    cites,
+    in_state,
+    requires,
+    timer,
+)
 from harness.case.timers import Stopwatch, Waits
 from harness.case.violation import Code
 from harness.spec.options import mss
@@ -67,6 +80,22 @@ def test_loss_window(target: Target, peer: Peer) -> Waits:
     _demand_at_most(target, 0, _flight(target))
     peer.send(ACK, ack=1 + len(lost.payload))
     _demand_at_most(target, 2 * MSS, _flight(target))
+
+
+@timer(seconds=12)
+@cites("MUST-19", "RFC 5681 §3.1")
+@in_state(LISTEN)
+def test_lost_syn_ack_costs_the_window(target: Target, peer: Peer) -> Waits:
+    """A connection whose SYN,ACK was lost, and lost again, begins with one segment."""
+    watch = Stopwatch(target)
+    peer.send(SYN, options=mss(MSS))
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    for _ in range(2):
+        yield from watch.must_send_within(2 * FIRST_RTO_S, SYN | ACK, seq=0, ack=1)
+    peer.send(ACK)
+    target.accept()
+    target.send(MUCH)
+    _demand_at_most(target, MSS, _flight(target))
 
 
 @timer(seconds=8)

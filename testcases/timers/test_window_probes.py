@@ -36,8 +36,6 @@ Probed = Generator[Wait, None, Segment]
 FIRST_PROBE_S = 3.5
 #: Longer than a target for timer cases is patient with unanswered data.
 OUTLASTING_S = 12
-#: Longer than any timeout so early.
-LONG_PROBED_S = 5
 DATA = b"waiting"
 
 
@@ -158,32 +156,6 @@ def test_window_closed_over_sent_data(target: Target, peer: Peer) -> Waits:
     yield from _open_window(watch, target, peer, fin=False)
     peer.send(ACK, ack=1 + len(DATA))
     target.must_not_send()
-
-
-@timer(seconds=20)
-@cites("MUST-18", "RFC 6298 §3")
-@in_state(ESTABLISHED)
-def test_probes_are_no_samples(target: Target, peer: Peer) -> Waits:
-    """Data that was sent, and again as a probe, tells nothing of the round trip, however late it is acknowledged."""
-    target.send(DATA)
-    target.must_send(ACK, seq=1, ack=1, data=DATA)
-    peer.send(ACK, seq=1, ack=1, window=0)
-    target.must_not_send()
-    watch = Stopwatch(target)
-    probe_or_again = (*_probes(0, False), segment(ACK, seq=1, ack=1, data=DATA))
-    start_ns = watch.now_ns()
-    yield from watch.must_send_between(0.1, FIRST_PROBE_S, *probe_or_again)
-    while watch.now_ns() - start_ns < LONG_PROBED_S * 1e9:
-        peer.send(ACK, seq=1, ack=1, window=0)
-        target.must_not_send()
-        yield from watch.must_send_between(0, max(4.6 * watch.interval + 0.2, FIRST_PROBE_S), *probe_or_again)
-    peer.send(ACK, ack=1 + len(DATA), window=1000)
-    target.must_not_send()
-    more = b"more"
-    target.send(more)
-    target.must_send(ACK, seq=1 + len(DATA), ack=1, data=more)
-    again = Expected(ACK, 1 + len(DATA), 1, data=more)
-    yield from watch.must_send_between(0.1, 2.3 * FIRST_PROBE_S, again, since_ns=watch.now_ns())
 
 
 @timer(seconds=8)

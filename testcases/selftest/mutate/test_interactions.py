@@ -16,7 +16,7 @@ ENOUGH, ENOUGH_OF_A_KIND = 150, 8
 #: Files with proofs of several kinds.
 MIXED = (
     *("later", "fresh_courses", "fresh_numbers", "fresh_neighbours"),
-    *("unlooked_courses", "unlooked_numbers", "unlooked_later"),
+    *("unlooked_courses", "unlooked_numbers", "unlooked_later", "from_source"),
 )
 
 for kind in (*KINDS, *MIXED):

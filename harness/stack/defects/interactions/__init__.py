@@ -11,6 +11,7 @@ from harness.stack.defects.interactions import (
     fresh_courses,
     fresh_neighbours,
     fresh_numbers,
+    from_source,
     later,
     loss_state,
     many,
@@ -42,6 +43,9 @@ FILES = (
     application,
 )
 #: Files with defects of several kinds.
-MIXED = (later, fresh_courses, fresh_numbers, fresh_neighbours, unlooked_courses, unlooked_numbers, unlooked_later)
+MIXED = (
+    *(later, fresh_courses, fresh_numbers, fresh_neighbours),
+    *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
+)
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
