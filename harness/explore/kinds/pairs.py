@@ -134,7 +134,8 @@ def _chain(rng: random.Random, met: set[Triple]) -> tuple[str, str]:
         if thing is not None:
             while chain.begun and "fresh" in thing.words:
                 chain.end()
-            chain.begin(thing)
+            if chain.fits(thing):  # what was ended may have led elsewhere
+                chain.begin(thing)
     while chain.begun:
         chain.end()
     watched = rng.choice(WATCHED_TIME_WAIT if chain.state == "TW" else WATCHED)

@@ -42,6 +42,10 @@ def test_a_seed_gives_the_same_chains_and_each_is_read_as_it_was_made() -> None:
         assert (read.plan, read.twin) == (made.plan, made.twin)
 
 
+def test_what_ends_a_thing_may_lead_elsewhere_than_the_next_one_can_begin() -> None:
+    assert sum(1 for _made in itertools.islice(KINDS["pairs"].made(22), 300)) == 300
+
+
 def test_what_is_new_comes_first() -> None:
     """The first hundred chains hold more pairs of neighbours than another hundred behind them brings."""
     chains = [made.name.split(".")[2:] for made in itertools.islice(pairs.generate(), 1000)]
