@@ -18,6 +18,7 @@ from harness.case import (
     SYN,
     SYN_RECEIVED,
     URG,
+    Absolute,
     Capability,
     Peer,
     Segment,
@@ -121,6 +122,25 @@ def test_fin_on_the_syn_is_queued(target: Target, peer: Peer) -> None:
     target.must_send(ACK, seq=1, ack=2)
     target.must_be(CLOSE_WAIT)
     target.accept()
+    target.must_deliver(EOF)
+
+
+@cites("RFC 9293 §3.10.7.2 third", "RFC 9293 §3.10.7.4 eighth")
+@in_state(LISTEN)
+def test_text_and_fin_on_the_syn(target: Target, peer: Peer) -> None:
+    """Whether text and FIN of a SYN are kept or sent again, the stream has the text, and its end stands behind it."""
+    peer.send(SYN | FIN, b"text", seq=0)
+    if not target.may_send(SYN | ACK, seq=0, ack=1):
+        target.may_send(RST | ACK, seq=Absolute(0))  # that it is answered is asked above
+        return
+    peer.send(ACK, seq=1, ack=1)
+    target.may_send(ACK, seq=1, ack=6)
+    target.may_send(ACK, seq=1, ack=5)
+    peer.send(FIN | ACK, b"text", seq=1, ack=1)
+    target.must_send(ACK, seq=1, ack=6)
+    target.must_be(CLOSE_WAIT)
+    target.accept()
+    target.must_deliver(b"text")
     target.must_deliver(EOF)
 
 
