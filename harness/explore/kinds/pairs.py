@@ -28,8 +28,10 @@ WATCHED = (0, 12_000, 40_000)
 WATCHED_TIME_WAIT = (25_000, 50_000, 100_000, 200_000)
 #: How often a thing is ended before the next one begins.
 ENDED_FIRST = 0.5
-#: Things behind which a timer may rightly go otherwise, so that there is no twin.
-RESTARTING = frozenset({"kept-alive", "kept-alive-unanswered", "patient", "another-waits", "close-waits"})
+#: Things behind which a timer may rightly go otherwise, or connections have other numbers, so that there is no twin.
+RESTARTING = frozenset(
+    {"kept-alive", "kept-alive-unanswered", "patient", "another-waits", "close-waits", "twenty-others"}
+)
 #: What words need, by how they look.
 NEEDS = (
     (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
