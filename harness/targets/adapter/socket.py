@@ -44,8 +44,9 @@ class AdapterSocket:
         self._handle = self._new_handle(f"listen {address} {port} {backlog}")
 
     def connect(self, local: tuple[str, int], remote: tuple[str, int]) -> None:
-        """Active OPEN."""
-        self._must_be_fresh()
+        """Active OPEN; the protocol has none of a socket that is open already, a listener's."""
+        if self._handle:
+            raise NotOffered("connect(): an adapter opens actively with a socket of its own")
         self._handle = self._new_handle(f"connect {local[0]} {local[1]} {remote[0]} {remote[1]}")
 
     def accept(self) -> "AdapterSocket":
