@@ -175,8 +175,16 @@ int enter(Ptr<Socket> inner) {
 
 bool on_request(Ptr<Socket>, const Address &) { return true; }
 
+void drop(int handle);
+
+/* What is established when its listener is gone belongs to nobody, and is closed: there is no ABORT. */
 void on_accepted(int listener, Ptr<Socket> made, const Address &) {
-  if (socks.count(listener)) socks[listener].pending.push_back(enter(made));
+  int handle = enter(made);
+  if (socks.count(listener)) {
+    socks[listener].pending.push_back(handle);
+  } else {
+    Simulator::ScheduleNow(&drop, handle);
+  }
 }
 
 Address end_of(const char *host, int port) {
@@ -279,14 +287,18 @@ int shut_down(int handle) {
   return 0;
 }
 
+void drop(int handle) {
+  Sock sock = socks[handle];
+  socks.erase(handle);
+  for (int each : sock.pending) drop(each);
+  sock.inner->SetCloseCallbacks(MakeNullCallback<void, Ptr<Socket>>(), MakeNullCallback<void, Ptr<Socket>>());
+  sock.inner->SetConnectCallback(MakeNullCallback<void, Ptr<Socket>>(), MakeNullCallback<void, Ptr<Socket>>());
+  sock.inner->Close();
+}
+
 int end(int handle) {
   if (!socks.count(handle)) return -EBADF;
-  for (int each : socks[handle].pending) end(each);
-  Ptr<TcpSocketBase> inner = socks[handle].inner;
-  inner->SetCloseCallbacks(MakeNullCallback<void, Ptr<Socket>>(), MakeNullCallback<void, Ptr<Socket>>());
-  inner->SetConnectCallback(MakeNullCallback<void, Ptr<Socket>>(), MakeNullCallback<void, Ptr<Socket>>());
-  socks.erase(handle);
-  inner->Close();
+  drop(handle);
   settle();
   return 0;
 }
@@ -349,7 +361,7 @@ int main() {
   GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
   Config::SetDefault("ns3::Icmpv6L4Protocol::DAD", BooleanValue(false));
   const tcpspec_stack stack = {
-      "name=ns-3 version=" RELEASE " time=virtual settings=ack"
+      "name=ns-3 version=" RELEASE " time=virtual settings=ack throttle=0"
       " capabilities=states,ipv6,timestamps,window-scale,sack device=VirtualNetDevice",
       add_address, set, arrive, advance, open_passive, open_active, accept_one, send_data, receive_data,
       shut_down, end, nullptr, pending_error, state, forget_everything};
