@@ -66,7 +66,7 @@ class LibSlirp(Stack[Sock]):
     name = "libslirp"
     capabilities: ClassVar = ["states", "ipv6", "time-wait-reuse"]
     settings: ClassVar = ["ack"]
-    facts: ClassVar = {"application": "sockets_in_a_namespace"}
+    facts: ClassVar = {"application": "sockets_in_a_namespace", "buffers": "elsewhere"}
 
     def __init__(self) -> None:
         super().__init__()

@@ -17,9 +17,10 @@ from harness.case.walks import Walk
 from harness.expectations.deviations import Deviation
 from harness.grid import call_run, known, timer_run
 from harness.grid.accept import cites_of, core
+from harness.grid.calibration import calibrate
 from harness.grid.call_run import CallRun
 from harness.grid.calls import TIMER, EventCell, call_cells, timer_cells
-from harness.grid.cells import CLOSE, Cell, segment_cells
+from harness.grid.cells import CLOSE, ZERO_WINDOW, Cell, segment_cells
 from harness.grid.execute import CellRun
 from harness.grid.judge import signature
 from harness.grid.known import GridRule
@@ -134,12 +135,15 @@ class GridSession:
 
     def start(self, rig: Rig, cell: AnyCell, version: int) -> AnyRun:
         """Begin a cell on a rig; nothing has been sent yet."""
+        if Capability.VIRTUAL_TIME in rig.target.capabilities:
+            calibrate(rig, version)  # in which time passes: none of the cell's, whose timers would speak
         return CallRun(rig, cell, version) if isinstance(cell, EventCell) else CellRun(rig, cell, version)
 
     def not_applicable(self, target: Target, cell: AnyCell) -> str:
         """Return why a cell can't be run on a target at all, "" if it can."""
         if not isinstance(cell, EventCell):
-            return ""
+            elsewhere = cell.setting == ZERO_WINDOW and target.facts.details.get("buffers") == "elsewhere"
+            return "what fills the window goes on into buffers outside of the stack" if elsewhere else ""
         if cell.event is Event.STATUS and Capability.STATES not in target.capabilities:
             return f"the target does not claim {Capability.STATES}"
         if cell.event is Event.USER_TIMEOUT and not _comes_to_its_end(target, cell):
