@@ -70,11 +70,12 @@ def _close_window(target: Target, peer: Peer, *, fin: bool) -> Stopwatch:
     return Stopwatch(target)
 
 
-def _first_probe(watch: Stopwatch, target: Target, *due: Expected) -> Waits:
+def _first_probe(watch: Stopwatch, target: Target, *due: Expected) -> Probed:
     """Demand one of these as the first segment of a closed window; that it comes soon is a SHOULD (SHLD-29)."""
-    yield from watch.must_send_between(0.1, LONGEST_FIRST_RTO_S, *due, since_ns=watch.now_ns())
+    probe = yield from watch.must_send_between(0.1, LONGEST_FIRST_RTO_S, *due, since_ns=watch.now_ns())
     soon = f"within {USUAL_FIRST_PROBE_S:g} s"
     target.should_show("the first probe comes", soon if watch.interval <= USUAL_FIRST_PROBE_S else "later", soon)
+    return probe
 
 
 def _open_window(watch: Stopwatch, target: Target, peer: Peer, *, fin: bool) -> Waits:
@@ -190,7 +191,7 @@ def test_last_fin_at_a_closed_window(target: Target, peer: Peer, taken: bool) ->
     target.shutdown()
     if target.must_hold_back(b"", seq=1, ack=2):
         return  # it is sent, and is from then on as any FIN that is not acknowledged
-    probe = yield from _first_probe(watch, fin=True)
+    probe = yield from _first_probe(watch, target, *_probes(0, True))
     target.must_be(CLOSE_WAIT, LAST_ACK)
     if taken and probe.flags & FIN:
         peer.send(ACK, ack=2, window=0)
@@ -198,7 +199,7 @@ def test_last_fin_at_a_closed_window(target: Target, peer: Peer, taken: bool) ->
         peer.send(ACK, ack=1, window=1000)
         if not target.may_send(FIN | ACK, seq=1, ack=2):
             again = Expected(FIN | ACK, 1, 2)
-            yield from watch.must_send_between(0, 2.3 * FIRST_PROBE_S, again, since_ns=watch.now_ns())
+            yield from watch.must_send_between(0, 2.3 * USUAL_FIRST_PROBE_S, again, since_ns=watch.now_ns())
         target.must_be(LAST_ACK)
         peer.send(ACK, ack=2, window=1000)
     target.must_not_send()
