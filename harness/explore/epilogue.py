@@ -27,9 +27,10 @@ from harness.spec.states import (
     TIME_WAIT,
 )
 
-#: So many rounds without progress, with a long wait in each, and a connection has not come to its end; and the most.
+#: So many rounds without progress, with a long wait in each, and a connection has not come to its end.
 STALLED = 8
-ROUNDS = 2000
+#: With progress in each, nobody waits for the end of more: a gap of five megaoctets, filled segment by segment.
+ROUNDS = 4000
 #: At most so many octets are repeated in one segment.
 CHUNK = 1400
 #: RECEIVE takes so much at once.
@@ -75,6 +76,8 @@ def carry(talk: Talk, link: Link) -> Waits:
         stalled = stalled + 1 if _standing(link) == before else 0
         if stalled > 1:
             yield from talk.let_pass(AWAIT_S, link)
+    else:
+        link.history.lost = True
     _demand_end(talk, link)
     if link.app is not None:
         _read_all(talk, link)

@@ -163,6 +163,7 @@ class Talk:
     def inject(self, link: Link, segment: Segment) -> None:
         """Send a segment of the peer, and judge all that comes of it."""
         link.last_probe, self._promise = replace(segment), None
+        link.connection.begin_step()
         link.view.sent(segment)
         link.permits_blocks |= option_checks.permits_blocks(segment)
         packet = codec.encode(link.connection.path, link.connection.to_wire(replace(segment)))
