@@ -25,7 +25,7 @@ from harness.case.walks import Walk
 from harness.mutate.sabotages import HARMLESS, SABOTAGES
 from harness.mutate.saboteur import IDENTITY, Sabotage, Saboteur
 from harness.targets.namespace.target import LinuxTarget
-from harness.targets.protocol import UnusableTarget
+from harness.targets.protocol import Target, UnusableTarget
 
 #: Cases that take longer (they wait for something) are left out; on a slow machine, so many times the usual.
 SLOW_S, SLOW_TIMES = 0.05, 10
@@ -72,15 +72,17 @@ class Trial:
         return str(self.outcome.findings[0].code) if self.outcome.findings else str(self.outcome.ending)
 
 
-def all_cases() -> Iterator[Case]:
-    """Yield rows of every conformance case that is no timer case and wants nothing but target and peer."""
+def all_cases(target: Target) -> Iterator[Case]:
+    """Yield rows of every conformance case for a target that is no timer case and wants but target and peer."""
     for module in pkgutil.walk_packages(testcases.__path__, "testcases."):
         if ".selftest" in module.name or not module.name.rpartition(".")[2].startswith("test_"):
             continue
         functions = list(vars(importlib.import_module(module.name)).items())
         for name, function in functions:
             meta = meta_of(function) if name.startswith("test_") else None
-            if meta is not None and meta.timer_s is None and 4 in meta.versions:
+            if meta is None or not target.capabilities.issuperset(meta.requires):
+                continue
+            if meta.timer_s is None and 4 in meta.versions:
                 rows = list(rows_of(Path(inspect.getfile(function)), name, function, meta))
                 yield from rows[:: -(-len(rows) // ROWS) or 1]
 
@@ -162,7 +164,7 @@ def theatre() -> Iterator[Theatre]:
     with contextlib.closing(kernel):
         plain = Theatre(Rig(kernel), Saboteur(kernel))
         timed = []
-        for case in all_cases():
+        for case in all_cases(kernel):
             began = time.monotonic()
             trial = plain.play(case, IDENTITY)
             timed.append((time.monotonic() - began, trial))
