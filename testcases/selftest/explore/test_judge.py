@@ -290,6 +290,7 @@ def test_two_msl_bound_time_wait_where_they_are_known() -> None:
             hand.wait(30, state=CLOSED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_no_conversation_is_unexplained_on_a_correct_but_different_stack(name: str) -> None:
     """One conversation of each kind, another one on each variant."""
