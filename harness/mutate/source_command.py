@@ -55,7 +55,7 @@ def main(options: argparse.Namespace, console: Console, collect: Callable[..., t
 def conversations(ip: int, seed: int, count: int) -> list[Script]:
     """Return the conversations that `tcpspec explore` chooses first."""
     stage = Stage(parse("reference"), ip)
-    chosen = Choice.of([], seed).for_target("reference", frozenset(Capability), demand=True)
+    chosen = Choice.of([], seed).for_target("reference", frozenset(Capability), demand=True, ip=ip)
     return [Script(stage.case_of(each), generated=each) for each in itertools.islice(chosen, count)]
 
 

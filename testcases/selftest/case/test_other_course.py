@@ -16,6 +16,7 @@ from harness.stack.defects import defective
 from harness.stack.defects.defect import stack_with
 from harness.stack.sockets import Socket
 from harness.stack.variants import varied
+from harness.targets.protocol import Capability
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.scripts import scripts
 
@@ -177,3 +178,13 @@ class UrgentThroughout(Connection):
 def test_control_bits_that_the_rules_do_not_look_at_are_the_authors(part: type[Connection], case: str) -> None:
     shown = play(only(case), stack_with(part))
     assert (shown.verdict, shown.code) == (Verdict.VIOLATES, "wrong-flags")
+
+
+@pytest.mark.parametrize("lacks", [(), (Capability.VIRTUAL_TIME,)], ids=["virtual", "real"])
+@pytest.mark.parametrize(("below", "verdict"), [("far", Verdict.CONFORMS), ("half-way", Verdict.VIOLATES)])
+def test_silence_that_is_allowed_for_ever_is_another_course(
+    lacks: tuple[Capability, ...], below: str, verdict: Verdict
+) -> None:
+    """Within the largest window that can be, an old ACK need not be challenged (RFC 5961 §5.2); below it, it must."""
+    target = ReferenceTarget(stack_class=stack_with(NeverChallenges), lacks=lacks)
+    assert judge(played(f"resets/too-old-ack[bare-{below}]", target), ()).verdict is verdict
