@@ -18,17 +18,23 @@ def _stamp(peer: Peer) -> int:
     return (timestamps_of(peer.last.options) or (0, 0))[0]
 
 
+def _established(target: Target, peer: Peer) -> int:
+    """Open a connection with timestamps; return the target's of its SYN,ACK."""
+    peer.send(SYN, options=mss(1460) + timestamps(STAMP))
+    target.must_send(SYN | ACK, seq=0, ack=1)
+    first = _stamp(peer)
+    peer.send(ACK, options=timestamps(STAMP, first))
+    target.accept()
+    return first
+
+
 @timer(seconds=5)
 @requires(Capability.TIMESTAMPS)
 @cites("RFC7323-5.4-clock", "RFC 7323 §5.4")
 @in_state(LISTEN)
 def test_timestamps_follow_a_clock(target: Target, peer: Peer) -> Waits:
     """Timestamps advance with the time, by one in a millisecond at most and one in a second at least."""
-    peer.send(SYN, options=mss(1460) + timestamps(STAMP))
-    target.must_send(SYN | ACK, seq=0, ack=1)
-    first = _stamp(peer)
-    peer.send(ACK, options=timestamps(STAMP, first))
-    target.accept()
+    first = _established(target, peer)
     watch = Stopwatch(target)
     begin_ns = watch.now_ns()
     yield from watch.must_stay_silent(WAIT_S)
@@ -46,11 +52,7 @@ def test_timestamps_follow_a_clock(target: Target, peer: Peer) -> Waits:
 @in_state(LISTEN)
 def test_old_timestamp_behind_a_long_idle_time(target: Target, peer: Peer) -> Waits:
     """Behind 24 days of silence any timestamp is taken, be it older; it is the latest from then on."""
-    peer.send(SYN, options=mss(1460) + timestamps(STAMP))
-    target.must_send(SYN | ACK, seq=0, ack=1)
-    first = _stamp(peer)
-    peer.send(ACK, options=timestamps(STAMP, first))
-    target.accept()
+    first = _established(target, peer)
     watch = Stopwatch(target)
     yield from watch.must_stay_silent(LIFETIME_S + 60)
     sent_ns = watch.now_ns()
