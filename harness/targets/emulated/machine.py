@@ -1,9 +1,15 @@
 """QEMU as a process of ours, without privileges and without KVM: its card is one end of a pair of sockets."""
 
+import contextlib
 import shutil
+import socket
+import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO
 
-from harness.targets.emulated import initramfs
+from harness.targets.emulated import initramfs, monitor
+from harness.targets.emulated.monitor import Monitor, MonitorError
 from harness.targets.emulated.packages import Image
 from harness.targets.kernel.machine import Machine
 from harness.targets.kernel.wire import GUEST_MAC, RealWire
@@ -24,17 +30,70 @@ LONGEST_WITHOUT_TEXT = 40 + 60
 BULK_QUIET_S = 0.05
 
 
-class EmulatedMachine(Machine):
-    """A kernel in QEMU; its console is the serial line."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A machine as it was: what it has booted from, its memory and devices, and how silence is proved on its wire."""
 
-    def boot(self, image: Image, card: int) -> None:
-        """Start the emulator; `card` is the descriptor that frames go through. Raises UnusableTarget without QEMU."""
+    archive: IO[bytes]
+    memory: IO[bytes]
+    quiet_s: float | None
+
+    def close(self) -> None:
+        """Let go of the files, which have no names."""
+        self.archive.close()
+        self.memory.close()
+
+
+class EmulatedMachine(Machine):
+    """A kernel in QEMU; its console is the serial line, and its monitor is on a socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._monitor_socket: socket.socket | None = None
+        self._monitor: Monitor | None = None
+
+    def boot(self, image: Image, card: int, kept: Kept | None = None) -> None:
+        """Start the emulator; `card` is the descriptor that frames go through. Raises UnusableTarget without QEMU.
+
+        From what was `kept` it goes on, and boots nothing; raises MonitorError where it does not.
+        """
         program = shutil.which(PROGRAM)
         if program is None:
             raise UnusableTarget(f"{PROGRAM} is not there", "apt-get install --no-install-recommends qemu-system-x86")
-        archive = self.folder / "initramfs"
-        archive.write_bytes(initramfs.build(image.modules))
-        self._run([program, *arguments(image, str(archive), card)], (card,))
+        self.archive = kept.archive if kept else _archive(image)
+        ours, theirs = socket.socketpair()
+        with theirs, monitor.reader_of(self.archive) as initrd, contextlib.ExitStack() as opened:
+            command = [program, *arguments(image, f"/proc/self/fd/{initrd}", card), *monitor.options(theirs.fileno())]
+            passed = [card, initrd, theirs.fileno()]
+            if kept:
+                passed.append(opened.enter_context(monitor.reader_of(kept.memory)))
+                command += monitor.WAITING
+            self._run(command, tuple(passed))
+        self._monitor_socket = ours
+        if kept:
+            self.monitor().resume(passed[-1])
+
+    def monitor(self) -> Monitor:
+        """Return the emulator's monitor; raises MonitorError where it does not answer."""
+        if self._monitor is None:
+            assert self._monitor_socket is not None
+            self._monitor = Monitor(self._monitor_socket)
+        return self._monitor
+
+    def close(self) -> None:
+        """End the emulator."""
+        if self._monitor is not None:
+            self._monitor.close()
+        elif self._monitor_socket is not None:
+            self._monitor_socket.close()
+        super().close()
+
+
+def _archive(image: Image) -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the machine's
+    file.write(initramfs.build(image.modules))
+    file.flush()
+    return file
 
 
 def arguments(image: Image, archive: str, card: int) -> list[str]:
@@ -50,19 +109,28 @@ def arguments(image: Image, archive: str, card: int) -> list[str]:
 
 
 class EmulatedWire(RealWire):
-    """The wire to a kernel in QEMU, in real time."""
+    """The wire to a kernel in QEMU, in real time. From what was `kept` the machine goes on; raises MonitorError."""
 
     patience_s = PATIENCE_S
 
-    def __init__(self, image: Image) -> None:
-        machine = EmulatedMachine()
-        super().__init__(machine)
+    def __init__(self, image: Image, kept: Kept | None = None) -> None:
+        self._emulator = EmulatedMachine()
+        super().__init__(self._emulator)
         with self.theirs as theirs:
             try:
-                machine.boot(image, theirs.fileno())
+                self._emulator.boot(image, theirs.fileno(), kept)
             except BaseException:
                 self.close()
                 raise
+        if kept:
+            self._link.quiet_s = kept.quiet_s
+
+    def keep(self) -> Kept | None:
+        """Return the machine as it is, which goes on; None where the emulator can't, or has no room for it."""
+        try:
+            return Kept(self._emulator.archive, self._emulator.monitor().keep(), self._link.quiet_s)
+        except (MonitorError, OSError):
+            return None
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Send packets, then wait for the fence behind them, and for the end of what is sent in several segments."""

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 
-from harness.targets.emulated.machine import EmulatedWire
+from harness.targets.emulated.machine import EmulatedWire, Kept
+from harness.targets.emulated.monitor import MonitorError
 from harness.targets.emulated.packages import Image
+from harness.targets.kernel import wire
+from harness.targets.kernel.agent_call import AgentCalls
 from harness.targets.kernel.target import KernelTarget
-from harness.targets.kernel.wire import Wire
 
 
 class EmulatedTarget(KernelTarget):
-    """A kernel in QEMU, with the same agent as one that runs as a process. Raises UnusableTarget."""
+    """A kernel in QEMU, with the same agent as one that runs as a process. Raises UnusableTarget.
+
+    It boots once: behind a crash, or a hang, it goes on from where it was set up.
+    """
 
     machine = "qemu, emulated (TCG)"
     jiffy_s = 0.004
@@ -25,10 +30,32 @@ class EmulatedTarget(KernelTarget):
         as_found: bool = False,
     ) -> None:
         self._image = image
+        self._kept: Kept | None = None
         super().__init__(image.kernel, name=name, timers=timers, sysctls=sysctls, as_found=as_found)
 
     def _is_simulated(self) -> bool:
         return False
 
-    def _new_wire(self, origin_ns: int) -> Wire:
+    def close(self) -> None:
+        """End the kernel, and let go of how it was."""
+        super().close()
+        if self._kept:
+            self._kept.close()
+
+    def _new_wire(self, origin_ns: int) -> wire.Wire:
         return EmulatedWire(self._image)
+
+    def _boot(self, origin_ns: int = 0) -> None:
+        if self._kept:
+            try:
+                self._wire = EmulatedWire(self._image, self._kept)
+            except MonitorError:
+                self._kept.close()
+                self._kept = None
+            else:
+                self.clock = self._wire.clock
+                self._calls = AgentCalls(self._wire, wire.GUEST_MAC, wire.PEER_MAC)
+                return
+        super()._boot(origin_ns)
+        if isinstance(self._wire, EmulatedWire):
+            self._kept = self._wire.keep()

@@ -4,7 +4,6 @@ In braces stand the numbers of descriptors that an emulator is given, or the opt
 """
 
 from collections.abc import Iterable
-from pathlib import PurePath
 
 from harness.targets.protocol import UnusableTarget
 
@@ -40,8 +39,3 @@ def wire_of(command: list[str]) -> str:
 def has_channel(command: Iterable[str]) -> bool:
     """Tell whether a command has a place for the lines to an application: a serial line, or a port of virtio's."""
     return any(name in word for word in command for name in ("{serial}", "{port}", "{lines}"))
-
-
-def is_emulator(command: list[str]) -> bool:
-    """Tell QEMU itself from a script that starts it, or something else."""
-    return PurePath(command[0]).name.startswith("qemu-system-")

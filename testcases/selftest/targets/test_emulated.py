@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from harness.cache import folder
-from harness.spec.segment import ACK, SYN, Segment
+from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.targets import registry
 from harness.targets.emulated import initramfs, machine, packages
-from harness.targets.protocol import Capability, UnusableTarget
+from harness.targets.emulated.target import EmulatedTarget
+from harness.targets.protocol import Capability, Target, TargetError, UnusableTarget
 from harness.wire import codec
 
 ROOT = Path(__file__).parents[3]
@@ -29,6 +30,7 @@ wire = machine.EmulatedWire(packages.Image("linux-image-6.1", Path("/k"), ()))
 wire.machine.booted()
 time.sleep(60)
 """
+TO = codec.Path("198.51.100.2", "198.51.100.1")
 CACHED = sorted((folder() / "kernel-packages").glob("*/vmlinuz"))
 
 
@@ -162,9 +164,8 @@ def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
         assert Capability.STATES in target.capabilities
         listener = target.socket(4)
         listener.listen("198.51.100.1", 80, 16)
-        path = codec.Path("198.51.100.2", "198.51.100.1")
         syn = Segment(SYN, 100, 0, 8000, source_port=60000, destination_port=80)
-        arrivals = target.exchange([codec.encode(path, syn)])
+        arrivals = target.exchange([codec.encode(TO, syn)])
         answer = next(codec.decode(each.packet) for each in arrivals if codec.is_tcp(each.packet))
         assert answer.checksums_ok
         assert (answer.segment.flags, answer.segment.ack) == (SYN | ACK, 101)
@@ -172,3 +173,33 @@ def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
         assert not [each for each in target.waiting() if codec.is_tcp(each.packet)]
     finally:
         target.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CACHED or not shutil.which(machine.PROGRAM), reason="needs QEMU and a kernel in the cache")
+def test_a_kernel_that_has_crashed_goes_on_from_where_it_was_set_up() -> None:
+    began = time.monotonic()
+    target = registry.open_target(registry.parse(f"qemu:{CACHED[0].parent.name}"), registry.Settings())
+    try:
+        booted_s, before = time.monotonic() - began, target.clock.now_ns()
+        target.socket(4).listen("198.51.100.1", 80, 16)
+        assert isinstance(target, EmulatedTarget)
+        target._wire.machine.kill()
+        with pytest.raises(TargetError):
+            target.exchange([codec.encode(TO, Segment(SYN, 100, source_port=60000, destination_port=80))])
+        began = time.monotonic()
+        target.forget_connections()
+        assert time.monotonic() - began < booted_s / 3
+        assert target.clock.now_ns() > before
+        answer = _answer(target, 60001)
+        assert answer.flags == RST | ACK  # nobody listens any more
+        target.socket(4).listen("198.51.100.1", 80, 16)
+        assert _answer(target, 60002).flags == SYN | ACK
+    finally:
+        target.close()
+
+
+def _answer(target: Target, port: int) -> Segment:
+    syn = Segment(SYN, 100, 0, 8000, source_port=port, destination_port=80)
+    arrivals = target.exchange([codec.encode(TO, syn)])
+    return next(codec.decode(each.packet).segment for each in arrivals if codec.is_tcp(each.packet))
