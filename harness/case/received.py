@@ -32,9 +32,8 @@ def repeats(segment: Segment, earlier: Segment, ends: list[int]) -> bool:
     if segment.flags & RST:
         return False
     if not segment.length:
-        probe = any(seqno.lt(segment.seq, end) for end in ends)
         same = (segment.seq, segment.ack, segment.flags) == (earlier.seq, earlier.ack, earlier.flags)
-        return probe and same and not earlier.length
+        return same and not earlier.length and any(seqno.lt(segment.seq, end) for end in ends)
     offset = seqno.diff(segment.seq, earlier.seq)
     if not 0 <= offset < earlier.length or (segment.plain_flags ^ earlier.plain_flags) & ~FIN:
         return False

@@ -1,7 +1,9 @@
 """What of the selected cases runs, and in which order: what failed before, a shard, what tells most first."""
 
+import os
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,12 @@ _KNOWN = "tcpspec_known"
 
 NOT_FAILED = "as expected in the results before (--lf, --among)"
 NOT_REACHED = "not reached in time (--for)"
+#: What runs in any case, and first: whether the target can be judged at all.
+FIRST = "sanity"
+#: Topics in which stacks err most, in front of others.
+SOON = ("resets", "time-wait")
+#: How the names of cases begin that ask hundreds of questions in a row: who has a minute has no time for one.
+SWEEP = "every-"
 
 
 class Choosing:
@@ -26,7 +34,9 @@ class Choosing:
         self._collection = collection
         known = getattr(config, "workerinput", {}).get(_KNOWN)
         self.habits = Habits.of(config) if known is None else _received(known)
-        self._end = 0.0
+        #: When the time is over, on the monotonic clock, counted from the command's start; and how late cases began.
+        self._end = time.monotonic() + self.habits.seconds - (age_s() if known is None else 0.0)
+        self._late_s: float | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -34,7 +44,8 @@ class Choosing:
         habits = self.habits
         among = None if habits.among is None else sorted(map(list, habits.among))
         keys = [sorted(map(list, keys)) for keys in (habits.first, habits.without)]
-        node.workerinput[_KNOWN] = [among, *keys, list(habits.shard), habits.seconds]
+        left_s = max(0.001, self._end - time.monotonic()) if habits.seconds else 0.0
+        node.workerinput[_KNOWN] = [among, *keys, list(habits.shard), left_s]
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what is not asked for, and put first what is asked for first."""
@@ -62,12 +73,30 @@ class Choosing:
         """Let a case go that the time does not suffice for."""
         if not self.habits.seconds:
             return None
-        self._end = self._end or time.monotonic() + self.habits.seconds  # the first case begins
-        if time.monotonic() < self._end:
+        late_s = time.monotonic() - self._end
+        self._late_s = late_s if self._late_s is None else self._late_s
+        case = stashed(item)
+        if late_s < 0 or (case is not None and case.group == FIRST):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say so where all the time was over before the first case."""
+        if self._late_s is not None and self._late_s >= 0:
+            whole_s = self.habits.seconds + self._late_s
+            terminalreporter.write_line(
+                f"--for {self.habits.seconds:g}s counts from the command's start, and the first case began after "
+                f"{whole_s:.1f} s: only {FIRST} ran",
+                yellow=True,
+            )
+
+
+def age_s() -> float:
+    """Return for how many seconds this process has run (proc_pid_stat(5), starttime)."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _received(known: list[Any]) -> Habits:
@@ -85,18 +114,24 @@ def key_of(item: pytest.Item) -> CaseKey | None:
 def by_what_they_tell(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the items so that each beginning of the list covers as much as it can.
 
-    One row of each scenario first, then their other rows and as many cells of the grid; IPv6 repeats what IPv4 showed.
+    Whether the target can be judged, and the RFC's figures; one row of each scenario, resets and TIME-WAIT in front;
+    their other rows and as many cells of the grid. IPv6 repeats what IPv4 showed, and sweeps take long.
     """
     seen: Counter[tuple[str, int]] = Counter()
-    keys: dict[pytest.Item, tuple[bool, int, int]] = {}
+    keys: dict[pytest.Item, tuple[int, ...]] = {}
     for item in items:
         case = stashed(item)
-        keys[item] = (True, 0, 0) if case is None else _rank(case, seen)
+        keys[item] = (2,) if case is None else _rank(case, seen)
     return sorted(items, key=keys.__getitem__)
 
 
-def _rank(case: Case, seen: Counter[tuple[str, int]]) -> tuple[bool, int, int]:
+def _rank(case: Case, seen: Counter[tuple[str, int]]) -> tuple[int, ...]:
     name = case.case_id.partition("[")[0] if case.group != "grid" else "/".join(case.case_id.split("/")[:3])
-    group = (f"{name} {case.binding.spec.text}", case.binding.version)
-    seen[group] += 1
-    return False, seen[group] + (case.group == "grid"), case.binding.version
+    group, version = f"{name} {case.binding.spec.text}", case.binding.version
+    seen[group, version] += 1
+    row = seen[group, version] + (case.group == "grid")
+    if name.rpartition("/")[2].startswith(SWEEP):
+        return 1, row, version
+    if case.group == FIRST or case.meta.figure is not None:
+        return 0, 0, case.group != FIRST, row, version
+    return 0, row, version, case.group not in SOON

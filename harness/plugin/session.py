@@ -55,6 +55,8 @@ MAX_BATCH_OF_THE_KERNEL = 1200
 SHORT_BATCH = 50
 #: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
 MAX_BATCH_S = 10.0
+#: The first batch is short, so that who waits sees a verdict; each further one may last twice as long.
+FIRST_BATCH_S = 1.0
 DESCRIPTORS_PER_CASE = 4
 
 
@@ -71,6 +73,7 @@ class CasePlugin:
         self.settler = Settler(config, self.options, self.engine, self.grid)
         self.direct = Direct(config, self._begin, self._outcome_of)
         self.held: list[Held] = []
+        self._batch_s = FIRST_BATCH_S
         #: Whether a target has come to its end in a sweep, so that from then on each case has one of its own.
         self._one_by_one = False
         self.timers_done = False
@@ -236,7 +239,7 @@ class CasePlugin:
         failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
-        full = len(self.held) >= self._batch_limit or time.monotonic() - self.held[0].since > MAX_BATCH_S
+        full = len(self.held) >= self._batch_limit or time.monotonic() - self.held[0].since > self._batch_s
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
         conversation = outcome.conversation if outcome is not None else None
         alone = conversation is not None and conversation.rig.is_held_to_one_case
@@ -251,6 +254,7 @@ class CasePlugin:
         held, self.held = self.held, []
         if not held:
             return
+        self._batch_s = min(MAX_BATCH_S, 2 * self._batch_s)
         trouble = ""
         for rig in self.engine.running():
             try:

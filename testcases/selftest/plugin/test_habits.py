@@ -144,6 +144,31 @@ def test_a_run_ends_when_its_time_is_over_and_says_what_it_left_out(tmp_path: Pa
     assert run_read.footer["left_out"]["not reached in time (--for)"] > 0
 
 
+def test_the_time_counts_from_the_command_and_the_target_is_looked_at_in_any_case(tmp_path: Path) -> None:
+    done = run(tmp_path, "--for", "0.01s", in_a_fork=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"--for 0\.01s counts from the command's start, and the first case began after \d", done.stdout)
+    assert {name.partition("/")[0] for name in ids(tmp_path / "results")} == {"sanity"}
+
+
+def test_what_tells_most_comes_first_and_sweeps_last(tmp_path: Path) -> None:
+    names = ("half-close/*", "resets/syn-is-challenged", "passive-open/three-way-handshake", "sanity/*")
+    chosen = [word for name in (*names, "header/every-unknown-kind-in-a-syn") for word in ("--case", name)]
+    done = run(tmp_path, "--for", "5m", *chosen)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not reached" not in done.stdout
+    assert "counts from" not in done.stdout
+    scenarios = [name.partition("[")[0] for name in ids(tmp_path / "results")]
+    beginnings = list(dict.fromkeys(name if "half" not in name else "half-close" for name in scenarios))
+    assert beginnings == [
+        *dict.fromkeys(name for name in scenarios if name.startswith("sanity/")),
+        "passive-open/three-way-handshake",
+        "resets/syn-is-challenged",
+        "half-close",
+        "header/every-unknown-kind-in-a-syn",
+    ]
+
+
 def test_a_verdict_that_does_not_last_is_unstable_and_never_passed(tmp_path: Path) -> None:
     done = run(tmp_path, "--case", "three-way-handshake", "--reruns", "1", plugin=MOODY)
     assert done.returncode == 1, done.stdout + done.stderr
