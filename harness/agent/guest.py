@@ -39,6 +39,10 @@ SHUT_WR = socket.SHUT_WR
 SO_RCVBUFFORCE = 33
 #: Room for a SEND of some hundred thousand octets, each frame of it counted with what the kernel keeps beside it.
 LONGEST_REQUEST = 4 << 20
+#: Room for the control data of one message, in octets.
+CONTROL = 1024
+#: The kernel reads the octets of such a SEND later (linux/socket.h).
+MSG_ZEROCOPY = 0x4000000
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
 #: Octets of a message per frame, behind the Ethernet header and this one: number of the message, "more parts follow".
 PART = 1400
@@ -81,6 +85,9 @@ class Agent:
     def __init__(self) -> None:
         self._sockets: dict[int, socket.socket] = {}
         self._edges: dict[int, select.epoll] = {}
+        #: By the number of a socket, and of an epoll.
+        self._polls: dict[tuple[int, int], select.epoll] = {}
+        self._lent: list[bytes] = []
         self._diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, server.NETLINK_SOCK_DIAG)
 
     def serve(self) -> None:
@@ -161,6 +168,8 @@ class Agent:
             sock.close()
         self._sockets.clear()
         self._edges.clear()
+        self._polls.clear()
+        self._lent.clear()
         server.destroy_all_sockets()
         return server.destroy_all_sockets()
 
@@ -200,11 +209,19 @@ class Agent:
 
     def send(self, number: int, data: str, flags: int) -> int:
         """SEND."""
-        return self._sockets[number].send(bytes.fromhex(data), flags | socket.MSG_NOSIGNAL)
+        octets = bytes.fromhex(data)
+        if flags & MSG_ZEROCOPY:
+            self._lent.append(octets)
+        return self._sockets[number].send(octets, flags | socket.MSG_NOSIGNAL)
 
     def recv(self, number: int, limit: int, flags: int) -> str:
         """RECEIVE."""
         return self._sockets[number].recv(limit, flags).hex()
+
+    def recv_message(self, number: int, limit: int, flags: int) -> tuple[str, list[tuple[int, int, str]], int]:
+        """RECEIVE with control data: text, control data (level, type, octets), and flags."""
+        data, control, told, _address = self._sockets[number].recvmsg(limit, CONTROL, flags)
+        return data.hex(), [(level, kind, octets.hex()) for level, kind, octets in control], told
 
     def shutdown(self, number: int, how: int = SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""
@@ -222,6 +239,20 @@ class Agent:
             self._edges[number] = select.epoll(1)
             self._edges[number].register(self._sockets[number], WATCHED | select.EPOLLET)
         return sum(events for _descriptor, events in self._edges[number].poll(0))
+
+    def watch(self, number: int, poll: int, events: int | None) -> None:
+        """Have an epoll watch a socket, otherwise than before, or no more."""
+        if events is None:
+            self._polls.pop((number, poll)).close()
+        elif (number, poll) in self._polls:
+            self._polls[number, poll].modify(self._sockets[number], events)
+        else:
+            self._polls[number, poll] = select.epoll(1)
+            self._polls[number, poll].register(self._sockets[number], events)
+
+    def watched(self, number: int, poll: int) -> int:
+        """Return what an epoll tells of a socket."""
+        return sum(events for _descriptor, events in self._polls[number, poll].poll(0))
 
     def local(self, number: int) -> tuple[str, int]:
         """Return the own address and port."""
@@ -275,9 +306,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "accept": Agent.accept,
     "send": Agent.send,
     "recv": Agent.recv,
+    "recv message": Agent.recv_message,
     "shutdown": Agent.shutdown,
     "poll": Agent.poll,
     "edges": Agent.edges,
+    "watch": Agent.watch,
+    "watched": Agent.watched,
     "local": Agent.local,
     "remote": Agent.remote,
     "close": Agent.close,

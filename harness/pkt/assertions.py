@@ -6,6 +6,7 @@ that nothing which a file says is ever run: no calls but of four functions, no a
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from harness.pkt.symbols import NUMBERS
 MAX_OCTETS = 4000
 MAX_NODES = 500
 _MAX_BITS = 64
+#: A line that goes on in the next one.
+_CONTINUED = re.compile(r"\\[ \t]*(?:\r?\n|\Z)")
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -93,7 +96,7 @@ class Assertion:
 
 
 def _dedented(text: str) -> str:
-    return "\n".join(line.strip() for line in text.replace("\\\n", "\n").splitlines())
+    return "\n".join(line.strip() for line in _CONTINUED.sub(" ", text).splitlines())
 
 
 def _prints(node: ast.stmt) -> bool:

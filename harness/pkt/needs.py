@@ -11,7 +11,7 @@ from harness.pkt.calls import Application
 from harness.pkt.descriptors import Stage
 from harness.pkt.fast_open import KEYS
 from harness.pkt.options import ANY
-from harness.pkt.run import Version, demand, dialect_of
+from harness.pkt.run import Version, demand, dialect_of, symbols_of
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
 from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
@@ -98,5 +98,7 @@ def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None
 def _dry(script: Script, version: Version, traits: Traits) -> Application:
     """Return an application whose calls are prepared and never made: what can't be played says so by then."""
     nowhere = cast("Conversation", None)
-    stage = Stage(nowhere, traits, version.ip, version.mapped, dialect_of(script), script.symbols, strict=False)
+    stage = Stage(
+        nowhere, traits, version.ip, version.mapped, dialect_of(script), symbols_of(script, version), strict=False
+    )
     return Application(stage)

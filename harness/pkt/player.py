@@ -166,8 +166,7 @@ class Player:
             return
         own = [each for each in snapshots if each is not None]
         if state is State.LISTEN:
-            each_with = zip(self.conversation.connections, own, strict=True)
-            seen = len({connection.tuple4.port for connection, snapshot in each_with if snapshot.listening})
+            seen = self._listening()
         elif state is State.CLOSED:  # the place of a connection that has ended may be the listener's again
             held, over = self.application.table.has_socket_of, (State.CLOSED, State.LISTEN)
             each_with = zip(self.conversation.connections, own, strict=True)
@@ -178,6 +177,14 @@ class Player:
         if (seen < 1) if count is None else (seen != count):
             now = ", ".join(str(State.LISTEN if each.listening else each.state) for each in own)
             self._differences.fail(Code.WRONG_STATE, f"{due} in {state}", f"{seen}: {now}", self._differences.event)
+
+    def _listening(self) -> int:
+        """Return on how many of the script's ports the target listens: asked of pairs of ports that nobody uses."""
+        rig = self.conversation.rig
+        unused = 1 + max(each.tuple4.peer_port for each in self.conversation.connections)
+        by_port = {each.tuple4.port: each.tuple4 for each in self.conversation.connections}
+        snapshots = (rig.snapshot(each._replace(peer_port=unused)) for each in by_port.values())
+        return sum(1 for each in snapshots if each is not None and each.listening)
 
     def _assert(self, text: str) -> None:
         __tracebackhide__ = True

@@ -1,19 +1,19 @@
-"""poll() and level-triggered epoll, worked out from what a target's sockets say of themselves."""
+"""poll() and epoll, worked out from what a target's sockets say of themselves; by edges, a kernel's own epoll tells."""
 
 import select
 from collections.abc import Callable
 
-from harness.pkt.answers import Answer, Attempt, done
+from harness.pkt.answers import Answer, Attempt, done, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Place, Record
-from harness.targets.protocol import WatchedSocket
+from harness.targets.protocol import LinuxSocket, WatchedSocket
 
 #: What is always told, asked for or not.
 _ALWAYS = select.POLLERR | select.POLLHUP
 _ONCE = select.EPOLLONESHOT
-_UNPLAYABLE = select.EPOLLET | select.EPOLLEXCLUSIVE
+_BY_EDGES = select.EPOLLET | select.EPOLLEXCLUSIVE
 
 
 class Polling:
@@ -90,14 +90,21 @@ class Polling:
         numbers = [number(argument, self._stage.symbols) for argument in call.arguments[:3]]
         record = call.arguments[3] if len(call.arguments) > 3 else None
         events = self._events(record, "events") if isinstance(record, Record) else 0
-        if events & _UNPLAYABLE:
-            raise Unsupported("epoll that is triggered by edges (EPOLLET, EPOLLEXCLUSIVE)", place)
+        if events & _BY_EDGES and not self._stage.traits.is_linux:
+            raise Unsupported("epoll that is triggered by edges (EPOLLET, EPOLLEXCLUSIVE)", place, lacking=True)
 
         def control() -> Answer:
             poll = self._table.get(numbers[0], place)
             if poll is None or poll.armed is None:
                 return Answer(-1, "EBADF")
-            if numbers[1] == NUMBERS["EPOLL_CTL_DEL"]:
+            removed = numbers[1] == NUMBERS["EPOLL_CTL_DEL"]
+            descriptor = self._table.get(numbers[2], place)
+            if descriptor is not None and isinstance(descriptor.sock, LinuxSocket):
+                try:
+                    descriptor.sock.watch(numbers[0], None if removed else events)
+                except OSError as error:
+                    return refused(error)
+            if removed:
                 poll.armed.pop(numbers[2], None)
             else:
                 poll.armed[numbers[2]] = (events, _data(record))
@@ -117,10 +124,17 @@ class Polling:
                 return Answer(-1, "EBADF")
             found = []
             for watched, (events, data) in list(poll.armed.items()):
-                seen = self._ready(self._table.get(watched, place), events & ~_ONCE, place)
-                if seen and self._table.get(watched, place) is not None:
+                descriptor = self._table.get(watched, place)
+                if descriptor is None:
+                    continue
+                by_kernel = isinstance(descriptor.sock, LinuxSocket)
+                if isinstance(descriptor.sock, LinuxSocket):
+                    seen = descriptor.sock.watched(numbered)
+                else:
+                    seen = self._ready(descriptor, events & ~_ONCE, place)
+                if seen:
                     found.append((seen, data))
-                    if events & _ONCE:
+                    if events & _ONCE and not by_kernel:
                         poll.armed[watched] = (0, data)
             if not found and expected and (call.stop_ns is not None or timeout < 0):
                 return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.case.conversation import Conversation
 from harness.case.timers import Waits
-from harness.pkt import grammar, scanner
+from harness.pkt import control, grammar, scanner
 from harness.pkt.descriptors import Stage
 from harness.pkt.player import Player
 from harness.pkt.schedule import TOLERANCE_S, Schedule
@@ -72,6 +72,11 @@ def dialect_of(script: Script, chosen: str | None = None) -> Dialect:
         return Dialect(chosen)
     texts = (event.text if not isinstance(event.action, Shell | Code) else event.action.text for event in script.events)
     return Dialect.BSD if any(word in text for text in texts for word in _BSD) else Dialect.LINUX
+
+
+def symbols_of(script: Script, version: Version) -> Mapping[str, str]:
+    """Return the symbols that a script defines, and those that its runner does."""
+    return {**control.SYMBOLS[6 if version.mapped else version.ip], **script.symbols}
 
 
 @dataclass(eq=False)
@@ -188,7 +193,7 @@ def begin(
         version.ip,
         version.mapped,
         dialect_of(script, profile.dialect),
-        script.symbols,
+        symbols_of(script, version),
         profile.match == STRICT,
         mss=int(_number(script.options, "mss", 0.0)) or None,
     )

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.pkt.support import Traits
-from harness.pkt.symbols import SHOWN_STATES
+from harness.pkt.symbols import LINUX_STATES, SHOWN_STATES
 from harness.spec.states import State
 from harness.targets.protocol import Capability
 
@@ -22,6 +22,8 @@ _ECHO = re.compile(r"echo +(?:-n +)?(\"[^\"]*\"|'[^']*'|\S+) *> *(/proc/sys/net/
 _ARITHMETIC = re.compile(r"\$\(\( *(\d+(?: *\* *\d+)*) *\)\)")
 #: No command that the table knows is longer, in characters.
 LONGEST = 1000
+#: States as /proc/net/tcp has them, two hexadecimal digits.
+_KERNEL_STATES = {f"{number:02X}": state for number, state in LINUX_STATES.values()}
 #: States as `ss` takes them, which have hyphens, and names for several of them.
 _SS_STATES = {name.lower().replace("_", "-"): state for name, state in SHOWN_STATES.items()}
 
@@ -62,6 +64,7 @@ class Known:
     ignore_elsewhere: bool = False
     ignore_unless: str | None = None
     optional: bool = False
+    divisor: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def _meaning(command: str) -> Meaning:
                 assert isinstance(sets, dict)
                 return Meaning(command, why, tuple(Setting(name, value) for name, value in sets.items()))
             case "states":
-                state = SHOWN_STATES.get(found[1].upper()) or _SS_STATES.get(found[1])
+                state = SHOWN_STATES.get(found[1].upper()) or _SS_STATES.get(found[1]) or _KERNEL_STATES.get(found[1])
                 if state is not None:
                     return Meaning(command, state=(state, int(found[2]) if found[2] else None))
         return Meaning(command, why, unsupported=True)
@@ -177,9 +180,9 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
         direct = setting.name.startswith("net.") and not setting.name.startswith("net.inet")
         names = known.linux or ((setting.name,) if direct else ())
         if names:
-            return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
+            return _unless_set(tuple(Setting(name, _in_units(setting, known)) for name in names), traits)
     elif traits.settings.issuperset(names := known.linux or (setting.name,)):
-        return _unless_set(tuple(Setting(name, _in_units(setting)) for name in names), traits)
+        return _unless_set(tuple(Setting(name, _in_units(setting, known)) for name in names), traits)
     if known.ignore_elsewhere or (known.default == setting.value and not known.inverted):
         return NOTHING
     if known.capability is not None:
@@ -195,10 +198,10 @@ def is_optional(setting: Setting) -> bool:
     return known is not None and known.optional
 
 
-def _in_units(setting: Setting) -> str:
-    """Return the value in Linux's units: FreeBSD counts this timer in milliseconds."""
-    if setting.name == "net.inet.tcp.finwait2_timeout" and setting.value.isdecimal():
-        return str(max(1, int(setting.value) // 1000))
+def _in_units(setting: Setting, known: Known) -> str:
+    """Return the value in Linux's units: FreeBSD counts most timers in milliseconds."""
+    if known.divisor > 1 and setting.value.isdecimal():
+        return str(max(1, int(setting.value[:20]) // known.divisor))
     return setting.value
 
 

@@ -20,10 +20,8 @@ _IGNORED = {
     "SO_REUSEPORT",
     "SO_DEBUG",
     "SO_NOSIGPIPE",
-    "SO_ZEROCOPY",
     "SO_TIMESTAMP",
     "SO_TIMESTAMPNS",
-    "SO_TIMESTAMPING",
     "SO_PRIORITY",
     "SO_BUSY_POLL",
     "SO_INCOMING_CPU",
@@ -38,6 +36,8 @@ _IGNORED = {
     "SO_RCVTIMEO",
     "SO_SNDTIMEO",
 }
+#: Options that only what a Linux kernel's error queue tells depends on.
+_OF_THE_ERROR_QUEUE = {"SO_ZEROCOPY", "SO_TIMESTAMPING"}
 _QUEUES = {"SIOCINQ": "in", "FIONREAD": "in", "SIOCOUTQ": "out", "FIONWRITE": "out", "TIOCOUTQ": "out"}
 #: The largest window without a scale (RFC 9293 §3.1).
 LARGEST_WINDOW = 65535
@@ -67,8 +67,8 @@ class SocketOptions:
     def _set(self, call: Call, place: Place) -> Attempt:
         descriptor, name = self._descriptor(call, place), _name(call, 2, place)
         value = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
-        known = name in _IGNORED or name in _BUFFERS or name == "SO_LINGER"
-        if not known:
+        ignored = name in _IGNORED or (name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux)
+        if not ignored and name not in _BUFFERS and name != "SO_LINGER":
             self._demand_sockets(name, place)
             number(call.arguments[2], self._stage.symbols)
 
@@ -81,7 +81,7 @@ class SocketOptions:
                     raise Unsupported("a close() that lingers", place)
                 descriptor.linger_resets = bool(onoff)
                 return done()
-            if name in _IGNORED or (name in _BUFFERS and not self._stage.traits.has_sockets):
+            if ignored or (name in _BUFFERS and not self._stage.traits.has_sockets):
                 return done()
             try:
                 self._put(descriptor, call, name, value, place)
@@ -191,8 +191,10 @@ class SocketOptions:
             raise Unsupported("TCP_INFO without a socket", place)
         if self._stage.traits.is_linux:
             octets = self._table.sock(descriptor, place).get_option(*tcp_info.OPTION, tcp_info.SIZE)
+            memory = self._table.sock(descriptor, place).get_option(*tcp_info.MEMORY_OPTION, tcp_info.MEMORY_SIZE)
             assert isinstance(octets, bytes)
-            return tcp_info.decode(octets, self._stage.dialect)
+            assert isinstance(memory, bytes)
+            return tcp_info.decode(octets, self._stage.dialect) | tcp_info.decode_memory(memory)
         connection = descriptor.connection
         snapshot = self._stage.conversation.rig.snapshot(connection.tuple4) if connection is not None else None
         if snapshot is None:

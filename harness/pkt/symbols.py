@@ -70,7 +70,40 @@ _EXTRA = {
     "EPOLL_CTL_DEL": 2,
     "EPOLL_CTL_MOD": 3,
     "NULL": 0,
+    # The error queue: linux/errqueue.h, linux/net_tstamp.h.
+    "TCP_CM_INQ": 36,
+    "SCM_TIMESTAMPING": 37,
+    "SO_EE_ORIGIN_NONE": 0,
+    "SO_EE_ORIGIN_LOCAL": 1,
+    "SO_EE_ORIGIN_ICMP": 2,
+    "SO_EE_ORIGIN_ICMP6": 3,
+    "SO_EE_ORIGIN_TIMESTAMPING": 4,
+    "SO_EE_ORIGIN_ZEROCOPY": 5,
+    "SO_EE_CODE_ZEROCOPY_COPIED": 1,
+    "SCM_TSTAMP_SND": 0,
+    "SCM_TSTAMP_SCHED": 1,
+    "SCM_TSTAMP_ACK": 2,
+    "SOF_TIMESTAMPING_TX_HARDWARE": 1 << 0,
+    "SOF_TIMESTAMPING_TX_SOFTWARE": 1 << 1,
+    "SOF_TIMESTAMPING_RX_HARDWARE": 1 << 2,
+    "SOF_TIMESTAMPING_RX_SOFTWARE": 1 << 3,
+    "SOF_TIMESTAMPING_SOFTWARE": 1 << 4,
+    "SOF_TIMESTAMPING_SYS_HARDWARE": 1 << 5,
+    "SOF_TIMESTAMPING_RAW_HARDWARE": 1 << 6,
+    "SOF_TIMESTAMPING_OPT_ID": 1 << 7,
+    "SOF_TIMESTAMPING_TX_SCHED": 1 << 8,
+    "SOF_TIMESTAMPING_TX_ACK": 1 << 9,
+    "SOF_TIMESTAMPING_OPT_CMSG": 1 << 10,
+    "SOF_TIMESTAMPING_OPT_TSONLY": 1 << 11,
+    "SOF_TIMESTAMPING_OPT_STATS": 1 << 12,
+    "IP_FREEBIND": 15,
 }
+#: Options that FreeBSD's sockets have and nobody else's (its netinet/tcp.h and sys/socket.h).
+ONLY_BSD = re.compile(
+    r"TCP_(?:KEEPINIT|NOOPT|NOPUSH|DELACK|MAXUNACKTIME|LOGID|LOGID_CNT|LOGDUMP|LOGDUMPID|STATS|PCAP_IN|PCAP_OUT|"
+    r"REMOTE_UDP_ENCAPS_PORT|REUSPORT_LB_NUMA|FUNCTION_ALIAS|PERF_INFO|FAST_RSM_HACK|USE_CMP_ACKS|LRD|RACK_\w+|BBR_\w+)|"
+    r"SO_(?:USELOOPBACK|ACCEPTFILTER|SETFIB|USER_COOKIE|NO_DDP|NO_OFFLOAD|REUSEPORT_LB|TS_CLOCK|LISTENQLIMIT)"
+)
 
 #: TCP's states as Linux numbers them (net/tcp_states.h), and as FreeBSD does (netinet/tcp_fsm.h).
 LINUX_STATES = {
@@ -147,7 +180,8 @@ def _known() -> dict[str, int]:
     classes |= {f"IPTOS_DSCP_AF{one}{two}": (one << 5) | (two << 3) for one in range(1, 5) for two in range(1, 4)}
     found |= told | classes | {"IPTOS_DSCP_EF": 0xB8}
     states = {name: number for name, (number, _state) in (LINUX_STATES | BSD_STATES).items()}
-    return found | _EXTRA | states | TCP_INFO_NAMES
+    errors = {name: number for number, name in errno.errorcode.items()}
+    return errors | found | _EXTRA | states | TCP_INFO_NAMES
 
 
 NUMBERS: Mapping[str, int] = _known()
@@ -164,7 +198,8 @@ def number(expression: Expression, defined: Mapping[str, str]) -> int:
                 if _INTEGER.fullmatch(name):
                     return int(name, 16 if "x" in name.lower() else 10)
             if name not in NUMBERS:
-                raise Unsupported(f"the symbol {name[:40]}", place)
+                lacking = ONLY_BSD.fullmatch(name) is not None
+                raise Unsupported(f"the {'socket option' if lacking else 'symbol'} {name[:40]}", place, lacking=lacking)
             return NUMBERS[name]
         case Union(parts):
             total = 0

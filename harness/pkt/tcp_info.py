@@ -45,6 +45,11 @@ _LATER = (
 )
 SIZE = 248
 PREFIX = "tcpi_"
+#: What SO_MEMINFO tells, in order (linux/sock_diag.h), and its number (asm-generic/socket.h).
+_MEMORY = ("RMEM_ALLOC", "RCVBUF", "WMEM_ALLOC", "SNDBUF", "FWD_ALLOC", "WMEM_QUEUED", "OPTMEM", "BACKLOG", "DROPS")
+MEMORY_PREFIX = "SK_MEMINFO_"
+MEMORY_OPTION = (socket.SOL_SOCKET, 55)
+MEMORY_SIZE = 4 * len(_MEMORY)
 #: What can be known where there is no such option, from a look at the connection table.
 KNOWN_EVERYWHERE = frozenset({PREFIX + "state"})
 
@@ -67,6 +72,12 @@ def decode(octets: bytes, dialect: Dialect) -> dict[str, int]:
     state = next((each for number, each in LINUX_STATES.values() if number == found.get("state")), State.CLOSED)
     found["state"] = state_number(state, dialect)
     return {PREFIX + name: value for name, value in found.items()}
+
+
+def decode_memory(octets: bytes) -> dict[str, int]:
+    """Return what a socket has of memory, in octets."""
+    words = struct.unpack_from(f"={len(octets) // 4}I", octets)
+    return dict(zip((MEMORY_PREFIX + name for name in _MEMORY), words, strict=False))
 
 
 def from_snapshot(snapshot: Snapshot, dialect: Dialect) -> dict[str, int]:

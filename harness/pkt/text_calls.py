@@ -3,12 +3,14 @@
 import socket
 from collections.abc import Mapping
 
+from harness.pkt import control
 from harness.pkt.answers import Answer, Attempt, done, refused
 from harness.pkt.descriptors import PEER_SALT, Descriptor, Stage, Table, argument
 from harness.pkt.support import Unsupported
-from harness.pkt.symbols import number
+from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
+from harness.targets.protocol import LinuxSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26
@@ -20,6 +22,8 @@ _PLAIN_FLAGS = {
     socket.MSG_EOR,
     socket.MSG_NOSIGNAL,
 }
+#: Flags that only a Linux kernel's sockets have: text that is not copied, and the error queue.
+_LINUX_FLAGS = {NUMBERS["MSG_ZEROCOPY"], socket.MSG_ERRQUEUE, socket.MSG_TRUNC}
 #: Flags that are about the call alone: they ask a stack for nothing.
 _OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
@@ -45,6 +49,8 @@ class TextCalls:
         data = self._data(call, place)
         flags = self._flags(call, place)
         self._length(call, place)
+        if call.function == "sendmsg":
+            _demand_no_control(call.arguments[1], place)
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
             raise Unsupported("flags of send()", place, lacking=True)
         sent = 0
@@ -92,27 +98,48 @@ class TextCalls:
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
             raise Unsupported("flags of recv()", place, lacking=True)
         asked = flags & ~_OF_THE_CALL
+        message = self._message(call, place)
 
         def read() -> Answer | None:
             if descriptor is None:
                 return Answer(-1, "EBADF")
             sock = self.table.sock(descriptor, place)
-            if not limit:
+            if not limit and message is None:
                 return done()
+            told = None
             try:
-                data = sock.recv(limit, asked) if asked else sock.recv(limit)
+                if message is not None and isinstance(sock, LinuxSocket):
+                    told = sock.recv_message(limit, asked)
+                    data = told.data
+                else:
+                    data = sock.recv(limit, asked) if asked else sock.recv(limit)
             except BlockingIOError:
-                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
+                waits = descriptor.blocking and not flags & (socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE)
+                return None if waits else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)
-            return self._received(descriptor, data, flags)
+            answer = self._received(descriptor, data, flags)
+            if message is not None and told is not None and answer.problem is None:
+                answer.problem = message.problem(told)
+                self.stage.left_out.update(message.left_out)
+            return answer
 
         return read
+
+    def _message(self, call: Call, place: Place) -> control.Expected | None:
+        """Return what recvmsg() is to hand over besides text; None for other calls, and where it hands over nothing."""
+        given = call.arguments[1] if len(call.arguments) > 1 else None
+        if call.function != "recvmsg" or not isinstance(given, Record):
+            return None
+        if self.stage.traits.is_linux:
+            return control.Expected(given, self.stage.symbols, place, strict=self.stage.strict)
+        _demand_no_control(given, place)
+        return None
 
     def _received(self, descriptor: Descriptor, data: bytes, flags: int) -> Answer:
         answer = Answer(len(data))
         own = descriptor.connection
-        if own is None or flags & socket.MSG_OOB or self.stage.streams_of(own).urgent:
+        if own is None or flags & (socket.MSG_OOB | socket.MSG_ERRQUEUE) or self.stage.streams_of(own).urgent:
             return answer
         due = text(descriptor.begun + 1 + descriptor.read, len(data), PEER_SALT)
         if data != due:
@@ -127,8 +154,10 @@ class TextCalls:
     def _flags(self, call: Call, place: Place) -> int:
         at = {"send": 3, "sendto": 3, "recv": 3, "recvfrom": 3, "sendmsg": 2, "recvmsg": 2}.get(call.function)
         flags = argument(call, at, self.stage.symbols, place) if at is not None and at < len(call.arguments) else 0
-        if unknown := flags & ~sum(_PLAIN_FLAGS):
+        if unknown := flags & ~sum(_PLAIN_FLAGS | _LINUX_FLAGS):
             raise Unsupported(f"the flags {unknown:#x} of {call.function}()", place)
+        if flags & sum(_LINUX_FLAGS) and not self.stage.traits.is_linux:
+            raise Unsupported(f"flags of {call.function}()", place, lacking=True)
         return flags
 
     def _length(self, call: Call, place: Place) -> int:
@@ -158,14 +187,18 @@ def _demand_buffer(call: Call, place: Place) -> None:
 
 
 def _in_message(message: Expression, symbols: Mapping[str, str], place: Place) -> int:
-    """Return the octets of a message; control data is not part of what can be played."""
+    """Return the octets of a message."""
     if not isinstance(message, Record):
         raise Unsupported("a message without a structure", place)
-    control = message.fields.get("msg_control")
-    if isinstance(control, Items) and control.items:
-        raise Unsupported("control data of a message (msg_control)", place)
     vector = message.fields.get("msg_iov")
     return sum(_pieces(vector, symbols, place)) if vector is not None else 0
+
+
+def _demand_no_control(message: Expression, place: Place) -> None:
+    """Refuse control data, which sockets elsewhere do not have."""
+    given = message.fields.get("msg_control") if isinstance(message, Record) else None
+    if isinstance(given, Items) and given.items:
+        raise Unsupported("control data of a message (msg_control)", place, lacking=True)
 
 
 def _pieces(vector: Expression, symbols: Mapping[str, str], place: Place) -> list[int]:

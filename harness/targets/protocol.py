@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.wire.link import Arrival
@@ -164,6 +164,28 @@ class TellingSocket(AppSocket, Protocol):
 
     def edges(self) -> int:
         """Return what holds and has newly come about since the last call, as EPOLLET tells it; same bits."""
+
+
+class Message(NamedTuple):
+    """What recvmsg(2) hands over: text, control data (level, type, octets), and flags."""
+
+    data: bytes
+    control: list[tuple[int, int, bytes]]
+    flags: int
+
+
+@runtime_checkable
+class LinuxSocket(AppSocket, Protocol):
+    """What sockets of a Linux kernel offer besides: control data, the error queue, and its own epoll."""
+
+    def recv_message(self, limit: int, flags: int = 0) -> Message:
+        """RECEIVE with control data; with MSG_ERRQUEUE of the error queue."""
+
+    def watch(self, poll: int, events: int | None) -> None:
+        """Have the epoll of this number watch the socket: epoll_ctl(2) with ADD, or MOD, or (None) DEL."""
+
+    def watched(self, poll: int) -> int:
+        """Return what the epoll of this number tells of the socket by now, 0 for nothing."""
 
 
 class UnderWay(Protocol):

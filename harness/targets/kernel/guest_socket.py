@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from harness.targets.operations import Operations
-from harness.targets.protocol import AppSocket
+from harness.targets.protocol import AppSocket, Message
 
 _numbers = itertools.count()
 
@@ -52,6 +52,11 @@ class GuestSocket:
         """RECEIVE."""
         return bytes.fromhex(self._calls.call("recv", self._number, limit, flags))
 
+    def recv_message(self, limit: int, flags: int = 0) -> Message:
+        """RECEIVE with control data."""
+        data, control, told = self._calls.call("recv message", self._number, limit, flags)
+        return Message(bytes.fromhex(data), [(level, kind, bytes.fromhex(text)) for level, kind, text in control], told)
+
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""
         self._calls.call("shutdown", self._number, how)
@@ -76,6 +81,14 @@ class GuestSocket:
     def edges(self) -> int:
         """Return what has newly come about, as EPOLLET tells it; the first look tells all that holds."""
         return int(self._calls.call("edges", self._number))
+
+    def watch(self, poll: int, events: int | None) -> None:
+        """Have an epoll watch the socket, otherwise than before, or no more."""
+        self._calls.call("watch", self._number, poll, events)
+
+    def watched(self, poll: int) -> int:
+        """Return what an epoll tells of the socket."""
+        return int(self._calls.call("watched", self._number, poll))
 
     def local(self) -> tuple[str, int]:
         """Return the own address and port."""

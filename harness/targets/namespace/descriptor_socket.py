@@ -5,6 +5,12 @@ import select
 import socket
 import struct
 
+from harness.targets.protocol import Message
+
+#: Room for the control data of one message, in octets.
+CONTROL = 1024
+#: The kernel reads the octets of such a SEND later (linux/socket.h); the socket module knows no name for it.
+MSG_ZEROCOPY = 0x4000000
 #: With them an epoll tells edges; its other bits are those of poll(2).
 EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
@@ -17,6 +23,8 @@ class DescriptorSocket:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._edges: select.epoll | None = None
+        self._polls: dict[int, select.epoll] = {}
+        self._lent: list[bytes] = []
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     def listen(self, address: str, port: int, backlog: int) -> None:
@@ -38,11 +46,18 @@ class DescriptorSocket:
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """SEND; without SIGPIPE."""
+        if flags & MSG_ZEROCOPY:
+            self._lent.append(data)
         return self._sock.send(data, flags | socket.MSG_NOSIGNAL)
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         """RECEIVE."""
         return self._sock.recv(limit, flags)
+
+    def recv_message(self, limit: int, flags: int = 0) -> Message:
+        """RECEIVE with control data."""
+        data, control, told, _address = self._sock.recvmsg(limit, CONTROL, flags)
+        return Message(data, control, told)
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""
@@ -86,9 +101,24 @@ class DescriptorSocket:
             self._edges.register(self._sock, EDGES)
         return sum(events for _descriptor, events in self._edges.poll(0))
 
+    def watch(self, poll: int, events: int | None) -> None:
+        """Have an epoll watch the socket, otherwise than before, or no more."""
+        if events is None:
+            self._polls.pop(poll).close()
+        elif poll in self._polls:
+            self._polls[poll].modify(self._sock, events)
+        else:
+            self._polls[poll] = select.epoll(1)
+            self._polls[poll].register(self._sock, events)
+
+    def watched(self, poll: int) -> int:
+        """Return what an epoll tells of the socket."""
+        return sum(events for _descriptor, events in self._polls[poll].poll(0))
+
     def _close_epoll(self) -> None:
-        if self._edges is not None:
-            self._edges.close()
+        for each in (self._edges, *self._polls.values()):
+            if each is not None:
+                each.close()
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
         """Set a socket option."""

@@ -265,6 +265,9 @@ def test_an_assertion_is_worked_out() -> None:
     fields = {"tcpi_state": 1, "tcpi_options": 7}
     good = "assert tcpi_state == TCP_ESTABLISHED, tcpi_state\nassert tcpi_options & (TCPI_OPT_SACK | 4) == 6"
     assert list(Assertion(good).failures(fields)) == []
+    going_on = "assert tcpi_state == \\\n 1, tcpi_state; \\\n\tassert tcpi_options > 6, tcpi_options;\\\n"
+    assert list(Assertion(going_on).failures(fields)) == []
+    assert [due for due, _seen in Assertion(going_on.replace("> 6", "> 7")).failures(fields)] == ["tcpi_options > 7"]
     ((due, seen),) = Assertion("assert 3 <= tcpi_options < 5 or tcpi_state in (2, 3)").failures(fields)
     assert (due, seen) == ("3 <= tcpi_options < 5 or tcpi_state in (2, 3)", "tcpi_options = 7, tcpi_state = 1")
 

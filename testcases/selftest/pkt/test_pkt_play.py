@@ -210,7 +210,13 @@ def test_octets_that_were_not_written_are_told() -> None:
         ("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)", "write() with an address for a buffer"),
         ("+0 read(4, NULL, 10) = -1 EFAULT (Bad address)", "read() with an address for a buffer"),
         ("+0 connect(4, AF_UNSPEC, ...) = 0", "connect() to AF_UNSPEC"),
-        ("+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "the flags 0x4000000 of send()"),
+        ("+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "flags of send()"),
+        ("+0 send(4, ..., 10, MSG_FASTOPEN) = 10", "the flags 0x20000000 of send()"),
+        ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = 0", "the socket option TCP_KEEPINIT"),
+        (
+            "+0 recvmsg(4, {msg_iov(1)=[{...,9}], msg_control=[{cmsg_level=6, cmsg_type=36, cmsg_data=1}]}, 0) = 9",
+            "control data of a message",
+        ),
         ("+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0", "the symbol TCP_NO_SUCH"),
         ("+0 `rm -rf /`", "the command `rm -rf /`"),
         ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
@@ -227,6 +233,22 @@ def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, const
     assert played.verdict == "not applicable"
     assert played.due.startswith(construct)
     assert played.line == 9
+
+
+def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
+    half_open = SERVER.partition("+.1 < .")[0]
+    listening = '+0 `grep " 0A " /proc/net/tcp | grep ":1F90"`\n'
+    assert play(half_open + listening).verdict == "conforms"
+    assert play(half_open + "+0 close(3) = 0\n" + listening).code is Code.WRONG_STATE
+
+
+def test_the_mss_of_ipv4_stands_for_that_of_ipv6_on_the_same_wire() -> None:
+    text = "--ip_version=ipv6\n" + SERVER.replace("<...>", "<mss 1460>")
+    played = play(text)
+    assert (played.verdict, played.notes) == ("conforms", "1 MSS not asserted")
+    assert play(text.replace("> S. 0:0(0) ack 1 <mss 1460>", "> S. 0:0(0) ack 1 <mss 1400>")).code is Code.WRONG_OPTIONS
+    assert play(text, "strict").code is not None
+    assert play(text.replace("ipv6", "ipv4").replace("mss 1460>\n+.1", "mss 1440>\n+.1")).code is Code.WRONG_OPTIONS
 
 
 def test_a_setting_is_made_while_the_script_runs_and_taken_back() -> None:

@@ -43,6 +43,7 @@ def test_a_setting_is_read(command: str, settings: list[tuple[str, str]]) -> Non
         ("sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1", (State.TIME_WAIT, 1)),
         ("sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0", (State.SYN_RECEIVED, 0)),
         ("sockstat -s -P tcp | grep 'packetdril' | awk '{print $8}' | grep 'CLOSED'", (State.CLOSED, None)),
+        ("grep ' 06 ' /proc/net/tcp", (State.TIME_WAIT, None)),
         ("ss -tan state fin-wait-1 | wc -l | grep 2", (State.FIN_WAIT_1, 2)),
     ],
 )
@@ -84,6 +85,9 @@ def test_a_setting_is_made_where_it_can_be_and_differs() -> None:
     assert outcome(Setting("net.ipv4.tcp_sack", "0"), LINUX).sets == (Setting("net.ipv4.tcp_sack", "0"),)
     assert outcome(Setting("net.ipv4.tcp_sack", "1"), LINUX) == NOTHING
     assert outcome(Setting("net.inet.tcp.sack.enable", "0"), LINUX).sets == (Setting("net.ipv4.tcp_sack", "0"),)
+    keepidle = outcome(Setting("net.inet.tcp.keepidle", "15000"), LINUX).sets
+    assert keepidle == (Setting("net.ipv4.tcp_keepalive_time", "15"),)
+    assert outcome(Setting("net.inet.tcp.finwait2_timeout", "60000"), PLAIN) == NOTHING
     assert outcome(Setting("net.ipv4.tcp_new_thing", "1"), LINUX).sets == (Setting("net.ipv4.tcp_new_thing", "1"),)
 
 
