@@ -1,13 +1,9 @@
-//! The wire: one packet in at a time, and all that the stack sends.
+//! The wire: one packet in at a time, and all that the stack sends. A network device without a link layer.
 
 use std::mem;
 
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
-use smoltcp::time::Instant;
+use smoltcp::phy::{DeviceCapabilities, Medium};
 
-pub const MTU: usize = 1500;
-
-/// A network device without a link layer.
 #[derive(Default)]
 pub struct Wire {
     arriving: Option<Vec<u8>>,
@@ -28,44 +24,24 @@ impl Wire {
     pub fn is_quiet(&self) -> bool {
         self.sent.is_empty()
     }
-}
 
-pub struct RxToken(Vec<u8>);
-
-impl phy::RxToken for RxToken {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
-        read(&self.0)
+    /// The packet that has arrived, for the stack.
+    pub fn next(&mut self) -> Option<Vec<u8>> {
+        self.arriving.take()
     }
-}
 
-pub struct TxToken<'a>(&'a mut Vec<Vec<u8>>);
-
-impl phy::TxToken for TxToken<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, octets: usize, write: F) -> R {
+    /// Send a packet that `write` fills.
+    pub fn send<R>(&mut self, octets: usize, write: impl FnOnce(&mut [u8]) -> R) -> R {
         let mut packet = vec![0; octets];
         let result = write(&mut packet);
-        self.0.push(packet);
+        self.sent.push(packet);
         result
     }
 }
 
-impl Device for Wire {
-    type RxToken<'a> = RxToken;
-    type TxToken<'a> = TxToken<'a>;
-
-    fn receive(&mut self, _now: Instant) -> Option<(RxToken, TxToken<'_>)> {
-        let packet = self.arriving.take()?;
-        Some((RxToken(packet), TxToken(&mut self.sent)))
-    }
-
-    fn transmit(&mut self, _now: Instant) -> Option<TxToken<'_>> {
-        Some(TxToken(&mut self.sent))
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = MTU;
-        capabilities
-    }
+pub fn capabilities() -> DeviceCapabilities {
+    let mut capabilities = DeviceCapabilities::default();
+    capabilities.medium = Medium::Ip;
+    capabilities.max_transmission_unit = 1500;
+    capabilities
 }

@@ -1,14 +1,19 @@
 //! smoltcp behind the adapter protocol of tcpspec (docker/ADAPTER.md), version 1: commands on standard input, answers
 //! on standard output, virtual time.
 
+#[cfg_attr(feature = "api-0-8", path = "api_0_8.rs")]
+#[cfg_attr(any(feature = "api-0-9", feature = "api-0-10"), path = "api_0_9.rs")]
+#[cfg_attr(not(any(feature = "api-0-8", feature = "api-0-9", feature = "api-0-10")), path = "api_0_12.rs")]
+mod api;
 mod device;
 mod stack;
 
 use std::io::{self, BufRead, Write};
 
 use smoltcp::time::Duration;
-use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::{IpAddress, IpCidr, IpEndpoint};
 
+use api::{IpListenEndpoint, THROTTLE};
 use stack::{Refusal, Stack};
 
 /// The package has the number of the release that it drives.
@@ -46,7 +51,7 @@ fn main() -> io::Result<()> {
 fn command(stack: &mut Stack, words: &[&str]) -> Answer {
     match *words {
         ["hello", "tcpspec-adapter", "1"] => Ok(format!(
-            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual settings=ack,throttle capabilities={CAPABILITIES}"
+            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual {THROTTLE} capabilities={CAPABILITIES}"
         )),
         ["hello", ..] => Err(("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1")),
         ["address", text] => {

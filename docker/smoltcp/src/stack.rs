@@ -12,11 +12,13 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet};
-use smoltcp::socket::tcp::{ConnectError, ListenError, RecvError, Socket, SocketBuffer, State};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{HardwareAddress, IPV6_HEADER_LEN, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Packet, TcpPacket};
+use smoltcp::wire::{IPV6_HEADER_LEN, IpCidr, IpEndpoint, Ipv4Packet, TcpPacket};
 
+use crate::api::{
+    self, ConnectError, Host, IpListenEndpoint, ListenError, RecvError, Socket, SocketBuffer, SocketHandle, SocketSet,
+    State,
+};
 use crate::device::Wire;
 
 /// The largest receive buffer that needs no window scaling, and as much for sending.
@@ -88,7 +90,7 @@ pub struct Status {
 
 pub struct Stack {
     wire: Wire,
-    interface: Interface,
+    host: Host,
     sockets: SocketSet<'static>,
     entries: BTreeMap<u32, Entry>,
     last_handle: u32,
@@ -106,7 +108,7 @@ impl Stack {
         let now = START;
         let mut wire = Wire::default();
         Stack {
-            interface: interface(0, &mut wire, now),
+            host: Host::new(0, &mut wire, now),
             wire,
             sockets: SocketSet::new(vec![]),
             entries: BTreeMap::new(),
@@ -120,17 +122,17 @@ impl Stack {
     }
 
     pub fn add_address(&mut self, address: IpCidr) -> Result<(), Refusal> {
-        let mut room = true;
-        self.interface.update_ip_addrs(|addresses| room = addresses.push(address).is_ok());
-        if room { Ok(()) } else { Err(("ENOBUFS", "too many addresses")) }
+        if self.host.own(address) { Ok(()) } else { Err(("ENOBUFS", "too many addresses")) }
     }
 
     /// Start the generator of initial sequence numbers anew, from something that belongs to the connection: it must not
     /// matter which connections there were before, so that a case is the same in every run.
     fn seed(&mut self, seed: u64) {
-        let addresses = self.interface.ip_addrs().to_vec();
-        self.interface = interface(seed, &mut self.wire, self.now);
-        self.interface.update_ip_addrs(|own| own.extend(addresses));
+        let addresses = self.host.addresses().to_vec();
+        self.host = Host::new(seed, &mut self.wire, self.now);
+        for address in addresses {
+            self.host.own(address);
+        }
     }
 
     /// For the sockets that are opened from now on; None acknowledges at once.
@@ -159,7 +161,7 @@ impl Stack {
         }
         let earliest = self.answered.filter(|_| !self.throttled).map(|at| at + CHALLENGE_ACK_INTERVAL);
         let shown = earliest.map_or(self.now, |at| at.max(self.now));
-        self.interface.poll_ingress_single(shown, &mut self.wire, &mut self.sockets);
+        self.host.take_in(shown, &mut self.wire, &mut self.sockets);
         if !self.wire.is_quiet() {
             self.answered = Some(shown);
         }
@@ -171,7 +173,7 @@ impl Stack {
         let until = self.now + duration;
         self.poll(true);
         while self.wire.is_quiet() && self.now < until {
-            let due = self.interface.poll_at(self.now, &self.sockets).unwrap_or(until);
+            let due = self.host.due(self.now, &mut self.sockets).unwrap_or(until);
             // What is due already has just been asked for: a socket that can't do it must not stop the clock.
             self.now = due.max(self.now + Duration::from_millis(1)).min(until);
             self.poll(true);
@@ -190,8 +192,7 @@ impl Stack {
 
     /// Let smoltcp work until it is idle, and see what has become of the sockets.
     fn poll(&mut self, by_timer: bool) {
-        // Before 0.13 a poll sends one packet of each socket, and no more.
-        while self.interface.poll(self.now, &mut self.wire, &mut self.sockets) == PollResult::SocketStateChanged {}
+        self.host.work(self.now, &mut self.wire, &mut self.sockets);
         for entry in self.entries.values_mut() {
             match entry {
                 Entry::Connection(connection) => {
@@ -206,7 +207,7 @@ impl Stack {
     // --- the application ------------------------------------------------------------------------------------------
 
     pub fn listen(&mut self, endpoint: IpListenEndpoint, backlog: usize) -> Result<u32, Refusal> {
-        if endpoint.addr.is_some_and(|address| !self.interface.has_ip_addr(address)) {
+        if endpoint.addr.is_some_and(|address| !self.host.owns(address)) {
             return Err(("EADDRNOTAVAIL", "not an address of this host"));
         }
         let taken = self.entries.values().any(|entry| match entry {
@@ -226,7 +227,7 @@ impl Stack {
     }
 
     pub fn connect(&mut self, local: IpListenEndpoint, remote: IpEndpoint) -> Result<u32, Refusal> {
-        if local.addr.is_some_and(|address| !self.interface.has_ip_addr(address)) {
+        if local.addr.is_some_and(|address| !self.host.owns(address)) {
             return Err(("EADDRNOTAVAIL", "not an address of this host"));
         }
         let taken = self.tcp().any(|socket| {
@@ -242,11 +243,12 @@ impl Stack {
         let seed = *before << 32 | u64::from(local.port) << 16 | u64::from(remote.port);
         *before += 1;
         self.seed(seed);
-        let mut socket = fresh_socket(self.ack_delay);
-        socket.connect(self.interface.context(), remote, local).map_err(|error| match error {
+        let mut socket = fresh_socket();
+        self.host.connect(&mut socket, remote, local).map_err(|error| match error {
             ConnectError::InvalidState => ("EISCONN", "connect()"),
             ConnectError::Unaddressable => ("EADDRNOTAVAIL", "connect()"),
         })?;
+        socket.set_ack_delay(self.ack_delay);
         let socket = self.sockets.add(socket);
         for entry in self.entries.values_mut() {
             if let Entry::Listener(listener) = entry
@@ -365,13 +367,15 @@ impl Stack {
         let connections = self
             .tcp()
             .filter(|socket| socket.local_endpoint() == Some(local) && socket.remote_endpoint() == Some(remote));
-        let listeners = self.tcp().filter(|socket| {
-            let endpoint = socket.listen_endpoint();
-            socket.is_listening()
-                && endpoint.port == local.port
-                && endpoint.addr.is_none_or(|address| address == local.addr)
+        let listener = self.entries.values().find_map(|entry| match entry {
+            Entry::Listener(Listener { endpoint, armed: Some(socket), .. })
+                if endpoint.port == local.port && endpoint.addr.is_none_or(|address| address == local.addr) =>
+            {
+                Some(self.sockets.get::<Socket>(*socket))
+            }
+            _ => None,
         });
-        match connections.chain(listeners.take(1)).next() {
+        match connections.chain(listener).next() {
             Some(socket) => {
                 Status { state: socket.state(), unread: socket.recv_queue(), unacknowledged: socket.send_queue() }
             }
@@ -380,10 +384,7 @@ impl Stack {
     }
 
     fn tcp(&self) -> impl Iterator<Item = &Socket<'static>> {
-        self.sockets.iter().map(|(_, socket)| {
-            let smoltcp::socket::Socket::Tcp(socket) = socket;
-            socket
-        })
+        api::all(&self.sockets)
     }
 
     fn connection(&mut self, handle: u32) -> Result<(&mut Connection, &mut Socket<'static>), Refusal> {
@@ -404,12 +405,6 @@ impl Stack {
     }
 }
 
-fn interface(seed: u64, wire: &mut Wire, now: Instant) -> Interface {
-    let mut config = Config::new(HardwareAddress::Ip);
-    config.random_seed = seed;
-    Interface::new(config, wire, now)
-}
-
 /// The sequence number of a SYN that is not in fragments.
 fn opening_number(packet: &[u8]) -> Option<u32> {
     let segment = match packet.first()? >> 4 {
@@ -423,10 +418,8 @@ fn opening_number(packet: &[u8]) -> Option<u32> {
     segment.syn().then(|| segment.seq_number().0.cast_unsigned())
 }
 
-fn fresh_socket(ack_delay: Option<Duration>) -> Socket<'static> {
-    let mut socket = Socket::new(SocketBuffer::new(vec![0; BUFFER]), SocketBuffer::new(vec![0; BUFFER]));
-    socket.set_ack_delay(ack_delay);
-    socket
+fn fresh_socket() -> Socket<'static> {
+    Socket::new(SocketBuffer::new(vec![0; BUFFER]), SocketBuffer::new(vec![0; BUFFER]))
 }
 
 fn listening(
@@ -434,8 +427,9 @@ fn listening(
     endpoint: IpListenEndpoint,
     ack_delay: Option<Duration>,
 ) -> Result<SocketHandle, ListenError> {
-    let mut socket = fresh_socket(ack_delay);
+    let mut socket = fresh_socket();
     socket.listen(endpoint)?;
+    socket.set_ack_delay(ack_delay); // 0.8 forgets it when a socket is opened
     Ok(sockets.add(socket))
 }
 

@@ -27,6 +27,7 @@ def test_a_release_is_named_by_its_beginning() -> None:
     assert crate.release(SMOLTCP, "0.13").name == "0.13.1"
     assert crate.release(SMOLTCP, "0.13.0").name == "0.13.0"
     assert crate.release(SMOLTCP, "0.12").name == "0.12.0"
+    assert crate.release(SMOLTCP, "0.8").name == "0.8.2"
     assert crate.release(SMOLTCP, "0.14") == SMOLTCP
 
 
