@@ -16,6 +16,8 @@ from harness.stack.defects.interactions import (
     loss_state,
     many,
     options_together,
+    ordinary_courses,
+    ordinary_numbers,
     packet_form,
     reset_ack,
     residue,
@@ -46,6 +48,7 @@ FILES = (
 MIXED = (
     *(later, fresh_courses, fresh_numbers, fresh_neighbours),
     *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
+    *(ordinary_courses, ordinary_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
