@@ -370,7 +370,10 @@ static int shut_down(struct sock *s) {
 }
 
 static void end_sock(struct sock *s, int abortive) {
-  struct tcp_pcb *pcb = pcb_of(s);
+  struct tcp_pcb *pcb = pcb_of(s), *half_open;
+  if (s->listening) /* its half-open connections, which outlive it, have inherited an argument that is freed here */
+    for (half_open = tcp_active_pcbs; half_open != NULL; half_open = half_open->next)
+      if (half_open->callback_arg == s) tcp_arg(half_open, NULL);
   while (s->pending != NULL) { /* whom nobody will accept any more */
     struct sock *orphan = s->pending;
     s->pending = orphan->pending;

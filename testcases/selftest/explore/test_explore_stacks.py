@@ -71,6 +71,12 @@ def test_a_queue_ends_with_its_listener(stack: str) -> None:
     assert _verdict(stack, text) == "conforms"
 
 
+def test_half_open_connections_do_not_end_with_a_later_socket() -> None:
+    """The driver of lwIP once closed one that had outlived its listener, when a later socket stood in its place."""
+    later = "repeat:3 *{same-port}:S@i *:A@p,r accept *:shutdown *:FA@p,r *:close end"
+    assert _verdict("lwip", f"listen repeat:9 *:listen *:S@i *:unlisten end {later}") == "conforms"
+
+
 def test_text_of_a_connection_that_was_reset_is_not_taken_for_that_of_another_ended_one() -> None:
     """Nobody accepted either; which of both `accept()` gives, its address does not tell any more."""
     plan = "listen 2{offer=s.w3.t,same-port}:listen S@n AU@n,n/1 2:S@n R@n 2:FA@n,n 2:R@n S@n"
