@@ -1,8 +1,9 @@
 """Alphabets: the inputs that a machine is learned over, by role and size, or from a file.
 
 A letter is a step of `harness.fuzz.steps`, or a stretch of time: ``2MSL`` lets 2 MSL of RFC 9293 §3.4.2 pass (240 s),
-``RTO`` lets time pass until the target speaks by itself. A file has lines such as ``setup: listen S@i`` (what happens
-before the first question) and letters, one or many in a line; behind ``#`` stands what only people read.
+``R2`` an hour, in which whoever repeats a segment has given up (§3.8.3), ``RTO`` what it takes until the target speaks
+by itself. A file has lines such as ``setup: listen S@i`` (what happens before the first question) and letters, one or
+many in a line; behind ``#`` stands what only people read.
 """
 
 import hashlib
@@ -10,13 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.explore.talk import AWAIT_S
 from harness.fuzz.steps import BadSequence, Call, Probe, Step, parse
 
 #: From the least to the most: each has the letters of those before it.
 SIZES = ("small", "usual", "full")
 ROLES = ("server", "client", "closes")
-#: Stretches of time, in seconds; ``RTO`` ends where the target speaks.
-TIMES = {"2MSL": 240.0, "RTO": 120.0}
+#: Stretches of time, in seconds; ``RTO`` ends where the target speaks, and is as patient as `explore`. None is near a
+#: time that a stack waits for: which of the two ends first would depend on what came before, and that is no state.
+TIMES = {"2MSL": 240.0, "RTO": AWAIT_S, "R2": 3600.0}
 MOST_LETTERS = 100
 #: Positions that need what only a conversation of `explore` knows.
 _FOREIGN = frozenset("pr")

@@ -6,7 +6,7 @@ streams and time too. What is declared of the target there is known here.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,9 @@ from harness.learn.subject import Subject
 from harness.spec.segment import ACK
 
 VIOLATES, DECLARED, DEVIATES, BEHIND = "violates", "declared", "deviates", "behind"
+_BEHIND = "behind a transition that deviates, and there is no way around it"
 #: What a conversation of `explore` says for a stretch of time.
-_TIMES = {"2MSL": "wait:240000", "RTO": "await"}
+_TIMES = {"2MSL": "wait:240000", "RTO": "await", "R2": "wait:3600000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,7 @@ class Judged:
 def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
     """Return what is not simply allowed, violations first; each by the shortest letters that show it."""
     with _Conversations(plan) as conversations:
-        found = [settled for each in _read(subject, machine) if (settled := conversations.settled(each)) is not None]
-        found += conversations.judged(machine)
+        found = [*_read(subject, machine, conversations.settled), *conversations.judged(machine)]
     kept: dict[tuple[Word, str], Judged] = {}
     for each in found:
         kept.setdefault((each.word, each.verdict), each)
@@ -74,20 +74,28 @@ def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
 # --- each transition alone -------------------------------------------------------------------------------------------
 
 
-def _read(subject: Subject, machine: Machine) -> Iterator[Judged]:
+#: Says what is left of a violation of §3.10.7 where the whole conversation is heard.
+_Settle = Callable[[Judged], Judged | None]
+
+
+def _read(subject: Subject, machine: Machine, settle: _Settle) -> Iterator[Judged]:
     """Yield what the rules of §3.10.7 forbid. Behind a deviation the peer's view may err: a way around is taken."""
-    first = {state: _of_state(subject, machine, state, word) for state, word in enumerate(machine.access)}
+
+    def of_state(state: int, access: Word) -> list[Judged]:
+        found = _of_state(subject, machine, state, access)
+        return [settled for each in found if (settled := settle(each)) is not None]
+
+    first = {state: of_state(state, word) for state, word in enumerate(machine.access)}
     bad = {(state, each.word[-1]) for state, found in first.items() for each in found}
     ways = _ways(machine, bad)
     for state, found in first.items():
         if not _passes(machine, machine.access[state], bad):
             yield from found
         elif state in ways:
-            yield from _of_state(subject, machine, state, ways[state])
+            yield from of_state(state, ways[state])
         else:
             for each in found:
-                reason = "behind a transition that deviates, and there is no way around it"
-                yield each if each.verdict == DECLARED else replace(each, verdict=BEHIND, reason=reason)
+                yield each if each.verdict == DECLARED else replace(each, verdict=BEHIND, reason=_BEHIND)
 
 
 def _of_state(subject: Subject, machine: Machine, state: int, access: Word) -> list[Judged]:
@@ -179,7 +187,8 @@ class _Conversations:
 
     def settled(self, found: Judged) -> Judged | None:
         """Return what is left of a violation of §3.10.7, which alone knows no call that waits: nothing where the whole
-        conversation is explained, a known deviation where that is what is found in it.
+        conversation is explained, a known deviation where that is what is found in it; behind a deviation that shows
+        earlier, only that.
         """
         if found.verdict != VIOLATES:
             return found
@@ -188,6 +197,8 @@ class _Conversations:
         known = self._player.declared.about(findings, generated) if findings else []
         if known:
             return replace(found, verdict=DECLARED, reason=known[0].reason)
+        if any(len(cut(self._alphabet, found.word, each)) < len(found.word) for each in findings):
+            return replace(found, verdict=BEHIND, reason=_BEHIND)
         return found if findings or not followed else None
 
     def _play(self, generated: run.Generated) -> tuple[list[Finding], bool]:
