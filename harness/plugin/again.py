@@ -21,8 +21,8 @@ from harness.trace.results import FILE_NAME, read
 FAILED, LOST = 1, 3
 UNSTABLE = "unstable"
 _TAP = frozenset({"--tap", "--ktap"})
-#: Options of pytest that name a file which the first run has written.
-_FILES = ("--junitxml", "--junit-xml")
+#: Options that are the first run's alone: a file that it has written, and how long it lasts.
+_ONCE = ("--junitxml", "--junit-xml", "--for")
 
 Start = Callable[..., int]
 
@@ -71,12 +71,13 @@ def _follow_up(start: Start, arguments: Sequence[str], end: Ending, code: int) -
 
 def _override(arguments: Sequence[str], results: Path, among: Path | None = None) -> list[str]:
     """Return the arguments of a run of what failed: the last of an option counts."""
+    once = _ONCE if among else _ONCE[:-1]
     kept: list[str] = []
     skip = False
     for text in arguments:
-        if not skip and text.partition("=")[0] not in _FILES:
+        if not skip and text.partition("=")[0] not in once:
             kept.append(text)
-        skip = text in _FILES
+        skip = text in once
     which = [f"--among={among}", "--shard=1/1"] if among else []
     return [*kept, f"--results={results}", *which, "--reruns=0", "--no-second-look"]
 

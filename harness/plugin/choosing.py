@@ -1,5 +1,6 @@
 """What of the selected cases runs, and in which order: what failed before, a shard, what tells most first."""
 
+import itertools
 import os
 import time
 from collections import Counter
@@ -23,6 +24,8 @@ NOT_REACHED = "not reached in time (--for)"
 FIRST = "sanity"
 #: Topics in which stacks err most, in front of others.
 SOON = ("resets", "time-wait")
+#: How many runs this process has begun: one behind another has its time for itself.
+_RUNS = itertools.count()
 #: How the names of cases begin that ask hundreds of questions in a row: who has a minute has no time for one.
 SWEEP = "every-"
 
@@ -35,7 +38,8 @@ class Choosing:
         known = getattr(config, "workerinput", {}).get(_KNOWN)
         self.habits = Habits.of(config) if known is None else _received(known)
         #: When the time is over, on the monotonic clock, counted from the command's start; and how late cases began.
-        self._end = time.monotonic() + self.habits.seconds - (age_s() if known is None else 0.0)
+        began_s = age_s() if known is None and not next(_RUNS) else 0.0
+        self._end = time.monotonic() + self.habits.seconds - began_s
         self._late_s: float | None = None
 
     @pytest.hookimpl(optionalhook=True)

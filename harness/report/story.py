@@ -18,8 +18,15 @@ def tell(case: Case, facts: str) -> str:
     if case.ladder:
         lines += ["", ladder.render_record(case.ladder)]
     for text in case.ss:
-        lines += ["", "  ss -tanoie:", *(f"    {line.rstrip()}" for line in text.splitlines() if line.strip())]
+        lines += ["", f"  {_source(case)}:", *(f"    {line.rstrip()}" for line in text.splitlines() if line.strip())]
     return "\n".join([*lines, *_references(case)])
+
+
+def _source(case: Case) -> str:
+    """Return where the evidence beside a ladder comes from: of a program that nobody knows there is its own output."""
+    kind, _colon, rest = case.target.partition(":")
+    program = kind in ("tap", "tun", "net") or (kind == "qemu" and " " in rest)
+    return "what the program has written" if program else "ss -tanoie"
 
 
 def brief(case: Case, facts: str) -> str:

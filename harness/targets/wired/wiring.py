@@ -1,5 +1,6 @@
 """What every stack on a wire of ours has: it is started, answers at its address, and is heard behind a fence."""
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Protocol
@@ -10,6 +11,9 @@ from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.wire.link import Arrival, Flood, LostFence
+
+#: How a program colours what it writes to a terminal (ECMA-48, SGR).
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Place(Protocol):
@@ -69,7 +73,7 @@ class Wiring:
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return what the program has written, if anything."""
-        return self._place.last_words() or None
+        return _COLOURS.sub("", self._place.last_words()) or None
 
     def check(self) -> None:
         """Raise TargetError if the capture socket dropped frames."""

@@ -32,6 +32,16 @@ def exchange(self, *rest, **more):
 
 ReferenceTarget.exchange = lambda *rest, **more: list(exchange(*rest, **more))
 """
+#: The same, but the time of a run is over when it ends.
+LATE_ECHO = (
+    ECHO
+    + """
+from harness.plugin import choosing
+
+def pytest_unconfigure():
+    choosing.age_s, choosing._RUNS = lambda: 1e6, iter(bytes(9))
+"""
+)
 #: The reference stack, which resets every other listener's connection.
 MOODY = """
 from harness.targets.reference.target import ReferenceTarget
@@ -186,6 +196,16 @@ def test_one_extra_segment_behind_all_is_set_aside_and_what_is_behind_it_judged(
     aside = results.read(tmp_path / "results" / "set-aside").cases
     assert {record["verdict"] for record in aside} == {"conforms"}
     assert any("(set aside)" in line for record in aside for line in record["trace"])
+
+
+def test_what_is_judged_again_has_no_limit_of_time(tmp_path: Path) -> None:
+    options = ["--case", "resets/syn-is-challenged", "--case", "resets/reset-*", "--case", "sanity/*", "--for", "5m"]
+    done = run(tmp_path, *options, plugin=LATE_ECHO)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "nothing else is behind it" in done.stdout, done.stdout
+    aside = results.read(tmp_path / "results" / "set-aside").cases
+    assert len(aside) >= causes.FEWEST
+    assert {record["verdict"] for record in aside} == {"conforms"}
 
 
 def extra(name: str, segment: str) -> Case:
