@@ -30,6 +30,14 @@ QUIET = frozenset(
 )
 
 
+#: How many arguments a call has at least.
+LEAST = {
+    **dict.fromkeys(("socket", "recvmsg", "sendmsg", "readv", "writev"), 2),
+    **dict.fromkeys(("poll", "epoll_create", "epoll_create1", "epoll_wait"), 1),
+    "epoll_ctl": 3,
+}
+
+
 class Application:
     """The application at the target, as a script writes it."""
 
@@ -42,6 +50,8 @@ class Application:
 
     def attempt(self, call: Call, place: Place) -> Attempt:
         """Return how to try a call; raises Unsupported for one that this target does not have."""
+        if len(call.arguments) < LEAST.get(call.function, 0):
+            raise Unsupported(f"{call.function}() with {len(call.arguments)} arguments", place)
         for family in (self._polling, self.options, self._text):
             if (found := family.attempt(call, place)) is not None:
                 return found

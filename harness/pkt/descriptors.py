@@ -8,7 +8,7 @@ from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.symbols import Dialect, number
-from harness.pkt.tree import Call, Place
+from harness.pkt.tree import Call, Expression, Place
 from harness.targets.protocol import AppSocket, ConnectedSocket
 
 #: The peer's text differs from the target's by this in each octet.
@@ -179,10 +179,18 @@ class Table:
 
 
 def argument(call: Call, at: int, symbols: Mapping[str, str], place: Place) -> int:
-    """Return an argument of a call that is a number; raises Unsupported where there is none."""
+    """Return an argument of a call that is an int; raises Unsupported where there is none."""
     if at >= len(call.arguments):
         raise Unsupported(f"{call.function}() with {len(call.arguments)} arguments", place)
-    return number(call.arguments[at], symbols)
+    return int_of(call.arguments[at], symbols, place)
+
+
+def int_of(expression: Expression, symbols: Mapping[str, str], place: Place) -> int:
+    """Return a number that an int of the application's holds; raises Unsupported for any other."""
+    value = number(expression, symbols)
+    if not -(1 << 31) <= value < 1 << 31:
+        raise Unsupported(f"the number {value}, which no int holds", place)
+    return value
 
 
 def connection_of(sock: AppSocket, waiting: list[Connection]) -> Connection | None:

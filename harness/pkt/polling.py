@@ -54,6 +54,8 @@ class Polling:
     def _poll(self, call: Call, place: Place) -> Attempt:
         entries = call.arguments[0].items if call.arguments and isinstance(call.arguments[0], Items) else ()
         records = [entry for entry in entries if isinstance(entry, Record)]
+        if any(not {"fd", "events"} <= set(record.fields) for record in records):
+            raise Unsupported("poll() without `fd` and `events`", place)
         timeout = number(call.arguments[2], self._stage.symbols) if len(call.arguments) > 2 else 0
         waits = call.stop_ns is not None or timeout < 0
 
@@ -89,7 +91,7 @@ class Polling:
     def _control(self, call: Call, place: Place) -> Attempt:
         numbers = [number(argument, self._stage.symbols) for argument in call.arguments[:3]]
         record = call.arguments[3] if len(call.arguments) > 3 else None
-        events = self._events(record, "events") if isinstance(record, Record) else 0
+        events = self._events(record, "events") if isinstance(record, Record) and "events" in record.fields else 0
         if events & _BY_EDGES and not self._stage.traits.is_linux:
             raise Unsupported("epoll that is triggered by edges (EPOLLET, EPOLLEXCLUSIVE)", place, lacking=True)
 
@@ -139,7 +141,8 @@ class Polling:
             if not found and expected and (call.stop_ns is not None or timeout < 0):
                 return None
             answer = Answer(len(found))
-            wanted = self._events(due, "events") if isinstance(due, Record) and found else None
+            said = isinstance(due, Record) and "events" in due.fields
+            wanted = self._events(due, "events") if isinstance(due, Record) and said and found else None
             if wanted is not None and wanted != found[0][0]:
                 answer.problem = (f"events={_named(wanted)}", f"they are {_named(found[0][0])}")
             return answer

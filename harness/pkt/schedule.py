@@ -68,9 +68,12 @@ class Schedule:
             return int(asked * NS)
         return int((max(asked, self.tick_s) + max(0, interval_ns) / NS * COARSENESS) * NS)
 
-    def happened(self, due_ns: int, time_ns: int | None = None) -> None:
-        """Note that an event has happened, later than it was due perhaps: what follows moves by that."""
+    def happened(self, due_ns: int, time_ns: int | None = None, clock: Clock = Clock.RELATIVE) -> None:
+        """Note that an event has happened, later than it was due perhaps: what follows moves by that.
+
+        With the strict profile it does not, but for what was due at any time.
+        """
         at = due_ns if time_ns is None else max(due_ns, time_ns)
         if not self.strict:
             self.shift_ns += at - due_ns
-        self.previous_ns = at if not self.strict else due_ns
+        self.previous_ns = due_ns if self.strict and clock is not Clock.ANY else at

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.observe.snapshot import Snapshot
 from harness.pkt import tcp_info
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import Descriptor, Stage, Table
+from harness.pkt.descriptors import Descriptor, Stage, Table, argument, int_of
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place, Record, Text
@@ -93,10 +93,9 @@ class SocketOptions:
 
     def _put(self, descriptor: Descriptor, call: Call, name: str, value: Expression, place: Place) -> None:
         sock = self._table.sock(descriptor, place)
-        level = number(call.arguments[1], self._stage.symbols)
-        option = number(call.arguments[2], self._stage.symbols)
+        level, option = argument(call, 1, self._stage.symbols, place), argument(call, 2, self._stage.symbols, place)
         given = _octets(value)
-        sock.set_option(level, option, number(value, self._stage.symbols) if given is None else given)
+        sock.set_option(level, option, int_of(value, self._stage.symbols, place) if given is None else given)
 
     def _refused(self, error: OSError, call: Call, name: str, place: Place) -> Answer:
         """Return the refusal that a script expects; any other says that the target has no such option."""
@@ -203,8 +202,7 @@ class SocketOptions:
 
     def _compared(self, descriptor: Descriptor, call: Call, due: Expression, place: Place) -> Answer:
         sock = self._table.sock(descriptor, place)
-        level = number(call.arguments[1], self._stage.symbols)
-        option = number(call.arguments[2], self._stage.symbols)
+        level, option = argument(call, 1, self._stage.symbols, place), argument(call, 2, self._stage.symbols, place)
         answer = Answer(0)
         given = _octets(due)
         if given is not None:

@@ -14,6 +14,8 @@ from harness.targets.protocol import LinuxSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26
+#: More than so much no window lets in, whatever room an application offers.
+_ROOM = 1 << 22
 _PLAIN_FLAGS = {
     socket.MSG_PEEK,
     socket.MSG_OOB,
@@ -93,7 +95,7 @@ class TextCalls:
     def _read(self, call: Call, place: Place) -> Attempt:
         descriptor = self.table.of(call, self.stage.symbols, place)
         _demand_buffer(call, place)
-        limit = self._length(call, place)
+        limit = min(self._length(call, place), _ROOM)
         flags = self._flags(call, place)
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
             raise Unsupported("flags of recv()", place, lacking=True)

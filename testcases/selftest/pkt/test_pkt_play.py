@@ -1,5 +1,8 @@
 """Scripts are played line by line: what conforms, every way to differ, and what is not asserted."""
 
+import random
+from collections import Counter
+
 import pytest
 
 from harness.case.violation import Code
@@ -148,6 +151,7 @@ def test_a_timer_may_differ_by_an_eighth_and_a_tick() -> None:
     for seconds, code in ((1.0, None), (0.95, None), (1.15, None), (0.7, Code.LATE), (1.5, Code.EARLY)):
         assert play(f"{client}+{seconds} > S 0:0(0) <...>\n").code is code, seconds
     assert play(f"{client}+.9~+1.1 > S 0:0(0) <...>\n", "strict").code is None
+    assert play(f"{client}* > S 0:0(0) <...>\n+2 > S 0:0(0) <...>\n", "strict").code is None
     assert play(f"{client}* > S 0:0(0) <...>\n").code is None
 
 
@@ -233,6 +237,87 @@ def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, const
     assert played.verdict == "not applicable"
     assert played.due.startswith(construct)
     assert played.line == 9
+
+
+FUNCTIONS = [
+    "socket",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "connect",
+    "close",
+    "shutdown",
+    "fcntl",
+    "ioctl",
+    "read",
+    "write",
+    "send",
+    "recv",
+    "sendto",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "readv",
+    "writev",
+    "poll",
+    "epoll_create",
+    "epoll_ctl",
+    "epoll_wait",
+    "setsockopt",
+    "getsockopt",
+    "getsockname",
+]
+VALUES = [
+    "...",
+    "0",
+    "1",
+    "-1",
+    "3",
+    "4",
+    "5",
+    "NULL",
+    "4294967295",
+    "9223372036854775807",
+    "SOCK_STREAM",
+    "SOL_SOCKET",
+    "SOL_TCP",
+    "TCP_NODELAY",
+    "TCP_INFO",
+    "SO_ERROR",
+    "SO_LINGER",
+    "SIOCINQ",
+    "F_SETFL",
+    "SHUT_WR",
+    "MSG_PEEK",
+    "EPOLL_CTL_ADD",
+    "NO_SUCH",
+    "[]",
+    "[1]",
+    "{}",
+    "{fd=4,events=1}",
+    "[{fd=4}]",
+    "{onoff=1}",
+    '"text"',
+    "[{...,5}]",
+    "{msg_iov(1)=[{...,5}]}",
+    "{msg_control=[{cmsg_level=0}]}",
+    "{tcpi_state=...}",
+    "htons(9)",
+]
+
+
+def test_calls_with_any_arguments_come_to_a_verdict() -> None:
+    chance = random.Random(15)
+    seen: Counter[str] = Counter()
+    for _ in range(400):
+        calls = [
+            f"+0 {chance.choice(FUNCTIONS)}({', '.join(chance.choices(VALUES, k=chance.randint(0, 5)))}) = "
+            f"{chance.choice(['0', '1', '...', '4', '-1 EINVAL (x)'])}\n"
+            for _ in range(chance.randint(1, 3))
+        ]
+        seen[play(SERVER + "".join(calls)).verdict] += 1
+    assert all(seen[verdict] > 5 for verdict in ("conforms", "violates", "not applicable"))
 
 
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
