@@ -135,12 +135,17 @@ class Scene:
         self.target.must_not_send()
         self.target.conversation.fail(Code.WRONG_ANSWER, "what the target answers in this state", "what the RFC asks")
 
-    def challenge(self) -> None:
-        """Demand the ACK that every connection answers to a segment from far outside; it shows SND.NXT and RCV.NXT."""
+    def challenge(self, *, fin_sent: bool = False) -> None:
+        """Demand the ACK that every connection answers to a segment from far outside; it shows SND.NXT and RCV.NXT.
+
+        Where a FIN waits for its acknowledgment the ACK may be on that, sent again: it shows the same, and the state.
+        Whether the ACK should have come alone is asked by cells of its own.
+        """
         __tracebackhide__ = True
         n, r = self.numbers.snd_nxt, self.numbers.rcv_nxt
+        again = [segment(FIN | ACK, seq=n - 1, ack=r)] if fin_sent else []
         self.peer.send(ACK, seq=r + FAR, ack=n)
-        self.hear(segment(ACK, seq=n, ack=r))
+        self.hear(segment(ACK, seq=n, ack=r), *again)
 
     def must_be_gone(self) -> None:
         """Demand the reset with which nobody answers."""
@@ -272,7 +277,7 @@ def _close_wait(scene: Scene) -> Tells:
 def _closing(scene: Scene) -> Tells:
     __tracebackhide__ = True
     n, r = scene.numbers.snd_nxt, scene.numbers.rcv_nxt
-    scene.challenge()
+    scene.challenge(fin_sent=True)
     scene.peer.send(ACK, b"x", seq=r, ack=n - 1)
     scene.hear(silence())
     scene.peer.send(ACK, seq=r, ack=n)
@@ -284,7 +289,7 @@ def _closing(scene: Scene) -> Tells:
 
 def _last_ack(scene: Scene) -> Tells:
     __tracebackhide__ = True
-    scene.challenge()
+    scene.challenge(fin_sent=True)
     scene.peer.send(ACK, seq=scene.numbers.rcv_nxt, ack=scene.numbers.snd_nxt)
     scene.hear(silence())
     scene.must_be_gone()
