@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.agent import server
-from harness.agent.rtnetlink import RouteSocket
+from harness.agent.rtnetlink import RouteSocket, forget_hosts
 
 ETHERTYPE = 0x88B5
 #: The card's name, by the driver that the kernel has for it: virtio-net, or UML's own.
@@ -173,6 +173,10 @@ class Agent:
         server.destroy_all_sockets()
         return server.destroy_all_sockets()
 
+    def forget_metrics(self) -> None:
+        """Forget what is remembered of hosts."""
+        forget_hosts()
+
     def read_sysctls(self, names: list[str]) -> dict[str, str]:
         """Return the values of those sysctls that this kernel has."""
         return server.read_sysctls(names)
@@ -222,6 +226,16 @@ class Agent:
         """RECEIVE with control data: text, control data (level, type, octets), and flags."""
         data, control, told, _address = self._sockets[number].recvmsg(limit, CONTROL, flags)
         return data.hex(), [(level, kind, octets.hex()) for level, kind, octets in control], told
+
+    def begin(self, number: int, local: list[Any], remote: list[Any], data: str | None, flags: int) -> int:
+        """Active OPEN with MSG_FASTOPEN, or (without `data`) TCP_FASTOPEN_CONNECT: what the call gives."""
+        sock = self._sockets[number]
+        if not sock.getsockname()[1]:
+            sock.bind((local[0], local[1]))
+        if data is not None:
+            return sock.sendto(bytes.fromhex(data), flags | socket.MSG_NOSIGNAL, (remote[0], remote[1]))
+        sock.connect((remote[0], remote[1]))
+        return 0
 
     def shutdown(self, number: int, how: int = SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""
@@ -298,6 +312,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ss": Agent.ss,
     "diag": Agent.diag,
     "destroy": Agent.destroy,
+    "forget metrics": Agent.forget_metrics,
     "read sysctls": Agent.read_sysctls,
     "write sysctls": Agent.write_sysctls,
     "socket": Agent.socket,
@@ -306,6 +321,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "accept": Agent.accept,
     "send": Agent.send,
     "recv": Agent.recv,
+    "begin": Agent.begin,
     "recv message": Agent.recv_message,
     "shutdown": Agent.shutdown,
     "poll": Agent.poll,

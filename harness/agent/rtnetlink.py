@@ -1,4 +1,4 @@
-"""Links, addresses, routes and neighbours by netlink, with the standard library only (linux/rtnetlink.h).
+"""Links, addresses, routes, neighbours, and what TCP remembers of hosts, by netlink (linux/rtnetlink.h).
 
 Agents have nothing but Python; and importing pyroute2 takes a third of a second, longer than all that a pod needs.
 """
@@ -25,6 +25,13 @@ RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 25
 METRICS = {"lock": 1, "rto_min": 13, "quickack": 15}
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT = 0x80
+NLMSG_ERROR = 2
+#: linux/genetlink.h, linux/tcp_metrics.h.
+NETLINK_GENERIC = 16
+#: The family that tells the numbers of the others.
+CONTROLLER, GET_FAMILY, FAMILY_ID, FAMILY_NAME = 0x10, 3, 1, 2
+TCP_METRICS, DELETE, VERSION = b"tcp_metrics\0", 2, 1
+GENERIC_HEADER = struct.Struct("=IHHII")
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -149,3 +156,34 @@ def _link(message: bytes) -> LinkFacts:
     name = told[IFLA_IFNAME].rstrip(b"\0").decode()
     master = told.get(IFLA_MASTER, b"")
     return LinkFacts(name, index, hardware, flags, *(int.from_bytes(each, sys.byteorder) for each in (master, below)))
+
+
+def forget_hosts() -> None:
+    """Forget what TCP remembers of hosts, Fast Open's cookies among it.
+
+    Raises OSError: EPERM without privileges in the initial user namespace.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
+        answer = _ask(netlink, CONTROLLER, GET_FAMILY, attribute(FAMILY_NAME, TCP_METRICS), NLM_F_REQUEST)
+        _ask(netlink, _family(answer), DELETE, b"", NLM_F_REQUEST | NLM_F_ACK)
+
+
+def _ask(netlink: socket.socket, family: int, command: int, attributes: bytes, flags: int) -> bytes:
+    """Return what is behind the headers of the answer; raises OSError with the kernel's errno."""
+    body = struct.pack("=BBH", command, VERSION, 0) + attributes
+    netlink.send(GENERIC_HEADER.pack(GENERIC_HEADER.size + len(body), family, flags, 1, 0) + body)
+    answer = netlink.recv(65536)
+    _length, kind, _flags, _sequence, _port = GENERIC_HEADER.unpack_from(answer)
+    if kind == NLMSG_ERROR and (code := -struct.unpack_from("=i", answer, GENERIC_HEADER.size)[0]):
+        raise OSError(code, os.strerror(code))
+    return answer[GENERIC_HEADER.size + 4 :]
+
+
+def _family(attributes: bytes) -> int:
+    at = 0
+    while at + 4 <= len(attributes):
+        length, kind = struct.unpack_from("=HH", attributes, at)
+        if kind == FAMILY_ID:
+            return int(struct.unpack_from("=H", attributes, at + 4)[0])
+        at += max(4, length + 3 & ~3)
+    raise OSError("the kernel has no family tcp_metrics")

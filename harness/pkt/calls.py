@@ -18,6 +18,7 @@ from harness.pkt.symbols import Dialect, number
 from harness.pkt.text_calls import TextCalls
 from harness.pkt.tree import Anything, Applied, Call, Expression, Name, Place, Record
 from harness.spec.states import State
+from harness.targets.protocol import LinuxSocket
 
 #: States of an active open that is under way.
 _OPENING = (State.SYN_SENT, State.SYN_RECEIVED)
@@ -150,19 +151,35 @@ class Application:
                 return Answer(-1, "EBADF")
             if begun:
                 return self._connected(descriptor, place)
+            if descriptor.connecting and descriptor.opens_fast:
+                return self._connect_fast(descriptor, place)
             if descriptor.connecting:
                 return self._connect_again(descriptor, place)
-            begun = descriptor.connecting = True
-            own = (None if descriptor.freed else descriptor.connection) or self.stage.fresh()
-            descriptor.connection, descriptor.port, descriptor.freed = own, own.tuple4.port, False
-            self.stage.current = own
+            begun = True
+            own = self.stage.opening(descriptor)
             try:
+                if descriptor.opens_fast:
+                    return self._connect_fast(descriptor, place)
                 self.table.sock(descriptor, place).connect(self.stage.local(descriptor.port), self.stage.remote(own))
             except OSError as error:
                 return refused(error)
             return None if descriptor.blocking else Answer(-1, "EINPROGRESS")
 
         return connect
+
+    def _connect_fast(self, descriptor: Descriptor, place: Place) -> Answer | None:
+        """Open with TCP_FASTOPEN_CONNECT: at once where there is a cookie, and the first text goes with the SYN."""
+        assert descriptor.connection is not None
+        sock = self.table.sock(descriptor, place)
+        assert isinstance(sock, LinuxSocket)
+        try:
+            sock.begin(self.stage.local(descriptor.port), self.stage.remote(descriptor.connection), None)
+        except BlockingIOError:
+            return None if descriptor.blocking else Answer(-1, "EINPROGRESS")
+        except OSError as error:
+            return refused(error)
+        descriptor.deferred = True
+        return done()
 
     def _disconnect(self, descriptor: Descriptor | None, place: Place) -> Attempt:
         """Return how a socket is freed of its connection, as by a close() that resets, to be used for another one."""

@@ -28,6 +28,10 @@ class Descriptor:
     listening: bool = False
     connecting: bool = False
     linger_resets: bool = False
+    #: Whether it opens with text: TCP_FASTOPEN_CONNECT.
+    opens_fast: bool = False
+    #: Whether its connect() has sent nothing yet: that is for the first text to do.
+    deferred: bool = False
     read: int = 0
     begun: int = 0
     #: Whether it was freed of its connection, so that the next one has other ports.
@@ -101,6 +105,14 @@ class Stage:
         """Return a connection on the target's port that stands for a port of the script, 0 for the usual one."""
         own = self.fresh(self.ports.get(port or USUAL_PORT))
         self.ports[port or USUAL_PORT] = own.tuple4.port
+        return own
+
+    def opening(self, descriptor: Descriptor) -> Connection:
+        """Return the connection that a socket opens: that of its port, or another one."""
+        own = (None if descriptor.freed else descriptor.connection) or self.fresh()
+        descriptor.connection, descriptor.port, descriptor.freed = own, own.tuple4.port, False
+        descriptor.connecting = True
+        self.current = own
         return own
 
     @property

@@ -216,7 +216,7 @@ class Lines:
     def _is_text(self, piece: Piece, octets: int) -> bool:
         """Tell whether a segment carries what the application has written there."""
         streams = self.stage.streams_of(piece.connection)
-        start = piece.seq - 1
+        start = piece.seq - 1 + bool(piece.flags & SYN)
         if streams.urgent or not octets or not 0 <= start < len(streams.written):
             return True
         due = bytes(streams.written[start : start + octets])

@@ -52,6 +52,8 @@ class Player:
     def play(self) -> Waits:
         """Play the script to its end; raises Violation and Unsupported."""
         __tracebackhide__ = True
+        if self.script.opens_fast:
+            self.settings.forget_hosts(self.event.place)
         last = max(
             (at for at, event in enumerate(self.script.events) if not isinstance(event.action, Shell)), default=0
         )
@@ -138,6 +140,8 @@ class Player:
                 self._judge_states(*meaning.state)
             elif meaning.drops:
                 self.lines.called()
+            elif meaning.forgets and self.script.opens_fast:
+                self.settings.forget_hosts(self.event.place)
             while self.settings.unmade:
                 setting = self.settings.unmade.pop()
                 doubt = Doubt(f"sysctl {setting.name}={setting.value}", self.event.place)

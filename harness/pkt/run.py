@@ -207,6 +207,8 @@ def demand(script: Script, version: Version, traits: Traits) -> None:
         raise Unsupported("IPv6", head)
     if version.mapped and not traits.is_linux:
         raise Unsupported("sockets of IPv6 with mapped addresses", head)
+    if script.opens_fast and not traits.is_linux:
+        raise Unsupported("Fast Open by the client", head, lacking=True)
     mtu = script.options.get("mtu", str(MTU))
     if mtu != str(MTU):
         raise Unsupported(f"an MTU of {mtu[:8]}", head)

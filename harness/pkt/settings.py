@@ -8,7 +8,7 @@ from harness.pkt import shell
 from harness.pkt.shell import Meaning, Setting
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place, Script, Shell
-from harness.targets.protocol import Adjustable, Target, TargetError
+from harness.targets.protocol import Adjustable, Remembering, Target, TargetError
 
 Execute = Callable[[str], tuple[int, str]]
 
@@ -63,6 +63,16 @@ class Settings:
                     continue
                 raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
 
+    def forget_hosts(self, place: Place) -> None:
+        """Have the target forget the cookies of hosts; raises Unsupported where it may not be told to."""
+        try:
+            if isinstance(self.target, Remembering):
+                self.target.forget_hosts()
+                return
+        except (TargetError, OSError):
+            pass
+        raise Unsupported("Fast Open by the client", place, lacking=True)
+
     def undo(self) -> None:
         """Take all settings back, the last one first."""
         self._stack.close()
@@ -75,7 +85,7 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
     """
     found: list[Setting] = []
     begun = False
-    if script.leaves_a_path_mtu:
+    if script.leaves_a_path_mtu or script.opens_fast:
         return None
     if executes and any(isinstance(event.action, Shell) for event in script.events):
         return None

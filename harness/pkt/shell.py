@@ -48,6 +48,8 @@ class Meaning:
     #: A state, and how many connections are to be in it; None: at least one.
     state: tuple[State, int | None] | None = None
     drops: bool = False
+    #: Whether the target forgets what it remembers of hosts.
+    forgets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,11 @@ def _meaning(command: str) -> Meaning:
     if len(command) > LONGEST:
         return Meaning(command[:LONGEST], f"a command of {len(command)} characters", unsupported=True)
     plain = _REDIRECTION.sub("", command).strip()
-    settings = tuple(_settings(plain if ">" not in command or not _ECHO.fullmatch(command) else command))
+    settings = (
+        ()
+        if "||" in plain
+        else tuple(_settings(plain if ">" not in command or not _ECHO.fullmatch(command) else command))
+    )
     if settings:
         return Meaning(command, settings=settings)
     for pattern, entry in table().commands:
@@ -110,6 +116,8 @@ def _meaning(command: str) -> Meaning:
         match entry["means"]:
             case "ignore":
                 return Meaning(command, why)
+            case "forget":
+                return Meaning(command, why, forgets=True)
             case "drop":
                 return Meaning(command, why, drops=True)
             case "sleep":

@@ -87,6 +87,7 @@ class SocketOptions:
                 self._put(descriptor, call, name, value, place)
             except OSError as error:
                 return self._refused(error, call, name, place)
+            descriptor.opens_fast |= name == "TCP_FASTOPEN_CONNECT"
             return done()
 
         return put

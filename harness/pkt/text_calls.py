@@ -1,5 +1,6 @@
 """The calls that bring text one way or the other: write, read, and their relatives."""
 
+import errno
 import socket
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
+from harness.spec.states import State
 from harness.targets.protocol import LinuxSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
@@ -24,8 +26,8 @@ _PLAIN_FLAGS = {
     socket.MSG_EOR,
     socket.MSG_NOSIGNAL,
 }
-#: Flags that only a Linux kernel's sockets have: text that is not copied, and the error queue.
-_LINUX_FLAGS = {NUMBERS["MSG_ZEROCOPY"], socket.MSG_ERRQUEUE, socket.MSG_TRUNC}
+#: Flags that only a Linux kernel's sockets have: text that is not copied, or goes with the SYN, and the error queue.
+_LINUX_FLAGS = {NUMBERS["MSG_ZEROCOPY"], socket.MSG_ERRQUEUE, socket.MSG_TRUNC, socket.MSG_FASTOPEN}
 #: Flags that are about the call alone: they ask a stack for nothing.
 _OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
@@ -55,20 +57,34 @@ class TextCalls:
             _demand_no_control(call.arguments[1], place)
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
             raise Unsupported("flags of send()", place, lacking=True)
-        sent = 0
+        self._demand_address(call, place)
+        sent, opening = 0, False
 
         def write() -> Answer | None:
-            nonlocal sent
+            nonlocal sent, opening
             if descriptor is None:
                 return Answer(-1, "EBADF")
             content = data if data is not None else b""
             if data is None:
                 content = self._text(descriptor, self._length(call, place))
             waits = descriptor.blocking and not flags & socket.MSG_DONTWAIT
+            if descriptor.deferred or (flags & socket.MSG_FASTOPEN and not descriptor.connecting):
+                try:
+                    sent = self._open(descriptor, content, flags, place)
+                except OSError as error:
+                    if not waits or not isinstance(error, BlockingIOError):
+                        return refused(error)
+                if not waits:
+                    return Answer(sent)
+                opening = True
+            if opening and self._is_opening(descriptor):
+                return None
             while True:
                 try:
                     sent += self._sent(descriptor, content[sent:], flags, place)
-                except BlockingIOError:
+                except BlockingIOError as error:
+                    if error.errno == errno.EALREADY:
+                        return refused(error)
                     return None if waits else Answer(sent) if sent else Answer(-1, "EAGAIN")
                 except OSError as error:
                     return refused(error)
@@ -76,6 +92,28 @@ class TextCalls:
                     return Answer(sent)
 
         return write
+
+    def _open(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
+        """Open with text (RFC 7413): return how much of it went with the SYN; BlockingIOError where none did."""
+        sock = self.table.sock(descriptor, place)
+        if descriptor.deferred or not isinstance(sock, LinuxSocket):
+            descriptor.deferred = False
+            return self._sent(descriptor, data, flags, place)
+        own = self.stage.opening(descriptor)
+        local, remote = self.stage.local(descriptor.port), self.stage.remote(own)
+        taken = sock.begin(local, remote, data, flags & ~_OF_THE_CALL)
+        self.stage.streams_of(own).written += data[:taken]
+        return taken
+
+    def _is_opening(self, descriptor: Descriptor) -> bool:
+        assert descriptor.connection is not None
+        snapshot = self.stage.conversation.rig.snapshot(descriptor.connection.tuple4)
+        return snapshot is not None and snapshot.state in (State.SYN_SENT, State.SYN_RECEIVED)
+
+    def _demand_address(self, call: Call, place: Place) -> None:
+        given = call.arguments[4] if call.function == "sendto" and len(call.arguments) > 4 else None
+        if isinstance(given, Name) and given.name != "NULL":
+            raise Unsupported(f"sendto() to {given.name[:20]}", place)
 
     def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         sock = self.table.sock(descriptor, place)

@@ -239,6 +239,15 @@ class Script:
     summary: str = ""
 
     @property
+    def opens_fast(self) -> bool:
+        """Whether a client in it may open with text (RFC 7413), for which a target remembers cookies of hosts."""
+        return any(
+            "MSG_FASTOPEN" in event.text or "TCP_FASTOPEN_CONNECT" in event.text
+            for event in self.events
+            if isinstance(event.action, Call)
+        )
+
+    @property
     def leaves_a_path_mtu(self) -> bool:
         """Whether a router says in it what fits through, which a target remembers of the address for minutes."""
         return any(isinstance(event.action, Icmp) and event.action.mtu is not None for event in self.events)

@@ -178,6 +178,12 @@ class Message(NamedTuple):
 class LinuxSocket(AppSocket, Protocol):
     """What sockets of a Linux kernel offer besides: control data, the error queue, and its own epoll."""
 
+    def begin(self, local: tuple[str, int], remote: tuple[str, int], data: bytes | None, flags: int = 0) -> int:
+        """Active OPEN by sendto(2) with MSG_FASTOPEN; where `data` is None, by connect(2) after TCP_FASTOPEN_CONNECT.
+
+        Returns what the call does. BlockingIOError (EINPROGRESS): a SYN without text was sent.
+        """
+
     def recv_message(self, limit: int, flags: int = 0) -> Message:
         """RECEIVE with control data; with MSG_ERRQUEUE of the error queue."""
 
@@ -308,6 +314,14 @@ class Adjustable(Protocol):
 
     def setting(self, name: str, value: str) -> AbstractContextManager[None]:
         """Change a setting of the target's own (never of the machine's) for the time of the context."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What a target offers besides that remembers things of hosts beyond its connections: Fast Open's cookies."""
+
+    def forget_hosts(self) -> None:
+        """Forget all that; a TargetError where it may not be."""
 
 
 @runtime_checkable

@@ -52,6 +52,11 @@ class GuestSocket:
         """RECEIVE."""
         return bytes.fromhex(self._calls.call("recv", self._number, limit, flags))
 
+    def begin(self, local: tuple[str, int], remote: tuple[str, int], data: bytes | None, flags: int = 0) -> int:
+        """Active OPEN with text, or with TCP_FASTOPEN_CONNECT."""
+        self._life.ports.add(local[1])
+        return int(self._calls.call("begin", self._number, local, remote, None if data is None else data.hex(), flags))
+
     def recv_message(self, limit: int, flags: int = 0) -> Message:
         """RECEIVE with control data."""
         data, control, told = self._calls.call("recv message", self._number, limit, flags)

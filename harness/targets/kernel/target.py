@@ -104,6 +104,10 @@ class KernelTarget:
             if pins.outlasts_its_namespace(full, self._made["release"]):
                 self._wire.sit_out(pins.COUNTED_S)
 
+    def forget_hosts(self) -> None:
+        """Forget what is remembered of hosts."""
+        self._calls.call("forget metrics")
+
     def forget_connections(self) -> None:
         """Destroy every socket, those in TIME-WAIT too (SOCK_DESTROY); a kernel that has crashed is booted again."""
         forgotten, self._life = self._life, Life()

@@ -54,6 +54,17 @@ class DescriptorSocket:
         """RECEIVE."""
         return self._sock.recv(limit, flags)
 
+    def begin(self, local: tuple[str, int], remote: tuple[str, int], data: bytes | None, flags: int = 0) -> int:
+        """Active OPEN with text, or with TCP_FASTOPEN_CONNECT."""
+        if not self._sock.getsockname()[1]:
+            self._sock.bind(local)
+        if data is not None:
+            if flags & MSG_ZEROCOPY:
+                self._lent.append(data)
+            return self._sock.sendto(data, flags | socket.MSG_NOSIGNAL, remote)
+        self._sock.connect(remote)
+        return 0
+
     def recv_message(self, limit: int, flags: int = 0) -> Message:
         """RECEIVE with control data."""
         data, control, told, _address = self._sock.recvmsg(limit, CONTROL, flags)

@@ -23,7 +23,7 @@ import sys
 from typing import Any
 
 from harness.agent import commands, server
-from harness.agent.rtnetlink import RouteSocket
+from harness.agent.rtnetlink import RouteSocket, forget_hosts
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -62,6 +62,7 @@ def main() -> None:
         os.close(descriptor)
     if "error" not in answer:
         server.HANDLERS["shell"] = commands.run
+        server.HANDLERS["forget-hosts"] = _forget_hosts
         server.serve(control)
         _delete_link()
 
@@ -96,6 +97,11 @@ def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         "namespace": os.stat("/proc/self/ns/net").st_ino,
     }
     return answer, [packet_socket.detach(), diag.detach()]
+
+
+def _forget_hosts(_request: dict[str, Any]) -> server.Answer:
+    forget_hosts()
+    return {}, []
 
 
 def unshare(flags: int, step: str) -> None:

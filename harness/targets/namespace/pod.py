@@ -124,6 +124,10 @@ class Pod(AgentChannel):
         answer, _descriptors = self.call(request)
         return int(answer["code"]), str(answer["output"])
 
+    def forget_hosts(self) -> None:
+        """Make the kernel forget what it remembers of hosts; a TargetError where that may not be."""
+        self.call({"op": "forget-hosts"})
+
     def close(self) -> None:
         """Close everything; the helper cleans up and ends when it sees the control socket close.
 

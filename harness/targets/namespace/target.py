@@ -21,6 +21,7 @@ from harness.targets.protocol import (
     Capability,
     Facts,
     NotOffered,
+    Remembering,
     TargetError,
     TargetStorms,
     UnusableTarget,
@@ -192,6 +193,12 @@ class LinuxTarget:
             yield
         finally:
             self.pod.write_sysctl(full, before)
+
+    def forget_hosts(self) -> None:
+        """Forget what is remembered of hosts; a TargetError where that may not be, without privileges for one."""
+        if not isinstance(self.pod, Remembering):
+            raise TargetError("nothing here makes this kernel forget hosts")
+        self.pod.forget_hosts()
 
     def forget_connections(self) -> None:
         """Destroy every socket, those in TIME-WAIT too (SOCK_DESTROY)."""

@@ -55,7 +55,12 @@ def test_several_commands_are_read_one_by_one() -> None:
     found = list(meanings("./defaults.sh\nsleep 0.5; ip tcp_metrics flush all > /dev/null 2>&1 && \\\n  true"))
     assert [bool(each.settings) for each in found] == [True, False, False, False]
     assert found[1].sleep_s == 0.5
+    assert found[2].forgets
     assert not any(each.unsupported for each in found)
+    (either,) = meanings(
+        "sysctl -q net.ipv4.tcp_fastopen_cookies=0 net.ipv4.tcp_fastopen_cookies=9 || ip tcp_metrics flush"
+    )
+    assert either.forgets
 
 
 @pytest.mark.parametrize(
