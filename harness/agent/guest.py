@@ -173,6 +173,10 @@ class Agent:
         server.destroy_all_sockets()
         return server.destroy_all_sockets()
 
+    def counters(self) -> dict[str, int]:
+        """Return the kernel's counters."""
+        return server.counters()
+
     def forget_metrics(self) -> None:
         """Forget what is remembered of hosts."""
         forget_hosts()
@@ -312,6 +316,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ss": Agent.ss,
     "diag": Agent.diag,
     "destroy": Agent.destroy,
+    "counters": Agent.counters,
     "forget metrics": Agent.forget_metrics,
     "read sysctls": Agent.read_sysctls,
     "write sysctls": Agent.write_sysctls,

@@ -159,6 +159,21 @@ def _ping(_request: dict[str, Any]) -> Answer:
     return {}, []
 
 
+def counters() -> dict[str, int]:
+    """Return the counters of this namespace, by the names that ``nstat`` gives them: ``TcpExtBeyondWindow``."""
+    found: dict[str, int] = {}
+    for name in ("netstat", "snmp"):
+        lines = Path("/proc/self/net", name).read_text().splitlines()
+        for names, values in zip(lines[::2], lines[1::2], strict=True):
+            group, _colon, heads = names.partition(":")
+            found |= dict(zip((group + head for head in heads.split()), map(int, values.split()[1:]), strict=True))
+    return found
+
+
+def _counters(_request: dict[str, Any]) -> Answer:
+    return {"counters": counters()}, []
+
+
 def _destroy(_request: dict[str, Any]) -> Answer:
     return {"destroyed": destroy_all_sockets()}, []
 
@@ -173,6 +188,7 @@ HANDLERS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "read-sysctls": _read_sysctls,
     "write-sysctls": _write_sysctls,
     "destroy": _destroy,
+    "counters": _counters,
 }
 
 

@@ -7,6 +7,7 @@ Whatever the target sends must be a line of the script: what comes before, betwe
 from harness.case.conversation import Conversation
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code
+from harness.pkt import shell
 from harness.pkt.assertions import Assertion, BadAssertion, UnknownField
 from harness.pkt.calling import Calling
 from harness.pkt.calls import Application
@@ -52,6 +53,8 @@ class Player:
     def play(self) -> Waits:
         """Play the script to its end; raises Violation and Unsupported."""
         __tracebackhide__ = True
+        if shell.asks_for_counters(self.script):
+            self.settings.count()
         if self.script.opens_fast:
             self.settings.forget_hosts(self.event.place)
         last = max(
@@ -138,6 +141,10 @@ class Player:
                 self.schedule.happened(self.schedule.previous_ns, self.stage.now_ns())
             elif meaning.state is not None:
                 self._judge_states(*meaning.state)
+            elif meaning.counts:
+                self.settings.count()
+            elif meaning.counter is not None:
+                self._judge_counter(*meaning.counter)
             elif meaning.drops:
                 self.lines.called()
             elif meaning.forgets and self.script.opens_fast:
@@ -159,6 +166,17 @@ class Player:
         if code:
             seen = f"it ends with {code}: {output.strip()}".rstrip(": ")
             self._differences.fail(Code.WRONG_ANSWER, f"`{shown}` ends with 0", seen, self._differences.event)
+
+    def _judge_counter(self, name: str, due: int | None, anew: bool) -> None:
+        __tracebackhide__ = True
+        self.conversation.step()
+        self.lines.take()
+        seen = self.settings.grown(name, self.event.place)
+        if anew:
+            self.settings.count()
+        if not seen or due not in (None, seen):  # `nstat` does not print what has not grown
+            told = "at least 1" if due is None else str(due)
+            self._differences.fail(Code.WRONG_ANSWER, f"{told} {name}", f"{seen}", self.event)
 
     def _judge_states(self, state: State, count: int | None) -> None:
         __tracebackhide__ = True

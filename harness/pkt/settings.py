@@ -8,7 +8,7 @@ from harness.pkt import shell
 from harness.pkt.shell import Meaning, Setting
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place, Script, Shell
-from harness.targets.protocol import Adjustable, Remembering, Target, TargetError
+from harness.targets.protocol import Adjustable, Counting, Remembering, Target, TargetError
 
 Execute = Callable[[str], tuple[int, str]]
 
@@ -25,6 +25,8 @@ class Settings:
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     #: Settings as they are now, by name: what a script has set is to be set back by it.
     _values: dict[str, str] = field(init=False)
+    #: The counters as they were when they were counted anew.
+    _counted: dict[str, int] = field(default_factory=dict)
     over: bool = False
     #: What could not be set, and the script is played all the same.
     unmade: list[Setting] = field(default_factory=list)
@@ -63,6 +65,18 @@ class Settings:
                     continue
                 raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
 
+    def count(self) -> None:
+        """Count anew from here on."""
+        if isinstance(self.target, Counting):
+            self._counted = dict(self.target.counters())
+
+    def grown(self, name: str, place: Place) -> int:
+        """Return by how much a counter has grown; raises Unsupported where there is none of this name."""
+        found = self.target.counters() if isinstance(self.target, Counting) else {}
+        if name not in found:
+            raise Unsupported(f"the counter {name[:40]}", place, lacking=True)
+        return found[name] - self._counted.get(name, 0)
+
     def forget_hosts(self, place: Place) -> None:
         """Have the target forget the cookies of hosts; raises Unsupported where it may not be told to."""
         try:
@@ -85,8 +99,8 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
     """
     found: list[Setting] = []
     begun = False
-    if script.leaves_a_path_mtu or script.opens_fast:
-        return None
+    if script.leaves_a_path_mtu or script.opens_fast or shell.asks_for_counters(script):
+        return None  # it leaves something behind, or what others do beside it would be counted too
     if executes and any(isinstance(event.action, Shell) for event in script.events):
         return None
     values = dict(traits.values)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.pkt.support import Traits
 from harness.pkt.symbols import LINUX_STATES, SHOWN_STATES
+from harness.pkt.tree import Script, Shell
 from harness.spec.states import State
 from harness.targets.protocol import Capability
 
@@ -48,6 +49,10 @@ class Meaning:
     #: A state, and how many connections are to be in it; None: at least one.
     state: tuple[State, int | None] | None = None
     drops: bool = False
+    #: A counter, by how much it is to have grown (None: at all), and whether it is counted anew from here on.
+    counter: tuple[str, int | None, bool] | None = None
+    #: Whether counters are counted anew from here on.
+    counts: bool = False
     #: Whether the target forgets what it remembers of hosts.
     forgets: bool = False
 
@@ -98,6 +103,12 @@ def meanings(text: str) -> Iterator[Meaning]:
             yield _meaning(command)
 
 
+def asks_for_counters(script: Script) -> bool:
+    """Tell whether a script looks at counters of the kernel."""
+    texts = (event.action.text for event in script.events if isinstance(event.action, Shell))
+    return any(meaning.counter is not None for text in texts for meaning in meanings(text))
+
+
 def _meaning(command: str) -> Meaning:
     if len(command) > LONGEST:
         return Meaning(command[:LONGEST], f"a command of {len(command)} characters", unsupported=True)
@@ -116,6 +127,11 @@ def _meaning(command: str) -> Meaning:
         match entry["means"]:
             case "ignore":
                 return Meaning(command, why)
+            case "count":
+                return Meaning(command, why, counts=True)
+            case "counter":
+                grown = int(found[3][:18]) if found[3] else None
+                return Meaning(command, counter=(found[2], grown, "s" not in found[1]))
             case "forget":
                 return Meaning(command, why, forgets=True)
             case "drop":

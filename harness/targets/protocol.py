@@ -317,6 +317,14 @@ class Adjustable(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """What a target offers besides that counts what it does (RFC 4022, and a kernel's own counters)."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the counters by their names; a TargetError where they can't be had."""
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """What a target offers besides that remembers things of hosts beyond its connections: Fast Open's cookies."""
 

@@ -104,6 +104,10 @@ class KernelTarget:
             if pins.outlasts_its_namespace(full, self._made["release"]):
                 self._wire.sit_out(pins.COUNTED_S)
 
+    def counters(self) -> Mapping[str, int]:
+        """Return the kernel's counters."""
+        return dict(self._calls.call("counters"))
+
     def forget_hosts(self) -> None:
         """Forget what is remembered of hosts."""
         self._calls.call("forget metrics")

@@ -74,6 +74,11 @@ class AgentChannel:
         answer, _descriptors = self.call({"op": "destroy"})
         return int(answer["destroyed"])
 
+    def counters(self) -> dict[str, int]:
+        """Return the counters of the target's namespace by the names that ``nstat`` gives them."""
+        answer, _descriptors = self.call({"op": "counters"})
+        return dict(answer["counters"])
+
     def read_sysctl(self, name: str) -> str:
         """Return a sysctl of the target's namespace; raises TargetError where the kernel lacks it."""
         answer, _descriptors = self.call({"op": "read-sysctls", "names": [name]})

@@ -19,6 +19,7 @@ from harness.targets.protocol import (
     Addresses,
     AppSocket,
     Capability,
+    Counting,
     Facts,
     NotOffered,
     Remembering,
@@ -193,6 +194,12 @@ class LinuxTarget:
             yield
         finally:
             self.pod.write_sysctl(full, before)
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the counters of the namespace."""
+        if not isinstance(self.pod, Counting):
+            raise TargetError("the counters of this kernel are out of reach")
+        return self.pod.counters()
 
     def forget_hosts(self) -> None:
         """Forget what is remembered of hosts; a TargetError where that may not be, without privileges for one."""

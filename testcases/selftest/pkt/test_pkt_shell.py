@@ -51,6 +51,14 @@ def test_a_question_about_states_is_read(command: str, state: tuple[State, int |
     assert [meaning.state for meaning in meanings(command)] == [state]
 
 
+def test_a_question_about_counters_is_read() -> None:
+    found = list(
+        meanings('nstat -n; nstat -s | grep TcpExtBeyondWindow | grep -q " 3 "; nstat|grep -q TcpInSegs > /dev/null')
+    )
+    assert [each.counts for each in found] == [True, False, False]
+    assert [each.counter for each in found] == [None, ("TcpExtBeyondWindow", 3, False), ("TcpInSegs", None, True)]
+
+
 def test_several_commands_are_read_one_by_one() -> None:
     found = list(meanings("./defaults.sh\nsleep 0.5; ip tcp_metrics flush all > /dev/null 2>&1 && \\\n  true"))
     assert [bool(each.settings) for each in found] == [True, False, False, False]
@@ -73,7 +81,7 @@ def test_several_commands_are_read_one_by_one() -> None:
         "$(reboot)",
         "tc qdisc add dev tun0 root netem",
         "tc qdisc add dev tun0 root pfifo limit 0",
-        "nstat | grep TcpExtTCPTimeouts",
+        "nstat | sh",
     ],
 )
 def test_any_other_command_is_unsupported(command: str) -> None:
@@ -114,7 +122,7 @@ def test_the_table_says_each_thing_once_and_why() -> None:
     names = [name for known in set(table.settings.values()) for name in known.names]
     assert len(names) == len(set(names)) == len(table.settings)
     assert all(known.meaning for known in table.settings.values())
-    assert all(entry.get("why") or entry["means"] in ("sleep", "states") for _pattern, entry in table.commands)
+    assert all(entry.get("why") or entry["means"] in ("sleep", "states", "counter") for _pattern, entry in table.commands)
 
 
 def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
