@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from os import O_NONBLOCK, O_RDWR
 
+from harness.case.connection import Connection
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table, argument, connection_of
 from harness.pkt.polling import Polling
@@ -238,7 +239,7 @@ class Application:
             except OSError as error:
                 return refused(error)
             waiting = [each for each in self.stage.incoming if each.tuple4.port == listener.port]
-            own = connection_of(sock, waiting)
+            own = connection_of(sock, waiting, self._is_over)
             if own is not None:
                 self.stage.incoming.remove(own)
             blocking = not flags & socket.SOCK_NONBLOCK
@@ -251,6 +252,11 @@ class Application:
             return Answer(said)
 
         return accept
+
+    def _is_over(self, connection: Connection) -> bool:
+        """Tell whether a connection that waited to be accepted has ended."""
+        snapshot = self.stage.conversation.rig.snapshot(connection.tuple4)
+        return snapshot is not None and (snapshot.listening or snapshot.state in (State.CLOSED, State.LISTEN))
 
     def _close(self, call: Call, place: Place) -> Attempt:
         numbered = argument(call, 0, self.stage.symbols, place)

@@ -1,7 +1,7 @@
 """The descriptors of a script: what its numbers stand for at the target, and which connection each is about."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from harness.case.connection import Connection
@@ -205,12 +205,21 @@ def int_of(expression: Expression, symbols: Mapping[str, str], place: Place) -> 
     return value
 
 
-def connection_of(sock: AppSocket, waiting: list[Connection]) -> Connection | None:
-    """Return whose connection it is that was accepted: the socket tells, else it is the first that waits."""
-    if len(waiting) > 1 and isinstance(sock, ConnectedSocket):
-        try:
-            port = sock.remote()[1]
-        except OSError:
-            return waiting[0]
-        return next((each for each in waiting if each.tuple4.peer_port == port), waiting[0])
-    return waiting[0] if waiting else None
+def connection_of(
+    sock: AppSocket, waiting: list[Connection], is_over: Callable[[Connection], bool]
+) -> Connection | None:
+    """Return whose connection it is that was accepted: the socket tells, else it is the first that waits and lives.
+
+    One that was reset while it waited may be handed out too, or not; its socket knows no peer any more.
+    """
+    if len(waiting) < 2:
+        return waiting[0] if waiting else None
+    over = [each for each in waiting if is_over(each)]
+    living = [each for each in waiting if each not in over]
+    if not isinstance(sock, ConnectedSocket):
+        return (living or waiting)[0]
+    try:
+        port = sock.remote()[1]
+    except OSError:
+        return (over or waiting)[0]
+    return next((each for each in waiting if each.tuple4.peer_port == port), waiting[0])

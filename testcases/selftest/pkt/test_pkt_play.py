@@ -2,10 +2,13 @@
 
 import random
 from collections import Counter
+from typing import cast
 
 import pytest
 
+from harness.case.rig import Rig
 from harness.case.violation import Code
+from harness.pkt.descriptors import connection_of
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
@@ -305,6 +308,27 @@ VALUES = [
     "{tcpi_state=...}",
     "htons(9)",
 ]
+
+
+@pytest.mark.parametrize(("told", "whose"), [(None, 1), (6002, 1), (6003, 2), (OSError(), 0)])
+def test_the_connection_of_an_accepted_socket_is_told_by_it_or_the_first_that_lives(
+    told: int | OSError | None, whose: int
+) -> None:
+    """Three wait, of which the first has been reset."""
+    conversation = Rig(ReferenceTarget(), guarded=False).begin(4, name="x")
+    waiting = [conversation.connect_peer(port=1024, peer_port=port) for port in (6001, 6002, 6003)]
+
+    class Accepted:
+        def remote(self) -> tuple[str, int]:
+            assert told is not None
+            if isinstance(told, OSError):
+                raise told
+            return "", told
+
+    sock = cast("AppSocket", Accepted() if told is not None else object())
+    assert connection_of(sock, waiting, lambda each: each is waiting[0]) is waiting[whose]
+    assert connection_of(sock, waiting[:1], lambda _each: True) is waiting[0]
+    assert connection_of(sock, [], lambda _each: True) is None
 
 
 def test_calls_with_any_arguments_come_to_a_verdict() -> None:

@@ -122,7 +122,9 @@ def test_the_table_says_each_thing_once_and_why() -> None:
     names = [name for known in set(table.settings.values()) for name in known.names]
     assert len(names) == len(set(names)) == len(table.settings)
     assert all(known.meaning for known in table.settings.values())
-    assert all(entry.get("why") or entry["means"] in ("sleep", "states", "counter") for _pattern, entry in table.commands)
+    assert all(
+        entry.get("why") or entry["means"] in ("sleep", "states", "counter") for _pattern, entry in table.commands
+    )
 
 
 def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
