@@ -52,6 +52,14 @@ class Differences:
         seen = f"it came {off:.3f} s too {'early' if early else 'late'}"
         self.fail(Problem.EARLY if early else Problem.LATE, f"`{_written(event)}`", seen, event, piece.connection)
 
+    def extra(self, piece: Piece, event: Event) -> None:
+        """Say that a segment came which no line says, behind the last one."""
+        __tracebackhide__ = True
+        piece.received.event.mark = Mark.UNEXPECTED
+        speaks_of_text = piece.is_bare_ack or bool(piece.payload)
+        self._refuse_doubtful(event, piece.connection, acknowledges=speaks_of_text)
+        self.fail(Problem.EXTRA, "nothing more", f"`{piece}`", event, piece.connection)
+
     def fail(self, code: Problem, due: str, seen: str, event: Event, connection: Connection | None = None) -> None:
         """Raise the violation that something is not as a line says."""
         __tracebackhide__ = True

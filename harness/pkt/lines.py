@@ -18,7 +18,6 @@ from harness.pkt.support import Unsupported
 from harness.pkt.tree import Event, TcpOption, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, PSH, SYN
-from harness.trace.events import Mark
 
 #: Behind the last line so much time is waited for what was not due: the longest delay of an acknowledgment, and a tick.
 TAIL_S = 0.55
@@ -247,5 +246,4 @@ class Lines:
                 self._acknowledged[piece.connection.index] = piece.ack
                 self.stage.left_out["segment behind the last line"] += 1
                 continue
-            piece.received.event.mark = Mark.UNEXPECTED
-            self._differences.fail(Code.EXTRA, "nothing more", f"`{piece}`", self._differences.event, piece.connection)
+            self._differences.extra(piece, self._differences.event)

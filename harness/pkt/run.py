@@ -31,6 +31,8 @@ VERSIONS: Mapping[str, tuple[int, bool]] = {
 _BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE", "kldload", "SO_DEBUG")
 #: Who does something so much later than it is due may see what a timer does: one of 4 ms is the shortest.
 LATE_NS = 3_000_000
+#: Commands of scripts are about packetdrill's device: so the pod's has that name too.
+_SECOND_NAME = "ip link property add dev t0 altname tun0"
 #: The MTU of the wire.
 MTU = 1500
 
@@ -187,6 +189,8 @@ def begin(
     traits = traits_of(target)
     pod = _pod_of(target) if profile.shell else None
     execute = (lambda text: pod.shell(text, folder)) if pod is not None else None
+    if execute is not None:
+        execute(_SECOND_NAME)
     stage = Stage(
         conversation,
         traits,

@@ -41,6 +41,8 @@ class Settings:
                 raise Unsupported(f"the command `{meaning.command[:60]}`", place)
             for setting in meaning.settings:
                 found = shell.outcome(setting, replace(self.traits, values=self._values))
+                if shell.is_optional(setting) and not self.traits.is_linux:
+                    self.unmade.append(setting)
                 self._values |= {each.name: each.value for each in found.sets}
                 if found.unsupported:
                     if self.over:

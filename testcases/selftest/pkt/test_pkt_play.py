@@ -344,6 +344,19 @@ def test_calls_with_any_arguments_come_to_a_verdict() -> None:
     assert all(seen[verdict] > 5 for verdict in ("conforms", "violates", "not applicable"))
 
 
+def test_how_fast_text_is_sent_is_not_judged_where_another_congestion_control_is_asked_for() -> None:
+    asked = " 0 `sysctl -q net.ipv4.tcp_congestion_control=cubic`\n" + SERVER.replace(" 0 socket", "+0 socket", 1)
+    text = "+0 write(4, ..., 30000) = 30000\n+0 > . 1:29201(29200) ack 1\n+0 > P. 29201:30001(800) ack 1\n"
+    assert play(SERVER + text).verdict == "violates"
+    assert play(asked + text).due.startswith("sysctl net.ipv4.tcp_congestion_control=cubic, and line")
+    assert play(asked + FIN_LINES.replace("F. 1:1(0) ack 1", "F. 1:1(0) ack 2")).code is Code.WRONG_ACK
+
+
+def test_what_comes_behind_the_last_line_may_come_of_an_acknowledgment_of_what_was_not_sent() -> None:
+    ahead = "+0 write(4, ..., 60000) = 60000\n+.1 < . 1:1(0) ack 50001 win 65535\n"
+    assert play(SERVER + ahead + "+.1 `true`").verdict == "not applicable"
+
+
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
     half_open = SERVER.partition("+.1 < .")[0]
     listening = '+0 `grep " 0A " /proc/net/tcp | grep ":1F90"`\n'

@@ -137,7 +137,9 @@ def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
         pytest.skip(f"needs a pod: {error.message}")
     monkeypatch.chdir(tmp_path)
     panic, sack = (Path("/proc/sys", name).read_text() for name in ("kernel/panic", "net/ipv4/tcp_sack"))
-    before = "`test -f a.pkt && ! echo 77 > /proc/sys/kernel/panic; sysctl -q net.ipv4.tcp_sack=0`\n"
+    before = (
+        "`test -f a.pkt && ! echo 77 > /proc/sys/kernel/panic; sysctl -q net.ipv4.tcp_sack=0; ip link show dev tun0`\n"
+    )
     Path("a.pkt").write_text(
         before + SERVER.replace("<mss 1460>\n", "<mss 1460,sackOK>\n", 1).replace("...>", "mss 1460>")
     )
