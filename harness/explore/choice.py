@@ -4,11 +4,10 @@ So a short run has seen each kind, two runs with one seed see the same, and who 
 """
 
 import difflib
-import fnmatch
 import itertools
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -110,23 +109,9 @@ class Choice:
 SMALL = 12
 #: The packages that decide which they are.
 _SOURCES = ("explore", "spec", "grid", "fuzz", "wire")
-OFF, CORE, ALL = LEVELS = ("off", "core", "all")
-PREFIX = "explore/"
 
 
-@dataclass(frozen=True, slots=True)
-class Conversations:
-    """What a module of test cases holds where conversations are to be collected."""
-
-    def chosen(self, level: str, patterns: Sequence[str]) -> list[Generated]:
-        """Return those of a run: a fixed small choice, or all; patterns that speak of them choose among all."""
-        named = any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns)
-        if level == ALL or named:
-            return [generated for kind in KINDS.values() for generated in kind.generate()]
-        return _small() if level == CORE else []
-
-
-def _small() -> list[Generated]:
+def small() -> list[Generated]:
     """Return the same few of each kind in every run, none in which minutes pass.
 
     To find them all are made, which takes seconds: they are kept.
@@ -172,20 +157,36 @@ def spread(source: Iterable[Generated]) -> Iterator[Generated]:
         yield from batch
 
 
+class _Candidate:
+    """A conversation that may be the next one, and what of it has not met yet."""
+
+    def __init__(self, generated: Generated, seen: set[tuple[str, str]]) -> None:
+        self.generated = generated
+        meetings = _meetings(generated)
+        self.sizes = [len(found) for found in meetings]
+        self.left = [found - seen for found in meetings]
+
+    def news(self) -> float:
+        """Return which share of it is new, of its parts and of its words."""
+        return sum(len(left) / size for left, size in zip(self.left, self.sizes, strict=True) if size)
+
+    def see(self, met: set[tuple[str, str]]) -> None:
+        for left in self.left:
+            left -= met
+
+
 def _spread(source: Iterable[Generated]) -> Iterator[Generated]:
     source, seen = iter(source), set[tuple[str, str]]()
-    waiting = [(generated, _meetings(generated)) for generated in itertools.islice(source, CANDIDATES)]
+    waiting = [_Candidate(generated, seen) for generated in itertools.islice(source, CANDIDATES)]
     while waiting:
-        best = max(range(len(waiting)), key=lambda at: sum(_news(found, seen) for found in waiting[at][1]))
-        generated, meetings = waiting.pop(best)
-        seen.update(*meetings)
-        yield generated
-        waiting += [(more, _meetings(more)) for more in itertools.islice(source, 1)]
-
-
-def _news(found: set[tuple[str, str]], seen: set[tuple[str, str]]) -> float:
-    """Return which share of it is new."""
-    return len(found - seen) / len(found) if found else 0.0
+        best = max(waiting, key=_Candidate.news)
+        waiting.remove(best)
+        met = set[tuple[str, str]]().union(*best.left)
+        seen |= met
+        for candidate in waiting:
+            candidate.see(met)
+        yield best.generated
+        waiting += [_Candidate(more, seen) for more in itertools.islice(source, 1)]
 
 
 def _meetings(generated: Generated) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:

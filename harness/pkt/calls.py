@@ -13,9 +13,10 @@ from harness.case.connection import Connection
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table, argument, connection_of
 from harness.pkt.polling import Polling
+from harness.pkt.profile import Dialect
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.support import Unsupported
-from harness.pkt.symbols import Dialect, number
+from harness.pkt.symbols import number
 from harness.pkt.text_calls import TextCalls
 from harness.pkt.tree import Anything, Applied, Call, Expression, Name, Place, Record
 from harness.spec.states import State

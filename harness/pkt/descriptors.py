@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
+from harness.pkt.profile import Dialect
 from harness.pkt.support import Traits, Unsupported
-from harness.pkt.symbols import Dialect, number
+from harness.pkt.symbols import number
 from harness.pkt.tree import Call, Expression, Place
 from harness.targets.protocol import AppSocket, ConnectedSocket
 

@@ -9,16 +9,13 @@ from harness.case.timers import Waits
 from harness.pkt import control, grammar, scanner
 from harness.pkt.descriptors import Stage
 from harness.pkt.player import Player
+from harness.pkt.profile import DEFAULT, STRICT, Dialect, Profile
 from harness.pkt.schedule import TOLERANCE_S, Schedule
 from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported, traits_of
-from harness.pkt.symbols import Dialect
 from harness.pkt.tree import Code, Place, Script, Shell
-from harness.targets.namespace.pod import Pod
-from harness.targets.protocol import Capability, Target
+from harness.targets.protocol import Capability
 
-LENIENT, STRICT = "lenient", "strict"
-PROFILES = (LENIENT, STRICT)
 #: What a script may be written for, by the value of its option.
 VERSIONS: Mapping[str, tuple[int, bool]] = {
     "ipv4": (4, False),
@@ -152,30 +149,11 @@ def _plural(name: str, count: int) -> str:
     return f"{head}s{behind}{rest}"
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How scripts are played: what is asserted, and whose symbols they use where that is not told by their words."""
-
-    match: str = LENIENT
-    dialect: str | None = None
-    #: Whether the commands of scripts are run in the target's namespace, where it is a pod of ours.
-    shell: bool = False
-
-    def executes(self, target: Target) -> bool:
-        """Tell whether commands are run on this target."""
-        return self.shell and _pod_of(target) is not None
-
-
-def _pod_of(target: Target) -> Pod | None:
-    pod = getattr(target, "pod", None)
-    return pod if isinstance(pod, Pod) else None
-
-
 def begin(
     conversation: Conversation,
     script: Script,
     version: Version,
-    profile: Profile = Profile(),
+    profile: Profile = DEFAULT,
     *,
     made_before: bool = False,
     folder: Path = Path("/"),
@@ -187,7 +165,7 @@ def begin(
     target = conversation.rig.target
     conversation.counts_ecn = True  # the lines of the script say whether it should
     traits = traits_of(target)
-    pod = _pod_of(target) if profile.shell else None
+    pod = profile.pod_for(target)
     execute = (lambda text: pod.shell(text, folder)) if pod is not None else None
     if execute is not None:
         execute(_SECOND_NAME)

@@ -11,20 +11,12 @@ import re
 import select
 import socket
 from collections.abc import Mapping
-from enum import StrEnum
 
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Applied, Expression, Items, Name, Number, Union
 from harness.spec.states import State
 
 _INTEGER = re.compile(r"-?(?:0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})")
-
-
-class Dialect(StrEnum):
-    """Whose symbols and commands a script uses."""
-
-    LINUX = "linux"
-    BSD = "bsd"
 
 
 _PREFIXES = ("AF_", "PF_", "SOCK_", "SOL_", "IPPROTO_", "SO_", "TCP_", "IP_", "IPV6_", "MSG_", "SHUT_", "INADDR_")

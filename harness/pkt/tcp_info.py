@@ -4,7 +4,8 @@ import socket
 import struct
 
 from harness.observe.snapshot import Snapshot
-from harness.pkt.symbols import BSD_STATES, LINUX_STATES, Dialect
+from harness.pkt.profile import Dialect
+from harness.pkt.symbols import BSD_STATES, LINUX_STATES
 from harness.spec.states import State
 
 #: The layout of struct tcp_info (linux/tcp.h): format characters and names, in order; older kernels have less of it.

@@ -9,11 +9,10 @@ import pytest
 
 from harness.case.marks import CaseMeta, meta_of
 from harness.case.selection import Binding, Case, idle_deviations, in_order
-from harness.explore.choice import Conversations
+from harness.explore.levels import Conversations
 from harness.grid import session as grid
-from harness.plugin.items import CellItem, TalkItem, case_of, demand_unique, is_bundled, is_whole, stashed
+from harness.plugin.items import CellItem, OwnItem, case_of, demand_unique, is_bundled, is_whole, stashed
 from harness.plugin.narrowing import files_of, names_scripts
-from harness.plugin.pkt_items import PktFile, PktItem
 from harness.plugin.session import CasePlugin
 
 OUTSIDE_THE_CORE = "cells outside the core of the grid (--grid full)"
@@ -40,7 +39,7 @@ class Collection:
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out the modules of the package that hold nothing of what was named."""
         if collection_path.suffix == ".pkt" and is_bundled(collection_path):
-            return True if self._files is None and not self._names_scripts else None
+            return None if self._names_scripts else True
         if self._files is None or collection_path.suffix != ".py" or not is_bundled(collection_path):
             return None
         return True if collection_path.name.startswith("test_") and collection_path not in self._files else None
@@ -49,6 +48,8 @@ class Collection:
         """Take packetdrill's scripts."""
         if file_path.suffix != ".pkt":
             return None
+        from harness.plugin.pkt_items import PktFile
+
         return PktFile.from_parent(parent, path=file_path, plugin=self.plugin, bad=self._bad)
 
     @pytest.hookimpl(trylast=True)
@@ -92,6 +93,10 @@ class Collection:
 
     def _talks(self, collector: pytest.Module, conversations: Conversations) -> Iterator[pytest.Item]:
         chosen = conversations.chosen(self.options.explore, self.options.selection.cases)
+        if not chosen:
+            return
+        from harness.plugin.talk_items import TalkItem
+
         for spec in self.options.specs:
             for version in self.options.selection.versions:
                 for generated in chosen:
@@ -119,7 +124,7 @@ class Collection:
         items[:] = [items[at] for at, reason in zip(order, reasons, strict=True) if not reason]
         self._let_go(dropped)
         if items and any(stashed(item) for item in items) and not self.config.option.collectonly:
-            self.plugin.preflight(as_found=all(isinstance(item, PktItem) for item in items))
+            self.plugin.preflight(as_found=all(isinstance(item, OwnItem) and item.as_found for item in items))
 
     def leave_out(self, dropped: list[pytest.Item], reason: str) -> None:
         """Count cases that another plugin of ours does not choose."""

@@ -12,14 +12,10 @@ import pytest
 
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
-from harness.case.runner import Ending, Outcome, capture, died, gone_in, run
+from harness.case.runner import Ending, Outcome, died, gone_in, run
 from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
-from harness.explore.playing import perform as play_again
-from harness.grid.session import GridSession
-from harness.pkt.run import play_alone
-from harness.plugin.items import CASE, OUTCOME, CellItem, OwnItem, TalkItem
-from harness.plugin.pkt_items import PktItem
+from harness.plugin.items import CASE, OUTCOME, OwnItem
 from harness.plugin.reports import Held
 from harness.targets.protocol import Capability, TargetDied, TargetHung
 from harness.trace.events import Kind
@@ -28,7 +24,7 @@ from harness.trace.events import Kind
 _OWN_FIXTURES = {"conversation", "target", "peer"}
 
 
-def blame(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
+def blame(rig: Rig, held: Sequence[Held]) -> None:
     """Give the case that brought `rig`'s target down in its last sweep that verdict; if none does alone, the last."""
     end = rig.fallen
     alone = len(held) == 1 and _is_on(held[0].item, rig)
@@ -36,7 +32,7 @@ def blame(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
         _it_was(held[0].item, end)
         return
     suspects = [each.item for each in held if _is_on(each.item, rig) and not each.timers and _can_run(each.item)]
-    found = [*_culprits(rig, suspects, grid)]
+    found = [*_culprits(rig, suspects)]
     for item, outcome in found:
         item.stash[OUTCOME] = outcome
     if found or not isinstance(end, TargetDied) or isinstance(end, TargetHung):
@@ -56,7 +52,7 @@ def _it_was(item: pytest.Item, end: TargetDied) -> None:
     item.stash[OUTCOME] = died(conversation, end)
 
 
-def sweep_survivors(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
+def sweep_survivors(rig: Rig, held: Sequence[Held]) -> None:
     """Run those cases again, with a sweep, that were waiting for theirs when a later one ended `rig`'s target."""
     deaths = [at for at, each in enumerate(held) if _is_on(each.item, rig) and each.item.stash[OUTCOME].died]
     before = held[: deaths[-1]] if deaths else []
@@ -64,22 +60,22 @@ def sweep_survivors(rig: Rig, held: Sequence[Held], grid: GridSession) -> None:
     survivors = [item for item in survivors if item.stash[OUTCOME].ending is Ending.COMPLETED]
     if not survivors:
         return
-    outcomes = [(item, _again(rig, item, grid)) for item in survivors]
+    outcomes = [(item, _again(rig, item)) for item in survivors]
     rig.sweep()
     if rig.fallen is not None:
-        blame(rig, [each for each in before if each.item in survivors], grid)
+        blame(rig, [each for each in before if each.item in survivors])
         return
     for item, outcome in outcomes:
         if any(finding.code is Code.LATE for finding in outcome.findings):
             item.stash[OUTCOME] = outcome
 
 
-def _culprits(rig: Rig, suspects: Sequence[pytest.Item], grid: GridSession) -> Iterator[tuple[pytest.Item, Outcome]]:
+def _culprits(rig: Rig, suspects: Sequence[pytest.Item]) -> Iterator[tuple[pytest.Item, Outcome]]:
     if len(suspects) > 1 and Capability.VIRTUAL_TIME in rig.target.capabilities:
         for item in suspects:
-            yield from _culprits(rig, [item], grid)
+            yield from _culprits(rig, [item])
         return
-    outcomes = [(item, _again(rig, item, grid)) for item in suspects]
+    outcomes = [(item, _again(rig, item)) for item in suspects]
     try:
         rig.sweep()
     except Unjudgeable:
@@ -88,29 +84,19 @@ def _culprits(rig: Rig, suspects: Sequence[pytest.Item], grid: GridSession) -> I
         return
     if len(suspects) > 1:
         middle = len(suspects) // 2
-        yield from _culprits(rig, suspects[:middle], grid)
-        yield from _culprits(rig, suspects[middle:], grid)
+        yield from _culprits(rig, suspects[:middle])
+        yield from _culprits(rig, suspects[middle:])
     for item, outcome in outcomes[:1] if len(suspects) == 1 else ():
         death = gone_in(rig.fallen)
         if isinstance(death, TargetDied) and outcome.conversation is not None:
             yield item, died(outcome.conversation, death)
 
 
-def _again(rig: Rig, item: pytest.Item, grid: GridSession) -> Outcome:
+def _again(rig: Rig, item: pytest.Item) -> Outcome:
     case = item.stash[CASE]
-    if isinstance(item, CellItem):
-        cell_run = grid.start(rig, item.cell, case.binding.version)
-
-        def both() -> None:
-            cell_run.prepare()
-            cell_run.perform()
-
-        return capture(cell_run.conversation, both, evidence=False)
-    if isinstance(item, TalkItem):
-        return play_again(rig, item.generated, case.binding.version, evidence=False)[1]
+    if isinstance(item, OwnItem):
+        return item.play_again(rig)
     conversation = rig.begin(case.binding.version, name=case.case_id, cites=tuple(case.meta.cites))
-    if isinstance(item, PktItem):
-        return capture(conversation, lambda: play_alone(item.begin(conversation)), evidence=False)
     function = cast("pytest.Function", item)
     names = function._fixtureinfo.argnames
 

@@ -4,30 +4,31 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from harness.case.marks import CaseMeta, meta_of
 from harness.case.peer_side import PeerSide
-from harness.case.runner import CaseRun, Outcome
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.selection import Binding, Case, case_id
 from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase
-from harness.explore.choice import Choice
-from harness.explore.playing import Stage
-from harness.explore.run import Generated, begin, in_virtual_time, perform
-from harness.explore.run import Outcome as GeneratedOutcome
+from harness.expectations.deviations import Deviation
 from harness.grid import session as grid
 from harness.grid.calls import EventCell
 from harness.plugin.host import Host
 from harness.targets import registry
-from harness.targets.protocol import Capability, NotOffered
+from harness.targets.protocol import Capability, NotOffered, Target
+
+if TYPE_CHECKING:
+    from harness.explore.run import Outcome as Generated
 
 CASE = pytest.StashKey[Case]()
 RUN = pytest.StashKey[CaseRun]()
 CELL_RUN = pytest.StashKey[grid.AnyRun]()
-TALK_RUN = pytest.StashKey[GeneratedOutcome]()
+TALK_RUN: "pytest.StashKey[Generated]" = pytest.StashKey()
 TIMED = pytest.StashKey[TimerCase]()
 OUTCOME = pytest.StashKey[Outcome]()
 #: Set where a case ended by an exception that is no verdict: a bug of the case or of the harness.
@@ -52,48 +53,17 @@ class OwnItem(pytest.Item):
 
     as_found = False
 
+    def play_again(self, rig: Rig) -> Outcome:
+        """Play it once more, outside of pytest's protocol."""
+        raise NotImplementedError
 
-class TalkItem(OwnItem):
-    """One generated conversation on one target and IP version."""
+    def declared(self, target: Target) -> list[Deviation]:
+        """Return the known deviations that only such an item can have; those of cases are found by their ids."""
+        return []
 
-    def __init__(
-        self, *, plugin: Host, generated: Generated, spec: registry.TargetSpec, version: int, **rest: Any
-    ) -> None:
-        super().__init__(**rest)
-        self.plugin = plugin
-        self.generated = generated
-        self.stash[CASE] = Stage(spec, version).case_of(generated)
-
-    def setup(self) -> None:
-        """Begin the conversation; where time is simulated hours pass in it, which no other case should see."""
-        binding = self.stash[CASE].binding
-        rig = self.plugin.engine.rig(binding.spec)
-        demand_capabilities(self.stash[CASE], rig.target.capabilities)
-        if reason := Choice(()).unfit(self.generated, rig.target.capabilities):
-            pytest.skip(f"not applicable: {reason}")
-        if rig.target.facts.one_port:
-            pytest.skip("not applicable: a server does what it does by itself, and not what a conversation asks for")
-        if in_virtual_time(rig.target):
-            rig = self.plugin.engine.rig(binding.spec, apart=True)
-        self.stash[TALK_RUN] = begin(rig, self.generated, binding.version)
-
-    def runtest(self) -> None:
-        """Play it. No timing guard is needed: the judge explains what a timer repeats."""
-        outcome = self.stash[TALK_RUN]
-        rig = outcome.conversation.rig
-        before = rig.guarded, rig.patient
-        rig.guarded = rig.patient = False
-        try:
-            with what_is_offered():
-                perform(outcome)
-        finally:
-            rig.guarded, rig.patient = before
-        if outcome.violation is not None:
-            raise outcome.violation
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Return where the item comes from."""
-        return self.path, None, self.name
+    def notes(self) -> str:
+        """Return what is to be said of it where it conforms."""
+        return ""
 
 
 class CellItem(OwnItem):
@@ -128,6 +98,20 @@ class CellItem(OwnItem):
                 self.stash[CELL_RUN].perform()
             elif (error := self.stash[TIMED].error) is not None:
                 raise error
+
+    def play_again(self, rig: Rig) -> Outcome:
+        """Walk, probe and judge once more."""
+        run = self.plugin.grid.start(rig, self.cell, self.stash[CASE].binding.version)
+
+        def both() -> None:
+            run.prepare()
+            run.perform()
+
+        return capture(run.conversation, both, evidence=False)
+
+    def declared(self, target: Target) -> list[Deviation]:
+        """Return what rules declare of whole ranges of cells."""
+        return self.plugin.grid.declared(target, self.cell, self.stash[CASE].binding.version)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Return where the item comes from."""

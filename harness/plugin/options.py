@@ -13,12 +13,10 @@ from harness.case.violation import Level
 from harness.expectations import deviations
 from harness.expectations.deviations import Deviation
 from harness.expectations.entries import BrokenExpectations
-from harness.explore import choice
+from harness.explore import levels
 from harness.grid import session as grid
 from harness.grid.known import GridRule
-from harness.pkt import run as pkt
-from harness.pkt.run import Profile
-from harness.pkt.symbols import Dialect
+from harness.pkt.profile import LENIENT, PROFILES, Dialect, Profile
 from harness.spec import citations, requirements
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
@@ -39,8 +37,8 @@ def declare(parser: pytest.Parser) -> None:
     add("--level", choices=("must", "should"), default="must", help="fail on MUST only (default), or on SHOULD too")
     add("--timers", nargs="?", const=90.0, default=0.0, type=float, metavar="SECONDS", help=_TIMERS_HELP)
     add("--grid", choices=grid.LEVELS, default=grid.CORE, help="how much of the grid of states and segments to run")
-    add("--explore", nargs="?", const=choice.ALL, default=choice.CORE, choices=choice.LEVELS, help=_EXPLORE_HELP)
-    add("--pkt-match", choices=pkt.PROFILES, default=pkt.LENIENT, help=_PKT_MATCH_HELP)
+    add("--explore", nargs="?", const=levels.ALL, default=levels.CORE, choices=levels.LEVELS, help=_EXPLORE_HELP)
+    add("--pkt-match", choices=PROFILES, default=LENIENT, help=_PKT_MATCH_HELP)
     add("--pkt-dialect", choices=[*Dialect], help="whose symbols the .pkt scripts use (default: by their words)")
     add("--pkt-shell", action="store_true", help="run the commands of .pkt scripts in the pod's namespace (linux)")
     add("--pkt", metavar="DIR", help="write what is not as expected as .pkt scripts into this folder")
@@ -91,9 +89,9 @@ class Options:
         options += ["--observer=ss"] if self.settings.observer == "ss" else []
         options += ["--level=should"] if self.level is Level.SHOULD else []
         options += ["--grid=full"] if self.grid == "full" else []
-        options += [f"--explore={self.explore}"] if self.explore != choice.CORE else []
+        options += [f"--explore={self.explore}"] if self.explore != levels.CORE else []
         options += [f"--set-aside={name}" for name in sorted(self.settings.aside)]
-        options += [f"--pkt-match={self.pkt.match}"] if self.pkt.match != pkt.LENIENT else []
+        options += [f"--pkt-match={self.pkt.match}"] if self.pkt.match != LENIENT else []
         options += [f"--pkt-dialect={self.pkt.dialect}"] if self.pkt.dialect else []
         options += ["--pkt-shell"] if self.pkt.shell else []
         options += [] if self.bundled else ["--no-expectations"]

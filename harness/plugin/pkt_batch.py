@@ -30,7 +30,7 @@ def side_by_side(plugin: Host, session: pytest.Session) -> None:
         traits = traits_of(target)
         if Capability.VIRTUAL_TIME in target.capabilities:
             continue
-        executes = plugin.options.pkt.executes(target)
+        executes = plugin.options.pkt.pod_for(target) is not None
         if next(needs.unmet(item.script, item.version, traits, executes=executes), None) is not None:
             continue
         settings = initial(item.script, traits, executes=executes)

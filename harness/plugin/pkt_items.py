@@ -8,7 +8,8 @@ import pytest
 
 from harness.case.conversation import Conversation
 from harness.case.marks import CaseMeta
-from harness.case.runner import CaseRun
+from harness.case.rig import Rig
+from harness.case.runner import CaseRun, Outcome, capture
 from harness.case.selection import Binding, Case
 from harness.case.timer_batch import TimerCase
 from harness.case.violation import Unjudgeable, Violation
@@ -109,7 +110,7 @@ class PktItem(OwnItem):
             self.plugin.flush()
             self.plugin.engine.close()
         rig = self.plugin.engine.rig(spec, as_found=True)
-        executes = self.plugin.options.pkt.executes(rig.target)
+        executes = self.plugin.options.pkt.pod_for(rig.target) is not None
         need = next(needs.unmet(self.script, self.version, traits_of(rig.target), executes=executes), None)
         if need is not None:
             pytest.skip(f"not applicable: {need}")
@@ -160,6 +161,12 @@ class PktItem(OwnItem):
                 run.play_alone(self.begin(self.stash[RUN].conversation))
         except Unsupported as reason:
             pytest.skip(f"not applicable: {reason}")
+
+    def play_again(self, rig: Rig) -> Outcome:
+        """Play the script once more, alone."""
+        case = self.stash[CASE]
+        conversation = rig.begin(case.binding.version, name=case.case_id)
+        return capture(conversation, lambda: run.play_alone(self.begin(conversation)), evidence=False)
 
     def notes(self) -> str:
         """Return what the script says and was not asserted."""

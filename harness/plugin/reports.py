@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from harness.case.runner import CaseRun, Ending, Outcome, death_in, died, take_evidence, take_warnings
+from harness.case.conversation import Conversation
+from harness.case.runner import Ending, Outcome, death_in, died, take_evidence, take_warnings
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
-from harness.explore.run import Outcome as Generated
-from harness.grid import session as grid
 from harness.targets.protocol import TargetError, UnusableTarget
 from harness.trace.results import inert
 
@@ -31,9 +30,8 @@ class Held:
     since: float = field(default_factory=time.monotonic)
 
 
-def outcome_of(run: CaseRun | grid.AnyRun | Generated | None, error: BaseException | None) -> Outcome:
+def outcome_of(conversation: Conversation | None, error: BaseException | None) -> Outcome:
     """Return how a case ended."""
-    conversation = run.conversation if run else None
     death = death_in(error)
     if conversation is not None and death is not None:
         return died(conversation, death)

@@ -42,7 +42,6 @@ from harness.plugin.items import (
     what_is_offered,
 )
 from harness.plugin.options import Options
-from harness.plugin.pkt_batch import side_by_side
 from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_evidence
 from harness.plugin.settling import Settler
 from harness.targets.protocol import Capability, UnusableTarget
@@ -188,6 +187,8 @@ class CasePlugin:
     def run_scripts(self, session: pytest.Session) -> None:
         """Play all scripts of this process that may wait side by side, once: where time is real."""
         if not self.scripts_done:
+            from harness.plugin.pkt_batch import side_by_side
+
             self.scripts_done = True
             side_by_side(self, session)
 
@@ -213,7 +214,8 @@ class CasePlugin:
     def _outcome_of(self, item: pytest.Item, error: BaseException | None) -> Outcome:
         """Return what an item has come to, with evidence if that is not as expected."""
         stash = item.stash
-        outcome = outcome_of(stash.get(RUN, None) or stash.get(CELL_RUN, None) or stash.get(TALK_RUN, None), error)
+        run = stash.get(RUN, None) or stash.get(CELL_RUN, None) or stash.get(TALK_RUN, None)
+        outcome = outcome_of(run.conversation if run is not None else None, error)
         if outcome.died or (not outcome.findings and outcome.ending is not Ending.INCONCLUSIVE):
             return outcome
         timed = item.stash[CASE].meta.timer_s is not None
@@ -261,9 +263,9 @@ class CasePlugin:
                 rig.sweep()
                 if rig.fallen is not None:
                     self._one_by_one |= Capability.VIRTUAL_TIME in rig.target.capabilities
-                    blame(rig, held, self.grid)
+                    blame(rig, held)
                 else:
-                    sweep_survivors(rig, held, self.grid)
+                    sweep_survivors(rig, held)
             except Unjudgeable as error:
                 trouble = str(error)
         for entry in held:

@@ -13,12 +13,9 @@ from harness.case.selection import Case
 from harness.case.verdict import Judgement, Verdict, judge_release
 from harness.expectations import changes
 from harness.expectations.deviations import Deviation
-from harness.explore.playing import Stage
 from harness.grid.session import GridSession
-from harness.pkt import writer
-from harness.plugin.items import CASE, OUTCOME, SURPRISE, CellItem, OwnItem, TalkItem, path_outside
+from harness.plugin.items import CASE, OUTCOME, SURPRISE, OwnItem, path_outside
 from harness.plugin.options import Options
-from harness.plugin.pkt_items import PktItem
 from harness.plugin.reports import Held, deciding_report, write_verdict
 from harness.report import story
 from harness.report.runs import Case as Recorded
@@ -71,8 +68,8 @@ class Settler:
         target = self._target(item, timers=timers)
         having = changes.history(target.facts.implementation).standing(target.facts.version)
         judgement = judge_release(outcome, self._declared(item, target), having)
-        if isinstance(item, PktItem) and judgement.verdict is Verdict.CONFORMS:
-            return replace(judgement, reason=item.notes())
+        if isinstance(item, OwnItem) and judgement.verdict is Verdict.CONFORMS and (notes := item.notes()):
+            return replace(judgement, reason=notes)
         return judgement
 
     def _target(self, item: pytest.Item, *, timers: bool) -> Target:
@@ -83,13 +80,7 @@ class Settler:
         case = item.stash[CASE]
         ip = case.binding.version
         found = self.engine.declared(target, case.case_id, ip)
-        if isinstance(item, TalkItem):
-            options = self.options
-            stage = Stage(case.binding.spec, ip, expectations=options.expectations, bundled=options.bundled)
-            known = stage.declared(target.facts.implementation, target.facts.version)
-            outcome = item.stash.get(OUTCOME, None)
-            return known.about(outcome.findings, item.generated) if outcome is not None else []
-        return found + (self.grid.declared(target, item.cell, ip) if isinstance(item, CellItem) else [])
+        return found + item.declared(target) if isinstance(item, OwnItem) else found
 
     def _story(self, record: dict[str, Any], target: Target) -> str:
         return story.tell(
@@ -110,6 +101,8 @@ class Settler:
         folder, conversation = self.options.pkt_folder, outcome.conversation
         if folder is None or conversation is None or judgement.as_expected(self.options.level):
             return
+        from harness.pkt import writer
+
         about = (f"{judgement.verdict} on {target.facts.name} {target.facts.version}: {judgement.reason}", case.summary)
         text = writer.write(
             conversation.events,

@@ -29,8 +29,9 @@ class Collector:
     def scripts(self) -> "list[Script]":
         """Return the cases as something that can be played without pytest."""
         from harness.mutate.script import Script
-        from harness.plugin.items import CellItem, TalkItem, timer_body
+        from harness.plugin.items import CellItem, timer_body
         from harness.plugin.pkt_items import PktItem
+        from harness.plugin.talk_items import TalkItem
 
         scripts = []
         for case, item in self.items:

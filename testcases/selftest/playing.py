@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from harness.case.rig import Rig
 from harness.case.violation import Code, Violation
 from harness.pkt import grammar, needs, run
-from harness.pkt.run import Profile
+from harness.pkt.profile import LENIENT, Profile
 from harness.pkt.support import Unsupported, traits_of
 from harness.targets.reference.target import ReferenceTarget
 from harness.trace.events import Event
@@ -36,7 +36,7 @@ class Played:
 
 
 def play(
-    text: str, profile: str = run.LENIENT, target: ReferenceTarget | None = None, dialect: str | None = None
+    text: str, profile: str = LENIENT, target: ReferenceTarget | None = None, dialect: str | None = None
 ) -> Played:
     """Play a script; the verdict is ``conforms``, ``violates``, or ``not applicable`` with the reason as `due`."""
     script = grammar.parse("x.pkt", text)

@@ -22,7 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "trace": {"spec"},
     "observe": {"spec"},
     "stack": {"spec"},
-    "expectations": {"spec"},
+    "expectations": {"cache", "spec"},
     "report": {"spec", "trace"},
     "targets": {"spec", "wire", "agent", "observe", "stack", "cache"},
     "case": {"cache", "spec", "trace", "wire", "targets", "observe", "expectations"},

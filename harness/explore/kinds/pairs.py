@@ -9,8 +9,10 @@ Where a thing must change nothing the twin does without it, if time passes in th
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, THINGS, Thing
 from harness.explore.notation import generated_from
@@ -44,8 +46,9 @@ NEEDS = (
 _TEXT = re.compile(r"[^:]*@.*/\d+|fill")
 _SLOW = re.compile(r"wait:|await|recover")
 
-#: What stood before (a thing, a condition, or a beginning), how it stands to this one, this one, and the state.
-Triple = tuple[str, bool, str, str]
+#: By a thing and the state in which it begins: what has stood before it (a thing, a condition, or a beginning), and
+#: what has stood directly before it (False) or around it (True).
+Met = defaultdict[tuple[str, str], set[str | tuple[str, bool]]]
 
 
 @dataclass(slots=True)
@@ -69,12 +72,13 @@ class _Chain:
     def fits(self, thing: Thing) -> bool:
         return self.state in thing.leads and thing.name not in self.names and (self.listening or not thing.listener)
 
-    def triples(self, thing: Thing) -> Iterator[Triple]:
-        near = {self.begun[-1][0].name} if self.begun else set(self.names[-1:])
-        for name in (*self.before, *self.names):
-            yield name, False, thing.name, self.state
-            if name in near:
-                yield name, bool(self.begun), thing.name, f"{self.state}, near"
+    def fitting(self) -> list[Thing]:
+        return [thing for thing in _leading(self.state) if self.fits(thing)]
+
+    def met_now(self) -> set[str | tuple[str, bool]]:
+        """Return what the next thing meets."""
+        near = [self.begun[-1][0].name] if self.begun else self.names[-1:]
+        return {*self.before, *self.names, *((name, bool(self.begun)) for name in near)}
 
     def begin(self, thing: Thing) -> None:
         self.others += "*" in thing.words and "repeat:" not in thing.words
@@ -112,16 +116,21 @@ class _Chain:
             self.state = "X"
 
 
+@cache
+def _leading(state: str) -> tuple[Thing, ...]:
+    return tuple(thing for thing in THINGS.values() if state in thing.leads)
+
+
 def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
     """Yield `count` conversations of a seed, those with most that is new first."""
-    met: set[Triple] = set()
+    met: Met = defaultdict(set)
     for number in range(count):
         rng = random.Random(f"tcpspec pairs {seed} {number}")
         name, text = _chain(rng, met)
         yield _generated(f"{seed}.{number}.{name}", text)
 
 
-def _chain(rng: random.Random, met: set[Triple]) -> tuple[str, str]:
+def _chain(rng: random.Random, met: Met) -> tuple[str, str]:
     state, beginning = rng.choice(BEGINNINGS)
     conditions = _conditions(rng)
     chain = _Chain(rng, state, beginning.startswith("listen"), [beginning, *conditions])
@@ -132,7 +141,7 @@ def _chain(rng: random.Random, met: set[Triple]) -> tuple[str, str]:
             chain.words.append(f"wait:{rng.choice(PACES)}")
         while chain.begun and rng.random() < ENDED_FIRST:
             chain.end()
-        thing = _newest(chain, met, [thing for thing in THINGS.values() if chain.fits(thing)])
+        thing = _newest(chain, met, chain.fitting())
         if thing is not None:
             while chain.begun and "fresh" in thing.words:
                 chain.end()
@@ -154,14 +163,15 @@ def _conditions(rng: random.Random) -> list[str]:
     return list(chosen.values())
 
 
-def _newest(chain: _Chain, met: set[Triple], things: Sequence[Thing]) -> Thing | None:
+def _newest(chain: _Chain, met: Met, things: Sequence[Thing]) -> Thing | None:
     """Return one of those that bring most that is new, and take note of it."""
     if not things:
         return None
-    found = [(sum(triple not in met for triple in chain.triples(thing)), thing) for thing in things]
+    now, state = chain.met_now(), chain.state
+    found = [(len(now - met[thing.name, state]), thing) for thing in things]
     most = max(number for number, _thing in found)
     thing = chain.rng.choice([thing for number, thing in found if number == most])
-    met.update(chain.triples(thing))
+    met[thing.name, state] |= now
     return thing
 
 

@@ -35,6 +35,12 @@ def age(world: World, now: int, traits: Traits) -> Iterator[World]:
     yield from found
 
 
+def is_at_rest(world: World, now: int, traits: Traits) -> bool:
+    """Tell whether nothing can have happened to a world by `now`: `age` would yield it and no other."""
+    due = due_by(world, traits)
+    return (due is None or now <= due.by) and next(_by_itself(world, now, traits), None) is None
+
+
 def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     """Yield what a timer, or an end of its listener, may have made of it."""
     if not world.over and not world.accepted and (world.forsaken or not world.connection.listener_open):

@@ -14,7 +14,7 @@ from harness.spec.connection import Connection
 from harness.spec.history import errors
 from harness.spec.history.answers import Answer
 from harness.spec.history.calls import call
-from harness.spec.history.clock import age, delayed
+from harness.spec.history.clock import age, delayed, is_at_rest
 from harness.spec.history.explain import Open, explain, named, unmet
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step, arrive
@@ -151,6 +151,9 @@ class History:
 
     def passes(self, now: int, sent: Sequence[Sent], state: State | None, *, spare: bool = False) -> None:
         """Time has passed, and this has come by itself; `spare`: somebody may have read, so that the window grew."""
+        if not sent and not spare and self.edges is None and self._rests(now, state):
+            self.now = max(self.now, now)
+            return
         # What comes by itself at the very end may be followed by more: who repeats for the last time may end with it.
         self._settle(lambda world: (Step(world, spare=spare),), now, sent, state, by_itself=not spare)
 
@@ -235,6 +238,12 @@ class History:
             self.edges.changed(former, self.worlds)
         if len(found) > LIMIT:
             self.lost = True
+
+    def _rests(self, now: int, state: State | None) -> bool:
+        """Tell whether nothing can have happened by now, in any world: what most connections do at most steps."""
+        return not self.lost and all(
+            state in (None, world.state) and is_at_rest(world, now, self.traits) for world in self.worlds
+        )
 
     def _aged(self, sent: Sequence[Sent], now: int, falls: list[tuple[int, Fall]]) -> Iterator[World]:
         """Yield the worlds at `now`, through what the target has sent by itself until then."""

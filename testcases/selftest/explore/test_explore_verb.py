@@ -17,9 +17,10 @@ import pytest
 from harness.case.violation import Code, Finding, Level
 from harness.expectations.entries import BrokenExpectations
 from harness.explore import declared, main, notation, shrinking
-from harness.explore.choice import Choice, Conversations
+from harness.explore.choice import Choice
 from harness.explore.findings import Tally, sort_of
 from harness.explore.kinds import KINDS
+from harness.explore.levels import Conversations
 from harness.explore.playing import Player, Stage
 from harness.fuzz.steps import BadSequence
 from harness.report import runs

@@ -18,6 +18,18 @@ MODULES = sorted(path for path in FOLDER.glob("*/test_*.py") if path.parent.name
 #: In a process of its own, because pytest does not run within itself. It exits with what is to be said.
 IDLE = "import sys; from testcases.selftest.plugin.test_narrowing import idle; sys.exit(idle())"
 
+#: What a run of one case has no need of, and what would take longer than the case: what makes and plays conversations
+#: and packetdrill's scripts.
+HEAVY = ("harness.explore.kinds", "harness.explore.talk", "harness.pkt.grammar", "harness.pkt.writer", "scapy")
+LOADED = "import sys; from testcases.selftest.plugin.test_narrowing import loaded; sys.exit(loaded())"
+
+
+def loaded() -> str | None:
+    """Return what of `HEAVY` was imported to collect one case."""
+    _code, collector = collect(["--case", "passive-open/three-way-handshake", "--ip", "4", "--target", "reference"])
+    assert len(collector.items) == 1
+    return ", ".join(name for name in HEAVY if name in sys.modules) or None
+
 
 def idle() -> str | None:
     """Return the bundled entries that no case has, None if each has one."""
@@ -30,6 +42,13 @@ def idle() -> str | None:
 
 def test_each_entry_that_comes_with_the_tool_is_about_a_case() -> None:
     done = subprocess.run([sys.executable, "-c", IDLE], capture_output=True, text=True, cwd=FOLDER.parent, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_one_case_is_collected_without_what_makes_conversations_and_plays_scripts() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, cwd=FOLDER.parent, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
