@@ -88,6 +88,7 @@ class Agent:
         #: By the number of a socket, and of an epoll.
         self._polls: dict[tuple[int, int], select.epoll] = {}
         self._lent: list[bytes] = []
+        self._networks: list[dict[str, Any]] = []
         self._diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, server.NETLINK_SOCK_DIAG)
 
     def serve(self) -> None:
@@ -135,6 +136,7 @@ class Agent:
         index = socket.if_nametoindex(_device())
         route = RouteSocket()
         route.up(socket.if_nametoindex("lo"))
+        self._networks = request["networks"]
         for network in request["networks"]:
             route.join(index, network, bytes.fromhex(peer_mac))
         route.close()
@@ -172,6 +174,12 @@ class Agent:
         self._lent.clear()
         server.destroy_all_sockets()
         return server.destroy_all_sockets()
+
+    def set_mtu(self, version: int, mtu: int | None) -> None:
+        """Give the way to the peer an MTU, None for the wire's own."""
+        (network,) = (each for each in self._networks if each["version"] == version)
+        with RouteSocket() as route:
+            route.set_mtu(socket.if_nametoindex(_device()), network, mtu)
 
     def counters(self) -> dict[str, int]:
         """Return the kernel's counters."""
@@ -316,6 +324,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ss": Agent.ss,
     "diag": Agent.diag,
     "destroy": Agent.destroy,
+    "mtu": Agent.set_mtu,
     "counters": Agent.counters,
     "forget metrics": Agent.forget_metrics,
     "read sysctls": Agent.read_sysctls,

@@ -22,7 +22,7 @@ IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 RTA_DST, RTA_OIF, RTA_METRICS = 1, 4, 8
 RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 4, 0, 253, 1
 #: linux/rtnetlink.h, RTAX_*: the metrics that are used here.
-METRICS = {"lock": 1, "rto_min": 13, "quickack": 15}
+METRICS = {"lock": 1, "mtu": 2, "rto_min": 13, "quickack": 15}
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_PERMANENT = 0x80
 NLMSG_ERROR = 2
@@ -99,7 +99,7 @@ class RouteSocket:
         self._send(RTM_NEWADDR, body + attribute(IFA_FLAGS, struct.pack("=I", flags)))
 
     def add_route(self, index: int, version: int, prefix: str, metrics: Mapping[str, int]) -> None:
-        """Add a route to a prefix on a link, with metrics."""
+        """Add a route to a prefix on a link, with metrics, or put it in the place of the one that is there."""
         address, length = prefix.split("/")
         packed = socket.inet_pton(FAMILIES[version], address)
         scope = RT_SCOPE_LINK if version == 4 else RT_SCOPE_UNIVERSE
@@ -111,6 +111,11 @@ class RouteSocket:
             nested = b"".join(attribute(METRICS[name], struct.pack("=I", value)) for name, value in metrics.items())
             body += attribute(RTA_METRICS, nested)
         self._send(RTM_NEWROUTE, body)
+
+    def set_mtu(self, index: int, network: Mapping[str, Any], mtu: int | None) -> None:
+        """Give the route to a network an MTU of its own, None for the link's."""
+        metrics = {**network["metrics"], **({} if mtu is None else {"mtu": mtu})}
+        self.add_route(index, network["version"], network["prefix"], metrics)
 
     def add_neighbour(self, index: int, version: int, address: str, mac: bytes) -> None:
         """Add a permanent neighbour entry."""

@@ -14,6 +14,8 @@ from harness.targets.protocol import AppSocket, ConnectedSocket
 
 #: The peer's text differs from the target's by this in each octet.
 PEER_SALT = 17
+#: The MTU of the wire.
+MTU = 1500
 #: The port that scripts listen on unless they say another.
 USUAL_PORT = 8080
 
@@ -82,6 +84,8 @@ class Stage:
     #: Connections that the peer has begun, in order, and the target's ports by those of the script.
     incoming: list[Connection] = field(default_factory=list)
     ports: dict[int, int] = field(default_factory=dict)
+    #: The MTU of the way to the peer, where the script says it.
+    mtu: int = MTU
     #: The MSS that the script means (`--mss`), of which its large segments are merged.
     mss: int | None = None
     #: The size of the receive buffer that the script says, of which its stack makes the window, by connection.

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from harness.case.connection import Connection
 from harness.pkt import fast_open, icmp
-from harness.pkt.descriptors import PEER_SALT, Doubt, Stage
+from harness.pkt.descriptors import MTU, PEER_SALT, Doubt, Stage
 from harness.pkt.options import Stamps, TooLong, octets
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Icmp, Place, TcpSegment
@@ -22,8 +22,8 @@ from harness.trace.events import Kind
 from harness.wire import codec, forms
 from harness.wire import icmp as wire_icmp
 
-#: The MTU of the wire, and the longest options field.
-MTU, MAX_OPTIONS = 1500, 40
+#: The longest options field.
+MAX_OPTIONS = 40
 #: The TTL of what the peer sends, unless the script says another.
 TTL = 64
 

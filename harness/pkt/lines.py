@@ -9,7 +9,7 @@ from harness.case.repeats import is_timer_repeat
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code
 from harness.pkt import matching
-from harness.pkt.descriptors import Stage
+from harness.pkt.descriptors import MTU, Stage
 from harness.pkt.differences import Differences
 from harness.pkt.injection import Peer
 from harness.pkt.matching import Mismatch, Piece
@@ -120,7 +120,7 @@ class Lines:
         """Return in what a segment differs from a line; what is not asserted is counted in `left_out`."""
         stamps, strict, lacking = self.peer.stamps_of(piece.connection), self.stage.strict, self.stage.traits.lacking
         part, due = not strict and line.length > 0, self.peer.resolved(line, piece.connection)
-        if not strict and self.stage.version == 6:
+        if not strict and self.stage.version == 6 and self.stage.mtu == MTU:
             due = self._on_our_wire(due, left_out)
         return matching.mismatch(due, piece, stamps, left_out, strict=strict, part=part, lacking=lacking)
 

@@ -89,6 +89,8 @@ def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None
     for meaning in shell.meanings(text):
         if meaning.unsupported:
             raise Unsupported(f"the command `{meaning.command[:60]}`", place)
+        if meaning.mtu is not None and not traits.is_linux:
+            raise Unsupported("another MTU of the wire", place, lacking=True)
         if meaning.counter is not None and not traits.is_linux:
             raise Unsupported(f"the counter {meaning.counter[0][:40]}", place, lacking=True)
         for setting in meaning.settings:

@@ -11,7 +11,7 @@ from harness.pkt import shell
 from harness.pkt.assertions import Assertion, BadAssertion, UnknownField
 from harness.pkt.calling import Calling
 from harness.pkt.calls import Application
-from harness.pkt.descriptors import Doubt, Stage
+from harness.pkt.descriptors import MTU, Doubt, Stage
 from harness.pkt.differences import Differences
 from harness.pkt.injection import Peer
 from harness.pkt.lines import Lines
@@ -55,6 +55,8 @@ class Player:
         __tracebackhide__ = True
         if shell.asks_for_counters(self.script):
             self.settings.count()
+        if self.stage.mtu != MTU:
+            self._set_mtu(self.stage.mtu)
         if self.script.opens_fast:
             self.settings.forget_hosts(self.event.place)
         last = max(
@@ -141,6 +143,8 @@ class Player:
                 self.schedule.happened(self.schedule.previous_ns, self.stage.now_ns())
             elif meaning.state is not None:
                 self._judge_states(*meaning.state)
+            elif meaning.mtu is not None:
+                self._set_mtu(meaning.mtu)
             elif meaning.counts:
                 self.settings.count()
             elif meaning.counter is not None:
@@ -166,6 +170,13 @@ class Player:
         if code:
             seen = f"it ends with {code}: {output.strip()}".rstrip(": ")
             self._differences.fail(Code.WRONG_ANSWER, f"`{shown}` ends with 0", seen, self._differences.event)
+
+    def _set_mtu(self, mtu: int) -> None:
+        """Set the MTU to the peer; text that does not fit the wire itself is lost on its way."""
+        self.stage.mtu = mtu
+        self.settings.set_mtu(self.stage.version, mtu, self.event.place)
+        if mtu > MTU:
+            self.stage.doubts.append(Doubt(f"an MTU of {mtu}", self.event.place))
 
     def _judge_counter(self, name: str, due: int | None, anew: bool) -> None:
         __tracebackhide__ = True

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.case.conversation import Conversation
 from harness.case.timers import Waits
 from harness.pkt import control, grammar, scanner
-from harness.pkt.descriptors import Stage
+from harness.pkt.descriptors import MTU, Stage
 from harness.pkt.player import Player
 from harness.pkt.profile import DEFAULT, STRICT, Dialect, Profile
 from harness.pkt.schedule import TOLERANCE_S, Schedule
@@ -30,8 +30,6 @@ _BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE",
 LATE_NS = 3_000_000
 #: Commands of scripts are about packetdrill's device: so the pod's has that name too.
 _SECOND_NAME = "ip link property add dev t0 altname tun0"
-#: The MTU of the wire.
-MTU = 1500
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +175,7 @@ def begin(
         dialect_of(script, profile.dialect),
         symbols_of(script, version),
         profile.match == STRICT,
+        mtu=script.mtu or MTU,
         mss=int(_number(script.options, "mss", 0.0)) or None,
     )
     return Outcome(script, version, conversation, stage, Settings(target, traits, made_before, execute))
@@ -191,9 +190,8 @@ def demand(script: Script, version: Version, traits: Traits) -> None:
         raise Unsupported("sockets of IPv6 with mapped addresses", head)
     if script.opens_fast and not traits.is_linux:
         raise Unsupported("Fast Open by the client", head, lacking=True)
-    mtu = script.options.get("mtu", str(MTU))
-    if mtu != str(MTU):
-        raise Unsupported(f"an MTU of {mtu[:8]}", head)
+    if script.mtu not in (None, MTU) and not traits.is_linux:
+        raise Unsupported("another MTU of the wire", head, lacking=True)
     for option in ("udp_encapsulation", "init_scripts", "tcp_md5_secret"):
         if script.options.get(option):
             raise Unsupported(f"--{option}", head)

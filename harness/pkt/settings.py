@@ -8,8 +8,10 @@ from harness.pkt import shell
 from harness.pkt.shell import Meaning, Setting
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place, Script, Shell
-from harness.targets.protocol import Adjustable, Counting, Remembering, Target, TargetError
+from harness.targets.protocol import Adjustable, Counting, Remembering, Sizable, Target, TargetError
 
+#: What IPv4 and IPv6 ask of a link at least (RFC 791, RFC 8200 §5), and the longest packet of both.
+LEAST_MTU, LARGEST_MTU = {4: 68, 6: 1280}, 65535
 Execute = Callable[[str], tuple[int, str]]
 
 
@@ -67,6 +69,16 @@ class Settings:
                     continue
                 raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
 
+    def set_mtu(self, version: int, mtu: int, place: Place) -> None:
+        """Have so many octets fit through to the peer, until `undo`; raises Unsupported where that can't be."""
+        if not isinstance(self.target, Sizable) or not LEAST_MTU[version] <= mtu <= LARGEST_MTU:
+            raise Unsupported(f"an MTU of {mtu}", place, lacking=True)
+        try:
+            self.target.set_mtu(version, mtu)
+        except (TargetError, OSError):
+            raise Unsupported(f"an MTU of {mtu}", place, lacking=True) from None
+        self._stack.callback(self.target.set_mtu, version, None)
+
     def count(self) -> None:
         """Count anew from here on."""
         if isinstance(self.target, Counting):
@@ -105,6 +117,8 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
         return None  # it leaves something behind, or what others do beside it would be counted too
     if executes and any(isinstance(event.action, Shell) for event in script.events):
         return None
+    if script.mtu is not None:
+        return None
     values = dict(traits.values)
     last_line = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)
     for at, event in enumerate(script.events):
@@ -112,6 +126,8 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
             begun = True
             continue
         for meaning in shell.meanings(event.action.text):
+            if meaning.mtu is not None:
+                return None
             for setting in meaning.settings:
                 outcome = shell.outcome(setting, replace(traits, values=values))
                 values |= {each.name: each.value for each in outcome.sets}

@@ -49,6 +49,8 @@ class Meaning:
     #: A state, and how many connections are to be in it; None: at least one.
     state: tuple[State, int | None] | None = None
     drops: bool = False
+    #: What is to fit through the wire, in octets.
+    mtu: int | None = None
     #: A counter, by how much it is to have grown (None: at all), and whether it is counted anew from here on.
     counter: tuple[str, int | None, bool] | None = None
     #: Whether counters are counted anew from here on.
@@ -132,6 +134,8 @@ def _meaning(command: str) -> Meaning:
             case "counter":
                 grown = int(found[3][:18]) if found[3] else None
                 return Meaning(command, counter=(found[2], grown, "s" not in found[1]))
+            case "mtu":
+                return Meaning(command, why, mtu=int(found[1]))
             case "forget":
                 return Meaning(command, why, forgets=True)
             case "drop":

@@ -239,6 +239,12 @@ class Script:
     summary: str = ""
 
     @property
+    def mtu(self) -> int | None:
+        """The MTU of the wire, None where the script does not say."""
+        said = self.options.get("mtu", "").partition(".")[0]
+        return int(said) if said.isdecimal() else None
+
+    @property
     def opens_fast(self) -> bool:
         """Whether a client in it may open with text (RFC 7413), for which a target remembers cookies of hosts."""
         return any(

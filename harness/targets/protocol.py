@@ -317,6 +317,14 @@ class Adjustable(Protocol):
 
 
 @runtime_checkable
+class Sizable(Protocol):
+    """What a target offers besides that can be told what fits through to the peer."""
+
+    def set_mtu(self, version: int, mtu: int | None) -> None:
+        """Set the MTU of the way to the peer, None for the wire's own; a TargetError or OSError where it can't be."""
+
+
+@runtime_checkable
 class Counting(Protocol):
     """What a target offers besides that counts what it does (RFC 4022, and a kernel's own counters)."""
 

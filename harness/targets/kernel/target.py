@@ -104,6 +104,10 @@ class KernelTarget:
             if pins.outlasts_its_namespace(full, self._made["release"]):
                 self._wire.sit_out(pins.COUNTED_S)
 
+    def set_mtu(self, version: int, mtu: int | None) -> None:
+        """Set the MTU of the route to the peer."""
+        self._calls.call("mtu", version, mtu)
+
     def counters(self) -> Mapping[str, int]:
         """Return the kernel's counters."""
         return dict(self._calls.call("counters"))

@@ -63,6 +63,7 @@ def main() -> None:
     if "error" not in answer:
         server.HANDLERS["shell"] = commands.run
         server.HANDLERS["forget-hosts"] = _forget_hosts
+        server.HANDLERS["mtu"] = lambda asked: _set_mtu(request["networks"], asked)
         server.serve(control)
         _delete_link()
 
@@ -101,6 +102,13 @@ def _make_pod(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
 
 def _forget_hosts(_request: dict[str, Any]) -> server.Answer:
     forget_hosts()
+    return {}, []
+
+
+def _set_mtu(networks: list[dict[str, Any]], asked: dict[str, Any]) -> server.Answer:
+    (network,) = (each for each in networks if each["version"] == asked["version"])
+    with RouteSocket() as route:
+        route.set_mtu(socket.if_nametoindex(TARGET_DEVICE), network, asked["mtu"])
     return {}, []
 
 

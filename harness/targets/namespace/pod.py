@@ -124,6 +124,10 @@ class Pod(AgentChannel):
         answer, _descriptors = self.call(request)
         return int(answer["code"]), str(answer["output"])
 
+    def set_mtu(self, version: int, mtu: int | None) -> None:
+        """Give the way to the peer an MTU, None for the wire's own."""
+        self.call({"op": "mtu", "version": version, "mtu": mtu})
+
     def forget_hosts(self) -> None:
         """Make the kernel forget what it remembers of hosts; a TargetError where that may not be."""
         self.call({"op": "forget-hosts"})

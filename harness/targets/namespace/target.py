@@ -23,6 +23,7 @@ from harness.targets.protocol import (
     Facts,
     NotOffered,
     Remembering,
+    Sizable,
     TargetError,
     TargetStorms,
     UnusableTarget,
@@ -194,6 +195,12 @@ class LinuxTarget:
             yield
         finally:
             self.pod.write_sysctl(full, before)
+
+    def set_mtu(self, version: int, mtu: int | None) -> None:
+        """Set the MTU of the route to the peer."""
+        if not isinstance(self.pod, Sizable):
+            raise TargetError("the MTU of this wire is not ours to set")
+        self.pod.set_mtu(version, mtu)
 
     def counters(self) -> Mapping[str, int]:
         """Return the counters of the namespace."""

@@ -225,6 +225,7 @@ def test_octets_that_were_not_written_are_told() -> None:
             "control data of a message",
         ),
         ("+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0", "the symbol TCP_NO_SUCH"),
+        ("+0 `ip link set dev tun0 mtu 1400`", "another MTU of the wire"),
         ("+0 `rm -rf /`", "the command `rm -rf /`"),
         ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
         ("+0 > udp (100)", "packets that are not TCP's"),

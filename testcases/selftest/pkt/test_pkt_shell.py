@@ -51,6 +51,11 @@ def test_a_question_about_states_is_read(command: str, state: tuple[State, int |
     assert [meaning.state for meaning in meanings(command)] == [state]
 
 
+def test_an_mtu_is_read() -> None:
+    found = meanings("ip link set dev tun0 mtu 9000; ifconfig tun0 mtu 1400; ip link set dev tun0 mtu 99999999")
+    assert [(each.mtu, each.unsupported) for each in found] == [(9000, False), (1400, False), (None, True)]
+
+
 def test_a_question_about_counters_is_read() -> None:
     found = list(
         meanings('nstat -n; nstat -s | grep TcpExtBeyondWindow | grep -q " 3 "; nstat|grep -q TcpInSegs > /dev/null')
