@@ -79,6 +79,33 @@ def _reversed(packet: bytes) -> list[bytes]:
     return _fragments(packet)[::-1]
 
 
+def _options_before_fragments(packet: bytes) -> list[bytes] | None:
+    """An IPv6 hop-by-hop header in front of each fragment header, where it has to stand (RFC 8200 §4.5)."""
+    if _version(packet) != _IPV6:
+        return None
+    return [forms.with_extension(piece, forms.HOP_BY_HOP) for piece in _fragments(packet)]
+
+
+def _padded_fragments(packet: bytes) -> list[bytes]:
+    """Fragments with octets behind each, as Ethernet pads short frames."""
+    return [piece for whole in _fragments(packet) for piece in _padded(whole)]
+
+
+def _fragments_twice(packet: bytes) -> list[bytes]:
+    """Each fragment twice, as a link repeats frames; the second of the last ones begins what never becomes whole."""
+    pieces = _fragments(packet)
+    return [piece for piece in pieces for _copy in range(2)] if len(pieces) > 1 else pieces
+
+
+def _fragments_between(packet: bytes) -> list[bytes]:
+    """Two fragments, and between them the first one of another datagram, of which no more comes."""
+    first, *rest = _fragments(packet)
+    other = forms.fragment(
+        packet, 0, bytes(_WITHIN_HEADER), random.Random(packet[::-1]).randrange(1, 1 << 16), more=True
+    )
+    return [first, other, *rest]
+
+
 def _last_hop(packet: bytes) -> list[bytes]:
     """A packet that has come a long way."""
     return [forms.with_hops(packet, 1)]
@@ -114,6 +141,10 @@ FORMS: dict[str, Callable[[bytes], list[bytes] | None]] = {
     "fragments": _fragments,
     "options-in-fragments": _options_in_fragments,
     "fragments-reversed": _reversed,
+    "hop-by-hop-and-fragments": _options_before_fragments,
+    "padded-fragments": _padded_fragments,
+    "fragments-twice": _fragments_twice,
+    "fragments-between": _fragments_between,
     "ttl-1": _last_hop,
     "dscp": _other_class,
     "changing-class": _changing_class,

@@ -48,6 +48,8 @@ def problem(link: Link, received: Received) -> Problem | None:
         if link.former is not None and _is_former_number(link, received):
             due = f"another initial sequence number than {segment.seq}, which the connection before had"
             return Problem(due, str(segment.seq), ("RFC 9293 §3.4.1", "MUST-8"), Code.WRONG_SEQ)
+        if segment.flags & ACK and stamps is not None and (wrong := _echo(link, stamps[1])):
+            return wrong
         return _repeated_syn(link, segment, {each.kind: each.data for each in found})
     for option in found:
         if option.kind in (KIND_MSS, KIND_WINDOW_SCALE, KIND_SACK_PERMITTED):
@@ -148,9 +150,11 @@ def _stamp(link: Link, segment: Segment, now: int) -> Problem | None:
         return None
     if not stamping and link.history.every(lambda world: not world.stamping and not world.over and not world.opening):
         return Problem("no timestamps, as none were agreed on", "timestamps", ("RFC 7323 §3.2",))
-    _value, echo = found
-    if wrong := _of_now(link, segment, now):
-        return wrong
+    return _of_now(link, segment, now) or _echo(link, found[1])
+
+
+def _echo(link: Link, echo: int) -> Problem | None:
+    """What is echoed is TS.Recent, on a SYN,ACK too (RFC 7323 §3.2, §4.3)."""
     worlds = [world for world in link.history.worlds if world.stamping and not world.over]
     if (
         worlds

@@ -28,11 +28,23 @@ PACES = (130, 730, 1170, 4570)
 WATCHED = (0, 12_000, 40_000)
 #: Likewise in TIME-WAIT, to end in its midst or behind it, whether it lasts for one minute, two or four.
 WATCHED_TIME_WAIT = (25_000, 50_000, 100_000, 200_000)
+#: How often a thing that leaves the state as it is happens several times, and how often, with a pause in between.
+STEADY, TIMES = 0.15, (3, 6, 10)
 #: How often a thing is ended before the next one begins.
 ENDED_FIRST = 0.5
 #: Things behind which a timer may rightly go otherwise, or connections have other numbers, so that there is no twin.
 RESTARTING = frozenset(
-    {"kept-alive", "kept-alive-unanswered", "patient", "another-waits", "close-waits", "twenty-others"}
+    {
+        "kept-alive",
+        "kept-alive-for-long",
+        "kept-alive-unanswered",
+        "patient",
+        "others-wait",
+        "another-talks",
+        "another-waits",
+        "close-waits",
+        "twenty-others",
+    }
 )
 #: What words need, by how they look.
 NEEDS = (
@@ -84,6 +96,11 @@ class _Chain:
         self.others += "*" in thing.words and "repeat:" not in thing.words
         after = thing.leads[self.state]
         self._say(thing, thing.words, self.others, first=True)
+        if not thing.rest and after == self.state and "*" not in thing.words and self.rng.random() < STEADY:
+            pace = self.rng.choice(PACES)
+            for _each in range(self.rng.choice(TIMES) - 1):
+                self.words.append(f"wait:{pace}")
+                self._say(thing, thing.words, self.others)
         self.state = after if "fresh" in thing.words or self.state != "X" else self.state
         self.names.append(thing.name)
         if thing.rest:

@@ -210,11 +210,26 @@ def _time_wait() -> Iterator[Generated]:
                 whole, twin = (*plan, *pause, *stray, *more), (*plan, *pause, *more)
                 needs = frozenset({PARTS[name]} if name in PARTS else ())
                 yield Generated("stray", f"{state}.{name}.late-{wait}-{rest}", whole, twin, True, needs)
+        yield from _dropped_late(state)
         again = f"{bases.STATES[state]} {'wait:5000 FA@n-1,r ' * 4}"
         yield Generated("stray", f"{state}.fin-again", moves(f"{again} wait:5000 FA@n-1,r"), slow=True)
         for wait in (40_000, 150_000):
             again = f"{bases.STATES[state]} {f'wait:{wait} FA@n-1,r ' * 4}"
             yield Generated("stray", f"{state}.fin-again-{wait}", moves(again), slow=True)
+
+
+#: What TIME-WAIT drops because it is older than what has come: a SYN by its number (RFC 6191 §2), all else by its
+#: timestamp (RFC 7323 §5.3).
+OLD = {"old-syn": "S@i", "old-stamp": "1{offer=t}:A@n,n~t-100", "old-stamp-fin": "1{offer=t}:FA@n-1,n~t-100"}
+
+
+def _dropped_late(state: str) -> Iterator[Generated]:
+    """What is too old comes at some time in TIME-WAIT, which ends as if it had not; the judge knows when."""
+    for name, word in OLD.items():
+        like, colon, said = word.rpartition(":")
+        for wait in (25_000, 50_000, 100_000, 200_000):
+            text = f"{like}{colon}{bases.STATES[state]} wait:{wait} {said} wait:{wait}"
+            yield Generated("stray", f"{state}.{name}.{wait}", moves(text), slow=True)
 
 
 def _made(name: str, plan: Plan, stray: Move, times: tuple[int, ...], needs: frozenset[Capability]) -> Generated:

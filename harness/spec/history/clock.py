@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.timeout import CITES, ends_by, may_end
-from harness.spec.history.world import Fate, Traits, World
+from harness.spec.history.world import SEVERAL, Fate, Traits, World
 from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT
 from harness.spec.values import replace
 
@@ -64,8 +64,12 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
 
 
 def _may_be_dead(world: World, now: int) -> bool:
-    """Tell whether keep-alives may have given up: a peer that has answered within their time is there (MUST-37)."""
-    return now - world.silent_since >= world.keep_alive * 9 // 10
+    """Tell whether keep-alives may have given up: a peer that has answered within their time is there (MUST-37).
+
+    So is one that has not answered a single probe (MUST-29), unless the application's own timeout is over.
+    """
+    silent = now - world.silent_since >= world.keep_alive * 9 // 10
+    return silent and (world.asked >= SEVERAL or bool(world.patience) or world.outstanding)
 
 
 def due_by(world: World, traits: Traits) -> Due | None:

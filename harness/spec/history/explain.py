@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.spec import options, seqno
 from harness.spec.history.fall import Broken, Fall
-from harness.spec.history.world import Fate, World, text
+from harness.spec.history.world import SEVERAL, Fate, World, text
 from harness.spec.reaction import Outgoing
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment, flag_names
 from harness.spec.states import (
@@ -270,7 +270,9 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
 def _asked_for(at: Open, sent: Segment) -> Open:
     """Refuse a keep-alive that the application has not asked for (MUST-25); one that waits for the peer may probe."""
     world = at.world
-    if world.keep_alive or world.outstanding or at.owed or at.spare or world.ack_by is not None:
+    if world.keep_alive:
+        return replace(at, world=replace(world, asked=min(world.asked + 1, SEVERAL)))
+    if world.outstanding or at.owed or at.spare or world.ack_by is not None:
         return at
     raise _fall(at, Broken.EXTRA, sent, "nothing: no keep-alives were asked for", "RFC 9293 §3.8.4", "MUST-25")
 

@@ -28,6 +28,8 @@ def text(first: int, octets: int, salt: int = 0) -> bytes:
     return (bytes(range(PERIOD)) * (octets // PERIOD + 2))[start : start + octets]
 
 
+#: One unanswered keep-alive says nothing (MUST-29): so many may.
+SEVERAL = 2
 #: The largest shift that means anything (RFC 7323 §2.3).
 LARGEST_SHIFT = 14
 
@@ -113,9 +115,10 @@ class World:
     given_since: int = 0
     stuck_since: int = 0
     #: The application asked for keep-alives behind so long a silence, which may end the connection (§3.8.4); 0: not.
-    #: Since when the peer has been silent, as far as that counts for them.
+    #: Since when the peer has been silent, as far as that counts for them, and how often it was asked since, up to 2.
     keep_alive: int = 0
     silent_since: int = 0
+    asked: int = 0
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
     #: Whether the listener that it came from has been closed; another one may be there since.

@@ -67,6 +67,20 @@ SHOWING = {
     "D632": "1{ip=6,form=extension-headers}:listen S@i",
     "D644": "1{delay=200}:listen S@i A@p,r A@p,r/10 accept wait:800",
     "D655": f"1{{offer=s.t}}:{PASSIVE} send:100 A@p,u/10~b",
+    "D674": f"1{{delay=200}}:{PASSIVE} {'A@p,r/1 wait:150 ' * 6}",
+    "D676": f"{PASSIVE} keep-alive:9 {'await A@p,r ' * 11} wait:10000",
+    "D677": f"{PASSIVE} close A@p,r FA@p,r wait:200000 S@i wait:100000",
+    "D686": f"{PASSIVE} A@p,r%0 send:100 shutdown close A@p,r A@p,r",
+    "D689": f"{PASSIVE} close A@p,r FA@p,r wait:300000 FA@n-1,r",
+    "D691": f"{PASSIVE} FA@e-5,u/10 fill recv:1000000 recv:1000000",
+    "D699": f"1{{delay=200}}:{PASSIVE} 2{{same-port}}:S@i 2:A@p,r accept A@p,r/10 2:A@p,r/10 wait:1000",
+    "D700": f"{PASSIVE} close FA@p,r repeat:12 *{{same-port}}:S@i *:A@p,r accept *:close *:FA@p,r end FA@n-1,r",
+    "D701": "listen S@i A@p,r RA@p,i",
+    "D704": "1{offer=t}:connect S@i A@p,r",
+    "D707": f"1{{offer=t}}:{PASSIVE} close A@p,r FA@p,r wait:200000 A@n,n~t-100 wait:200000",
+    "D709": "1{ip=6,form=hop-by-hop-and-fragments}:listen S@i A@p,r A@p,r/10 accept recv:100",
+    "D710": "1{form=fragments-between}:listen S@i",
+    "D711": f"{PASSIVE} begin-recv:100 send:100 wait:4000000",
 }
 
 
