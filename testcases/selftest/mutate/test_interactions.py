@@ -17,7 +17,7 @@ ENOUGH, ENOUGH_OF_A_KIND = 150, 8
 MIXED = (
     *("later", "fresh_courses", "fresh_numbers", "fresh_neighbours"),
     *("unlooked_courses", "unlooked_numbers", "unlooked_later", "from_source"),
-    *("ordinary_courses", "ordinary_numbers"),
+    *("ordinary_courses", "ordinary_numbers", "historic"),
 )
 
 for kind in (*KINDS, *MIXED):

@@ -12,6 +12,7 @@ from harness.stack.defects.interactions import (
     fresh_neighbours,
     fresh_numbers,
     from_source,
+    historic,
     later,
     loss_state,
     many,
@@ -48,7 +49,7 @@ FILES = (
 MIXED = (
     *(later, fresh_courses, fresh_numbers, fresh_neighbours),
     *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
-    *(ordinary_courses, ordinary_numbers),
+    *(ordinary_courses, ordinary_numbers, historic),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
