@@ -19,6 +19,8 @@ PIECES: dict[str, tuple[Run, ...]] = {
     "another-right-behind": ((101, 111), (111, 121)),
     "another-right-before": ((111, 121), (101, 111)),
     "two-and-what-joins-them": ((101, 111), (121, 131), (111, 121)),
+    "what-joins-the-last-two-of-three": ((101, 111), (201, 211), (221, 231), (211, 221)),
+    "what-joins-the-first-two-of-three": ((301, 311), (101, 111), (121, 131), (111, 121)),
     "two-that-overlap": ((101, 111), (106, 116)),
     "one-around-another": ((106, 111), (101, 121)),
     "a-lower-one-last": ((201, 211), (101, 111)),
