@@ -92,9 +92,9 @@ def _padded_fragments(packet: bytes) -> list[bytes]:
 
 
 def _fragments_twice(packet: bytes) -> list[bytes]:
-    """Each fragment twice, as a link repeats frames; the second of the last ones begins what never becomes whole."""
-    pieces = _fragments(packet)
-    return [piece for piece in pieces for _copy in range(2)] if len(pieces) > 1 else pieces
+    """Each fragment twice but the last, which makes the datagram whole: a copy behind that would begin another."""
+    *pieces, last = _fragments(packet)
+    return [*(piece for piece in pieces for _copy in range(2)), last]
 
 
 def _fragments_between(packet: bytes) -> list[bytes]:
