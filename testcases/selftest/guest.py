@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.targets.emulated import initramfs
 
 _PROGRAM = """
-import ctypes, os, socket
+import ctypes, os, socket, time
 from harness.agent import guest, lines
 from harness.agent.rtnetlink import RouteSocket
 libc = ctypes.CDLL(None)
@@ -25,6 +25,8 @@ with RouteSocket() as route:
     ):
         route.add_address(card, version, own, bits)
         route.add_route(card, version, prefix, {{}})
+while not os.path.exists({device!r}):  # the host tells of a port of virtio's behind the driver's start
+    time.sleep(0.05)
 line = lines.serial({device!r})
 lines.serve(line, line)
 """

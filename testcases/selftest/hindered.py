@@ -21,7 +21,8 @@ def _check(result: int, what: str) -> None:
 
 
 def _mount(source: str, target: str, flags: int) -> None:
-    _check(_libc.mount(source.encode(), target.encode(), None, flags, None), f"mount {target}")
+    kind = None if flags else source.encode()
+    _check(_libc.mount(source.encode(), target.encode(), kind, flags, None), f"mount {target}")
 
 
 def _enter(user: int) -> None:
@@ -55,6 +56,19 @@ def no_ss() -> None:
     assert shutil.which("ss") is None, "this test could not hide ss"
 
 
+def no_tun() -> None:
+    """Be on a machine, or in a container, without TAP and TUN devices."""
+    _enter(0)
+    _mount("tmpfs", "/dev/net", 0)
+
+
+HINDRANCES = {
+    "no-user-namespaces": no_user_namespaces,
+    "read-only-sysctls": read_only_sysctls,
+    "no-ss": no_ss,
+    "no-tun": no_tun,
+}
+
 if __name__ == "__main__":
-    {"no-user-namespaces": no_user_namespaces, "read-only-sysctls": read_only_sysctls, "no-ss": no_ss}[sys.argv[1]]()
+    HINDRANCES[sys.argv[1]]()
     os.execvp(sys.argv[2], sys.argv[2:])

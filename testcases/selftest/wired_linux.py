@@ -24,7 +24,9 @@ NETWORKS = {4: ("198.51.100.0/24", 32), 6: ("2001:db8:51::/64", 128)}
 
 
 def device(name: str, layer: int) -> int:
-    """Open a TAP or TUN device."""
+    """Open a TAP or TUN device; one that is open already has a number for a name."""
+    if name.isdecimal():
+        return int(name)
     descriptor = os.open("/dev/net/tun", os.O_RDWR)
     kind = IFF_TAP if layer == 2 else IFF_TUN
     fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), kind | IFF_NO_PI))
@@ -84,6 +86,10 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _connection: None}
 #: Where one connection is served at a time.
 ALONE = 6970
+#: What comes for this port is dropped, as by a firewall.
+SILENT = 6971
+#: Where the destination port stands in a frame or a packet of IPv4 without options.
+PORT_AT = {2: 36, 3: 22}
 
 
 def serve_alone(port: int) -> None:
@@ -129,18 +135,21 @@ def inside(layer: int, settings: list[str]) -> int:
     return inner
 
 
-def hand_over(outer: int, inner: int) -> None:
-    """Hand frames to and fro, for ever."""
+def hand_over(outer: int, inner: int, port_at: int | None = None) -> None:
+    """Hand frames to and fro, for ever; with `port_at`, those for SILENT get nowhere."""
+    dropped = SILENT.to_bytes(2, "big")
     while True:
         for ready in select.select([outer, inner], [], [])[0]:
-            os.write(inner if ready == outer else outer, os.read(ready, 65536))
+            frame = os.read(ready, 65536)
+            if ready != outer or port_at is None or frame[port_at : port_at + 2] != dropped:
+                os.write(inner if ready == outer else outer, frame)
 
 
 def main() -> None:
     """Set the namespace up, serve, and hand frames to and fro."""
     outer, inner = set_up(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
     serve_all()
-    hand_over(outer, inner)
+    hand_over(outer, inner, PORT_AT[int(sys.argv[2])])
 
 
 if __name__ == "__main__":

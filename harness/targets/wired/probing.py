@@ -42,9 +42,13 @@ _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found. `lonely`: the server takes one connection at a time. `page`: octets of its answer. In seconds."""
+    """What was found. `lonely`: the server takes one connection at a time. `page`: octets of its answer. In seconds.
+
+    Where nobody listens, `refuses` tells a reset from silence.
+    """
 
     listens: bool
+    refuses: bool = False
     capabilities: frozenset[Capability] = frozenset()
     silence_proof: str = ""
     throttle_s: float = 0.0
@@ -188,8 +192,8 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     """Find out all that the cases need to know; the link then proves silence as was found best."""
     path = codec.Path(addresses[4].peer[0], addresses[4].target[0])
     first = _first_call(link, path, server.port, runs)
-    if first is None:
-        return Findings(listens=False)
+    if first is None or not first.open:
+        return Findings(listens=False, refuses=first is not None and first.answer is not None)
     second = Call(link, path, server.port)
     lonely = not second.open
     second.end()
@@ -208,7 +212,7 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     if 6 in addresses and speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
-    return Findings(True, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
+    return Findings(True, False, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
 
 
 def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
@@ -227,8 +231,8 @@ def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
 
 
 def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool]) -> Call | None:
-    """Call until the server listens: it may start later than the device is answered on."""
-    deadline = time.monotonic() + LISTEN_LIMIT_S
+    """Call until the server listens: it may start later than the device is answered on. Return the last call."""
+    deadline, call = time.monotonic() + LISTEN_LIMIT_S, None
     while time.monotonic() < deadline and runs():
         try:
             call = Call(link, path, port)
@@ -236,9 +240,9 @@ def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], 
             time.sleep(0.05)
             continue
         if call.open:
-            return call
+            break
         time.sleep(0.05)
-    return None
+    return call
 
 
 def patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:

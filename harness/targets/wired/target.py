@@ -181,10 +181,13 @@ class WiredTarget(Wiring):
         self._settle_s = findings.settle_s
         if not findings.listens:
             own, words = addresses[4].target[0], self._place.last_words()
-            text = f"nobody answers on port {self.server.port} of {own}" + (f"\n{words}" if words else "")
-            raise UnusableTarget(
-                text, "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
-            )
+            port = f"port {self.server.port} of {own}"
+            text = f"nobody answers on {port}, not even with a reset"
+            hint = "a firewall there may drop what is new; else another address or port: ip=…, app=echo:7"
+            if findings.refuses:
+                text = f"nobody listens on {port}: it answers with a reset"
+                hint = "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
+            raise UnusableTarget(text + (f"\n{words}" if words else ""), hint)
         return findings
 
     def _resets(self) -> list[bytes]:

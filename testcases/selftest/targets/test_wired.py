@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -22,7 +23,7 @@ from harness.targets.wired.servers import SERVERS
 from harness.wire import codec
 from harness.wire.link import Arrival
 from testcases.selftest.processes import ends, of_a_killed_harness
-from testcases.selftest.wired_linux import ALONE
+from testcases.selftest.wired_linux import ALONE, SILENT
 
 ROOT = Path(__file__).parents[3]
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
@@ -65,6 +66,28 @@ def test_a_program_behind_a_device_gives_the_verdicts_of_linux(kind: str, layer:
     broken = {case for case, verdict in seen.items() if verdict not in ("conforms", "unobserved", "not applicable")}
     assert {due[case] for case in broken} <= {"known deviation", "deviates"}
     assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("tap", 2), ("tun", 3)])
+def test_a_program_that_opens_no_device_is_given_one_that_is_open(kind: str, layer: int, tmp_path: Path) -> None:
+    program = f"{sys.executable} -m testcases.selftest.wired_linux {{fd}} {layer}"
+    chosen = ("--grid", "off", "--explore", "off", "--ip", "4", "--case", "passive-open/three-way*")
+    done = run("--target", f"{kind}:{program}", *chosen, where=tmp_path)
+    found = set(verdicts(tmp_path).values())
+    assert "unobserved" in found, done.stdout + done.stderr
+    assert found <= {"conforms", "unobserved", "not applicable"}, done.stdout
+
+
+def test_a_machine_without_devices_is_told_what_it_lacks(tmp_path: Path) -> None:
+    hindered = [sys.executable, str(ROOT / "testcases/selftest/hindered.py"), "no-tun", sys.executable, "-m", "harness"]
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120}
+    results = ("--results", str(tmp_path), "--case", "sanity/*")
+    done = subprocess.run([*hindered, "run", "--target", "tap:./my-stack {if}", *results], **options)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "no pod with a device could be made: /dev/net/tun" in done.stdout + done.stderr
+    assert "modprobe tun" in done.stdout + done.stderr
+    looked = subprocess.run([*hindered, "doctor"], **options)
+    assert re.search(r"note TAP and TUN +no /dev/net/tun", looked.stdout), looked.stdout
 
 
 def test_a_server_of_one_connection_at_a_time_has_each_case_in_its_turn(tmp_path: Path) -> None:
@@ -144,7 +167,8 @@ def test_the_program_ends_with_a_harness_that_is_killed() -> None:
         ("tap:sleep 60,start=1.5", "answers no ARP for 198.51.100.1 within 1.5 s"),
         ("tap:./does-not-exist {if}", "can't be started"),
         ("tap:sh -c 'echo oh; exit 3'", "ended with code 3\noh"),
-        (f"tap:{LINUX} 2,app=echo:6", "nobody answers on port 6"),
+        (f"tap:{LINUX} 2,app=echo:6", "nobody listens on port 6 of 198.51.100.1: it answers with a reset"),
+        (f"tap:{LINUX} 2,app=echo:{SILENT}", f"nobody answers on port {SILENT} of 198.51.100.1, not even with a reset"),
         (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says b''"),
         (f"tap:{LINUX} 2,app=http:7", "does not close behind a GET"),
     ],

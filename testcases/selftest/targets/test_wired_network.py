@@ -4,14 +4,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from harness.agent.rtnetlink import LinkFacts
+from harness.spec.segment import SYN, Segment
 from harness.targets import registry
-from harness.targets.protocol import UnusableTarget
-from harness.targets.wired.network import ARPHRD_ETHER, above
+from harness.targets.protocol import NotOffered, UnusableTarget
+from harness.targets.wired.network import ARPHRD_ETHER, NetworkLink, above
+from harness.targets.wired.options import read_network
+from harness.wire import codec
+from harness.wire.link import PacketLink
 
 ROOT = Path(__file__).parents[3]
 BOARD = "peer=192.0.2.1,target=192.0.2.2"
@@ -65,6 +71,23 @@ def test_what_sends_through_an_interface_is_asked_for_a_default_route_too() -> N
     ]
     assert above("eth0", links) == {"eth0", "bond0", "bond0.9", "br0"}
     assert above("eth1", links) == {"eth1", "eth1.7"}
+
+
+def test_no_more_packets_leave_in_a_second_than_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[float] = []
+    monkeypatch.setattr(PacketLink, "_transmit", lambda _link, _frame: left.append(time.monotonic()))
+    addresses = {"peer": "192.0.2.1", "target": "192.0.2.2", "rate": "100"}
+    sock = Mock()
+    sock.getsockopt.return_value = bytes(8)
+    link = NetworkLink(sock, "eth1", read_network("eth1", addresses))
+    packet = codec.encode(codec.Path("192.0.2.1", "192.0.2.2"), Segment(SYN, source_port=60000, destination_port=7))
+    for _ in range(21):
+        link.send(packet, bytes.fromhex("020000000002"))
+    assert len(left) == 21
+    assert 0.2 <= left[-1] - left[0] < 2
+    with pytest.raises(NotOffered, match="not named"):
+        link.send(codec.encode(codec.Path("192.0.2.1", "192.0.2.3"), Segment(SYN)))
+    assert len(left) == 21
 
 
 @pytest.mark.parametrize(

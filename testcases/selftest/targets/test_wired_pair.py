@@ -10,6 +10,7 @@ import pytest
 
 from harness.cache import folder
 from harness.targets import registry
+from harness.targets.emulated import packages
 from harness.targets.protocol import Capability, Target, UnusableTarget
 from harness.targets.wired import helper, options, placing
 from testcases.selftest import guest
@@ -89,14 +90,38 @@ def test_the_places_of_a_command_are_filled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not KERNELS or not shutil.which("qemu-system-x86_64"), reason="needs QEMU and a kernel")
-def test_an_application_in_an_emulated_machine_is_told_by_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("places", "device"),
+    [
+        ("{net} {serial}", "/dev/ttyS0"),
+        ("-netdev {netdev} -device virtio-net-pci,netdev=n0,mac=02:fe:00:00:00:09,romfile= {port}", "/dev/vport1p1"),
+    ],
+)
+def test_an_application_in_an_emulated_machine_is_told_by_lines(places: str, device: str, tmp_path: Path) -> None:
+    modules = sorted(KERNELS[0].parent.glob("*.ko"))
+    if "{port}" in places:
+        modules += the_console_of(KERNELS[0].parent.name, tmp_path)
     archive = tmp_path / "root.cpio"
-    archive.write_bytes(guest.archive(sorted(KERNELS[0].parent.glob("*.ko")), "/dev/ttyS0"))
+    archive.write_bytes(guest.archive(modules, device))
     machine = f"qemu-system-x86_64 -nodefaults -display none -m 384M -cpu max,la57=off -kernel {KERNELS[0]}"
-    boot = f"-initrd {archive} -append 'console=none panic=-1 quiet' {{net}} {{serial}}"
+    boot = f"-initrd {archive} -append 'console=none panic=-1 quiet' {places}"
     said = run(
         *("--target", f"qemu:{machine} {boot},app=agent", "--ip", "4"),
         *("--case", "passive-open/three-way*", "--case", "sanity/*"),
         where=tmp_path,
     )
     assert set(verdicts(tmp_path).values()) == {"conforms"}, said
+
+
+def the_console_of(package: str, place: Path) -> list[Path]:
+    """Return the module that drives virtio's ports, from a kernel's package."""
+    done = subprocess.run(["apt-get", "download", "-q", package], cwd=place, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"apt has no {package} any more: {done.stderr.strip()}")
+    (archive,) = place.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", archive, place / "tree"], check=True)
+    found = packages.with_needs(("virtio_console",), place / "tree")
+    made = [place / f"90-{number}-{name}.ko" for number, name in enumerate(found)]
+    for file, octets in zip(made, found.values(), strict=True):
+        file.write_bytes(octets)
+    return made
