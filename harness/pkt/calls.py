@@ -176,10 +176,8 @@ class Application:
         assert isinstance(sock, LinuxSocket)
         try:
             sock.begin(self.stage.local(descriptor.port), self.stage.remote(descriptor.connection), None)
-        except BlockingIOError:
-            return None if descriptor.blocking else Answer(-1, "EINPROGRESS")
         except OSError as error:
-            return refused(error)
+            return None if descriptor.blocking and error.errno == errno.EINPROGRESS else refused(error)
         descriptor.deferred = True
         return done()
 

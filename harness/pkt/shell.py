@@ -14,7 +14,7 @@ from harness.spec.states import State
 from harness.targets.protocol import Capability
 
 _REDIRECTION = re.compile(r"\s*(?:\d?>{1,2}\s*(?:/dev/null|&\d)|2>&1|&>\s*/dev/null)")
-_CONTINUED = re.compile(r"\\\s*\n\s*")
+_CONTINUED = re.compile(r"\\(?:\s*\n\s*|\s*\Z)")
 _SEPARATOR = re.compile(r"\n|;|&&")
 _SYSCTL = re.compile(r"(?:sudo )?(?:/usr)?(?:/sbin/)?sysctl((?: +-[a-zA-Z]+)*) +(.+)")
 _ASSIGNMENT = re.compile(r"([\w.\-/]+) *= *(\"[^\"]*\"|'[^']*'|\S+)")

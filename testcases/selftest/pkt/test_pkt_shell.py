@@ -29,6 +29,8 @@ SECURE = Traits("other", frozenset({Capability.RFC5961_RST}))
         ("sysctl -q net.ipv4.tcp_sack=0 net.ipv4.tcp_ecn=1", [("net.ipv4.tcp_sack", "0"), ("net.ipv4.tcp_ecn", "1")]),
         ('/sbin/sysctl -q net.ipv4.tcp_rmem="1 2 $((3*1024))"', [("net.ipv4.tcp_rmem", "1 2 3072")]),
         ("echo 3 > /proc/sys/net/ipv4/tcp_ecn", [("net.ipv4.tcp_ecn", "3")]),
+        ("sysctl -q net.ipv4.tcp_sack=0 \\\n", [("net.ipv4.tcp_sack", "0")]),
+        ("sysctl -q net.ipv4.tcp_sack=0\\", [("net.ipv4.tcp_sack", "0")]),
         ("./set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0", [("net.ipv4.tcp_sack", "0")]),
     ],
 )
