@@ -9,7 +9,9 @@ from harness.case.conversation import Conversation
 from harness.pkt.profile import Dialect
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.symbols import number
-from harness.pkt.tree import Call, Expression, Place
+from harness.pkt.tree import Call, Expression, Place, TcpSegment
+from harness.spec import seqno
+from harness.spec.segment import FIN, RST, SYN
 from harness.targets.protocol import AppSocket, ConnectedSocket
 
 #: The peer's text differs from the target's by this in each octet.
@@ -52,6 +54,20 @@ class Streams:
     #: The number of the peer's last SYN, and of the last one that was answered: the peer's text counts from it.
     asked: int = 0
     begun: int = 0
+    #: The number behind all of the peer's text that came in order.
+    peer_next: int | None = None
+
+    def take_from_peer(self, segment: TcpSegment) -> bool:
+        """Note a segment of the peer; return whether it brings something new in order, or nothing at all."""
+        end = seqno.add(segment.seq, segment.length + bool(segment.flags & FIN) + bool(segment.flags & SYN))
+        if segment.absolute or segment.flags & RST or end == segment.seq:
+            return True
+        if segment.flags & SYN or self.peer_next is None:
+            self.peer_next = end
+            return True
+        new = seqno.leq(segment.seq, self.peer_next) and seqno.lt(self.peer_next, end)
+        self.peer_next = end if new else self.peer_next
+        return new
 
 
 @dataclass(frozen=True, slots=True)

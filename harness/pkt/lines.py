@@ -47,7 +47,7 @@ class Lines:
         #: Whether a call, and whether text of the peer, came behind the last line.
         self._called = False
         self._owed = False
-        #: How many acknowledgments of the peer with an old number, which are answered, came behind the last line.
+        #: How many segments of the peer came behind the last line that bring nothing new in order: they are answered.
         self._refused = 0
         #: How many segments had come, and were not asked for, when the first call behind the last line was made.
         self._unexcused = 0
@@ -62,6 +62,7 @@ class Lines:
         due = self._acknowledged.get(connection.index)
         bare = int(segment.flags) & ~int(PSH) == ACK and not segment.length
         self._refused += due is not None and bare and seqno.lt(segment.seq, due)
+        self._refused += not self.stage.streams_of(connection).take_from_peer(segment)
         self._called = False
 
     def called(self) -> None:

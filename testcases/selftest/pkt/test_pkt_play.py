@@ -358,6 +358,19 @@ def test_what_comes_behind_the_last_line_may_come_of_an_acknowledgment_of_what_w
     assert play(SERVER + ahead + "+.1 `true`").verdict == "not applicable"
 
 
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ("+.1 < . 1:101(100) ack 1 win 65535\n+0 < . 1:101(100) ack 1 win 65535\n", "conforms"),
+        ("+.1 < . 101:201(100) ack 1 win 65535\n", "conforms"),
+        ("+.1 < S 101:101(0) win 65535\n", "violates"),
+        ("+.1 < R 101:101(0) win 65535\n", "violates"),
+    ],
+)
+def test_behind_the_last_line_text_that_is_not_new_in_order_is_answered(lines: str, verdict: str) -> None:
+    assert play(SERVER + lines).verdict == verdict
+
+
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
     half_open = SERVER.partition("+.1 < .")[0]
     listening = '+0 `grep " 0A " /proc/net/tcp | grep ":1F90"`\n'
