@@ -33,7 +33,8 @@ def main(arguments: Sequence[str], collect: Collect) -> int:
         _print_list(console, chosen)
         return OK
     quick = ["--timers", "0"] if options.no_timers else []
-    code, scripts = collect(["--target", "reference", "--ip", str(options.ip), *quick], options.case)
+    grid = ["--grid", options.grid] if options.grid else []
+    code, scripts = collect(["--target", "reference", "--ip", str(options.ip), *grid, *quick], options.case)
     if code or not scripts:
         return code or NOTHING_RAN
     failed = 0
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="print the variants, with the sentence that allows each, and end")
     add("--case", action="append", default=[], metavar="PATTERN", help="only these cases (repeatable)")
     add("--ip", type=int, choices=(4, 6), default=4, help="on this IP version (default: 4)")
+    add("--grid", choices=("off", "core", "full"), help="how much of the grid (default: core)")
     add("--no-timers", action="store_true", help="without timer cases")
     cores = len(os.sched_getaffinity(0))
     add("-n", type=positive, default=cores, metavar="N", help="processes (default: one per core)")

@@ -15,7 +15,7 @@ pub use smoltcp::socket::{TcpSocketBuffer as SocketBuffer, TcpState as State};
 use crate::device::{Wire, capabilities};
 
 /// Whether the limit on challenge ACKs can be lifted: a socket can't be shown another time than its timers.
-pub const THROTTLE: &str = "settings=ack throttle=1000";
+pub const THROTTLE: &str = "settings=ack throttle=1000,text";
 
 pub enum ConnectError {
     InvalidState,
@@ -87,30 +87,30 @@ impl DerefMut for Socket<'_> {
 #[derive(Clone, Copy)]
 pub struct SocketHandle(usize);
 
-/// Sockets while no interface has them.
-pub struct SocketSet<'a>(Vec<Socket<'a>>);
+/// Sockets while no interface has them; a slot is empty while one has.
+pub struct SocketSet<'a>(Vec<Option<Socket<'a>>>);
 
 impl<'a> SocketSet<'a> {
     pub fn new(sockets: Vec<Socket<'a>>) -> Self {
-        SocketSet(sockets)
+        SocketSet(sockets.into_iter().map(Some).collect())
     }
 
     pub fn add(&mut self, socket: Socket<'a>) -> SocketHandle {
-        self.0.push(socket);
+        self.0.push(Some(socket));
         SocketHandle(self.0.len() - 1)
     }
 
     pub fn get<S>(&self, handle: SocketHandle) -> &Socket<'a> {
-        &self.0[handle.0]
+        self.0[handle.0].as_ref().expect("no interface has it")
     }
 
     pub fn get_mut<S>(&mut self, handle: SocketHandle) -> &mut Socket<'a> {
-        &mut self.0[handle.0]
+        self.0[handle.0].as_mut().expect("no interface has it")
     }
 }
 
 pub fn all<'a>(sockets: &'a SocketSet<'static>) -> impl Iterator<Item = &'a Socket<'static>> {
-    sockets.0.iter()
+    sockets.0.iter().flatten()
 }
 
 /// What an interface is made from.
@@ -188,11 +188,18 @@ impl Host {
     ) -> R {
         let builder = InterfaceBuilder::new(Line(wire), vec![]).random_seed(self.seed);
         let mut interface = builder.ip_addrs(self.addresses.clone()).finalize();
-        let handles: Vec<_> = sockets.0.drain(..).map(|socket| interface.add_socket(socket.0)).collect();
+        // A socket that is closed, and has nobody to tell, does nothing any more.
+        let alive = |socket: &mut Socket| socket.state() != State::Closed || socket.remote_endpoint().is_some();
+        let mut lent = vec![];
+        for slot in &mut sockets.0 {
+            if let Some(socket) = slot.take_if(alive) {
+                lent.push((interface.add_socket(socket.0), slot));
+            }
+        }
         let result = act(&mut interface);
-        for handle in handles {
+        for (handle, slot) in lent {
             let smoltcp::socket::Socket::Tcp(socket) = interface.remove_socket(handle);
-            sockets.0.push(Socket(socket));
+            *slot = Some(Socket(socket));
         }
         result
     }

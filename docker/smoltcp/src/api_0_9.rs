@@ -12,7 +12,7 @@ pub use smoltcp::wire::IpListenEndpoint;
 use crate::device::{Wire, capabilities};
 
 /// Whether the limit on challenge ACKs can be lifted: a socket can't be shown another time than its timers.
-pub const THROTTLE: &str = "settings=ack throttle=1000";
+pub const THROTTLE: &str = "settings=ack throttle=1000,text";
 
 /// An interface and its clock, which somebody else owns.
 pub struct Host(Interface);

@@ -24,6 +24,8 @@
 
 #define LWIP_IPV6 1
 #define LWIP_IPV6_FORWARD 1
+/* On machines of 64 bits what reassembly notes of a fragment does not fit into the fragment's header. */
+#define IPV6_FRAG_COPYHEADER 1
 #define LWIP_IPV6_NUM_ADDRESSES 6
 #define MEMP_NUM_MLD6_GROUP 16
 
