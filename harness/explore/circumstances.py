@@ -10,6 +10,7 @@ from dataclasses import replace
 from harness.explore.plan import Plan, with_traits
 from harness.explore.run import Generated
 from harness.fuzz.steps import Probe
+from harness.spec.segment import FIN
 
 #: What is chosen here.
 CHOSEN = frozenset({"ip", "iss", "own-iss", "offer", "delay"})
@@ -21,6 +22,8 @@ ONLY_ON = {
 #: How often the peer's numbers wrap within the conversation, else the target's, how often options are offered, and
 #: acknowledgments delayed.
 WRAPS, OWN_WRAPS, OFFERED, DELAYED = 0.5, 0.25, 0.25, 0.15
+#: Of those where the peer's wrap, so many have an edge of a segment there.
+EDGES = 0.5
 OFFERS = ("s.w3.t", "s.t", "w7", "s", "t", "w2.s")
 #: A window of which the right edge may lie at the wrap, in octets.
 WINDOW = 64_240
@@ -54,10 +57,27 @@ def _version(rng: random.Random, form: str) -> list[str]:
 
 
 def _distance(rng: random.Random, plan: Plan) -> int:
-    """Return how far below the wrap the peer begins: its SYN is the last number, or text, FIN or the edge lie there."""
+    """Return how far below the wrap the peer begins: its SYN is the last number, or text, FIN or the edge lie there.
+
+    Every other time the first octet of a segment, its last one, or what is behind it has the number 2**32-1 or 0.
+    """
+    edges = _edges(plan)
+    if edges and rng.random() < EDGES:
+        return rng.choice(edges) + rng.choice((0, 1))
     octets = sum(move.step.octets for move in plan if move.link == 1 and isinstance(move.step, Probe))
     within = rng.randint(1, max(2, octets))
     return rng.choice((1, 2, within, within, 1 + octets, 2 + octets, rng.randint(3, 40), WINDOW + rng.randint(-20, 20)))
+
+
+def _edges(plan: Plan) -> list[int]:
+    """Return where segments of the peer begin and end, the text before them counted from 1, as far as a plan tells."""
+    at, found = 1, set[int]()
+    for step in (move.step for move in plan if move.link == 1):
+        if isinstance(step, Probe) and step.seq.base == "p":
+            start = at + step.seq.offset
+            found.update(each for each in (start, start + step.octets) if each > 0)
+            at += (step.octets + bool(step.flags & FIN)) * (step.seq.offset == 0)
+    return sorted(found)
 
 
 def _own_distance(rng: random.Random) -> int:

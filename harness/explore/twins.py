@@ -32,6 +32,8 @@ ANSWER_S = 0.001
 #: Beside text that is acknowledged meanwhile a stack may keep its timers less evenly, as lwIP does: repetitions that
 #: come sooner by more than this share, or not within twice the time, are what is looked for.
 SOONER = 0.35
+#: A first round trip that was measured too long makes a timeout of three times that (RFC 6298 §2.2).
+MEASURED = 3
 #: Less than this share of what the twin has sent at once is too little.
 SHARE = 2
 
@@ -67,7 +69,7 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
     if _brings_text(talk, twin):
         here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
         return _other(here, there, _length(twin), beside_text=True)
-    return _other(by_themselves(talk, twin), by_themselves(twin, twin), _length(twin))
+    return _other(by_themselves(talk, twin), by_themselves(twin, twin), _length(twin), late=_shifted(talk, twin))
 
 
 def _brings_text(talk: Talk, twin: Talk) -> bool:
@@ -80,11 +82,17 @@ def _is_text(step: object) -> bool:
     return isinstance(step, Probe) and step.octets > 0 and step.seq.base == "p"
 
 
+def _shifted(talk: Talk, twin: Talk) -> float:
+    """Return by how much what the twin does without may have moved the clock of the target: see `Facts.lifted_s`."""
+    mine, other = (sum(since <= ANSWER_S * 1e9 for _event, since in _sent(_planned(each))) for each in (talk, twin))
+    return talk.rig.target.facts.lifted_s * max(0, mine - other)
+
+
 def _other(
-    mine: Sequence[Spoken], other: Sequence[Spoken], end: float, *, beside_text: bool = False
+    mine: Sequence[Spoken], other: Sequence[Spoken], end: float, *, beside_text: bool = False, late: float = 0.0
 ) -> Difference | None:
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
-        sooner, later = (at * SOONER, at) if beside_text else (0.0, 0.0)
+        sooner, later = (at * SOONER, at) if beside_text else (0.0, MEASURED * late)
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
             return None if at > end - _tolerance(at) - later else Difference(due, "it did not come")

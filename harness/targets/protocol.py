@@ -226,7 +226,8 @@ class Facts:
     Where the target has not told (`throttle_told`), `harness.case.limits` finds out.
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
     connections differ in their peers' ports. A `lonely` one takes one connection at a time. A timer may end up to a
-    `tick_s` early or late where all timers run by a tick.
+    `tick_s` early or late where all timers run by a tick. One whose throttle was switched off may show its stack for
+    that a clock which is `lifted_s` ahead behind each answer: what the stack sets then is so much late.
     """
 
     name: str
@@ -243,6 +244,7 @@ class Facts:
     one_port: bool = False
     lonely: bool = False
     tick_s: float = 0.0
+    lifted_s: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

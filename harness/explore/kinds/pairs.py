@@ -40,6 +40,7 @@ RESTARTING = frozenset(
         "kept-alive-unanswered",
         "patient",
         "others-wait",
+        "kept-alive-later",
         "another-talks",
         "another-waits",
         "close-waits",
@@ -52,7 +53,8 @@ NEEDS = (
     (re.compile(r"urgent:|timeout:|keep-alive:|\bF?UA@"), Capability.SOCKET_OPTIONS),
     (re.compile(r"\bpoll|edges|error|peek:|buffer:|shut-rd"), Capability.READINESS),
     (re.compile(r"begin-"), Capability.WAITING_CALLS),
-    (re.compile(r"\[RA?@n\+10"), Capability.RFC5961_RST),
+    # Where the SYN,ACK was lost the peer does not know the window's edge, and goes for another one within it.
+    (re.compile(r"\[RA?@(n\+|e)"), Capability.RFC5961_RST),
     (re.compile(r"\[S@n\+10"), Capability.RFC5961_SYN),
 )
 _TEXT = re.compile(r"[^:]*@.*/\d+|fill")
@@ -118,8 +120,8 @@ class _Chain:
             said = said.replace(f"{other}:", f"{other}{{same-port}}:", 1)
         for word in said.split():
             self.words.append(f"[{word}]" if thing.quiet else word)
-            if word in ("listen", "unlisten"):  # of the first connection's port
-                self.listening = word == "listen"
+            if word in ("listen", "listen:1", "unlisten"):  # of the first connection's port
+                self.listening = word != "unlisten"
             self._looks(word)
 
     def _looks(self, word: str) -> None:
@@ -169,7 +171,8 @@ def _chain(rng: random.Random, met: Met) -> tuple[str, str]:
     watched = rng.choice(WATCHED_TIME_WAIT if chain.state == "TW" else WATCHED)
     words = [*beginning.split(), *chain.words, *([f"wait:{watched}"] if watched else [])]
     timed = any(_SLOW.search(word) for word in words)
-    if not timed or not _twin_is_alike(chain, conditions):
+    small = any(word.startswith("listen:") for word in words)  # a place that another one takes is missing
+    if small or not timed or not _twin_is_alike(chain, conditions):
         words = [word.strip("[]") for word in words]
     return ".".join(chain.names), _under(conditions, words)
 

@@ -136,6 +136,7 @@ _WINDOW = (
 #: Segments that must change nothing (RFC 9293 §3.10.7.4, RFC 5961 §3 to §5), whatever timers run.
 _STRAYS = (
     Thing("challenged-reset", f"{ALIVE} TW", "R@n+10", quiet=True),
+    Thing("challenged-reset-at-a-block", f"{ALIVE} TW", "R@n+20", quiet=True),
     Thing("challenged-reset-with-ack", f"{ALIVE} TW", "RA@n+10,n", quiet=True),
     Thing("reset-left-of-the-window", f"{ALIVE} TW", "R@n-1", quiet=True),
     Thing("reset-right-of-the-window", f"{ALIVE} TW", "R@e+1", quiet=True),
@@ -237,6 +238,7 @@ _CALLS = (
     Thing("silence", f"SR CR {SYNCHRONIZED} X", "wait:2300"),
     Thing("minutes-of-silence", "Q E F2 QC CW", "wait:700000"),
     Thing("kept-alive", "E F1 F2 CW", "keep-alive:9 wait:10000", "A@p,r", "F1>F2"),
+    Thing("kept-alive-later", "E F1 F2 CW", "keep-alive:9", "wait:70000 A@p,r", "F1>F2"),
     Thing("kept-alive-for-long", "E F2 CW", f"keep-alive:9 {'await A@p,r ' * 11}"),
     Thing("kept-alive-unanswered", "E F2 CW", "keep-alive:9 lose:1 await", "A@p,r"),
     Thing("patient", "E CW", "timeout:60000"),
@@ -257,6 +259,7 @@ _CALLS = (
 _BESIDE = (
     Thing("listener-closed", "SR>X Q>X E F1 F2 QC>X CW LA CL TW X", "unlisten", listener=True),
     Thing("listener-opened-again", "E F1 F2 CW LA CL TW X", "unlisten", "listen", listener=True),
+    Thing("smaller-listener", "E F1 F2 CW LA CL TW X", "unlisten listen:1", listener=True),
     Thing("another-opens", EVERYWHERE, "*:S@i", "*:R@p", quiet=True, listener=True),
     Thing(
         "another-lives",
@@ -304,6 +307,8 @@ BEGINNINGS = (
     ("CR", "connect S@i"),
     ("CR", "begin-connect S@i"),
     ("Q", "listen S@i A@p,r"),
+    ("Q", "listen:1 S@i A@p,r"),
+    ("E", "listen:1 S@i A@p,r accept"),
     ("E", "listen S@i A@p,r accept"),
     ("E", "listen S@i A@p,r/4 accept recv:100"),
     ("E", "connect SA@i,r"),
@@ -323,6 +328,7 @@ BEGINNINGS = (
     ("TW", "listen S@i A@p,r accept close A@p,r FA@p,r"),
     ("TW", "connect SA@i,r shutdown FA@p,u A@p,r"),
     ("QC", "listen S@i A@p,r FA@p,r/10"),
+    ("QC", "listen:2 S@i A@p,r/10 FA@p,r"),
     ("X", "listen S@i A@p,r accept send:100 R@p"),
     ("X", "listen S@i A@p,r accept FA@p,r close A@p,r"),
     ("X", "connect RA@i,r"),

@@ -44,6 +44,8 @@ CLAIMABLE = (
 )
 #: What it may let the harness switch.
 SWITCHES = ("ack", "throttle")
+#: RFC 5961 §7 leaves the limit of challenge ACKs open; stacks that have one for each connection wait for a second.
+LIFTED_S = 1.0
 #: What a throttle may be of besides a connection's answers to segments without text, and how long it may last.
 THROTTLED = frozenset({"host", "text"})
 LONGEST_THROTTLE_MS = 60_000
@@ -309,6 +311,7 @@ class AdapterTarget:
             throttles_all="text" in greeting.throttles,
             throttles_host="host" in greeting.throttles and not lifted,
             tick_s=greeting.tick_s,
+            lifted_s=LIFTED_S if lifted else 0.0,
         )
 
 

@@ -81,6 +81,9 @@ SHOWING = {
     "D709": "1{ip=6,form=hop-by-hop-and-fragments}:listen S@i A@p,r A@p,r/10 accept recv:100",
     "D710": "1{form=fragments-between}:listen S@i",
     "D711": f"{PASSIVE} begin-recv:100 send:100 wait:4000000",
+    "D714": f"{PASSIVE} send:100 keep-alive:9 wait:200000 A@p,r",
+    "D722": "listen:1 S@i A@p,r unlisten listen:1 2{same-port}:S@i",
+    "D729": f"{PASSIVE} A@p+10,u/10 R@n+20",
 }
 
 
