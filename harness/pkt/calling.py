@@ -21,11 +21,12 @@ PAUSE_S = 0.02
 
 @dataclass(slots=True)
 class Pending:
-    """A call that blocks, and when it is to return; None: as soon as it is made."""
+    """A call that blocks, when it was made, and when it is to return; None: as soon as it is made."""
 
     event: Event
     call: Call
     attempt: Attempt
+    begun_ns: int
     stop_ns: int | None
 
 
@@ -68,7 +69,7 @@ class Calling:
         if answer is None:
             answer = attempt()  # what it waits for may just have come
         if answer is None:
-            self.pending = Pending(event, call, attempt, stop)
+            self.pending = Pending(event, call, attempt, self.schedule.previous_ns, stop)
             if stop is None:
                 yield from self.finish()
             return
@@ -92,14 +93,18 @@ class Calling:
             self._differences.fail(Code.EARLY, due, "it has returned", event)
         self._judge(event, call, answer)
 
+    def latest_ns(self, pending: Pending) -> int:
+        """Return when a call that blocks is to return at the latest: how long it may take counts from its beginning."""
+        target = pending.stop_ns if pending.stop_ns is not None else self.stage.now_ns()
+        return target + self.schedule.margin_ns(target - pending.begun_ns)
+
     def finish(self) -> Waits:
         """Wait for the call that blocks: to its time and what it may differ by."""
         __tracebackhide__ = True
         if self.pending is None:
             return
-        event, call, stop = self.pending.event, self.pending.call, self.pending.stop_ns
-        target = stop if stop is not None else self.stage.now_ns()
-        latest = target + self.schedule.margin_ns(target - self.schedule.previous_ns)
+        event, call = self.pending.event, self.pending.call
+        latest = self.latest_ns(self.pending)
         while self.pending is not None and (now := self.stage.now_ns()) < latest:
             yield Wait(min(latest, now + int(PAUSE_S * NS)), self.stage.current)
             self._lines.take()

@@ -80,8 +80,8 @@ class Player:
         if isinstance(event.action, TcpSegment) and not event.action.inbound:
             return
         due = self.schedule.due_ns(event.time)
-        stop = self.calling.pending.stop_ns if self.calling.pending is not None else None
-        over = stop is not None and stop + self.schedule.margin_ns(stop - self.schedule.previous_ns) < due
+        pending = self.calling.pending
+        over = pending is not None and pending.stop_ns is not None and self.calling.latest_ns(pending) < due
         if isinstance(event.action, Call) or over:
             yield from self.calling.finish()
             due = self.schedule.due_ns(event.time)

@@ -371,6 +371,12 @@ def test_behind_the_last_line_text_that_is_not_new_in_order_is_answered(lines: s
     assert play(SERVER + lines).verdict == verdict
 
 
+@pytest.mark.parametrize(("later", "code"), [(".18", None), (".35", Code.SILENT)])
+def test_how_late_a_call_that_blocks_may_return_counts_from_its_beginning(later: str, code: Code | None) -> None:
+    lines = f"+0...1 read(4, ..., 100) = 10\n+.9 `true`\n+{later} < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
+    assert play(SERVER + lines).code is code
+
+
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
     half_open = SERVER.partition("+.1 < .")[0]
     listening = '+0 `grep " 0A " /proc/net/tcp | grep ":1F90"`\n'
