@@ -107,6 +107,8 @@ class Stage:
     #: The size of the receive buffer that the script says, of which its stack makes the window, by connection.
     claimed_windows: dict[int, int] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
+    #: Whether a call that writes has blocked: it is made again and again, so that the kernel does not see it wait.
+    has_waited: bool = False
     _main_taken: bool = False
 
     def fresh(self, port: int | None = None) -> Connection:

@@ -85,6 +85,7 @@ class TextCalls:
                 except BlockingIOError as error:
                     if error.errno == errno.EALREADY:
                         return refused(error)
+                    self.stage.has_waited |= waits
                     return None if waits else Answer(sent) if sent else Answer(-1, "EAGAIN")
                 except OSError as error:
                     return refused(error)

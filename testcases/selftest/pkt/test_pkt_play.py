@@ -8,7 +8,9 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Code
+from harness.pkt import needs
 from harness.pkt.descriptors import connection_of
+from harness.pkt.socket_options import SocketOptions
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
@@ -375,6 +377,18 @@ def test_behind_the_last_line_text_that_is_not_new_in_order_is_answered(lines: s
 def test_how_late_a_call_that_blocks_may_return_counts_from_its_beginning(later: str, code: Code | None) -> None:
     lines = f"+0...1 read(4, ..., 100) = 10\n+.9 `true`\n+{later} < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
     assert play(SERVER + lines).code is code
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_a_kernel_counts_for_calls_that_wait_is_not_judged_where_none_does(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(needs, "KNOWN_EVERYWHERE", {"tcpi_sndbuf_limited"})
+    monkeypatch.setattr(SocketOptions, "info", lambda *_arguments: {"tcpi_sndbuf_limited": 0})
+    octets = 4_000_000 if waits else 10
+    text = f"+0...1 write(4, ..., {octets}) = {octets}\n+0 > . 1:1461(1460) ack 1\n" if waits else ""
+    played = play(SERVER + text + "+0 %{ assert tcpi_sndbuf_limited > 0 }%")
+    assert played.verdict == ("not applicable" if waits else "violates")
 
 
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
