@@ -187,6 +187,10 @@ def _another(talk: Talk, port: int) -> Waits:
 
 def serve_once(talk: Talk, link: Link) -> Waits:
     """Demand that the link's listener takes a connection: handshake, text both ways, close."""
+    port = link.connection.tuple4.port
+    if talk.application.is_crowded(port):  # with what has ended there: it gives its place back
+        while not talk.call(link, "accept").error:
+            pass
     for move in moves("S@i A@p,r A@p,r/4"):
         yield from talk.make(link, move)
     answer = Answer() if link.accepted else talk.call(link, "accept")  # a call that waited may have it already

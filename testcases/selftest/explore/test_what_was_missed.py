@@ -142,6 +142,11 @@ def test_keep_alives_come_only_where_they_were_asked_for() -> None:
     assert "MUST-25" in findings(f"{PASSIVE} wait:31000 A@p,r", Restless)[0].cites
 
 
+@pytest.mark.parametrize("end", ["R@p", "RA@p,r", "A@p,r/10 R@p"])
+def test_what_has_ended_in_a_small_queue_gives_its_place_back_when_it_is_accepted(end: str) -> None:
+    assert findings(f"listen:1 S@i A@p,r {end}") == []
+
+
 def test_a_peer_fills_a_window_and_no_more() -> None:
     rig = Rig(ReferenceTarget(), guarded=False)
     outcome = run.begin(rig, generated_from(f"{PASSIVE} fill"), 4)
