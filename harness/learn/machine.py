@@ -73,6 +73,17 @@ class Machine:
                     waiting.append(after)
         return tuple(found[state] for state in range(self.size))
 
+    def answering(self, answer: Callable[[str], str]) -> "Machine":
+        """Return the machine that gives other answers; states that these do not tell apart are one."""
+        told = Machine(self.letters, tuple(tuple(map(answer, row)) for row in self.answers), self.following)
+        first = [
+            next(other for other in range(state + 1) if other == state or (other, state) not in told._apart)
+            for state in range(self.size)
+        ]
+        return Machine.explored(
+            self.letters, 0, lambda state, letter: (told.answers[state][letter], first[self.following[state][letter]])
+        )
+
     # --- telling states apart ----------------------------------------------------------------------------------------
 
     @cached_property

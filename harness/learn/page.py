@@ -55,7 +55,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         call, segments, shown = parts(answer)
         here = place(machine, state)
         remark = f"{verdict['verdict']}: {verdict['reason'] or verdict['due']}" if verdict else ""
-        words = (here, str(state), text, spelled.replace(",", " "), call, segments, shown, remark)
+        words = (here, str(state), text, spelled.replace(",", " "), call, segments, shown, verdict.get("verdict", ""))
         yield {
             "place": f"{here} ({state})",
             "reached": " ".join(machine.letters[each] for each in machine.access[state]),

@@ -5,6 +5,8 @@ shows in the letters that tell that state from the others. Each test is a case i
 own target did is demanded of any other.
 """
 
+from collections import deque
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from harness.learn.cases import Case, Scribe, case_of, module
@@ -16,6 +18,8 @@ from harness.learn.record import Record, parts
 from harness.spec.states import State
 
 T, TW = "t", "tw"
+#: A walk begins anew after about so many letters, from where some states only can be reached.
+LONGEST = 60
 #: What the suites are for, as the head of their modules.
 HEADS = {
     T: "Every transition of {name}, {role}.",
@@ -30,6 +34,33 @@ def words(machine: Machine, kind: str) -> list[Word]:
     found = dict.fromkeys(wp(machine, 0))
     beginnings = {word[:length] for word in found for length in range(len(word))}
     return [word for word in found if word not in beginnings]
+
+
+def tours(machine: Machine, longest: int = LONGEST) -> Iterator[Word]:
+    """Yield walks from the beginning that make every transition, each as often as it has to be."""
+    left = {(state, letter) for state in range(machine.size) for letter in range(len(machine.letters))}
+    while left:
+        state, word = 0, list[int]()
+        while len(word) < longest and (way := _nearest(machine, state, left)):
+            for letter in way:
+                left.discard((state, letter))
+                word.append(letter)
+                state = machine.following[state][letter]
+        yield tuple(word)
+
+
+def _nearest(machine: Machine, start: int, left: Collection[tuple[int, int]]) -> Word:
+    """Return the shortest way that ends with a transition that is left, () where none can be reached."""
+    seen, waiting = {start}, deque[tuple[int, Word]]([(start, ())])
+    while waiting:
+        state, way = waiting.popleft()
+        for letter, after in enumerate(machine.following[state]):
+            if (state, letter) in left:
+                return (*way, letter)
+            if after not in seen:
+                seen.add(after)
+                waiting.append((after, (*way, letter)))
+    return ()
 
 
 def write(record: Record, folder: Path) -> dict[Path, int]:

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from harness.explore.choice import Choice, UnknownKind
 from harness.explore.playing import Stage
-from harness.mutate import reasons, source_command, table
+from harness.mutate import learned_command, reasons, source_command, table
 from harness.mutate.campaign import Campaign
 from harness.mutate.script import Script
 from harness.stack.defects import DEFECTS, INTERACTIONS, KINDS, Defect, UnknownDefect, defective
@@ -54,6 +54,10 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
     paths = [word for word in options.what if _is_path(word)]
     if problem := _unwritable(options) or _missing(paths):
         return _refuse(problem)
+    if learned_command.LEARN in options.by:
+        if problem := _unlearnable(options):
+            return _refuse(problem)
+        return learned_command.main(options, console, chosen)
     if options.by:
         return _by_conversations(console, options, chosen, given)
     quick = ["--timers", "0"] if options.no_timers else []
@@ -75,7 +79,7 @@ def main(arguments: Sequence[str], collect: Collect, defects: Mapping[str, Defec
 #: In place of cases.
 EXPLORE = "explore"
 CONVERSATIONS = 3000
-_BY_HELP = "play generated conversations, of this kind, in place of cases (repeatable)"
+_BY_HELP = "play generated conversations, of this kind, in place of cases (repeatable), or learn the stack again"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--case", action="append", default=[], metavar="PATTERN", help="only these cases (repeatable)")
     add("--ip", type=int, choices=(4, 6), help="on this IP version only (default: IPv6 for survivors)")
     add("--grid", choices=("off", "core", "full"), help="how much of the grid (default: core; none of files by name)")
-    add("--by", action="append", default=[], type=_by, metavar="explore[:KIND]", help=_BY_HELP)
+    add("--by", action="append", default=[], type=_by, metavar="explore[:KIND]|learn", help=_BY_HELP)
     add(
         "--count",
         type=_conversations,
@@ -158,6 +162,23 @@ def _by_conversations(
     return code
 
 
+def _unlearnable(options: argparse.Namespace) -> str:
+    """Return why the stacks can't be learned again as it is asked, "" if they can."""
+    given = {
+        "other words for --by": len(options.by) > 1,
+        "--case": options.case,
+        "--full": options.full,
+        "--grid": options.grid,
+        "--ip": options.ip,
+        "--markdown": options.markdown,
+        "files of cases": any(_is_path(word) for word in options.what),
+    }
+    for name, value in given.items():
+        if value:
+            return f"--by learn goes without {name}: each machine says what is asked"
+    return learned_command.problem()
+
+
 def _conversations(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of conversations: 1 or more")
@@ -165,8 +186,8 @@ def _conversations(text: str) -> int:
 
 
 def _by(text: str) -> str:
-    if text.partition(":")[0] != EXPLORE:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither {EXPLORE} nor {EXPLORE}:KIND")
+    if text.partition(":")[0] != EXPLORE and text != learned_command.LEARN:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {EXPLORE}, {EXPLORE}:KIND and {learned_command.LEARN}")
     return text
 
 

@@ -88,7 +88,7 @@ def play(
         return Shown(Verdict.NOT_APPLICABLE, text=reason)
     rig = Rig(target, guarded=False)
     try:
-        with _limited_to(wall_s):
+        with limited_to(wall_s):
             outcome = _perform(script, rig)
             rig.sweep()
             if isinstance(rig.fallen, TargetDied) and outcome.conversation is not None:
@@ -180,7 +180,7 @@ def _place(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _limited_to(seconds: float) -> Iterator[None]:
+def limited_to(seconds: float) -> Iterator[None]:
     """Raise TooLong in this thread after `seconds`, and again and again where something swallows it."""
 
     def ring(_number: int, _frame: object) -> None:

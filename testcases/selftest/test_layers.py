@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "explore": _BELOW_MUTATE | {"grid", "fuzz", "report"},
     "pkt": _BELOW_MUTATE,
     "learn": _BELOW_MUTATE | {"grid", "fuzz", "explore", "pkt", "report"},
-    "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "report"},
+    "mutate": _BELOW_MUTATE | {"grid", "fuzz", "explore", "learn", "report"},
     "bench": _BELOW_MUTATE,
     "manual": {"targets"},
     "declare": {"spec", "trace", "expectations", "grid", "report"},

@@ -50,6 +50,13 @@ def test_a_search_shows_the_transitions_that_have_all_words(opened: Any, words: 
     assert not seen or first in seen[0]
 
 
+def test_a_flag_in_the_reason_of_a_deviation_is_no_flag_of_a_segment() -> None:
+    text = page.render(record.read(GOLDEN.with_name("lwip-server.json")))
+    said = [line for line in text.splitlines() if "Every reset carries ACK" in line and ">A@n,u" in line]
+    assert said
+    assert not any("fin" in line.partition('data-words="')[2].partition('"')[0] for line in said)
+
+
 def test_the_drawing_stands_above_and_the_browser_has_nothing_to_complain_of(opened: Any) -> None:
     box = opened.locator("svg").bounding_box()
     assert box["width"] > 400
