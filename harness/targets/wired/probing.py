@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, Segment
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
+from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import CLOSED_PORT, FENCES, WireLink
 from harness.targets.wired.servers import Server
 from harness.wire import codec
@@ -56,6 +57,8 @@ class Findings:
     settle_s: float = LEAST_SETTLE_S
     lonely: bool = False
     page: int = 0
+    #: What is sent so long behind what it repeats may be a timer's.
+    guard_s: float = GUARD_S
 
 
 class Call:
@@ -204,6 +207,7 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
         return patiently(link, path, server.port, offer, flags)
 
     lonely = lonely or is_crowded(link, path, server.port)
+    guard_s = _guard_s(call()) if server.echoes else GUARD_S
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
     closing = server.closes_first or server.babbles
@@ -212,7 +216,9 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     if 6 in addresses and speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
-    return Findings(True, False, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page)
+    return Findings(
+        True, False, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page, guard_s
+    )
 
 
 def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
@@ -277,6 +283,17 @@ def _pace(call: Call, server: Server) -> float:
         call.ack = seqno.add(call.ack, 1)
     call.seq = seqno.add(call.seq, 1)
     return time.monotonic() - started
+
+
+def _guard_s(call: Call) -> float:
+    """Return how soon something may be sent again: a loss probe (RFC 8985 §7.2) comes before any timeout."""
+    answer = call.challenge(ACK, text=b"q")
+    echoed = bool(answer and answer.payload) or bool(call.hear())
+    began = time.monotonic()
+    again = echoed and call.hear(GUARD_S)
+    earliest_s = time.monotonic() - began
+    call.end()
+    return min(GUARD_S, earliest_s / SLACK) if again else GUARD_S
 
 
 def _page(call: Call, server: Server) -> int:

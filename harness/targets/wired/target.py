@@ -52,6 +52,7 @@ class WiredTarget(Wiring):
         self.server = replace(self.server, page=findings.page)
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
+        self._guard_s = findings.guard_s
         self.silence_proof = findings.silence_proof
         self.capabilities = findings.capabilities
         details = {
@@ -61,6 +62,7 @@ class WiredTarget(Wiring):
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one" if self._lonely else "several",
+            "a timer may speak behind": f"{1000 * self._guard_s:.0f} ms",
             **self._found_on_the_wire(),
         }
         self.facts = Facts(
@@ -75,6 +77,10 @@ class WiredTarget(Wiring):
             one_port=True,
             lonely=self._lonely,
         )
+
+    def guard_s(self, *, syn_sent: bool) -> float:
+        """Return the time before which no timer speaks, as it was measured."""
+        return self._guard_s
 
     def socket(self, version: int) -> AppSocket:
         """Return a socket that stands for the server."""

@@ -17,7 +17,7 @@ from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets import registry
 from harness.targets.protocol import NotOffered, UnusableTarget
 from harness.targets.wired import options, probing
-from harness.targets.wired.channel import Channel
+from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
 from harness.wire import codec
@@ -123,6 +123,27 @@ def test_an_echo_right_behind_its_acknowledgment_is_heard() -> None:
     link.waiting.side_effect = [[Arrival(0, packet) for packet in both], []]
     assert call.challenge(ACK, text=b"q") is not None
     assert call.hear() == b"q"
+
+
+@pytest.mark.parametrize(("again_s", "soonest_s"), [(0.02, 0.02), (None, GUARD_S)])
+def test_how_soon_a_stack_says_something_again_is_measured(again_s: float | None, soonest_s: float) -> None:
+    link, sent = Mock(), time.monotonic()
+    answers = [0.0] if again_s is None else [0.0, again_s]
+    ends = {"source_port": 7}
+
+    def waiting() -> list[Arrival]:
+        if not answers or time.monotonic() - sent < answers[0]:
+            return []
+        answers.pop(0)
+        echo = Segment(ACK | PSH, payload=b"q", destination_port=call._own_port, **ends)
+        return [Arrival(0, codec.encode(FRO, echo))]
+
+    link.waiting.return_value = []
+    call = probing.Call(link, TO, 7, flags=ACK)
+    link.waiting.side_effect, sent = waiting, time.monotonic()
+    found_s = probing._guard_s(call)
+    assert (found_s == GUARD_S) == (again_s is None)
+    assert found_s <= soonest_s
 
 
 @pytest.mark.parametrize("app", ["daytime", "http"])
