@@ -100,6 +100,9 @@ class CellRun:
         fitting = [reaction for reaction in found if observed.fits(reaction, received, connection)]
         state = self.conversation.main.state or self._supposed(fitting)
         refuted = self._follow_up(state, connection, received)
+        if refuted and state != CLOSED and self._may_be_gone(fitting):
+            self.conversation.main.inbox.clear()
+            state, refuted = str(CLOSED), self._follow_up(str(CLOSED), connection, received)
         observation = Observation(reply, state if not refuted else f"not {state}")
         self.seen = Seen(observation, window, filled)
         finding = judge(self.cell, observation, found, self.policies)
@@ -139,9 +142,16 @@ class CellRun:
 
     def _supposed(self, fitting: Sequence[Reaction]) -> str:
         """Return the state that a target must be in by its reply, if its states can't be read."""
-        chosen = demanded(fitting, self.policies) or tolerated(fitting, self.policies)
-        strongest = max(chosen, key=lambda reaction: reaction.level, default=None)
+        strongest = max(self._allowed(fitting), key=lambda reaction: reaction.level, default=None)
         return str(strongest.next) if strongest else observed.UNKNOWN
+
+    def _may_be_gone(self, fitting: Sequence[Reaction]) -> bool:
+        """Tell whether its reply also stands for the end of the connection, where no state can be read."""
+        unseen = self.conversation.main.snapshot is None
+        return unseen and any(reaction.next is CLOSED for reaction in self._allowed(fitting))
+
+    def _allowed(self, fitting: Sequence[Reaction]) -> Sequence[Reaction]:
+        return demanded(fitting, self.policies) or tolerated(fitting, self.policies)
 
     def _follow_up(self, state: str, before: Connection, received: Sequence[Received]) -> bool:
         """Prove the state from outside; tell whether that refuted it."""

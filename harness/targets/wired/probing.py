@@ -292,6 +292,7 @@ def _guard_s(call: Call) -> float:
     began = time.monotonic()
     again = echoed and call.hear(GUARD_S)
     earliest_s = time.monotonic() - began
+    call.seq = seqno.add(call.seq, 1)  # else the reset lies below the window
     call.end()
     return min(GUARD_S, earliest_s / SLACK) if again else GUARD_S
 

@@ -200,12 +200,16 @@ class WiredTarget(Wiring):
         return [octets for channel in self._channels.values() if (octets := channel.last_reset())]
 
     def _is_free(self) -> bool:
-        """Tell whether a server that takes one connection at a time has come round to the next."""
+        """Tell whether a server that takes one connection at a time has come round to the next.
+
+        It has to come round once more behind the question itself, for which it is given twice as long.
+        """
         addresses = self._options.addresses[4]
-        path = codec.Path(addresses.peer[0], addresses.target[0])
+        path, began = codec.Path(addresses.peer[0], addresses.target[0]), time.monotonic()
         call = probing.patiently(self._link, path, self.server.port, None, SYN)
+        took_s = time.monotonic() - began
         call.end()
-        self._until_quiet(self._settle_s)
+        self._until_quiet(max(self._settle_s, 2 * took_s))
         return call.open
 
     def _inward(self, packet: bytes) -> tuple[bytes, Channel | None]:

@@ -1,11 +1,15 @@
 """A follow-up proves a state to a stack whose states nobody sees, also where its ACK comes on a FIN sent again."""
 
+import ctypes.util
 from pathlib import Path
+
+import pytest
 
 from harness.trace import results
 from testcases.selftest import forked
 
 ROOT = Path(__file__).resolve().parents[3]
+LIBSLIRP = ctypes.util.find_library("slirp")
 #: The reference stack with states that are hidden. What it says behind its FIN, it says on the FIN, sent again.
 REPEATING = """
 from harness.spec.segment import ACK, FIN
@@ -58,3 +62,26 @@ def test_an_ack_on_a_fin_that_is_sent_again_shows_that_the_fin_waits(tmp_path: P
 
 def test_a_fin_of_another_number_shows_nothing(tmp_path: Path) -> None:
     assert set(verdicts(tmp_path, shift=1).values()) == {"violates"}
+
+
+#: Any stack behind an adapter, with states that are hidden.
+HIDDEN = """
+from harness.targets.adapter.target import AdapterTarget
+
+AdapterTarget.snapshot = lambda self, ends: None
+"""
+
+
+@pytest.mark.skipif(not LIBSLIRP, reason="needs libslirp0")
+def test_a_connection_that_may_end_in_silence_may_be_gone(tmp_path: Path) -> None:
+    (tmp_path / "meddling.py").write_text(HIDDEN)
+    # libslirp cuts off what lies below the window, and takes the reset that is left.
+    cases = ("grid/established/rst/overlap/-/data", "grid/last-ack/fin-rst/left1/-/data")
+    done = forked.tcpspec(
+        *("run", "--target", "libslirp", "--ip", "4", "-p", "meddling", "--case", cases[0], "--case", cases[1]),
+        environment={"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        cwd=tmp_path,
+    )
+    found = {record["id"]: record["verdict"] for record in results.read(tmp_path / "results").cases}
+    assert set(found) == set(cases), done.stdout + done.stderr
+    assert set(found.values()) <= {"conforms", "unobserved"}, done.stdout
