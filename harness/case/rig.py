@@ -215,7 +215,7 @@ class Rig:
             connection.inbox.clear()
 
     def _forget(self, batch: list[Conversation]) -> None:
-        _guarded(self.target.forget_connections)
+        self._or_fallen(self.target.forget_connections)
         for conversation in batch:
             for connection in conversation.connections:
                 for sock in (connection.app, connection.listener):
@@ -224,10 +224,20 @@ class Rig:
                 connection.app = connection.listener = None
         self._connections.clear()
         self._strays.clear()
-        _guarded(lambda: self.target.exchange([]))
+        self._or_fallen(lambda: self.target.exchange([]))
         self._used = False
         if self.is_held_to_one_case:
             _guarded(self._let_limits_pass)
+
+    def _or_fallen(self, action: Callable[[], object]) -> None:
+        """Call the target; one that comes to its end by that has fallen, and is begun anew."""
+        try:
+            action()
+        except TargetGone as end:
+            self.fallen = self.fallen or end
+            _guarded(self.target.forget_connections)
+        except TargetError as error:
+            raise Unjudgeable(str(error)) from error
 
     @property
     def is_held_to_one_case(self) -> bool:

@@ -3,6 +3,9 @@
 A target is led to each state once and asked. Where it leaves the RFC even then, its answer there, provided that it
 gives it twice, is what a cell's follow-up must hear instead: the deviation is shown by cells of its own, and the state
 is proved all the same. Where no such habit can be found, a follow-up that fails refutes nothing that the target shows.
+
+What a target that shows no states does behind a walk may be what it does in the state before, which it has not left.
+So its habits count only if it answers the same questions otherwise there.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +22,21 @@ from harness.grid.followup import ARBITRARY, Habits, Numbers, Said, Scene, Tells
 from harness.grid.numbers import connection_of
 from harness.grid.routes import route_of
 from harness.spec.segment import NO_FLAGS
-from harness.spec.states import CLOSED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, SYN_RECEIVED, SYNCHRONIZED, State
+from harness.spec.states import (
+    CLOSE_WAIT,
+    CLOSED,
+    CLOSING,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
+    LAST_ACK,
+    LISTEN,
+    SYN_RECEIVED,
+    SYN_SENT,
+    SYNCHRONIZED,
+    TIME_WAIT,
+    State,
+)
 from harness.targets.protocol import Capability
 
 #: A socket without an application may be of either sort after a FIN; and a half-open connection began in two ways.
@@ -28,6 +45,22 @@ _ROUTES: dict[State, tuple[str, ...]] = {
     FIN_WAIT_1: (SHUTDOWN, CLOSE),
     FIN_WAIT_2: (SHUTDOWN, CLOSE),
 }
+
+#: The state that may not have been left, of those that are proved by more than a closed port or a listener is.
+_BEFORE: dict[State, State] = {
+    SYN_SENT: CLOSED,
+    SYN_RECEIVED: LISTEN,
+    ESTABLISHED: SYN_RECEIVED,
+    FIN_WAIT_1: ESTABLISHED,
+    FIN_WAIT_2: FIN_WAIT_1,
+    CLOSE_WAIT: ESTABLISHED,
+    CLOSING: FIN_WAIT_1,
+    LAST_ACK: CLOSE_WAIT,
+    TIME_WAIT: FIN_WAIT_2,
+}
+
+#: So often a target is asked for a habit.
+ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +124,68 @@ def _manner(rig: Bench, version: int, state: State, route: str | None) -> Manner
 
 
 def _measure(rig: Bench, version: int, place: Cell) -> Manner | None:
-    literal = _ask(rig, version, place, None)
-    # What a target that shows no states does behind a walk may be what it does in the state before.
-    shown = Capability.STATES in rig.target.capabilities or place.state in (CLOSED, LISTEN)
-    if literal is not None or not shown:
+    literal = _ask(rig, version, place, None).manner
+    if literal is not None:
         return literal
-    first, second = (_ask(rig, version, place, {}) for _ in range(2))
-    return first if first == second else None
+    habit = _habit(rig, version, place)
+    before = _BEFORE.get(place.state)
+    if habit is None or Capability.STATES in rig.target.capabilities or before is None:
+        return habit
+    routes = _ROUTES.get(before, (None,))
+    route = place.route if place.route in routes else routes[0]
+    there = _ask(rig, version, place, {}, at=Cell(before, route, NO_FLAGS, None, None))
+    return habit if there.differs(habit) else None
 
 
-def _ask(rig: Bench, version: int, place: Cell, learned: dict[int, tuple[Said, ...]] | None) -> Manner | None:
-    """Lead the target to a place and run the follow-up; None if it fails."""
+def _habit(rig: Bench, version: int, place: Cell) -> Manner | None:
+    """Return what the target does twice in a row: one that is slow may be late once."""
+    last = None
+    for _attempt in range(ATTEMPTS):
+        manner = _ask(rig, version, place, {}).manner
+        if manner is not None and manner == last:
+            return manner
+        last = manner
+    return None
+
+
+@dataclass(slots=True)
+class _Asked:
+    """How far a follow-up has come, and what was learned by it; `manner` if it came as far as it can on this target."""
+
+    questions: int = 0
+    learned: Habits = field(default_factory=dict)
+    manner: Manner | None = None
+
+    def differs(self, manner: Manner) -> bool:
+        """Tell whether anything that was asked was answered otherwise than where this is the manner."""
+        return any(self.learned.get(number) != manner.habits.get(number) for number in range(self.questions))
+
+
+def _ask(
+    rig: Bench, version: int, place: Cell, learned: dict[int, tuple[Said, ...]] | None, *, at: Cell | None = None
+) -> _Asked:
+    """Lead the target to a place, or to another one, and ask it the follow-up of the place."""
     connection = connection_of(place)
     numbers = Numbers(connection.snd_nxt, connection.rcv_nxt, connection.max_snd_wnd)
     if place.state in (CLOSED, LISTEN):
         numbers = ARBITRARY
-    run = CaseRun(rig.begin(version, name=f"calibration/{place.place}"), route_of(place))
+    run = CaseRun(rig.begin(version, name=f"calibration/{place.place}"), route_of(at or place))
+    scenes: list[Scene] = []
     found: list[Tells] = []
+
+    def follow_up() -> None:
+        if learned is not None:
+            learned.clear()  # of an attempt that a timer disturbed
+        scenes.append(Scene(run.target, run.peer, numbers, (), learned))
+        found.append(followup.prove(place.state, scenes[-1]))
 
     def lead_and_ask() -> None:
         run.prepare()
-        run.perform(
-            lambda: found.append(followup.prove(place.state, Scene(run.target, run.peer, numbers, (), learned)))
-        )
+        run.perform(follow_up)
 
     outcome = capture(run.conversation, lead_and_ask, evidence=False)
-    return Manner(found[-1], learned or {}) if outcome.ending is Ending.COMPLETED else None
+    asked = _Asked(scenes[-1].questions if scenes else 0, learned or {})
+    # Where nothing can stand for a question, cells come no further either.
+    if outcome.ending is Ending.COMPLETED or (outcome.ending is Ending.NOT_APPLICABLE and asked.questions):
+        asked.manner = Manner(found[-1] if found else (), asked.learned)
+    return asked

@@ -83,13 +83,14 @@ class Scene:
         self.numbers = numbers
         self._habits: Sequence[Habits] = habits or ({},)
         self._learned = learned
-        self._questions = 0
+        #: How many were asked.
+        self.questions = 0
         self.withheld = 0
 
     def hear(self, *due: Expected | Silence) -> bool:
         """Demand one of these answers to what was just asked, or the target's habit; tell whether anything came."""
         __tracebackhide__ = True
-        question, self._questions = self._questions, self._questions + 1
+        question, self.questions = self.questions, self.questions + 1
         inbox = self.target.connection.inbox
         if not inbox and self._is_withheld(question, due):
             self.withheld += 1
@@ -120,7 +121,7 @@ class Scene:
 
     def skip(self) -> bool:
         """Count a question that can't be asked now."""
-        self._questions += 1
+        self.questions += 1
         return False
 
     def _said(self, received: Received) -> Said:

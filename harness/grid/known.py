@@ -140,13 +140,16 @@ class Book:
 
     rules: tuple[GridRule, ...]
     _by_kind: dict[tuple[State, Flags], list[GridRule]] = field(default_factory=dict)
+    _by_cell: dict[Cell, list[GridRule]] = field(default_factory=dict)
 
     def covering(self, cell: Cell, ip: int, version: str) -> list[GridRule]:
         """Return the entries that speak of a cell on this IP version and release, in their order."""
-        kind = (cell.state, cell.flags)
-        if kind not in self._by_kind:
-            self._by_kind[kind] = [rule for rule in self.rules if rule.selector.may_take(*kind)]
-        return covering(self._by_kind[kind], cell, ip, version)
+        if cell not in self._by_cell:
+            kind = (cell.state, cell.flags)
+            if kind not in self._by_kind:
+                self._by_kind[kind] = [rule for rule in self.rules if rule.selector.may_take(*kind)]
+            self._by_cell[cell] = [rule for rule in self._by_kind[kind] if rule.takes(cell)]
+        return covering(self._by_cell[cell], cell, ip, version)
 
 
 def cells_of(rule: GridRule) -> tuple[Cell, ...]:

@@ -58,6 +58,8 @@ class Channel:
         self._own_fin: int | None = None
         self._template: TcpPacket | None = None
         self._opening: TcpPacket | None = None
+        #: Whether the server has closed the connection, which nobody has made it do.
+        self.left = False
 
     # --- what the peer sends -----------------------------------------------------------------------------------------
 
@@ -154,7 +156,8 @@ class Channel:
         if not sent.sound:
             return [self._shown(sent)]
         if sent.flags & RST:
-            self.reset = True
+            # One with another number refuses an acknowledgment of the peer's, and the connection goes on opening.
+            self.reset = self.reset or self.established or sent.seq == self._snd_nxt
             return [self._shown(sent)]
         if sent.flags & SYN:
             self._snd_una, self._snd_nxt, self.rcv_nxt = sent.seq, (sent.seq + 1) & 0xFFFFFFFF, sent.ack
@@ -233,8 +236,7 @@ class Channel:
             self._own_fin = (sent.end + 1) & 0xFFFFFFFF
             self._snd_nxt = self._own_fin
             return False
-        if not (self._peer_has_closed() or self.server.closes_first):
-            raise NotOffered("the server has closed the connection by itself")
+        self.left = self.left or not (self._peer_has_closed() or self.server.closes_first)
         self.held = self.held or sent
         self._held_ns = self._held_ns or time_ns
         return True

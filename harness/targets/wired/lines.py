@@ -131,7 +131,7 @@ class LinesTarget(Wiring):
         self.life += 1
         self._early.clear()
         self._syns.clear()
-        if self._trouble or self._place.exit_code() is not None:
+        if self._trouble or self._is_out_of_order:
             self._end_lines()
             if self._place.restarts:
                 self._start_again()

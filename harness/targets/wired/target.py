@@ -43,6 +43,8 @@ class WiredTarget(Wiring):
         self._open: set[int] = set()
         self._channels: dict[_Ends, Channel] = {}
         self._accepted: set[int] = set()
+        #: The connection of the case that is under way.
+        self._current: Channel | None = None
         try:
             self._start()
             findings = self._probe()
@@ -97,6 +99,7 @@ class WiredTarget(Wiring):
             octets, channel = self._inward(packet)
             sent.append(octets)
             seen = TcpPacket.read(packet)
+            self._current = channel or self._current
             if channel is None or seen is None or channel.told_to_close:
                 continue
             if (seen.payload and self.server.echoes) or seen.flags & FIN:  # the server is about to speak, or close
@@ -104,6 +107,8 @@ class WiredTarget(Wiring):
         arrivals = self._take(self._exchange(sent, destination_mac))
         if spoken_to is not None:
             arrivals += self._take(self._until_quiet(self._settle_s))
+        if self._current is not None and self._current.left:
+            raise NotOffered("the server has closed the connection by itself")
         return self._with_early(arrivals)
 
     def waiting(self) -> list[Arrival]:
@@ -124,8 +129,9 @@ class WiredTarget(Wiring):
         self._channels.clear()
         self._open.clear()
         self._accepted.clear()
+        self._current = None
         self._early.clear()
-        if self._place.restarts and self._place.exit_code() is not None:
+        if self._place.restarts and self._is_out_of_order:
             self._start_again()
             return
         self._exchange(resets)
@@ -142,6 +148,7 @@ class WiredTarget(Wiring):
         """Let a port of the case's be the server's; once only, since nobody can ask a server for a second listener."""
         if port in self._open or any(channel.port == port for channel in self._channels.values()):
             raise NotOffered("listen(): a server listens once")
+        self._current = None
         self._open.add(port)
 
     def close_port(self, port: int) -> None:

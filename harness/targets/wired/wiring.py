@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple
-from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetStorms, UnusableTarget
+from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetHung, TargetStorms, UnusableTarget
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
@@ -60,6 +60,8 @@ class Wiring:
         self.name, self._options, self._place = name, options, place
         #: Sockets of an earlier life of the stack have an earlier number.
         self.life = 0
+        #: Whether it has not answered what it always answers, though it has not ended.
+        self._silent = False
         #: How many questions for our hardware address were answered, with a fence behind that.
         self._told = 0
 
@@ -110,8 +112,14 @@ class Wiring:
                 hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
             raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
 
+    @property
+    def _is_out_of_order(self) -> bool:
+        """Whether nothing but a new start helps."""
+        return self._silent or self._place.exit_code() is not None
+
     def _start_again(self) -> None:
         self._place.stop()
+        self._silent = False
         self._link.knows_stack = self._options.layer == 3
         self._start()
 
@@ -139,7 +147,10 @@ class Wiring:
             code = self._place.exit_code()
             if code is not None:
                 raise TargetDied(f"the program ended with code {code}", self._place.last_words()) from None
-            raise TargetError(str(error)) from None
+            if not self._place.restarts:
+                raise TargetError(str(error)) from None
+            self._silent = True
+            raise TargetHung(str(error), self._place.last_words()) from None
 
     def _until_quiet(self, quiet_s: float) -> list[Arrival]:
         try:

@@ -21,7 +21,8 @@ from harness.targets import registry
 from harness.targets.addresses import ADDRESSES
 from harness.targets.namespace import calibration
 from harness.targets.namespace.target import LinuxTarget
-from harness.targets.protocol import TargetError
+from harness.targets.protocol import TargetDied, TargetError
+from harness.targets.reference.target import ReferenceTarget
 from harness.trace.events import Kind
 from harness.wire import codec, link
 
@@ -233,3 +234,25 @@ def test_a_segment_without_ack_leaves_the_acknowledgment_field_zero(rig: Rig) ->
         peer.send(FIN, seq=0, ack=asked)
         sent = [event for event in conversation.events if event.kind is Kind.SENT][-1]
         assert codec.decode(sent.packet).segment.ack == expected
+
+
+class FallsAtTheEnd(ReferenceTarget):
+    """A target that comes to its end when it is made to forget its connections, once."""
+
+    fallen = False
+
+    def forget_connections(self) -> None:
+        if not self.fallen:
+            self.fallen = True
+            raise TargetDied("the program ended with code -11")
+        super().forget_connections()
+
+
+def test_a_target_that_falls_when_it_is_cleared_has_fallen_in_the_sweep_and_voids_nothing() -> None:
+    rig = Rig(FallsAtTheEnd())
+    run(rig.begin(4, name="x"), Walk(CLOSED), lambda _target, _peer: None)
+    rig.sweep()
+    assert isinstance(rig.fallen, TargetDied)
+    run(rig.begin(4, name="y"), Walk(CLOSED), lambda _target, _peer: None)
+    rig.sweep()
+    assert rig.fallen is None

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -15,7 +16,7 @@ import pytest
 
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets import registry
-from harness.targets.protocol import NotOffered, UnusableTarget
+from harness.targets.protocol import NotOffered, TargetHung, UnusableTarget
 from harness.targets.wired import options, probing
 from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.packet import TcpPacket
@@ -172,6 +173,22 @@ def test_an_ordinary_user_needs_no_rights() -> None:
         assert set(verdicts(where).values()) == {"unobserved"}
 
 
+def test_a_program_that_hangs_is_told_from_a_harness_in_trouble_and_begun_anew(tmp_path: Path) -> None:
+    now = tmp_path / "now"
+    hangs = f"{LINUX} 2 & until [ -e {now} ]; do sleep 0.05; done; kill -STOP $!; rm {now}; wait"
+    target = registry.open_target(registry.parse(f"tap:sh -c {shlex.quote(hangs)}"), registry.Settings())
+    try:
+        now.touch()
+        while now.exists():
+            time.sleep(0.05)
+        with pytest.raises(TargetHung, match="no answer"):
+            target.exchange([])
+        target.forget_connections()
+        assert target.exchange([]) == []
+    finally:
+        target.close()
+
+
 def test_the_program_ends_with_a_harness_that_is_killed() -> None:
     assert all(ends(pid) for pid in of_a_killed_harness(f"tap:{LINUX} 2"))
 
@@ -281,6 +298,28 @@ def test_a_fin_waits_for_the_call_and_nothing_is_asked_meanwhile() -> None:
     segment = codec.decode(fin).segment
     assert (segment.flags, segment.seq, segment.ack) == (FIN | ACK, 1001, 102)
     assert talk.send(ACK, 102, 1002).ack == 1002
+
+
+def test_a_server_that_closes_by_itself_is_noted_and_its_fin_kept_back() -> None:
+    talk = Talk()
+    assert not talk.channel.left
+    assert talk.hear(FIN | ACK, 1001, 101) == []
+    assert talk.channel.left
+    with pytest.raises(NotOffered):
+        talk.send(ACK, 101, 1002)
+
+
+def test_a_reset_that_refuses_an_acknowledgment_is_no_end_of_an_opening() -> None:
+    opening = Talk.__new__(Talk)
+    opening.injected = []
+    opening.channel = Channel(SERVERS["echo"], 5000, opening._inject)
+    opening.send(SYN, 100, 0)
+    opening.hear(SYN | ACK, 1000, 101)
+    opening.send(ACK, 101, 5000)
+    assert opening.hear(RST, 5000, 0) == [(RST, 5000, 0, b"")]
+    assert not opening.channel.reset
+    opening.hear(RST, 1001, 0)
+    assert opening.channel.reset
 
 
 def test_a_web_server_closes_when_it_is_told_and_its_page_is_kept_from_the_case() -> None:
