@@ -31,6 +31,9 @@ class Server(Protocol):
     def await_server(self, channel: Channel) -> None:
         """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
 
+    def await_echo(self, channel: Channel) -> None:
+        """Wait for what the server sends back."""
+
     def await_end(self, channel: Channel) -> None:
         """Wait for the server's FIN behind its peer's."""
 
@@ -78,6 +81,9 @@ class ServerSocket:
         if channel.reset:
             raise NotOffered("recv(): what a server is told of a reset, nobody sees")
         data = channel.read(limit)
+        if data is None and channel.expects_an_echo:
+            self._target.await_echo(channel)
+            data = channel.read(limit)
         if data is None and channel.expects_the_end:
             self._target.await_end(channel)
             data = channel.read(limit)

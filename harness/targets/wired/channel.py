@@ -49,6 +49,8 @@ class Channel:
         #: Whether the peer has acknowledged the SYN, in whatever segment: some stacks then take it for established.
         self._acknowledged = False
         self.reset = False
+        #: Where the peer's text began, and how many octets the server has sent back.
+        self._text_from, self._echoed = 0, 0
         self._in_shift = self._out_shift = 0
         #: On the wire: what the server sends next, and expects next, and what it was acknowledged.
         self._snd_nxt = self._snd_una = self.rcv_nxt = 0
@@ -161,7 +163,7 @@ class Channel:
             return [self._shown(sent)]
         if sent.flags & SYN:
             self._snd_una, self._snd_nxt, self.rcv_nxt = sent.seq, (sent.seq + 1) & 0xFFFFFFFF, sent.ack
-            self._shown_ack = sent.ack
+            self._shown_ack = self._text_from = sent.ack
             return [self._shown(sent)]
         if sent.flags & ACK and seqno.diff(sent.ack, self.rcv_nxt) > 0:
             self.rcv_nxt = sent.ack
@@ -208,6 +210,7 @@ class Channel:
         fresh = seqno.diff(sent.end, self._snd_nxt)
         if fresh <= 0:
             return None if not self._is_hidden(sent) else 0
+        self._echoed += fresh
         if self.owed:
             self.owed = max(0, self.owed - fresh)
             self._snd_nxt = sent.end
@@ -313,6 +316,12 @@ class Channel:
             raise NotOffered(f"recv(): what a {self.server.name} server has received, nobody sees")
         ended = self.held is not None or (self._own_fin is not None and self._peer_has_closed())
         return b"" if ended else None
+
+    @property
+    def expects_an_echo(self) -> bool:
+        """Whether text of the peer's was acknowledged that the server has not sent back yet."""
+        begun = self.server.echoes and bool(self._text_from) and not self._peer_has_closed()
+        return begun and seqno.diff(self.rcv_nxt, self._text_from) > self._echoed
 
     @property
     def expects_the_end(self) -> bool:

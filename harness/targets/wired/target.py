@@ -179,6 +179,13 @@ class WiredTarget(Wiring):
         if self.server.question and channel.waits_for_echo:
             raise NotOffered(f"close(): the {self.server.name} server has not closed within {SERVER_LIMIT_S:g} s")
 
+    def await_echo(self, channel: Channel) -> None:
+        """Wait for what the server sends back of text that was acknowledged."""
+        deadline = time.monotonic() + SERVER_LIMIT_S
+        while channel.expects_an_echo and not channel.reset and time.monotonic() < deadline:
+            self._link.wait(0.05)
+            self._early += self._take(self._link.waiting())
+
     def await_end(self, channel: Channel) -> None:
         """Wait for the server's FIN behind its peer's."""
         deadline = time.monotonic() + SERVER_LIMIT_S

@@ -268,6 +268,20 @@ def test_an_echo_is_what_the_application_received_and_is_acknowledged() -> None:
     assert talk.hear(ACK, 1005, 105) == [(ACK, 1001, 105, b"")]
 
 
+def test_an_echo_is_due_as_soon_as_text_is_acknowledged_and_until_it_has_come() -> None:
+    talk = Talk()
+    assert not talk.channel.expects_an_echo
+    talk.send(ACK, 101, 1001, b"text")
+    assert not talk.channel.expects_an_echo
+    talk.hear(ACK, 1001, 105)
+    assert talk.channel.expects_an_echo
+    talk.hear(ACK | PSH, 1001, 105, b"te")
+    assert talk.channel.expects_an_echo
+    talk.hear(ACK | PSH, 1003, 105, b"xt")
+    assert not talk.channel.expects_an_echo
+    assert talk.channel.read(10) == b"text"
+
+
 def test_what_the_application_is_told_to_send_is_had_by_an_echo() -> None:
     talk = Talk()
     talk.channel.say(b"hello")
