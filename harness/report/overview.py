@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.report import markdown
+from harness.report import markdown, stacks_page
 from harness.report.matrix import VERDICTS
 from harness.report.runs import BrokenResults, Column, columns, load
 
@@ -27,12 +27,15 @@ def main(arguments: list[str], console: Console) -> int:
     parser.add_argument("results", nargs="+", type=Path, help="results.jsonl files, or folders with one")
     parser.add_argument("--partial", action="store_true", help="take runs that did not come to their end")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown too")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write a page with a row per target, and times")
     try:
         options = parser.parse_args(arguments)
         found = columns(load(options.results, partial=options.partial))
         print_table(console, found)
         if options.markdown:
             options.markdown.write_text(as_markdown(found), encoding="utf-8")
+        if options.page:
+            options.page.write_text(stacks_page.render(found), encoding="utf-8")
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
     except BrokenResults as error:
