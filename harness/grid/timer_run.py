@@ -187,11 +187,12 @@ class TimerRun:
     def _reply(self, received: list[Received], numbers: Numbers) -> str:
         """Return the name of what was sent. Repetitions count once, and on the way to a user timeout not at all.
 
-        Nor does a reset when it is over: no sentence says that the peer is told nothing.
+        Nor does a reset when it is over: no sentence says that the peer is told nothing, nor with which number.
         """
         names = []
         for each in received:
-            ends = each.segment.flags & RST and each.segment.seq == numbers.snd_nxt
+            una = self._outstanding.seq if self._outstanding is not None else numbers.snd_nxt
+            ends = each.segment.flags & RST and each.segment.seq in (una, numbers.snd_nxt)
             if ends and self.cell.event is Event.USER_TIMEOUT:
                 continue
             if self.cell.event is Event.TIME_WAIT_TIMEOUT or not self._repeats(each.segment, numbers):

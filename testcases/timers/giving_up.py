@@ -1,6 +1,7 @@
 """What a target may send while it gives up: the segment again and again, and at the end a reset.
 
-RFC 9293 §3.10.8 has the user timeout flush the queues and delete the TCB; no sentence says that nobody is told.
+RFC 9293 §3.10.8 has the user timeout flush the queues and delete the TCB; no sentence says that nobody is told, nor
+with which of the numbers that are outstanding.
 """
 
 from harness.case import ACK, FIN, RST, SYN, Target
@@ -13,8 +14,9 @@ def swallow(target: Target, flags: int, *, seq: int, ack: int | None = None, dat
 
 
 def gave_up(target: Target, flags: int, *, seq: int, ack: int | None = None, data: bytes = b"") -> None:
-    """Accept any number of repetitions, and behind them a reset at SND.NXT."""
+    """Accept any number of repetitions, and behind them a reset at SND.NXT, or at what was not acknowledged."""
     swallow(target, flags, seq=seq, ack=ack, data=data)
     following = seq + len(data) + bool(flags & SYN) + bool(flags & FIN)
-    if not target.may_send(RST, seq=following):
-        target.may_send(RST | ACK, seq=following, ack=ack)
+    for number in (following, seq):
+        if target.may_send(RST, seq=number) or target.may_send(RST | ACK, seq=number, ack=ack):
+            return

@@ -1,7 +1,7 @@
 """Variants of how a connection closes and what remains of it (RFC 9293 §3.6, §3.10.4, §3.10.7.4 eighth)."""
 
 from harness.spec import seqno
-from harness.spec.segment import FIN, Segment
+from harness.spec.segment import FIN, RST, Segment
 from harness.spec.states import CLOSING, FIN_WAIT_1, LAST_ACK, TIME_WAIT
 from harness.stack.connection import Connection
 from harness.stack.options import Options
@@ -103,6 +103,19 @@ class FinOfLastAckAgainWithAck(Connection):
 class ResetWhenGivingUp(Connection):
     def user_timeout(self) -> None:
         self.send_reset()
+        super().user_timeout()
+
+
+@variant(
+    "reset-at-the-oldest-when-giving-up",
+    "A connection that gives up says so with a reset at SND.UNA.",
+    "RFC 9293 §3.8.3",
+    "RFC 9293 §3.10.8",
+    allows="No sentence gives this reset a number.",
+)
+class ResetAtTheOldestWhenGivingUp(Connection):
+    def user_timeout(self) -> None:
+        self.emit(Segment(RST, self.snd_una, window=0))
         super().user_timeout()
 
 
