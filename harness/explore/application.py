@@ -57,7 +57,7 @@ class Application:
             and not link.accepted
             and link.history.some(lambda world: world.queued or not world.over)
         ]
-        return len(waiting) >= self._backlogs.get(port, BACKLOG)
+        return len(waiting) + self.ghosts[port] >= self._backlogs.get(port, BACKLOG)
 
     def call(self, link: Link, name: str, octets: int) -> Answer | None:
         """Make a call and return its answer; None where there is nothing to call on."""

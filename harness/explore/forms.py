@@ -68,7 +68,7 @@ def _fragments(packet: bytes) -> list[bytes]:
     these comes as an atomic fragment (RFC 6946).
     """
     body = packet[(packet[0] & 15) * 4 if _version(packet) == _IPV4 else 40 :]
-    identity = random.Random(body).randrange(1, 1 << 16)
+    identity = random.Random(body).randrange(1, 1 << 15) << 1
     headers = ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
     cut = _WITHIN_HEADER if _version(packet) == _IPV4 else headers
     return forms.fragmented(packet, [cut] if cut < len(body) else [], identity)
@@ -98,12 +98,13 @@ def _fragments_twice(packet: bytes) -> list[bytes]:
 
 
 def _fragments_between(packet: bytes) -> list[bytes]:
-    """Two fragments, and between them the first one of another datagram, of which no more comes."""
+    """Two fragments, and between them the first one of another datagram, of which no more comes.
+
+    Its identity is none that a whole datagram has, with whose fragments it would be joined.
+    """
     first, *rest = _fragments(packet)
-    other = forms.fragment(
-        packet, 0, bytes(_WITHIN_HEADER), random.Random(packet[::-1]).randrange(1, 1 << 16), more=True
-    )
-    return [first, other, *rest]
+    identity = random.Random(packet[::-1]).randrange(1 << 15) << 1 | 1
+    return [first, forms.fragment(packet, 0, bytes(_WITHIN_HEADER), identity, more=True), *rest]
 
 
 def _last_hop(packet: bytes) -> list[bytes]:

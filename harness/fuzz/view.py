@@ -58,6 +58,8 @@ class View:
     peer_shift: int | None = None
     own_shift: int | None = None
     last_tsval: int = FIRST_TSVAL
+    #: The peer's SYN from which it has its options; the target's SYN,ACK may come again, and says nothing new about it.
+    offered: Segment | None = None
     #: What the target's relative numbers count from, on the wire.
     own_first: int = 0
     echo: int = 0
@@ -209,11 +211,11 @@ class View:
         self.own_shift, self.own_stamps = _scale(segment), _stamps(segment) is not None
         if segment.flags & ACK:
             self.edge = segment.ack
-            if self.last_syn is not None:
+            if self.last_syn is not None and self.last_syn is not self.offered:
                 self._peer_offers(self.last_syn)
 
     def _peer_offers(self, syn: Segment) -> None:
-        stamps = _stamps(syn)
+        stamps, self.offered = _stamps(syn), syn
         self.peer_shift, self.peer_stamps = _scale(syn), stamps is not None
         self.last_tsval = stamps[0] if stamps is not None else self.last_tsval
         self.snd_wnd = self.max_snd_wnd = syn.window

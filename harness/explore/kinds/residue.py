@@ -9,6 +9,9 @@ from harness.explore.plan import moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
 
+#: What ends each state. A connection that nobody has accepted is accepted behind its end: else the next one's accept()
+#: is for it. In SYN-SENT no other reset counts.
+_RESETS = {"syn-sent": "RA@i,r"} | {state: "R@p accept" for state in bases.STATES if state.startswith("unaccepted")}
 #: Ways to end, in the order of what happens: whole conversations up to the end, with what the old one may leave behind.
 ENDINGS = {
     "orderly-by-peer": "listen S@i~s.w7.t+0 A@p,r accept send:100 A@p,r FA@p,r close A@p,r",
@@ -72,11 +75,7 @@ ENDINGS = {
     "listener-anew": "listen S@i~s A@p,r accept shutdown A@p,r FA@p,r unlisten listen",
     "permitted-reset": "listen S@i~s.t+0 A@p,r accept A@p,r/10 soft@n R@p",
     "permitted-active": "connect SA@i,r~s.w7 A@p+10,r/10 soft@n RA@p,r",
-} | {
-    f"in-{state}": f"{text} {'RA@i,r' if state == 'syn-sent' else 'R@p'}"
-    for state, text in bases.STATES.items()
-    if state != "listen"
-}
+} | {f"in-{state}": f"{text} {_RESETS.get(state, 'R@p')}" for state, text in bases.STATES.items() if state != "listen"}
 #: What comes behind, with other options; * is a silence in which all old deadlines pass.
 AGAIN = {
     "passive": "listen S@i A@p,r/10 accept recv:100 send:100 A@p,r * send:10 A@p,r FA@p,r close A@p,r",

@@ -128,7 +128,7 @@ def _syn(at: Open, sent: Segment, now: int) -> Open:
         owed = [due for due in owed if due.flags != ACK]  # it carries the acknowledgment (MUST-58)
     world = _shown(world, sent)
     interval = 0 if first else now - world.waiting_since
-    world = replace(world, waiting_since=now, tries=0 if first else world.tries + 1, interval=interval)
+    world = replace(world, waiting_since=now, tries=world.tries + (not first), interval=interval)
     return replace(at, world=world, owed=tuple(owed))
 
 

@@ -33,6 +33,7 @@ from harness.spec.states import (
     LAST_ACK,
     LISTEN,
     SYN_RECEIVED,
+    TIME_WAIT,
     State,
 )
 from harness.spec.values import replace
@@ -107,7 +108,7 @@ class History:
             found = arrive(world, segment, now, self.policies)
             if self.reader_waits:
                 found = [replace(step, spare=True) for step in found]
-            request = world.over and segment.flags & SYN
+            request = (world.over or world.state is TIME_WAIT) and segment.flags & SYN
             early = request or (world.state is SYN_RECEIVED and not world.accepted)
             if not (crowded and early):
                 return found

@@ -142,7 +142,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = _offered(new, segment, now)
         low_ack = after.rcv_nxt
         if reaction.next is SYN_RECEIVED:
-            new = replace(new, waiting_since=now, tries=0)
+            new = replace(new, waiting_since=now)  # what was repeated on the way counts: R2 is of the whole opening
     elif was is SYN_SENT:
         new = new.with_connection(rcv_nxt=world.connection.rcv_nxt)
     new = _window_left(new, world)

@@ -4,15 +4,17 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Finding, Level
-from harness.explore import run
+from harness.explore import forms, run
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves, text_of
 from harness.fuzz.steps import BadSequence
+from harness.spec.segment import ACK, Segment
 from harness.stack import Stack
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.variants import varied
 from harness.targets.reference.target import ReferenceTarget
+from harness.wire import codec
 
 
 def findings(text: str, stack_class: type[Stack] = Stack) -> list[Finding]:
@@ -92,3 +94,27 @@ def test_who_begins_with_the_window_of_the_connection_before_breaks_no_must() ->
 def test_faster_than_the_twin_is_no_finding() -> None:
     text = f"{FORMER} listen S@i A@p,r accept mark lose:4 send:100 wait:12000"
     assert findings(text, varied("smallest-rto-200-ms").stack_class) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen:2 S@n A@n,n RA@n,n S@n A@n,n RA@n,n",
+        "listen S@n A@n,n accept shutdown FA@n,n unlisten listen:1 3{same-port}:S@n S@n",
+        "connect await await await await await await lose:1 S@i await",
+        "1{offer=t}:begin-connect S@i [A@p,n+5] wait:130 [A@p,n+5] await lose:2 S@i await SA@i,r A@p,r wait:9000",
+        "listen S@i A@p,r R@p accept close fresh listen S@i A@p,r%0 accept mark send:100 wait:12000",
+    ],
+    ids=["ghosts-crowd", "time-wait-crowded", "opening-given-up", "timestamps-go-on", "accepted-behind-its-end"],
+)
+def test_what_a_sound_stack_may_do_is_no_finding(text: str) -> None:
+    assert findings(text) == []
+
+
+def test_no_whole_datagram_has_the_identity_of_one_that_stays_in_pieces() -> None:
+    segment = Segment(ACK, 1, 1, payload=bytes(64), source_port=1, destination_port=2)
+    for path in (codec.Path("198.51.100.2", "198.51.100.1"), codec.Path("2001:db8::2", "2001:db8::1")):
+        first, other, *rest = forms.shaped(codec.encode(path, segment), "fragments-between")
+        at = slice(4, 6) if path.version == 4 else slice(44, 48)
+        assert first[at] == rest[0][at]
+        assert other[at][-1] & 1 != first[at][-1] & 1
