@@ -116,8 +116,12 @@ class Machine:
         )
 
     def booted(self) -> None:
-        """Remove the folder: nothing in it is needed any more, and so nothing is left after ``kill -9``."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder: nothing in it is needed any more, and so nothing is left after ``kill -9``.
+
+        What the kernel has warned of while it booted is no case's.
+        """
+        self._looked_through = os.fstat(self._console.fileno()).st_size
+        self._remove_folder()
 
     def console(self) -> str:
         """Return the last that the kernel wrote on its console."""
@@ -163,7 +167,10 @@ class Machine:
         """End the kernel with all its processes, and remove what it had."""
         self.kill()
         self._console.close()
-        self.booted()
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def warnings_in(console: str) -> list[str]:

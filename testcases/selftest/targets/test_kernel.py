@@ -147,6 +147,13 @@ def test_a_warning_on_the_console_is_a_finding_of_the_case_it_came_in_and_of_no_
     assert (outcome.ending, outcome.findings) == (Ending.COMPLETED, [])
 
 
+def test_what_a_kernel_warns_of_while_it_boots_is_no_case_s(booted: KernelTarget) -> None:
+    machine = booted._wire.machine
+    os.write(machine._console.fileno(), b"WARNING: CPU: 0 PID: 1 at crypto/api.c:170 crypto_wait_for_test+0x1/0x2\n")
+    machine.booted()
+    assert machine.warnings() == []
+
+
 @pytest.mark.parametrize("prebuilt", [False, True], ids=["simulated", "real"])
 def test_a_kernel_that_hangs_is_an_error_and_the_next_case_has_a_fresh_kernel(
     prebuilt: bool, monkeypatch: pytest.MonkeyPatch
