@@ -17,6 +17,7 @@ from harness.targets.wired import probing
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
+from harness.targets.wired.trial import ECHO_LIMIT_S, Call
 from harness.wire import codec
 from harness.wire.link import Arrival
 
@@ -81,7 +82,7 @@ class _Desk:
             hint = "its own address is option ip=… (net: target=…)"
             raise UnusableTarget(f"the application can't listen on {addresses.target[0]}: {error}", hint) from None
 
-    def call(self, offer: bytes | None = None, flags: int = SYN) -> probing.Call:
+    def call(self, offer: bytes | None = None, flags: int = SYN) -> Call:
         """Open a connection."""
         with contextlib.suppress(OSError):
             while True:
@@ -102,9 +103,9 @@ def _proof_of_calls(link: WireLink, addresses: Addresses, told: Told, proof: str
             app.connect((addresses.target[0], port), (addresses.peer[0], PORT))
         except OSError:  # it opens none
             return proof
-        while not _has_syn(told.waiting(), port) and time.monotonic() < begin + probing.ECHO_LIMIT_S:
+        while not _has_syn(told.waiting(), port) and time.monotonic() < begin + ECHO_LIMIT_S:
             late += 1
-            link.wait(probing.ECHO_LIMIT_S)
+            link.wait(ECHO_LIMIT_S)
         slowest_s = max(slowest_s, time.monotonic() - begin)
         app.abort()
     if not late:

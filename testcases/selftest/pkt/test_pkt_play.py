@@ -8,9 +8,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Code
-from harness.pkt import needs
 from harness.pkt.descriptors import connection_of
-from harness.pkt.socket_options import SocketOptions
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
@@ -62,102 +60,11 @@ def test_what_no_line_says_must_not_come(lines: str) -> None:
     assert played.verdict == "violates", played
 
 
-def test_a_difference_behind_a_segment_that_was_cut_to_fit_the_wire_is_not_applicable() -> None:
-    cut = "+.1 < . 1001:4001(3000) ack 1 win 65535\n"
-    played = play(SERVER + cut + "+0 > . 1:1(0) ack 1\n+.1 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 1\n")
-    assert played.verdict == "not applicable"
-    assert "does not hold in one piece" in played.due
-
-
-def test_an_old_number_behind_the_last_line_may_be_answered_but_not_by_a_reset() -> None:
-    text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n+.1 < . 1:1(0) ack 1 win 65535\n"
-    played = play(text)
-    assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
-
-
-def test_a_number_at_the_edge_of_the_script_s_window_is_moved_to_the_target_s_unless_strict() -> None:
-    text = SERVER + "+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [30000], [4]) = 0\n+.1 < R 30000:30000(0) win 0\n"
-    played = play(text + "+0 > . 1:1(0) ack 1\n")
-    assert played.verdict == "conforms"
-    assert "1 number at the edge of a window" in played.notes
-    assert play(text.replace("30000:30000", "30005:30005") + "+0 > . 1:1(0) ack 1\n").verdict == "conforms"
-
-
-def test_the_window_of_a_connection_that_is_not_accepted_yet_is_at_most_65535() -> None:
-    size = "+0 getsockopt(3, SOL_SOCKET, SO_RCVBUF, [65536], [4]) = 0\n"
-    text = SERVER.replace("+.1 < . 1:1(0)", size + "+.1 < R 65536:65536(0) win 0\n+.1 < . 1:1(0)")
-    assert play(text).verdict == "conforms"  # one octet to the left it would be in the window
-
-
-def test_an_acknowledgment_may_come_at_once_where_the_script_has_it_later_unless_strict() -> None:
-    text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+.3 > . 1:1(0) ack 11\n"
-    assert play(text).verdict == "conforms"
-    assert play(text, "strict").code is Code.EARLY
-
-
-def test_a_difference_behind_an_acknowledgment_of_what_is_not_sent_yet_is_not_applicable() -> None:
-    slow = SERVER.replace("ack 1 win 65535", "ack 1 win 10") + "+0 write(4, ..., 100) = 100\n"
-    played = play(slow + "+.1 < . 1:1(0) ack 101 win 10\n+.1 < F. 1:1(0) ack 101 win 10\n+0 > . 101:101(0) ack 2\n")
-    assert (played.verdict, played.line) == ("not applicable", 10)
-    assert play(slow + "+0 > P. 1:11(10) ack 1\n+.1 < . 1:1(0) ack 200 win 10\n").verdict == "violates"
-
-
 def test_what_came_instead_of_a_line_is_told_and_not_what_came_much_later() -> None:
     text = SERVER + "+0 shutdown(4, SHUT_WR) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n"
     played = play(text + "+0 > F. 1:1(0) ack 2\n")
     assert (played.code, played.line) == (Code.WRONG_FLAGS, 12)
     assert "`> . 2:2(0) ack 2 win" in played.seen
-
-
-def test_what_a_call_asks_for_behind_the_last_line_is_counted_not_judged() -> None:
-    played = play(SERVER + "+.1 close(4) = 0\n")
-    assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
-
-
-def test_windows_and_the_window_scale_are_not_asserted_unless_strict() -> None:
-    text = SERVER.replace("<...>", "<mss 1460,wscale 9>").replace("<mss 1460>\n", "<mss 1460,nop,wscale 7>\n", 1)
-    text = text.replace("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 1 win 4711")
-    played = play(text)
-    assert (played.verdict, played.notes) == ("conforms", "1 window, 1 window scale not asserted")
-    assert play(text, "strict").code is Code.WRONG_WINDOW
-
-
-def test_the_order_of_options_and_padding_are_not_asserted_unless_strict() -> None:
-    syn = "<mss 1460,sackOK,nop,wscale 7>"
-    text = SERVER.replace("<mss 1460>\n", f"{syn}\n", 1).replace("<...>", "<sackOK,mss 1460,nop,nop,nop,nop,wscale 2>")
-    assert play(text).verdict == "conforms"
-    assert play(text, "strict").code is Code.WRONG_OPTIONS
-
-
-def test_text_may_be_cut_in_another_way_unless_strict() -> None:
-    text = SERVER + "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1\n+.1 < . 1:1(0) ack 3001 win 65535\n"
-    played = play(text)
-    assert (played.verdict, played.notes) == ("conforms", "2 segmentations not asserted")
-    assert play(text, "strict").verdict == "violates"
-
-
-def test_text_of_one_segment_may_stand_in_two_lines() -> None:
-    lines = "+0 write(4, ..., 1000) = 1000\n+0 > . 1:501(500) ack 1\n+0 > P. 501:1001(500) ack 1\n"
-    assert play(SERVER + lines + "+.1 < . 1:1(0) ack 1001 win 65535").verdict == "conforms"
-
-
-def test_an_acknowledgment_may_come_by_itself_unless_strict() -> None:
-    lines = "+.1 < P. 1:11(10) ack 1 win 65535\n+0 write(4, ..., 5) = 5\n+0 > P. 1:6(5) ack 11\n"
-    played = play(SERVER + lines)
-    assert (played.verdict, played.notes) == ("conforms", "1 acknowledgment not asserted")
-    assert play(SERVER + lines, "strict").verdict == "violates"
-
-
-def test_a_timer_may_differ_by_an_eighth_and_a_tick() -> None:
-    client = (
-        " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
-        "+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)\n+0 > S 0:0(0) <...>\n"
-    )
-    for seconds, code in ((1.0, None), (0.95, None), (1.15, None), (0.7, Code.LATE), (1.5, Code.EARLY)):
-        assert play(f"{client}+{seconds} > S 0:0(0) <...>\n").code is code, seconds
-    assert play(f"{client}+.9~+1.1 > S 0:0(0) <...>\n", "strict").code is None
-    assert play(f"{client}* > S 0:0(0) <...>\n+2 > S 0:0(0) <...>\n", "strict").code is None
-    assert play(f"{client}* > S 0:0(0) <...>\n").code is None
 
 
 @pytest.mark.parametrize(
@@ -347,50 +254,6 @@ def test_calls_with_any_arguments_come_to_a_verdict() -> None:
     assert all(seen[verdict] > 5 for verdict in ("conforms", "violates", "not applicable"))
 
 
-def test_how_fast_text_is_sent_is_not_judged_where_another_congestion_control_is_asked_for() -> None:
-    asked = " 0 `sysctl -q net.ipv4.tcp_congestion_control=cubic`\n" + SERVER.replace(" 0 socket", "+0 socket", 1)
-    text = "+0 write(4, ..., 30000) = 30000\n+0 > . 1:29201(29200) ack 1\n+0 > P. 29201:30001(800) ack 1\n"
-    assert play(SERVER + text).verdict == "violates"
-    assert play(asked + text).due.startswith("sysctl net.ipv4.tcp_congestion_control=cubic, and line")
-    assert play(asked + FIN_LINES.replace("F. 1:1(0) ack 1", "F. 1:1(0) ack 2")).code is Code.WRONG_ACK
-
-
-def test_what_comes_behind_the_last_line_may_come_of_an_acknowledgment_of_what_was_not_sent() -> None:
-    ahead = "+0 write(4, ..., 60000) = 60000\n+.1 < . 1:1(0) ack 50001 win 65535\n"
-    assert play(SERVER + ahead + "+.1 `true`").verdict == "not applicable"
-
-
-@pytest.mark.parametrize(
-    ("lines", "verdict"),
-    [
-        ("+.1 < . 1:101(100) ack 1 win 65535\n+0 < . 1:101(100) ack 1 win 65535\n", "conforms"),
-        ("+.1 < . 101:201(100) ack 1 win 65535\n", "conforms"),
-        ("+.1 < S 101:101(0) win 65535\n", "violates"),
-        ("+.1 < R 101:101(0) win 65535\n", "violates"),
-    ],
-)
-def test_behind_the_last_line_text_that_is_not_new_in_order_is_answered(lines: str, verdict: str) -> None:
-    assert play(SERVER + lines).verdict == verdict
-
-
-@pytest.mark.parametrize(("later", "code"), [(".18", None), (".35", Code.SILENT)])
-def test_how_late_a_call_that_blocks_may_return_counts_from_its_beginning(later: str, code: Code | None) -> None:
-    lines = f"+0...1 read(4, ..., 100) = 10\n+.9 `true`\n+{later} < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
-    assert play(SERVER + lines).code is code
-
-
-@pytest.mark.parametrize("waits", [True, False])
-def test_what_a_kernel_counts_for_calls_that_wait_is_not_judged_where_none_does(
-    waits: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(needs, "KNOWN_EVERYWHERE", {"tcpi_sndbuf_limited"})
-    monkeypatch.setattr(SocketOptions, "info", lambda *_arguments: {"tcpi_sndbuf_limited": 0})
-    octets = 4_000_000 if waits else 10
-    text = f"+0...1 write(4, ..., {octets}) = {octets}\n+0 > . 1:1461(1460) ack 1\n" if waits else ""
-    played = play(SERVER + text + "+0 %{ assert tcpi_sndbuf_limited > 0 }%")
-    assert played.verdict == ("not applicable" if waits else "violates")
-
-
 def test_a_listener_is_seen_while_a_connection_on_its_port_is_half_open() -> None:
     half_open = SERVER.partition("+.1 < .")[0]
     listening = '+0 `grep " 0A " /proc/net/tcp | grep ":1F90"`\n'
@@ -414,19 +277,6 @@ def test_a_setting_is_made_while_the_script_runs_and_taken_back() -> None:
     assert play(text, target=target).verdict == "conforms"
     assert target.stack.config.sack
     assert play(text.replace("tcp_sack=0", "tcp_sack=1"), target=target).code is Code.WRONG_OPTIONS
-
-
-def test_a_number_on_the_wire_and_one_that_is_left_open() -> None:
-    lines = " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+.1 < S 5:5(0) win 9 <mss 1460>\n"
-    assert play(lines + "+0 > R. 0:0(0)! ack 1").verdict == "conforms"
-    assert play(lines + "+0 > R. 7:7(0)! ack 1").code is Code.WRONG_SEQ
-    assert play(SERVER.replace("<...>", "<mss ...>")).verdict == "conforms"
-    assert play(SERVER.replace("<mss 1460>\n", "<mss ...>\n", 1)).verdict == "not applicable"
-
-
-def test_an_error_may_have_another_name() -> None:
-    lines = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 read(4, ..., 9) = -1 EWOULDBLOCK (Operation would block)"
-    assert play(SERVER + lines).verdict == "conforms"
 
 
 def test_an_icmp_error_ends_an_open_where_it_quotes_the_syn() -> None:
