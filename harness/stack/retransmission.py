@@ -59,7 +59,8 @@ class Retransmission(Output):
     def resend_front(self) -> None:
         """Send the first unacknowledged segment again, without a timeout (RFC 5681 §3.2)."""
         self.timed = None
-        size = min(seqno.diff(self.snd_end, self.snd_una), self.send_mss)
+        sent = min(seqno.diff(self.snd_end, self.snd_una), seqno.diff(self.snd_nxt, self.snd_una))
+        size = min(sent, self.send_mss)
         cursor, self.cursor = self.cursor, self.snd_una
         fin = self.fin_queued and seqno.add(self.snd_una, size) == self.snd_end and self.snd_nxt != self.snd_end
         self.send_data(size, fin=fin)

@@ -138,7 +138,7 @@ def _one_after_the_other() -> Iterator[Generated]:
 
 
 #: Long enough for several repetitions; whoever is heard of may be given up later than in the twin (MUST-37).
-HEARD_MS = 100_000
+HEARD_MS = 60_000
 #: Where a timer runs and the peer may still send text; its window is as it was.
 LISTENING = {
     "flight": ("", "send:100"),

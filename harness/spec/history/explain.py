@@ -29,6 +29,8 @@ SMALL = 400
 FEW = 4
 #: A window probe may carry so much beyond the window (§3.8.6.1).
 PROBE = 1
+#: What comes sooner at a closed window is no probe of it, but text that does not heed it.
+PROBED_AFTER_NS = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -174,10 +176,17 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
     if seqno.leq(end, connection.snd_una) and not len(sent.payload) <= PROBE:
         raise _fall(at, Broken.EXTRA, sent, f"nothing below {connection.snd_una}", "RFC 9293 §3.10.7.4 fifth")
     limit = seqno.add(world.send_edge, PROBE)
-    if seqno.lt(limit, end):
+    if seqno.lt(limit, end) and not _probes(world, seq, now):
         raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")
     _not_silly(at, sent, seq, end)
     return _sent_on(at, sent, end, now)
+
+
+def _probes(world: World, seq: int, now: int) -> bool:
+    """Tell whether this asks for a closed window: with one octet *at least* (§3.8.6.1), and not at once."""
+    connection = world.connection
+    waited = now - world.waiting_since >= PROBED_AFTER_NS
+    return waited and seq == connection.snd_una and connection.snd_wnd == 0
 
 
 def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
