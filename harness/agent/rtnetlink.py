@@ -3,15 +3,18 @@
 Agents have nothing but Python; and importing pyroute2 takes a third of a second, longer than all that a pod needs.
 """
 
+import errno
 import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 NETLINK_ROUTE = 0
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWNEIGH = 16, 17, 18, 20, 24, 28
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWADDR = 16, 17, 18, 20
+RTM_NEWROUTE, RTM_GETROUTE, RTM_NEWNEIGH = 24, 26, 28
 NLMSG_DONE, NLM_F_DUMP = 3, 0x300
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
 IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_NET_NS_FD, IFLA_LINK_NETNSID = 3, 5, 10, 18, 28, 37
@@ -20,7 +23,7 @@ IFF_UP = 0x1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 IFA_F_NODAD, IFA_F_NOPREFIXROUTE = 0x02, 0x200
 RTA_DST, RTA_OIF, RTA_METRICS = 1, 4, 8
-RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST = 254, 4, 0, 253, 1
+RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RT_SCOPE_LINK, RTN_UNICAST, RTN_LOCAL = 254, 4, 0, 253, 1, 2
 #: linux/rtnetlink.h, RTAX_*: the metrics that are used here.
 METRICS = {"lock": 1, "mtu": 2, "rto_min": 13, "quickack": 15}
 NDA_DST, NDA_LLADDR = 1, 2
@@ -34,6 +37,8 @@ TCP_METRICS, DELETE, VERSION = b"tcp_metrics\0", 2, 1
 GENERIC_HEADER = struct.Struct("=IHHII")
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+#: An IPv6 address takes packets when a worker of the kernel has made its route, 50 ms later under load: so long it may.
+SLOWEST_ROUTE_S, BETWEEN_LOOKS_S = 10.0, 0.0002
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -91,12 +96,27 @@ class RouteSocket:
         self._send(RTM_NEWLINK, struct.pack("=BxHiII", 0, 0, index, IFF_UP, IFF_UP), 0)
 
     def add_address(self, index: int, version: int, address: str, length: int) -> None:
-        """Add an address, without a route to its prefix and without duplicate address detection."""
+        """Add an address that takes packets from now on, without a route to its prefix, without looking for duplicates.
+
+        Raises OSError, ETIMEDOUT where an IPv6 address does not come to life.
+        """
         packed = socket.inet_pton(FAMILIES[version], address)
         flags = IFA_F_NOPREFIXROUTE | (IFA_F_NODAD if version == 6 else 0)
         body = struct.pack("=BBBBI", FAMILIES[version], length, 0, 0, index)
         body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
         self._send(RTM_NEWADDR, body + attribute(IFA_FLAGS, struct.pack("=I", flags)))
+        deadline = time.monotonic() + SLOWEST_ROUTE_S
+        while version == 6 and not self._is_local(packed):
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, f"the kernel makes no route to {address}")
+            time.sleep(BETWEEN_LOOKS_S)
+
+    def _is_local(self, address: bytes) -> bool:
+        """Tell whether packets to an IPv6 address are taken here."""
+        body = struct.pack("=BBBBBBBBI", socket.AF_INET6, 128, 0, 0, 0, 0, 0, 0, 0) + attribute(RTA_DST, address)
+        self._socket.send(struct.pack("=IHHII", 16 + len(body), RTM_GETROUTE, NLM_F_REQUEST, 1, 0) + body)
+        answer = self._socket.recv(65536)
+        return struct.unpack_from("=H", answer, 4)[0] == RTM_NEWROUTE and answer[16 + 7] == RTN_LOCAL
 
     def add_route(self, index: int, version: int, prefix: str, metrics: Mapping[str, int]) -> None:
         """Add a route to a prefix on a link, with metrics, or put it in the place of the one that is there."""
