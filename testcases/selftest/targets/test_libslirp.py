@@ -1,6 +1,7 @@
 """libslirp behind our kit: its applications are real sockets, in a namespace of their own, and its time is virtual."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
 from harness.spec.states import ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, LISTEN, TIME_WAIT
 from harness.targets.adapter import check
-from harness.targets.adapter.process import Command
+from harness.targets.adapter.process import AdapterProcess, Command
 from harness.targets.adapter.target import AdapterTarget
 from harness.targets.building import drivers, library
 from harness.targets.protocol import NotOffered, UnusableTarget
@@ -28,6 +29,27 @@ def command() -> Command:
         return Command(drivers.command("libslirp"))
     except UnusableTarget as error:
         pytest.skip(f"libslirp is not tested: {error}")
+
+
+class Kept:
+    """Starts the adapter, and tells the number of the process."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self.pid = 0
+
+    def start(self) -> AdapterProcess:
+        """Start it."""
+        process = self._command.start()
+        self.pid = process.pid
+        return process
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+#: Holds back what goes over a loopback whose first packets have used up the burst: 66 octets take half a millisecond.
+SLOW_QUEUE = "tc qdisc add dev lo root tbf rate 1mbit burst 2000 limit 1000000 mtu 70000"
 
 
 def _open(command: Command, version: int = 4) -> tuple[TargetSide, PeerSide]:
@@ -63,6 +85,25 @@ def test_its_applications_meet_nothing_of_the_machine(command: Command) -> None:
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_connection_lives_in_virtual_time(command: Command, version: int) -> None:
     target, peer = _open(command, version)
+    _live(target, peer)
+
+
+def test_what_is_late_on_its_loopback_is_waited_for(command: Command) -> None:
+    if not (shutil.which("tc") and shutil.which("nsenter")):
+        pytest.skip("needs tc and nsenter")
+    launcher = Kept(command)
+    rig = Rig(AdapterTarget(launcher, name="libslirp"), guarded=False)
+    inside = ["nsenter", f"--target={launcher.pid}", "--net"]
+    inside += ["--user", "--preserve-credentials"] if os.geteuid() else []
+    if subprocess.run([*inside, *SLOW_QUEUE.split()], capture_output=True, check=False).returncode:
+        pytest.skip("the kernel has no tbf")
+    for _connection in range(10):
+        main = rig.begin(4, name="selftest").main
+        _live(TargetSide(main), PeerSide(main))
+        rig.discard()
+
+
+def _live(target: TargetSide, peer: PeerSide) -> None:
     target.listen()
     peer.send(SYN)
     target.must_send(SYN | ACK, seq=0, ack=1)
