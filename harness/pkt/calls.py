@@ -134,6 +134,7 @@ class Application:
             except OSError as error:
                 return refused(error)
             descriptor.listening = True
+            self.stage.begun.add(descriptor.port)
             self.stage.current = descriptor.connection
             return done()
 

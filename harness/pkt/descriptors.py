@@ -18,6 +18,8 @@ from harness.targets.protocol import AppSocket, ConnectedSocket
 PEER_SALT = 17
 #: The MTU of the wire.
 MTU = 1500
+#: The largest window without a scale (RFC 9293 §3.1).
+LARGEST_WINDOW = 65535
 #: The port that scripts listen on unless they say another.
 USUAL_PORT = 8080
 
@@ -107,6 +109,8 @@ class Stage:
     #: The size of the receive buffer that the script says, of which its stack makes the window, by connection.
     claimed_windows: dict[int, int] = field(default_factory=dict)
     doubts: list[Doubt] = field(default_factory=list)
+    #: Ports of the target on which a socket has listened or been connected: a SYN to any other begins nothing.
+    begun: set[int] = field(default_factory=set)
     #: Whether a call that writes has blocked: it is made again and again, so that the kernel does not see it wait.
     has_waited: bool = False
     _main_taken: bool = False
@@ -135,6 +139,7 @@ class Stage:
         own = (None if descriptor.freed else descriptor.connection) or self.fresh()
         descriptor.connection, descriptor.port, descriptor.freed = own, own.tuple4.port, False
         descriptor.connecting = True
+        self.begun.add(own.tuple4.port)
         self.current = own
         return own
 

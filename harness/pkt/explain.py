@@ -18,11 +18,16 @@ def explain(script: Script) -> str:
     lines.append(f"  {len(script.events)} events, {versions}, {run.dialect_of(script)} dialect")
     lines += [f"  --{name}={value}" for name, value in script.options.items() if name != "ip_version"]
     lines.append("")
-    lines += [line for event in script.events for line in _event(event)]
+    lines += [f"{line}{_where(event)}" for event in script.events for line in _event(event)]
     left = sorted(set(_left_out(script)))
     if left:
         lines += ["", f"  not asserted, unless --pkt-match strict: {', '.join(left)}"]
     return "\n".join(lines)
+
+
+def _where(event: Event) -> str:
+    names = [name if due else f"not {name}" for name, due in event.only]
+    return f"   (where {' and '.join(names)} is defined)" if names else ""
 
 
 def _event(event: Event) -> Iterator[str]:
@@ -48,7 +53,7 @@ def _event(event: Event) -> Iterator[str]:
 
 
 def _segment(line: TcpSegment) -> str:
-    parts = [flag_letters(int(line.flags), line.reserved), f"{line.seq}({line.length})"]
+    parts = [flag_letters(int(line.flags), line.reserved), f"{'any' if line.any_seq else line.seq}({line.length})"]
     parts += [f"ack {line.ack}"] if line.ack is not None else []
     parts += [f"win {line.window}"] if line.window is not None else []
     if line.options is None:

@@ -5,8 +5,10 @@ the symbols (`harness.pkt.symbols`) and the commands (`shell.toml`).
 """
 
 import re
+from dataclasses import replace
 
 from harness.pkt import expressions, segments
+from harness.pkt.conditions import Conditions
 from harness.pkt.scanner import MAX_DIGITS, Scanner
 from harness.pkt.tree import Action, Call, Clock, Code, Event, Number, Script, Shell, Time
 
@@ -71,11 +73,13 @@ def parse(name: str, text: str) -> Script:
     """Read a script; raises BadScript with the place of the first thing that is wrong."""
     scanner = Scanner(name, text)
     options, symbols = _options(scanner)
+    conditions = Conditions(scanner)
     events: list[Event] = []
     while not scanner.at_end():
         if len(events) >= MAX_EVENTS:
             raise scanner.error(f"more than {MAX_EVENTS} events")
-        events.append(_event(scanner))
+        only = conditions.at(scanner.at)
+        events.append(replace(_event(scanner), only=only) if only else _event(scanner))
     if not events:
         raise scanner.expected("a time", "`a command`")
     return Script(name, options, symbols, tuple(events), summary(text))

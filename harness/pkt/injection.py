@@ -2,6 +2,7 @@
 
 A SYN of the peer has the very number that is written, all that follows counts from it; so do the acknowledgments of the
 target, but with its own SYN. The target's numbers count from its SYN, which is written as any number, mostly 0.
+Where no socket listens or connects a SYN begins nothing, and nothing counts from it.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import replace
 
 from harness.case.connection import Connection
 from harness.pkt import fast_open, icmp
-from harness.pkt.descriptors import MTU, PEER_SALT, Doubt, Stage
+from harness.pkt.descriptors import LARGEST_WINDOW, MTU, PEER_SALT, Doubt, Stage
 from harness.pkt.options import Stamps, TooLong, octets
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Icmp, Place, TcpSegment
@@ -134,7 +135,7 @@ class Peer:
             seq = line.seq
         elif line.flags & SYN:
             if not self._is_synchronized(connection):
-                connection.peer_iss = line.seq
+                connection.peer_iss = line.seq if connection.tuple4.port in self._stage.begun else 0
             if not line.flags & ACK and connection not in self._stage.incoming:
                 self._stage.incoming.append(connection)
             seq = line.seq
@@ -177,12 +178,16 @@ class Peer:
             return 0
         last = spoken[-1]
         offset = seqno.diff(line.seq, (last.ack - connection.peer_iss) & seqno.MASK)
-        if abs(offset - claimed) > 1:
+        scaled = self._scales.get(connection.index)
+        # A stack may count by the buffer, or by what a window without a scale can say of it.
+        edges = (claimed,) if scaled else (claimed, min(claimed, LARGEST_WINDOW))
+        edge = next((edge for edge in edges if abs(offset - edge) <= 1), None)
+        if edge is None:
             return 0
         first = next((each.wire for each in connection.received if each.wire.flags & SYN), None)
-        shift = (window_scale_of(first.options) or 0) if first is not None and self._scales.get(connection.index) else 0
+        shift = (window_scale_of(first.options) or 0) if first is not None and scaled else 0
         self._stage.left_out["number at the edge of a window"] += 1
-        return (last.window << (0 if last.flags & SYN else shift)) - claimed
+        return (last.window << (0 if last.flags & SYN else shift)) - edge
 
     def _is_synchronized(self, connection: Connection) -> bool:
         """Tell whether the target has acknowledged a SYN of the peer: from then on the numbers count from that one."""

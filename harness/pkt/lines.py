@@ -94,7 +94,7 @@ class Lines:
             if rest.payload or (ended and octets and not line.flags & FIN):
                 self.arrived.appendleft(rest)
             due = replace(due, seq=seqno.add(due.seq, octets), length=due.length - octets)
-            self.schedule.happened(window.due_ns, piece.time_ns, event.time.clock)
+            self.schedule.happened(window.due_ns, piece.time_ns)
             if not due.length and (ended or not line.flags & FIN):
                 self._called = self._owed = False
                 self._refused = 0

@@ -31,6 +31,7 @@ class Need:
 
 def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = False) -> Iterator[Need]:
     """Yield what can't be played on a target with these traits, in order; `executes`: commands are run there."""
+    script = script.on(traits.implementation)
     try:
         demand(script, version, traits)
     except Unsupported as reason:

@@ -42,6 +42,8 @@ class Player:
         self.calling = Calling(stage, schedule, self.application, self.lines, self._differences)
         self.lines.meanwhile = self.calling.try_again
         self.lines.pause = self.calling.pause
+        #: When the peer or the application began what they do.
+        self._acts_ns = 0
 
     @property
     def conversation(self) -> Conversation:
@@ -70,6 +72,8 @@ class Player:
             yield from self._reach(event)
             self._begin(event)
             yield from self._perform(event)
+            if not isinstance(event.action, TcpSegment) or event.action.inbound:
+                self.schedule.took_ns = self.stage.now_ns() - self._acts_ns
         yield from self.calling.finish()
         self.conversation.step_name = f"{self.script.name}: behind its last line"
         yield from self.lines.tail()
@@ -89,7 +93,7 @@ class Player:
             yield from self.calling.finish()
             due = self.schedule.due_ns(event.time)
         yield from self._wait_until(due)
-        now = self.stage.now_ns()
+        self._acts_ns = now = self.stage.now_ns()
         self.schedule.latest_ns = max(self.schedule.latest_ns, now - due)
         self.schedule.happened(due, now)
 

@@ -163,6 +163,7 @@ def begin(
     target = conversation.rig.target
     conversation.counts_ecn = True  # the lines of the script say whether it should
     traits = traits_of(target)
+    script = script.on(traits.implementation)
     pod = profile.pod_for(target)
     execute = (lambda text: pod.shell(text, folder)) if pod is not None else None
     if execute is not None:
@@ -184,6 +185,8 @@ def begin(
 def demand(script: Script, version: Version, traits: Traits) -> None:
     """Refuse what the head of a script asks for and can't be had; raises Unsupported."""
     head = Place(1, 1)
+    if not script.events:
+        raise Unsupported("a script for other systems alone", head, lacking=True)
     if version.ip == 6 and not traits.claims(Capability.IPV6):
         raise Unsupported("IPv6", head)
     if version.mapped and not traits.is_linux:

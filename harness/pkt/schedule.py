@@ -37,6 +37,8 @@ class Schedule:
     shift_ns: int = 0
     #: How much later than due something was done at the worst.
     latest_ns: int = 0
+    #: How long the peer or the application took for what they did last: a packet may have left at its end only.
+    took_ns: int = 0
 
     def __post_init__(self) -> None:
         self.previous_ns = self.origin_ns
@@ -59,7 +61,8 @@ class Schedule:
         if acknowledges and not self.strict:  # at once, or as late as a delayed one may be
             before = max(before, due - self.previous_ns)
             after = max(after, int(DELAYED_ACK_S * NS))
-        return Window(due - before, due, end + int(after * self.scale))
+        after = int(after * self.scale) + (self.took_ns if self.strict else 0)
+        return Window(due - before, due, end + after)
 
     def margin_ns(self, interval_ns: int) -> int:
         """Return how much an interval may differ."""
@@ -68,12 +71,14 @@ class Schedule:
             return int(asked * NS)
         return int((max(asked, self.tick_s) + max(0, interval_ns) / NS * COARSENESS) * NS)
 
-    def happened(self, due_ns: int, time_ns: int | None = None, clock: Clock = Clock.RELATIVE) -> None:
+    def happened(self, due_ns: int, time_ns: int | None = None) -> None:
         """Note that an event has happened, later than it was due perhaps: what follows moves by that.
 
-        With the strict profile it does not, but for what was due at any time.
+        With the strict profile only what counts from it does, as packetdrill counts from when an event was over.
         """
         at = due_ns if time_ns is None else max(due_ns, time_ns)
-        if not self.strict:
-            self.shift_ns += at - due_ns
-        self.previous_ns = due_ns if self.strict and clock is not Clock.ANY else at
+        if self.strict:
+            self.previous_ns = due_ns if time_ns is None else time_ns
+            return
+        self.shift_ns += at - due_ns
+        self.previous_ns = at

@@ -73,14 +73,17 @@ def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
 def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     flags, reserved = _flags(scanner)
     at = scanner.at
-    seq = scanner.integer("a sequence number", U32)
-    scanner.demand(":")
-    end = scanner.integer("a sequence number", U32)
+    any_seq = not head.inbound and scanner.take("...")
+    seq = end = 0
+    if not any_seq:
+        seq = scanner.integer("a sequence number", U32)
+        scanner.demand(":")
+        end = scanner.integer("a sequence number", U32)
     scanner.demand("(")
     length = scanner.integer("the octets of a segment", U16)
     scanner.demand(")")
     absolute = scanner.take("!")
-    if (seq + length) & 0xFFFFFFFF != end:
+    if (seq + length) & 0xFFFFFFFF != end and not any_seq:
         raise scanner.error(f"{seq}:{end}({length}): {seq} and {length} octets are {seq + length}, not {end}", at)
     ack = scanner.integer("an acknowledgment number", U32) if scanner.take("ack") else None
     window = scanner.integer("a window", U16) if scanner.take("win") else None
@@ -107,6 +110,7 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
         urgent,
         options,
         absolute,
+        any_seq,
     )
 
 

@@ -111,6 +111,7 @@ def initial(script: Script, traits: Traits, *, executes: bool = False) -> tuple[
 
     Scripts that share these settings may be played side by side.
     """
+    script = script.on(traits.implementation)
     found: list[Setting] = []
     begun = False
     if script.leaves_a_path_mtu or script.opens_fast or shell.asks_for_counters(script):

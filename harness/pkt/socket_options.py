@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.observe.snapshot import Snapshot
 from harness.pkt import tcp_info
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import Descriptor, Stage, Table, argument, int_of
+from harness.pkt.descriptors import LARGEST_WINDOW, Descriptor, Stage, Table, argument, int_of
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place, Record, Text
@@ -39,8 +39,6 @@ _IGNORED = {
 #: Options that only what a Linux kernel's error queue tells depends on.
 _OF_THE_ERROR_QUEUE = {"SO_ZEROCOPY", "SO_TIMESTAMPING"}
 _QUEUES = {"SIOCINQ": "in", "FIONREAD": "in", "SIOCOUTQ": "out", "FIONWRITE": "out", "TIOCOUTQ": "out"}
-#: The largest window without a scale (RFC 9293 §3.1).
-LARGEST_WINDOW = 65535
 #: To look at all that is there.
 _PEEK = 1 << 22
 

@@ -1,7 +1,7 @@
 """What a script says, as a tree of values: nothing here knows a target. Times are in nanoseconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from harness.spec.segment import NO_FLAGS, Flags
@@ -181,6 +181,8 @@ class TcpSegment(Packet):
     options: tuple[TcpOption, ...] | None = ()
     #: Whether the sequence number is the very one on the wire.
     absolute: bool = False
+    #: Whether the script leaves the sequence number open: ``...(0)``.
+    any_seq: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,16 +217,19 @@ class Code:
 
 
 Action = Call | TcpSegment | Icmp | Udp | Shell | Code
+#: A name, and whether it must be defined: the name of a system, or one that the script defines.
+Condition = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of a script, `text` as it is written."""
+    """A line of a script, `text` as it is written; it is played where all of `only` holds."""
 
     time: Time
     action: Action
     place: Place
     text: str
+    only: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,14 @@ class Script:
     events: tuple[Event, ...]
     #: The comment at its head, without the licence.
     summary: str = ""
+
+    def on(self, system: str) -> "Script":
+        """Return what of it is for a system."""
+        if not any(event.only for event in self.events):
+            return self
+        names = {system, *self.symbols}
+        kept = (event for event in self.events if all((name in names) is due for name, due in event.only))
+        return replace(self, events=tuple(kept))
 
     @property
     def mtu(self) -> int | None:

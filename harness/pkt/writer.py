@@ -109,7 +109,10 @@ def _sent(writing: Writing, event: Event) -> None:
         side.peer_base = wire.seq if opens else seqno.add(wire.seq, -event.segment.seq)
         side.begin = wire.seq if opens and abs(seqno.diff(wire.seq, 0)) < NEAR_THE_WRAP else 0
     side.peer_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.peer_base)
-    writing.add(f"< {_packet(writing, event, _counted(side, wire, inbound=True), inbound=True)}", event.time_ns)
+    writing.add(
+        f"< {_packet(writing, event, _counted(side, wire, inbound=True, begun=writing.begun), inbound=True)}",
+        event.time_ns,
+    )
 
 
 def _received(writing: Writing, event: Event) -> None:
@@ -127,7 +130,7 @@ def _received(writing: Writing, event: Event) -> None:
     if wire.seq:  # a reset's that counts from nowhere tells nothing
         side.target_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.target_base or 0)
     writing.current = event.connection
-    segment = _counted(side, wire, inbound=False)
+    segment = _counted(side, wire, inbound=False, begun=writing.begun)
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
         return
@@ -161,11 +164,11 @@ def _decoded(event: Event) -> Segment:
     return wire
 
 
-def _counted(side: Side, wire: Segment, *, inbound: bool) -> Segment:
+def _counted(side: Side, wire: Segment, *, inbound: bool, begun: bool) -> Segment:
     """Return a segment with the numbers that a script gives it (`harness.pkt.injection`)."""
     own, other = (side.peer_base, side.target_base) if inbound else (side.target_base, side.peer_base)
     seq, ack = seqno.add(wire.seq, -(own or 0)), seqno.add(wire.ack, -(other or 0))
-    if wire.flags & SYN:
+    if wire.flags & SYN or not begun:
         seq, ack = (seqno.add(seq, side.begin), ack) if inbound else (seq, seqno.add(ack, side.begin))
     if not inbound and wire.flags & RST and not wire.seq:
         seq = 0
@@ -183,7 +186,7 @@ def _expected(writing: Writing, event: Event) -> None:
     side = writing.side(event)
     seq, ack = int(found[1]) + side.target_shift, int(found[2] or 0) + side.peer_shift
     segment = Segment(flags, seq, ack, payload=bytes(int(found[3] or 0)))
-    if flags & SYN:
+    if flags & SYN or not writing.begun:
         segment.ack += side.begin
     if flags & RST and not int(found[1]):
         segment.seq = 0

@@ -62,6 +62,7 @@ def _listen(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     yield made
     yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
     yield f"bind({side.listener}, ..., ...) = 0"
+    writing.begun = True
     yield f"listen({side.listener}, {_number(event.text) or BACKLOG}) = {_outcome(event, '0')}"
 
 
@@ -75,6 +76,7 @@ def _connect(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     side.synchronized = False
     yield made
     yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+    writing.begun = True
     yield f"connect({side.app}, ..., ...) = {outcome}"
 
 

@@ -47,6 +47,8 @@ class Writing:
     #: The addresses of the peer and of the target, and the connection on which the peer has spoken last.
     addresses: tuple[str, str] | None = None
     current: int | None = None
+    #: Whether a socket has listened or connected: before, nothing counts from a SYN of the peer.
+    begun: bool = False
     #: Sockets that were accepted, and nobody knows yet of which connection.
     unclaimed: list[int] = field(default_factory=list)
 

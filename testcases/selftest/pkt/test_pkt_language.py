@@ -153,6 +153,10 @@ def test_the_rest_is_read_too() -> None:
         ("--colour=red\n0 close(3) = 0", "1:1", "there is no option --colour"),
         ("", "1:1", "expected a time"),
         ("0 < sctp: INIT", "1:5", "SCTP"),
+        ("0 < . ...(0) win 1", "1:7", "expected a sequence number"),
+        ("#ifdef Linux\n0 close(3) = 0", "1:13", "#ifdef Linux has no #endif"),
+        ("0 close(3) = 0\n#else", "2:1", "#else without #ifdef"),
+        ("#ifdef A\n" * 40, "33:1", "32 are the deepest"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(text: str, place: str, says: str) -> None:

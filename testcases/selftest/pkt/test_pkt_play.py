@@ -293,3 +293,30 @@ def test_an_icmp_error_ends_an_open_where_it_quotes_the_syn() -> None:
 def test_numbers_count_from_the_syn_of_the_peer_and_of_the_target() -> None:
     text = SERVER.replace("S 0:0(0)", "S 1000:1000(0)").replace("S. 0:0(0) ack 1 ", "S. 5000:5000(0) ack 1001 ")
     assert play(text + FIN_LINES).verdict == "conforms"
+
+
+CLOSED_PORT = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n"
+
+
+@pytest.mark.parametrize(
+    ("segment", "ack"), [("S 17:17(0)", 18), ("S 17:20(3)", 21), ("SF 17:20(3)", 22), ("F 17:17(0)", 18)]
+)
+def test_nothing_counts_from_a_syn_that_begins_nothing(segment: str, ack: int) -> None:
+    text = f"{CLOSED_PORT}+.1 < {segment} win 100\n+0 > R. 0:0(0) ack "
+    assert play(f"{text}{ack}\n").verdict == "conforms"
+    assert play(f"{text}{ack - 17}\n").code is Code.WRONG_ACK
+
+
+def test_a_number_of_the_target_may_be_left_open() -> None:
+    text = SERVER.replace("S. 0:0(0) ack 1", "S. ...(0) ack 1") + "+.1 close(4) = 0\n"
+    assert play(text + "+0 > F. ...(0) ack 1\n").verdict == "conforms"
+    assert play(text + "+0 > F. ...(0) ack 2\n").code is Code.WRONG_ACK
+
+
+def test_what_is_for_another_system_is_not_played() -> None:
+    close = "+.1 close(4) = 0\n"
+    text = f"{SERVER}{close}#ifdef Linux\n+0 > R. 1:1(0) ack 1\n#else\n+0 > F. 1:1(0) ack 1\n#endif\n"
+    assert play(text).verdict == "conforms"
+    assert play(text.replace("Linux", "reference")).code is Code.WRONG_FLAGS
+    assert play("--define=Linux=1\n" + text).code is Code.WRONG_FLAGS
+    assert play(f"#ifdef FreeBSD\n{SERVER}#endif\n").verdict == "not applicable"

@@ -4,7 +4,9 @@ import pytest
 
 from harness.case.violation import Code
 from harness.pkt import needs
+from harness.pkt.schedule import Schedule
 from harness.pkt.socket_options import SocketOptions
+from harness.pkt.tree import Clock, Time
 from testcases.selftest.playing import SERVER, play
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"
@@ -147,7 +149,7 @@ def test_what_a_kernel_counts_for_calls_that_wait_is_not_judged_where_none_does(
 
 def test_a_number_on_the_wire_and_one_that_is_left_open() -> None:
     lines = " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+.1 < S 5:5(0) win 9 <mss 1460>\n"
-    assert play(lines + "+0 > R. 0:0(0)! ack 1").verdict == "conforms"
+    assert play(lines + "+0 > R. 0:0(0)! ack 6").verdict == "conforms"
     assert play(lines + "+0 > R. 7:7(0)! ack 1").code is Code.WRONG_SEQ
     assert play(SERVER.replace("<...>", "<mss ...>")).verdict == "conforms"
     assert play(SERVER.replace("<mss 1460>\n", "<mss ...>\n", 1)).verdict == "not applicable"
@@ -156,3 +158,17 @@ def test_a_number_on_the_wire_and_one_that_is_left_open() -> None:
 def test_an_error_may_have_another_name() -> None:
     lines = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 read(4, ..., 9) = -1 EWOULDBLOCK (Operation would block)"
     assert play(SERVER + lines).verdict == "conforms"
+
+
+def test_an_edge_may_be_that_of_the_largest_window_where_none_is_scaled() -> None:
+    size = "+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [65700], [4]) = 0\n"
+    for edge in (65535, 65700):  # the last octet of the window, by either count
+        played = play(f"{SERVER}{size}+.1 < R {edge}:{edge}(0) win 0\n+0 > . 1:1(0) ack 1\n")
+        assert (played.verdict, "edge of a window" in played.notes) == ("conforms", True)
+
+
+def test_strictly_too_a_time_counts_from_when_the_event_before_was() -> None:
+    schedule = Schedule(0, 0.0, strict=True)
+    schedule.happened(100, 30_000_000)
+    assert schedule.due_ns(Time(Clock.RELATIVE, 5)) == 30_000_005
+    assert schedule.due_ns(Time(Clock.ABSOLUTE, 5)) == 5
