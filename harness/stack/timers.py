@@ -12,6 +12,8 @@ class Timer(StrEnum):
     USER_TIMEOUT = "user-timeout"  # R2: §3.8.3, §3.10.8
     KEEP_ALIVE = "keep-alive"  # §3.8.4
     FIN_WAIT_2 = "fin-wait-2"
+    LOSS_PROBE = "loss-probe"  # RFC 8985 §7, which variants have
+    COLLECTING = "collecting"  # a moment in which an application may send more (MUST-60), which variants have
     TIME_WAIT = "time-wait"  # §3.6.1
     LINGER = "linger"  # how long an application waits in its close()
 

@@ -2,7 +2,7 @@
 
 from harness.spec import seqno
 from harness.spec.segment import ACK, Segment
-from harness.spec.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2
+from harness.spec.states import CLOSED, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, SYN_RECEIVED
 from harness.stack.connection import Connection
 from harness.stack.reception import RECEIVING, text_start
 from harness.stack.variants.variant import settings_variant, variant
@@ -190,3 +190,38 @@ class AcksForEverySecondSegment(Connection):
     def note_ack_sent(self) -> None:
         self.waiting = 0
         super().note_ack_sent()
+
+
+@variant(
+    "window-opens-behind-the-handshake",
+    "The SYN,ACK shows a window of zero; an ACK opens it as soon as the connection is established.",
+    "RFC 9293 §3.8.6",
+    "MAY-8",
+    allows="What window is offered is the receiver's choice, and it may stay closed for as long as it likes.",
+)
+class WindowOpensBehindTheHandshake(Connection):
+    def offer_window(self, shift: int) -> int:
+        if self.state is SYN_RECEIVED and self.passive:
+            return self.rcv_wnd
+        return super().offer_window(shift)
+
+    def establish(self) -> None:
+        super().establish()
+        if self.passive:
+            self.send_ack()
+
+
+@variant(
+    "window-grows-with-use",
+    "The window begins with four segments, and grows by two octets for each that was received.",
+    "RFC 9293 §3.8.6",
+    allows="What window is offered is the receiver's choice, as long as its edge does not move left.",
+)
+class WindowGrowsWithUse(Connection):
+    def offer_window(self, shift: int) -> int:
+        before, mss = self.rcv_edge, self.config.mss_of(self.pair.local.version)
+        super().offer_window(shift)
+        taken = seqno.diff(self.rcv_nxt, self.irs) if self.irs else 0
+        edge = seqno.add(self.rcv_nxt, min(self.rcv_wnd, ((4 * mss + 2 * taken) >> shift) << shift))
+        self.rcv_edge = edge if seqno.lt(before, edge) else before
+        return self.rcv_wnd

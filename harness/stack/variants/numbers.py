@@ -12,6 +12,8 @@ from harness.stack.variants.variant import variant
 
 #: How far 4.4BSD's numbers advance with each connection, and in half a second.
 STEP = 64_000
+#: A tick of Linux's clock of initial sequence numbers, which wraps in 4.6 minutes.
+FAST_TICK_NS = 64
 #: A hundred ticks of the usual clock.
 COARSE_TICK_NS = 400_000
 
@@ -39,6 +41,20 @@ class IsnOfTheClock(Stack):
 class IsnOfACoarseClock(Stack):
     def choose_iss(self, pair: Pair) -> int:
         iss = initial_sequence_number(pair, self.now // COARSE_TICK_NS * COARSE_TICK_NS, self._key)
+        used = self.last_number(pair)
+        return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
+
+
+@variant(
+    "isn-of-a-fast-clock",
+    "The clock of initial sequence numbers ticks once in 64 ns.",
+    "MUST-8",
+    "RFC 9293 §3.4.1",
+    allows="Four microseconds are roughly meant: no number comes again within an MSL.",
+)
+class IsnOfAFastClock(Stack):
+    def choose_iss(self, pair: Pair) -> int:
+        iss = initial_sequence_number(pair, 4_000 * (self.now // FAST_TICK_NS), self._key)
         used = self.last_number(pair)
         return iss if used is None or seqno.lt(used, iss) else seqno.add(used, 1)
 

@@ -141,6 +141,20 @@ class BacklogFullResets(Listener):
 
 
 @variant(
+    "oldest-half-open-gives-way",
+    "A SYN for which there is no room takes the place of the connection that has waited longest in SYN-RECEIVED.",
+    "RFC 4987 §3.4",
+    "RFC 9293 §3.9.1.1",
+    allows="Backlogs are the implementation's own; to recycle the oldest half-open connection is one of the defences.",
+)
+class OldestHalfOpenGivesWay(Listener):
+    def arrive(self, datagram: Datagram, replaced: Connection | None = None) -> Connection | None:
+        if datagram.segment.flags & (SYN | ACK | RST) == SYN and self.full and self.opening:
+            self.opening[0].delete()
+        return super().arrive(datagram, replaced)
+
+
+@variant(
     "text-with-third-segment",
     "What the application sends in SYN-SENT is queued, and leaves with the ACK that completes the handshake.",
     "RFC 9293 §3.10.2",

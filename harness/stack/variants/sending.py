@@ -3,7 +3,11 @@
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, Segment
 from harness.spec.states import SYN_RECEIVED, SYN_SENT
+from harness.stack.config import nanoseconds
 from harness.stack.connection import Connection
+from harness.stack.datagram import Pair
+from harness.stack.tcb import Host, Owner
+from harness.stack.timers import Timer
 from harness.stack.variants.variant import settings_variant, variant
 
 settings_variant(
@@ -191,3 +195,35 @@ class ProbesAsLargeAsSegments(Connection):
 class KeepAliveWithAnOctet(Connection):
     def send_keep_alive(self) -> None:
         self.transmit(ACK, seqno.add(self.snd_nxt, -1), b"\0")
+
+
+@variant(
+    "text-collected-for-a-moment",
+    "What the application sends leaves after 40 ms, with all that it has sent by then, or when a segment is full.",
+    "MUST-60",
+    "MAY-15",
+    allows="Where SEND has no PUSH, text must not be buffered indefinitely; it may be combined.",
+)
+class TextCollectedForAMoment(Connection):
+    collected = True
+
+    def __init__(self, host: Host, pair: Pair, owner: Owner | None) -> None:
+        super().__init__(host, pair, owner)
+        self._handlers[Timer.COLLECTING] = self.leave
+
+    def worth_sending(self, size: int, queued: int) -> bool:
+        again = seqno.lt(self.cursor, self.snd_nxt)
+        if self.collected or again or size >= self.send_mss or self.fin_queued:
+            return super().worth_sending(size, queued)
+        if not self.timers.runs(Timer.COLLECTING):
+            self.start(Timer.COLLECTING, nanoseconds(0.04))
+        return False
+
+    def send(self, data: bytes, *, urgent: bool = False) -> int:
+        self.collected = False
+        return super().send(data, urgent=urgent)
+
+    def leave(self) -> None:
+        """Send what has come together."""
+        self.collected = True
+        self.output()
