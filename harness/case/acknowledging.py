@@ -42,16 +42,20 @@ def carries(segment: Segment, due: Expected) -> bool:
 
 
 def updates_window(events: Sequence[Event], received: Received) -> bool:
-    """Tell whether an acknowledgment behind RECEIVE tells of the window as it is then (RFC 9293 §3.8.6.2.2)."""
+    """Tell whether an acknowledgment tells of a window that has grown: by RECEIVE, or by itself behind a closed one.
+
+    RFC 9293 §3.8.6.2.2 leaves open when that is told; a SYN,ACK may show no window at all (§3.8.6).
+    """
     before = list(takewhile(lambda event: event is not received.event, events))
-    cause = next((event for event in reversed(before) if event.kind in _CAUSES or _is_of(event, received)), None)
-    if cause is None or cause.kind is not Kind.CALL or not cause.text.startswith("recv"):
-        return False
     told = next((event.segment for event in reversed(before) if _is_of(event, received)), None)
-    if told is None or told.flags & SYN:
-        return False
     last = received.segment
-    return (told.seq + told.length, told.ack) == (last.seq, last.ack) and told.window <= last.window
+    if told is None or (told.seq + told.length, told.ack) != (last.seq, last.ack):
+        return False
+    if told.flags & SYN:
+        return not told.window and last.window > 0
+    cause = next((event for event in reversed(before) if event.kind in _CAUSES or _is_of(event, received)), None)
+    by_receive = cause is not None and cause.kind is Kind.CALL and cause.text.startswith("recv")
+    return by_receive and told.window <= last.window
 
 
 def _is_of(event: Event, received: Received) -> bool:

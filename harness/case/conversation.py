@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.case import acknowledging, aside, headers, other_course, repeats, throttling
+from harness.case import acknowledging, aside, headers, leaving, other_course, repeats, throttling
 from harness.case.connection import Connection
 from harness.case.course import Course
 from harness.case.expect import Expected, Silence
@@ -22,7 +22,7 @@ from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, V
 from harness.spec.segment import RST, Segment
 from harness.spec.states import State
 from harness.targets.protocol import Capability
-from harness.trace.events import Kind, Mark
+from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 
 _T = TypeVar("_T")
@@ -113,7 +113,7 @@ class Conversation(Course):
         target, clock = self.rig.target, self.rig.target.clock
         if not self.asks_rules or self.shares_time or not target.facts.throttle_s:
             return
-        spent = throttling.last_spent([event for event in self.events if event.connection == connection.index])
+        spent = throttling.last_spent(self._events_of(connection))
         if spent is None or Capability.VIRTUAL_TIME not in target.capabilities:
             return
         free_ns = spent.time_ns + round(target.facts.throttle_s * 1e9)
@@ -135,12 +135,22 @@ class Conversation(Course):
             self.step()
 
     def _await_answer(self, connection: Connection, answers: Iterable[Expected], level: Level) -> None:
-        """Wait for an answer that is late on a slow rig, or an acknowledgment that may be delayed (MUST-40)."""
+        """Wait for an answer that is late on a slow rig, an acknowledgment that may be delayed (MUST-40), or text.
+
+        What the application has sent may be collected for a moment (MUST-60). In timer cases too: those that share the
+        target's time judge by capture times.
+        """
         __tracebackhide__ = True
+        timeless = Capability.VIRTUAL_TIME in self.rig.target.capabilities
         if self.rig.patient:
             self.await_late_answer(connection)
+        elif timeless and leaving.is_collected(self._events_of(connection), answers):
+            self.await_late_answer(connection, leaving.SEND_S)
         if self.acks_by_rule and level is Level.MUST and acknowledging.may_wait(self.events, answers):
             self.await_delayed(connection)
+
+    def _events_of(self, connection: Connection) -> list[Event]:
+        return [event for event in self.events if event.connection == connection.index]
 
     def await_delayed(self, connection: Connection) -> None:
         """Where time costs nothing, wait for an acknowledgment that may be delayed."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.case.bench import Bench
+from harness.case.leaving import SEND_S
 from harness.case.peer_record import PeerRecord
 from harness.case.policies import policies_in_force
 from harness.case.received import Received
@@ -40,8 +41,8 @@ ASKED = frozenset(
         Code.WRONG_ANSWER,
     }
 )
-#: So long may text wait with nothing under way: the override timeout and two ticks; and where all of it fits.
-OVERRIDE_S, SEND_S = 2.5, 0.3
+#: So long may text wait with nothing under way: the override timeout and two ticks.
+OVERRIDE_S = 2.5
 #: The octets of a probe.
 PROBE = 1
 #: In virtual time a conversation is carried on: what needs no peer comes within so many seconds, and anything at all

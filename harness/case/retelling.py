@@ -86,8 +86,6 @@ class _Told:
         here = (self.tuple4.peer_address, self.tuple4.peer_port, self.tuple4.address, self.tuple4.port)
         if meant is None or not packet.checksums_ok or pair != here:
             return None
-        if wire.length and not wire.flags & (ACK | SYN | RST):
-            raise Untold  # such a segment draws nothing at all (§3.10.7.4 fifth)
         if self._peer_base is None:
             self._peer_base = seqno.add(wire.seq, -meant.seq)
         segment = self._numbered(wire, self._peer_base, self._own_base or 0)
@@ -330,6 +328,8 @@ def _is_the_authors(world: World, segment: Segment, answered: bool) -> bool:
     if world.state is State.SYN_RECEIVED and segment.flags & SYN and not answered:
         return True  # an answer is due, though which one is open
     rcv_nxt = world.connection.rcv_nxt
+    if segment.length and not segment.flags & (ACK | SYN | RST) and (world.over or world.connection.rcv_wnd):
+        return True  # such a segment draws nothing at all where it lies in the window (§3.10.7.4 fifth)
     if world.state in _HEARD_ALL and segment.payload and not segment.flags & FIN:
         return seqno.leq(rcv_nxt, segment.seq)  # text behind the peer's FIN is ignored
     synchronized = world.state not in (State.CLOSED, State.LISTEN, State.SYN_SENT)

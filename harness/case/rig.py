@@ -5,16 +5,17 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from harness.case import acknowledging, aside
+from harness.case import acknowledging, aside, leaving
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
+from harness.case.received import Received
 from harness.case.repeats import is_giving_up, is_timer_repeat
 from harness.case.violation import Code, Finding, Level, Unjudgeable
 from harness.observe import ss
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
 from harness.targets.protocol import Capability, Outspoken, Target, TargetError, TargetGone, TargetStorms
-from harness.trace.events import Mark
+from harness.trace.events import Event, Mark
 from harness.wire import codec
 
 #: A segment sent up to this much later than its cause (delayed ACKs: 40 to 200 ms) is still found.
@@ -23,6 +24,8 @@ FIRST_PORT, LAST_PORT = 1024, 65535
 #: The peer's ports go down while the target's go up, so that a swap of the two never matches by chance.
 FIRST_PEER_PORT = 60001
 
+#: Of so many connections of earlier cases it is known that they were theirs.
+REMEMBERED = 4096
 #: So often a target that sends without end is asked whether it has stopped.
 CALMED_IN = 100
 
@@ -60,6 +63,8 @@ class Rig:
         self._port = FIRST_PORT - 1
         self._peer_port = FIRST_PEER_PORT
         self._connections: dict[FourTuple, Connection] = {}
+        #: Those of earlier batches, of which something may come for minutes where time is the target's own.
+        self._past: dict[FourTuple, None] = {}
         #: Whose the 4-tuples are that are no connection's: what comes on one again, by a timer, is of the same case.
         self._strays: dict[FourTuple, Conversation] = {}
         self._cross_checked: set[tuple[State, bool, int]] = set()
@@ -179,6 +184,8 @@ class Rig:
         segment = decoded.segment
         tuple4 = FourTuple(decoded.source, segment.source_port, decoded.destination, segment.destination_port)
         connection = self._connections.get(tuple4)
+        if connection is None and tuple4 in self._past:
+            return  # late, of a case that was judged before
         if connection is None:
             # Wrong ports or addresses: nobody's connection, so it belongs to whoever provoked the first one.
             stray = tuple4 not in conversation.provoked
@@ -205,7 +212,10 @@ class Rig:
                     continue
                 if aside.take(received, self.aside) or is_giving_up(conversation, connection, received):
                     continue
-                if conversation.acks_by_rule and acknowledging.is_delayed(conversation.events, received):
+                if conversation.acks_by_rule and _came_when_it_may(conversation.events, received):
+                    continue
+                earlier = connection.received[: connection.received.index(received)]
+                if leaving.is_loss_probe(conversation.events, received, earlier):
                     continue
                 received.event.mark = Mark.LATE
                 text = received.segment.notation()
@@ -222,6 +232,10 @@ class Rig:
                     if sock is not None:
                         sock.close()
                 connection.app = connection.listener = None
+        if Capability.VIRTUAL_TIME not in self.target.capabilities:
+            self._past.update(dict.fromkeys(self._connections))
+            while len(self._past) > REMEMBERED:
+                del self._past[next(iter(self._past))]
         self._connections.clear()
         self._strays.clear()
         self._or_fallen(lambda: self.target.exchange([]))
@@ -252,6 +266,10 @@ class Rig:
     def _let_limits_pass(self) -> None:
         """Wait until nothing of the past counts against a limit of answers; no connection is left to disturb."""
         self.target.clock.wait(self.target.facts.throttle_s)
+
+
+def _came_when_it_may(events: list[Event], received: Received) -> bool:
+    return acknowledging.is_delayed(events, received) or leaving.is_late_text(events, received)
 
 
 def _guarded(action: Callable[[], _T]) -> _T:

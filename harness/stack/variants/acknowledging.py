@@ -207,8 +207,7 @@ class WindowOpensBehindTheHandshake(Connection):
 
     def establish(self) -> None:
         super().establish()
-        if self.passive:
-            self.send_ack()
+        self.ack_due = self.ack_due or self.passive
 
 
 @variant(

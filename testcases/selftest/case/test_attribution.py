@@ -130,6 +130,18 @@ def test_what_comes_again_on_nobodys_ports_is_of_the_case_that_drew_the_first(pl
     assert (after.ending, after.findings) == (Ending.COMPLETED, [])
 
 
+def test_what_comes_of_a_case_that_was_judged_is_no_finding_of_another(play: Play) -> None:
+    """Where time is the target's own it may speak for minutes of a connection that a case has left behind."""
+    left = play.run(fin_is_acknowledged)
+    play.rig.sweep()
+    path = left.conversation.main.tuple4
+    of_the_past = put(source_port=always(path.port), destination_port=always(path.peer_port))
+    again = each(bare_ack, lambda sent: [*of_the_past(sent), Delivery(sent.raw)])
+    later = play.run(fin_is_acknowledged, Sabotage("what was left", again))
+    play.rig.sweep()
+    assert (later.ending, later.findings) == (Ending.COMPLETED, [])
+
+
 def test_an_answer_to_another_address_of_the_peer_is_taken_if_the_peer_asked_from_there(play: Play) -> None:
     def body(target: TargetSide, peer: PeerSide) -> None:
         elsewhere = play.rig.target.addresses(4).peer[1]
