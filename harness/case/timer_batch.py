@@ -18,7 +18,7 @@ from harness.case.rig import LATE_SWEEP_S, Rig
 from harness.case.runner import CaseRun, gone_in, take_evidence
 from harness.case.target_side import TargetSide
 from harness.case.timers import Wait
-from harness.case.violation import Code, Unjudgeable
+from harness.case.violation import Code, Inconclusive, Unjudgeable
 from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung, TargetStorms
 from harness.trace.events import Kind
 
@@ -28,8 +28,9 @@ CLOCK_STEP_S = 0.05
 LATE_S = 0.1
 #: By so many at a time is tried again what came late.
 FEWER = (8, 1)
-#: Judged by capture times, or about the target's end: coming late makes no difference.
-TIMELESS = frozenset({Code.EARLY, Code.LATE, Code.SILENT, Code.DIED, Code.HUNG, Code.STORM, Code.WARNED})
+#: About the target's end: coming late makes no difference. To an interval it does, though capture times are what is
+#: judged: what we send too late may begin it anew (a probe's answer), and what we note too late begins it too late.
+TIMELESS = frozenset({Code.DIED, Code.HUNG, Code.STORM, Code.WARNED})
 
 
 @dataclass(slots=True, eq=False)
@@ -53,9 +54,14 @@ class TimerCase:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether it has found something that coming late may explain, and nothing declared does."""
+        """Whether it has found something that coming late may explain, and nothing declared does.
+
+        A state that is not reached is such a thing too.
+        """
         if self.late_s < LATE_S or gone_in(self.error) is not None:
             return False
+        if isinstance(self.error, Inconclusive):
+            return True
         conversation = self.run.conversation
         known = conversation.declared()
         return any(
@@ -70,12 +76,14 @@ class _Sleeper:
     case: TimerCase
     generator: Generator[Wait, None, Any]
     wait: Wait
+    #: When it fell asleep: what it then waits for may be over already.
+    since_ns: int
 
     @property
     def due_ns(self) -> int:
         """Since when it is due: its time, or its segment's."""
         inbox = self.wait.connection.inbox if self.wait.connection is not None else []
-        return min([self.wait.until_ns, *(received.event.time_ns for received in inbox)])
+        return max(self.since_ns, min([self.wait.until_ns, *(received.event.time_ns for received in inbox)]))
 
 
 def run_together(rig: Rig, cases: Sequence[TimerCase]) -> None:
@@ -111,7 +119,7 @@ def _look_again(rig: Rig, cases: Sequence[TimerCase]) -> None:
             _settle(rig, group)
     for case in cases:
         if case.is_doubtful:
-            found = case.run.conversation.findings[0].signature
+            found = next((each.signature for each in case.run.conversation.findings), str(case.error))
             case.error = Unjudgeable(f"a step was {case.late_s:.2f} s late, so that a timer may explain {found!r}")
 
 
@@ -217,7 +225,7 @@ class _Schedule:
             if not isinstance(wait, Wait):
                 generator.close()
                 raise TypeError(f"a timer case yields waits, not {wait!r}: `yield from` the methods of its Stopwatch")
-            self._sleepers.append(_Sleeper(case, generator, wait))
+            self._sleepers.append(_Sleeper(case, generator, wait, self._rig.target.clock.now_ns()))
         except StopIteration:
             try:
                 case.run.conversation.finish()

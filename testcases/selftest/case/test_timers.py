@@ -8,13 +8,14 @@ import pytest
 
 from harness.case import timer_batch
 from harness.case.connection import Connection
+from harness.case.expect import Expected
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import CaseRun
 from harness.case.target_side import TargetSide
 from harness.case.timer_batch import TimerCase, run_together
 from harness.case.timers import COARSENESS, ROUND_FIGURES, SLACK_S, Stopwatch, Wait, rounded
-from harness.case.violation import Code, Unjudgeable, Violation
+from harness.case.violation import Code, Inconclusive, Unjudgeable, Violation
 from harness.case.walks import Walk
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import ACK, SYN, Segment
@@ -168,6 +169,39 @@ def test_what_a_late_look_finds_is_looked_at_again(
         assert len(runs) == 1 + late_runs
     else:
         assert "late, so that a timer may explain 'extra" in str(case.error)
+
+
+@pytest.mark.parametrize(
+    ("after_s", "walking", "found"),
+    [(0.2, False, "early"), (0.8, False, "late"), (9, False, "silent"), (9, True, "but")],
+)
+def test_an_interval_that_we_may_have_moved_ourselves_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, after_s: float, walking: bool, found: str
+) -> None:
+    """What we send too late begins a timer anew: what is found behind that is found again in time, or not at all."""
+    monkeypatch.setattr(timer_batch, "_clock_offset_ns", lambda _rig: 0)
+    target, runs = ScriptedTarget(), []
+    target.capabilities = frozenset()
+
+    def is_late(side: TargetSide, _peer: PeerSide) -> Body:
+        runs.append(side)
+        target.overslept_ns = 300_000_000 if len(runs) < in_time else 0
+        yield from Stopwatch(side).sleep(0.1)
+        begun_ns, target.overslept_ns = target.time_ns, 0
+        target.say(side.connection, after_s if len(runs) < in_time or in_time == 1 else 0.45)
+        yield from Stopwatch(side).sleep(1)  # longer than what is judged then: no lateness of ours
+        side.conversation.walking = walking
+        yield from Stopwatch(side).must_send_between(0.4, 0.5, Expected(ACK), since_ns=begun_ns)
+        side.conversation.walking = False
+
+    for in_time, error in ((1, Inconclusive if walking else Violation), (2, type(None)), (9, Unjudgeable)):
+        runs.clear()
+        target.script.clear()
+        (case,) = _run(target, is_late)
+        assert type(case.error) is error
+        assert len(runs) == min(in_time, 3), "together, with fewer others, alone"
+    assert "late, so that a timer may explain" in str(case.error)
+    assert found in str(case.error)
 
 
 def test_due_cases_go_before_those_that_have_not_begun() -> None:
