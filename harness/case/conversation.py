@@ -24,6 +24,7 @@ from harness.spec.states import State
 from harness.targets.protocol import Capability
 from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
+from harness.wire.link import OVERSLEPT_S, OVERSLEPT_TIMES
 
 _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
@@ -126,12 +127,14 @@ class Conversation(Course):
                     repeats.set_aside(self, each)
 
     def await_late_answer(self, connection: Connection, seconds: float = LATE_ANSWER_S) -> None:
-        """Wait for a segment of this connection; what else arrives ends no wait."""
+        """Wait for a segment of this connection; what else arrives ends no wait, and what is overslept is none."""
         __tracebackhide__ = True
-        clock = self.rig.target.clock
+        clock, again = self.rig.target.clock, OVERSLEPT_TIMES
         deadline_ns = clock.now_ns() + int(max(seconds, self.rig.target.facts.answer_s) * 1e9)
         while not connection.inbox and (left_ns := deadline_ns - clock.now_ns()) > 0:
             clock.wait(left_ns / 1e9)
+            if again and clock.now_ns() - deadline_ns > OVERSLEPT_S * 1e9:
+                deadline_ns, again = clock.now_ns() + left_ns, again - 1
             self.step()
 
     def _await_answer(self, connection: Connection, answers: Iterable[Expected], level: Level) -> None:

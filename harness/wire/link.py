@@ -35,6 +35,11 @@ READY_POLL_S = 0.01
 #: More packets than this in answer to one exchange, or an exchange that is not over by then, have no end.
 MAX_ARRIVALS = 10_000
 UNQUIET_S = 10.0
+#: How long the probe's answer is waited for where silence is timed: some limit how often they answer one.
+LIFE_LIMIT_S = 1.0
+#: Who wakes so much later than asked was given no processor, and so perhaps was the target: that was no silence of its
+#: own. So often it is waited anew.
+OVERSLEPT_S, OVERSLEPT_TIMES = 0.01, 20
 
 
 class LostFence(RuntimeError):
@@ -60,7 +65,8 @@ class Link(ABC):
     """Sends IP packets to the target and collects what comes back, over any device that carries Ethernet frames.
 
     `target_ip` is the IPv4 address that ARP is asked for. `quiet_s` replaces the fence where that does not hold:
-    silence is then what has lasted so long, which is slower and proves less.
+    silence is then what has lasted so long, which is slower and proves less. Where the probe is answered at all, if out
+    of turn (`shows_life`), it is counted from its answer on: a target that was given no processor is not silent.
     """
 
     def __init__(self, peer_mac: bytes, target_mac: bytes, target_ip: bytes) -> None:
@@ -69,6 +75,7 @@ class Link(ABC):
         self._fence_tail = target_ip
         self._fences = 0
         self.quiet_s: float | None = None
+        self.shows_life = True
 
     @abstractmethod
     def wait(self, seconds: float) -> bool:
@@ -117,9 +124,10 @@ class Link(ABC):
         """
         for packet in packets:
             self.send(packet, destination_mac)
-        if self.quiet_s is not None:
-            return self.until_quiet(self.quiet_s)
-        return self._behind_fence(self._send_fence())
+        if self.quiet_s is None:
+            return self._behind_fence(self._send_fence())
+        arrivals = self._until_answer(self._send_fence(), LIFE_LIMIT_S)[0] if self.shows_life else []
+        return arrivals + self.until_quiet(self.quiet_s)
 
     def waiting(self) -> list[Arrival]:
         """Return what has already arrived, without any proof that it is all; raises Flood."""
@@ -150,6 +158,13 @@ class Link(ABC):
         return identity
 
     def _behind_fence(self, identity: bytes) -> list[Arrival]:
+        arrivals, answered = self._until_answer(identity, FENCE_TIMEOUT_S)
+        if not answered:
+            raise LostFence(f"no answer to the ARP probe within {FENCE_TIMEOUT_S:g} s")
+        return arrivals
+
+    def _until_answer(self, identity: bytes, limit_s: float) -> tuple[list[Arrival], bool]:
+        """Return what comes until a probe is answered, and whether it is within `limit_s`; raises Flood."""
         arrivals: list[Arrival] = []
         deadline = 0.0
         while len(arrivals) <= MAX_ARRIVALS:
@@ -158,26 +173,40 @@ class Link(ABC):
             except BlockingIOError:
                 # The answer is normally queued already; it is not while the kernel has handed its work to ksoftirqd.
                 now = time.monotonic()
-                deadline = deadline or now + FENCE_TIMEOUT_S
-                if now >= deadline or not self.wait(deadline - now):
-                    raise LostFence(f"no answer to the ARP probe within {FENCE_TIMEOUT_S:g} s") from None
+                deadline = deadline or now + limit_s
+                if not self.wait(deadline - now):  # which looks, however late it is
+                    return arrivals, False
                 continue
             if frame[12:14] == ETHERTYPE_ARP:
                 if frame[:6] == identity:
-                    return arrivals
+                    return arrivals, True
                 continue
             arrivals.append(Arrival(time_ns, frame[14:]))
         raise Flood
 
     def until_quiet(self, quiet_s: float) -> list[Arrival]:
-        """Return what comes until nothing has come for so many seconds; raises Flood."""
+        """Return what comes until no packet has come for so many seconds; raises Flood."""
         arrivals = self.waiting()
         deadline = time.monotonic() + UNQUIET_S
-        while self.wait(quiet_s):
-            arrivals += self.waiting()
-            if len(arrivals) > MAX_ARRIVALS or time.monotonic() > deadline:
+        end = time.monotonic() + quiet_s
+        while self._comes_within(end - time.monotonic()):
+            fresh = self.waiting()
+            if fresh:
+                end = time.monotonic() + quiet_s
+            arrivals += fresh
+            if len(arrivals) > MAX_ARRIVALS or (fresh and time.monotonic() > deadline):
                 raise Flood(f"it was not quiet for {quiet_s:g} s within {UNQUIET_S:g} s")
         return arrivals
+
+    def _comes_within(self, seconds: float) -> bool:
+        """Wait for something in a time of which nothing was overslept; tell whether it came."""
+        for _ in range(OVERSLEPT_TIMES):
+            began = time.monotonic()
+            if self.wait(seconds):
+                return True
+            if time.monotonic() - began < max(0.0, seconds) + OVERSLEPT_S:
+                break
+        return False
 
 
 class PacketLink(Link):

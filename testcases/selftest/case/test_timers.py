@@ -1,5 +1,6 @@
 """The scheduler of timer cases and its stopwatch, on a target that speaks by a script in virtual time."""
 
+import contextlib
 import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
@@ -202,6 +203,17 @@ def test_an_interval_that_we_may_have_moved_ourselves_is_no_verdict(
         assert len(runs) == min(in_time, 3), "together, with fewer others, alone"
     assert "late, so that a timer may explain" in str(case.error)
     assert found in str(case.error)
+
+
+@pytest.mark.parametrize(("overslept_s", "answers_s", "found"), [(0.3, 0.45, True), (0, 0.09, True), (0, 0.45, False)])
+def test_an_answer_that_is_due_is_waited_for_as_long_as_nobody_oversleeps(
+    overslept_s: float, answers_s: float, found: bool
+) -> None:
+    target = ScriptedTarget(overslept_s=overslept_s)
+    conversation = Rig(target, guarded=False, patient=True).begin(4, name="case")  # type: ignore[arg-type]
+    target.say(conversation.main, answers_s)
+    with contextlib.nullcontext() if found else pytest.raises(Violation):
+        TargetSide(conversation.main).must_send(ACK)
 
 
 def test_due_cases_go_before_those_that_have_not_begun() -> None:
