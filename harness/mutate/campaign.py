@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.case.verdict import BAD, Verdict
 from harness.mutate.order import Order
-from harness.mutate.script import TOO_LONG, WALL_S, Script, Shown, play
+from harness.mutate.script import TOO_LONG, CPU_S, Script, Shown, play
 from harness.mutate.workers import Died, in_order
 from harness.stack.defects import Defect
 
@@ -63,7 +63,7 @@ class Campaign:
     scripts: list[Script]
     full: bool = False
     workers: int = 1
-    wall_s: float = WALL_S
+    cpu_s: float = CPU_S
     sound: dict[tuple[str, int], Shown] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ class Campaign:
         pieces = [range(at, min(at + PIECE, len(self.scripts))) for at in range(0, len(self.scripts), PIECE)]
 
         def play_piece(piece: range) -> list[Shown]:
-            return [play(self.scripts[at], wall_s=self.wall_s) for at in piece]
+            return [play(self.scripts[at], cpu_s=self.cpu_s) for at in piece]
 
         for piece, shown in in_order(self.workers, play_piece, pieces):
             if isinstance(shown, Died):
@@ -113,7 +113,7 @@ class Campaign:
             if (must and not self.full) or ((must or should) and played >= enough):
                 break
             played += 1
-            shown = play(script, defect.stack_class, wall_s=self.wall_s)
+            shown = play(script, defect.stack_class, cpu_s=self.cpu_s)
             noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 troubles.append(noticed)

@@ -23,8 +23,8 @@ from harness.targets.protocol import TargetError
 from harness.targets.registry import parse
 
 FOLDER = Path(record.__file__).with_name("golden")
-#: What one machine may take on the clock on the wall.
-WALL_S = 300.0
+#: What one machine may take of a processor, in seconds.
+CPU_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,11 @@ def examine(target: str, name: str, machines: Sequence[Golden]) -> Told:
     for each in machines:
         letters = each.record.machine.letters
         try:
-            with limited_to(WALL_S), learner.started(_plan(target, each, states=True)) as subject:
+            with limited_to(CPU_S), learner.started(_plan(target, each, states=True)) as subject:
                 found = _first(subject, each)
                 steps += subject.steps
         except TooLong:
-            return told(trouble=f"{each.name}: it did not end within {WALL_S:g} s")
+            return told(trouble=f"{each.name}: it did not end within {CPU_S:g} s")
         except (Unjudgeable, TargetError) as error:
             return told(trouble=f"{each.name}: {error}")
         if found is None:

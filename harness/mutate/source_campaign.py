@@ -13,8 +13,8 @@ from harness.mutate.script import Script, Shown, play
 from harness.mutate.source import Mutant, Place, watched
 from harness.mutate.workers import Died, in_order
 
-#: What a case may take on the clock on the wall: the slowest takes a tenth of a second, alone.
-WALL_S = 8.0
+#: What a case may take of a processor, in seconds: the slowest takes a tenth of one, alone.
+CPU_S = 8.0
 #: So many cases of the sound stack are one piece of work.
 PIECE = 200
 #: What became of a mutant.
@@ -103,7 +103,7 @@ class SourceCampaign:
         enough = len(able)
         for played, at in enumerate(self._in_order(able), 1):
             script = self.scripts[at]
-            shown = play(script, wall_s=WALL_S)
+            shown = play(script, cpu_s=CPU_S)
             noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 return Fate(number, BROKEN, played, noticed)
@@ -136,4 +136,4 @@ def table(fates: Sequence[Fate]) -> Iterator[tuple[str, int]]:
 def _traced(script: Script, seen: set[Place]) -> tuple[Shown, frozenset[Place]]:
     """Play a case on the sound stack; return what it shows and the statements of the stack that it executes."""
     seen.clear()
-    return play(script, wall_s=10 * WALL_S), frozenset(seen)
+    return play(script, cpu_s=10 * CPU_S), frozenset(seen)

@@ -20,8 +20,9 @@ from harness.wire.link import MAX_ARRIVALS, Flood
 ANSWER_LIMIT_S = 10.0
 #: So many hangs at one command, each tried twice, and the next ones are not waited for so long.
 PATIENCE = 6
-#: How long then: so many times the longest that an answer has taken, and at least so many seconds.
-USUAL_TIMES, SHORTEST_LIMIT_S = 100, 0.25
+#: How long then: so many times the longest that an answer has taken, and at least so many seconds. The process behind
+#: one that has hung so is given more: a case hangs by two, and a machine may stand still for a moment.
+USUAL_TIMES, SHORTEST_LIMIT_S, SECOND_LIMIT_S = 100, 0.25, 2.0
 #: How long it may take to end when its standard input is closed.
 FAREWELL_S = 2.0
 #: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
@@ -59,20 +60,24 @@ class Patience:
         self.limit_s = limit_s
         self._hangs: Counter[str] = Counter()
         self._longest_s = 0.0
+        #: Whether the process at hand is the second one of a case that has hung.
+        self._again = False
 
     def limit(self, verb: str) -> float:
         """Return how long the answer to a command may take, in seconds."""
         if self._hangs[verb] < PATIENCE:
             return self.limit_s
-        return min(self.limit_s, max(SHORTEST_LIMIT_S, USUAL_TIMES * self._longest_s))
+        least_s = SECOND_LIMIT_S if self._again else SHORTEST_LIMIT_S
+        return min(self.limit_s, max(least_s, USUAL_TIMES * self._longest_s))
 
     def answered(self, seconds: float) -> None:
         """Take note of how long an answer took."""
         self._longest_s = max(self._longest_s, seconds)
 
     def hung(self, verb: str) -> None:
-        """Take note of a command that was not answered."""
+        """Take note of a command that was not answered: another process follows."""
         self._hangs[verb] += 1
+        self._again = not self._again
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,7 @@ class AdapterLine:
             try:
                 left = left[self.carrier.write(left) :]
             except BlockingIOError:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or not self.carrier.wait(remaining, writing=True):
+                if not self.carrier.wait(max(0.0, deadline - time.monotonic()), writing=True):
                     raise self._hangs(command) from None
             except BrokenPipeError:
                 raise self._ended(command) from None
@@ -175,8 +179,8 @@ class AdapterLine:
         while b"\n" not in self._unread:
             if len(self._unread) > longest:
                 raise AdapterFailure(f"the adapter answered {_short(command)} with a line of over {longest} octets")
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not self.carrier.wait(remaining):
+            # However late it is: who was stopped itself finds what has come meanwhile.
+            if not self.carrier.wait(max(0.0, deadline - time.monotonic())):
                 raise self._hangs(command)
             try:
                 octets = self.carrier.read()

@@ -9,7 +9,7 @@ import pytest
 
 from harness.mutate import command
 from harness.mutate.campaign import Campaign
-from harness.mutate.script import WALL_S, play
+from harness.mutate.script import CPU_S, play
 from harness.stack import Datagram, Stack
 from harness.stack.defects import DEFECTS, Defect
 from testcases.selftest.scripts import FEW, collect_few, scripts
@@ -52,12 +52,12 @@ def as_defect(stack_class: type[Stack]) -> Defect:
     return Defect("D01", stack_class.__doc__ or "", ("RFC 9293 §3.10.7.1",), "own", stack_class)
 
 
-def campaign_against(*defects: Defect, wall_s: float = WALL_S, **settings: object) -> Campaign:
-    """Return a campaign that was played; `wall_s` bounds the cases under a defect, and not those of the sound stack."""
+def campaign_against(*defects: Defect, cpu_s: float = CPU_S, **settings: object) -> Campaign:
+    """Return a campaign that was played; `cpu_s` bounds the cases under a defect, and not those of the sound stack."""
     campaign = Campaign(list(scripts(*FEW)), **settings)  # type: ignore[arg-type]
     assert len(list(campaign.play_sound())) == len(campaign.scripts)
     assert campaign.unsound == []
-    campaign.wall_s = wall_s
+    campaign.cpu_s = cpu_s
     assert [trial.name for trial in campaign.play_defects({each.name: each for each in defects})]
     return campaign
 
@@ -78,7 +78,7 @@ def test_what_makes_the_stack_raise_is_a_failure_and_no_kill(capsys: pytest.Capt
 
 
 def test_what_loops_is_a_failure_and_no_kill() -> None:
-    campaign = campaign_against(as_defect(Looping), wall_s=0.5)
+    campaign = campaign_against(as_defect(Looping), cpu_s=0.5)
     (trial,) = campaign.trials.values()
     assert (campaign.survivors, campaign.troubled) == (["D01"], ["D01"])
     assert trial.troubles[0].shown.text == "it did not end within 0.5 s"

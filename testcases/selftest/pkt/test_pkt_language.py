@@ -195,10 +195,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_script_is_refused_at_once(what: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(BadScript) as told:
         grammar.parse("x.pkt", HOSTILE[what])
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
     assert len(str(told.value)) < 600
 
 
@@ -224,10 +224,10 @@ def test_a_symbol_that_a_script_defines_may_be_no_number() -> None:
 
 
 def test_a_long_command_is_not_looked_up() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     (meaning,) = shell.meanings("ss " + "state a | wc -l " * 4_000)
     assert meaning.unsupported
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from harness.report.compare.differences import Change, compare
 from harness.report.runs import columns, load
 from harness.spec.states import CLOSED
 from harness.targets.adapter import line as adapter_line
-from harness.targets.adapter.line import AdapterFailure, Answer
+from harness.targets.adapter.line import AdapterFailure, AdapterLine, Answer, Patience
 from harness.targets.adapter.process import Command
 from harness.targets.adapter.target import AdapterTarget, read_greeting
 from harness.targets.last_words import SHOWN, telling
@@ -101,9 +102,45 @@ def test_a_machine_that_is_slow_once_is_no_hang(rig: Rig, tmp_path: Path) -> Non
 
 def test_after_three_hangs_at_a_command_nobody_waits_that_long_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter_line, "USUAL_TIMES", 0)  # however slow the machine is just now
+    monkeypatch.setattr(adapter_line, "SECOND_LIMIT_S", 1)
     messages = [told(rig, HANG, name=str(number)).message for number in range(4)]
     assert ["within 2 s" in message for message in messages] == [True, True, True, False]
     assert told(rig, "").ending is Ending.COMPLETED
+
+
+def test_a_hang_is_one_that_was_waited_for_twice_and_once_of_these_for_longer() -> None:
+    """A quarter of a second is what a machine may stand still for."""
+    patience = Patience()
+    for _ in range(adapter_line.PATIENCE):
+        patience.hung("in")
+    seen = []
+    for _ in range(4):
+        seen.append(patience.limit("in"))
+        patience.hung("in")
+    assert seen == [adapter_line.SHORTEST_LIMIT_S, adapter_line.SECOND_LIMIT_S] * 2
+    assert patience.limit("recv") == adapter_line.ANSWER_LIMIT_S
+
+
+class Stopped:
+    """An adapter that answers in time, while who asks stands still for longer than the limit."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def write(self, octets: memoryview) -> int:
+        time.sleep(0.1)
+        self._asked = True
+        return len(octets)
+
+    def read(self) -> bytes:
+        return b"ok\n"
+
+    def wait(self, seconds: float, *, writing: bool = False) -> bool:
+        return self._asked
+
+
+def test_who_was_stopped_itself_finds_the_answer_that_has_come_meanwhile() -> None:
+    assert AdapterLine(Stopped(), Patience(0.05)).ask("reset").error == ""  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("text", "limit_s"), [("10", 10), ("120", 120), ("", 0), ("5", 0), ("1e3", 0), ("601", 0)])

@@ -177,19 +177,17 @@ def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CACHED or not shutil.which(machine.PROGRAM), reason="needs QEMU and a kernel in the cache")
-def test_a_kernel_that_has_crashed_goes_on_from_where_it_was_set_up() -> None:
-    began = time.monotonic()
+def test_a_kernel_that_has_crashed_goes_on_from_where_it_was_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     target = registry.open_target(registry.parse(f"qemu:{CACHED[0].parent.name}"), registry.Settings())
     try:
-        booted_s, before = time.monotonic() - began, target.clock.now_ns()
+        before = target.clock.now_ns()
         target.socket(4).listen("198.51.100.1", 80, 16)
         assert isinstance(target, EmulatedTarget)
         target._wire.machine.kill()
         with pytest.raises(TargetError):
             target.exchange([codec.encode(TO, Segment(SYN, 100, source_port=60000, destination_port=80))])
-        began = time.monotonic()
+        monkeypatch.setattr(initramfs, "build", None)  # what it would boot from
         target.forget_connections()
-        assert time.monotonic() - began < booted_s / 3
         assert target.clock.now_ns() > before
         answer = _answer(target, 60001)
         assert answer.flags == RST | ACK  # nobody listens any more
