@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.case.verdict import BAD, Verdict
 from harness.mutate.order import Order
-from harness.mutate.script import TOO_LONG, CPU_S, Script, Shown, play
+from harness.mutate.script import CPU_S, TOO_LONG, Script, Shown, play
 from harness.mutate.workers import Died, in_order
 from harness.stack.defects import Defect
 
