@@ -6,6 +6,7 @@ from harness.plugin import habits, hooks, options, tap
 from harness.plugin.choosing import Choosing
 from harness.plugin.collection import Collection
 from harness.plugin.one_reason import OneReason
+from harness.plugin.relay import Receiver
 from harness.plugin.session import CasePlugin
 from harness.plugin.tally import Tally, Worker
 
@@ -29,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     tally = Worker(collection, config) if session.is_worker else Tally(config, session.options, collection)
     choosing = Choosing(config, collection)
     parts: dict[str, object] = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
+    parts["looping"] = session.looping
+    if not session.is_worker:
+        parts["relay"] = Receiver(config)
     if (form := config.getoption("tcpspec_tap")) and not session.is_worker:
         parts["tap"] = tap.Tap(form, str(session.options.level))
     if not session.is_worker and not config.getoption("keep_going"):

@@ -6,34 +6,22 @@ set-up or call), go the ordinary way.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import cast
 
 import pytest
 from _pytest.runner import get_reraise_exceptions
 
 from harness.case.runner import Outcome
 from harness.case.selection import Case
+from harness.plugin import watching
 from harness.plugin.items import CASE, OUTCOME, RUN, TIMED, OwnItem, is_bundled, what_is_offered
-from harness.plugin.reports import VERDICTS
+from harness.plugin.reports import VERDICTS, Phase, report_of
 
-#: Hooks that nobody but pytest itself, xdist and we may have where an item runs without them.
-_HOOKS = (
-    "pytest_runtest_setup",
-    "pytest_runtest_call",
-    "pytest_runtest_teardown",
-    "pytest_runtest_makereport",
-    "pytest_pyfunc_call",
-    "pytest_fixture_setup",
-    "pytest_fixture_post_finalizer",
-    "pytest_exception_interact",
-)
-_KNOWN = ("_pytest.", "xdist.", "harness.", "_hypothesis_pytestplugin")
 #: Options with which pytest shows or stops what it does at each phase of a test.
 _WATCHING = ("usepdb", "trace", "setuponly", "setupshow", "setupplan")
 OURS = frozenset({"conversation", "target", "peer", "request"})
 
 Begin = Callable[[pytest.Item, Case], None]
-Phase = Literal["setup", "call", "teardown"]
 
 
 class Direct:
@@ -50,11 +38,13 @@ class Direct:
         self._outcome_of = outcome_of
         self._reraise = get_reraise_exceptions(config)
         self._allowed: bool | None = None
+        self._each_phase = False
 
     def takes(self, item: pytest.Item | None) -> bool:
         """Tell whether an item needs nothing of pytest's protocol."""
         if self._allowed is None:
             self._allowed = not _is_watched(self._config)
+            self._each_phase = watching.each_phase_counts(self._config)
         if item is None or not self._allowed or CASE not in item.stash or not is_bundled(item.path):
             return False
         if isinstance(item, OwnItem):
@@ -66,15 +56,17 @@ class Direct:
         """Run an item and return the reports of its phases.
 
         A set-up that has passed tells nobody anything, unless somebody asks how long it took: its time is the call's.
+        A teardown has nothing to do, so that only JUnit's XML and strangers want to hear of it.
         """
         before = self._phase(item, "setup", lambda: self._set_up(item))
+        behind = [report_of(item, "teardown")] if self._each_phase else []
         if not before.passed:
-            return [before, _report(item, "teardown")]
+            return [before, *behind]
         call = self._phase(item, "call", lambda: _call(item))
         if self._config.getoption("durations", None) is not None:
-            return [before, call, _report(item, "teardown")]
+            return [before, call, *behind]
         call.start, call.duration = before.start, call.duration + before.duration
-        return [call, _report(item, "teardown")]
+        return [call, *behind]
 
     def _set_up(self, item: pytest.Item) -> None:
         if isinstance(item, OwnItem):
@@ -87,15 +79,15 @@ class Direct:
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, pytest.skip.Exception):
             where = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {error}")
-            report = _report(item, when, call, "skipped", where)
+            report = report_of(item, when, call, "skipped", where)
         elif isinstance(error, VERDICTS):
-            report = _report(item, when, call, "failed", str(error))
+            report = report_of(item, when, call, "failed", str(error))
         elif error is not None:  # a bug: pytest shows where
             report = cast("pytest.TestReport", item.ihook.pytest_runtest_makereport(item=item, call=call))
             item.ihook.pytest_exception_interact(node=item, call=call, report=report)
             return report
         else:
-            report = _report(item, when, call)
+            report = report_of(item, when, call)
         if error is not None or when == "call":
             item.stash[OUTCOME] = self._outcome_of(item, error)
         return report
@@ -120,27 +112,7 @@ def _call(item: pytest.Item) -> None:
         run.perform(lambda: body(**arguments))
 
 
-def _report(
-    item: pytest.Item,
-    when: Phase,
-    call: "pytest.CallInfo[None] | None" = None,
-    outcome: Literal["passed", "failed", "skipped"] = "passed",
-    longrepr: Any = None,
-) -> pytest.TestReport:
-    report = pytest.TestReport(item.nodeid, item.location, {item.name: 1}, outcome, longrepr, when)
-    if call is not None:
-        report.duration, report.start, report.stop = call.duration, call.start, call.stop
-    return report
-
-
 def _is_watched(config: pytest.Config) -> bool:
     if any(config.getoption(name, False) for name in _WATCHING):
         return True
-    manager = config.pluginmanager
-    callers = (caller for name in _HOOKS if (caller := getattr(manager.hook, name, None)) is not None)
-    modules = (
-        getattr(implementation.function, "__module__", "") or ""
-        for caller in callers
-        for implementation in caller.get_hookimpls()
-    )
-    return any(not module.startswith(_KNOWN) for module in modules)
+    return watching.others(config, watching.RUNNING)

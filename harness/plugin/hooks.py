@@ -14,3 +14,7 @@ def pytest_tcpspec_verdict(
 
     `story` is the text for a person where the case is not as expected, "" otherwise.
     """
+
+
+def pytest_tcpspec_played(case: Case) -> None:
+    """A case was played, in this process; its verdict comes when its batch is swept."""

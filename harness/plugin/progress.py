@@ -102,15 +102,20 @@ class Meanwhile:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Count a case that runs here; timer cases all begin with the first of them."""
+        """Count what is no case; timer cases all begin with the first of them."""
         case = stashed(item)
         if case is not None and case.meta.timer_s is not None and not self._waiting:
             self._waiting = True
             self._show("timer cases, all at once", now=True)
         result = yield
+        if case is None:
+            self.pytest_tcpspec_played()
+        return result
+
+    def pytest_tcpspec_played(self) -> None:
+        """Count a case that has run here."""
         self._ran += 1
         self._show()
-        return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a verdict."""

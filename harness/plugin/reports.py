@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
@@ -14,10 +14,12 @@ from harness.case.runner import Ending, Outcome, death_in, died, take_evidence, 
 from harness.case.verdict import Judgement, Verdict
 from harness.case.violation import Inconclusive, Unjudgeable, Violation
 from harness.targets.protocol import TargetError, UnusableTarget
-from harness.trace.results import inert
+from harness.trace.results import as_text, inert, is_inert
 
 #: Exceptions of which a verdict is made: its story takes the place of a traceback.
 VERDICTS = (Violation, Inconclusive, Unjudgeable, TargetError, UnusableTarget)
+
+Phase = Literal["setup", "call", "teardown"]
 
 
 @dataclass(slots=True)
@@ -74,24 +76,53 @@ def in_words(call: pytest.CallInfo[None]) -> Iterator[None]:
         call.excinfo = raised
 
 
-def deciding_report(reports: list[pytest.TestReport], judgement: Judgement, *, surprise: bool) -> pytest.TestReport:
+def report_of(
+    item: pytest.Item,
+    when: Phase,
+    call: "pytest.CallInfo[None] | None" = None,
+    outcome: Literal["passed", "failed", "skipped"] = "passed",
+    longrepr: Any = None,
+) -> pytest.TestReport:
+    """Return the report of a phase."""
+    report = pytest.TestReport(item.nodeid, item.location, {item.name: 1}, outcome, longrepr, when)
+    if call is not None:
+        report.duration, report.start, report.stop = call.duration, call.start, call.stop
+    return report
+
+
+def deciding_report(held: Held, judgement: Judgement, *, surprise: bool) -> pytest.TestReport:
     """Return the report that carries the verdict; a harness error becomes an error instead of a failure."""
-    by_phase = {report.when: report for report in reports}
+    by_phase = {report.when: report for report in held.reports}
     call = by_phase.get("call")
     if call is None:
         return by_phase["setup"]
     if surprise:
         return call
     if judgement.verdict in (Verdict.HARNESS_ERROR, Verdict.INCONCLUSIVE):
-        reports.remove(call)
-        return by_phase["teardown"]
+        if "teardown" not in by_phase:
+            held.reports.append(report_of(held.item, "teardown"))
+        held.reports.remove(call)
+        return held.reports[-1]
     return call
+
+
+def carry(report: pytest.TestReport, record: dict[str, Any]) -> None:
+    """Have a report carry a case's record, as text: xdist takes plain built-in types only."""
+    text = as_text(record)
+    report.tcpspec = text  # type: ignore[attr-defined]
+    _LAST[:] = [text, record] if is_inert(text) else []
+
+
+#: What was carried last, in this process: what several plugins look at next need not be read from its text.
+_LAST: list[Any] = []
 
 
 def record_of(report: pytest.TestReport) -> dict[str, Any] | None:
     """Return the case record that a report carries, to be read and not changed; None where it has none."""
     text = getattr(report, "tcpspec", None)
-    return None if text is None else _read(text)
+    if text is None:
+        return None
+    return cast(dict[str, Any], _LAST[1]) if _LAST and _LAST[0] is text else _read(text)
 
 
 @lru_cache(maxsize=1)  # several plugins look at one report, one after the other

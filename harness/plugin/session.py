@@ -41,7 +41,9 @@ from harness.plugin.items import (
     timer_body,
     what_is_offered,
 )
+from harness.plugin.looping import Looping
 from harness.plugin.options import Options
+from harness.plugin.relay import Sender, sender
 from harness.plugin.reports import VERDICTS, Held, in_words, outcome_of, with_evidence
 from harness.plugin.settling import Settler
 from harness.targets.protocol import Capability, UnusableTarget
@@ -56,6 +58,8 @@ SHORT_BATCH = 50
 MAX_BATCH_S = 10.0
 #: The first batch is short, so that who waits sees a verdict; each further one may last twice as long.
 FIRST_BATCH_S = 1.0
+#: Or be twice as long, where time is simulated: what comes of it must not depend on how fast the machine is.
+FIRST_BATCH = 50
 DESCRIPTORS_PER_CASE = 4
 
 
@@ -71,8 +75,10 @@ class CasePlugin:
         self.grid = grid.GridSession(self.options.grid_rules, bundled)
         self.settler = Settler(config, self.options, self.engine, self.grid)
         self.direct = Direct(config, self._begin, self._outcome_of)
+        self.looping = Looping(config, self.direct.takes, self._play)
         self.held: list[Held] = []
         self._batch_s = FIRST_BATCH_S
+        self._batch_size = FIRST_BATCH
         #: Whether a target has come to its end in a sweep, so that from then on each case has one of its own.
         self._one_by_one = False
         self.timers_done = False
@@ -223,14 +229,30 @@ class CasePlugin:
         return outcome if expected else with_evidence(outcome)
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Run the items, unless xdist has some of its own to run them, or pytest should."""
+        if session.config.option.collectonly or not self.looping.is_ours:
+            return None
+        if self._interactor is not None:
+            self.looping.in_worker(self._interactor)
+        if self.is_worker or self.config.pluginmanager.has_plugin("dsession"):
+            return None
+        return self.looping.run(session)
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run a case; anything else is pytest's."""
+        if stashed(item) is None:
+            self.flush()
+            return None
+        self._play(item, nextitem)
+        return True
+
+    def _play(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
         """Run a case, hold its reports back, and let them go when the batch is full, or at the end."""
         from _pytest.runner import runtestprotocol
 
-        case = stashed(item)
-        if case is None:
-            self.flush()
-            return None
+        case = item.stash[CASE]
         if self.direct.takes(item):
             reports = self.direct.run(item)
         else:
@@ -241,15 +263,21 @@ class CasePlugin:
         failing = self.config.getoption("maxfail", 0) and any(report.failed for report in reports)
         failing = failing and (outcome is None or not self.settler.judge(item, outcome).as_expected(self.options.level))
         failing = failing or _needs_another_target(outcome)
-        full = len(self.held) >= self._batch_limit or time.monotonic() - self.held[0].since > self._batch_s
+        full = len(self.held) >= self._batch_limit or self._has_waited_enough()
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
         conversation = outcome.conversation if outcome is not None else None
         alone = conversation is not None and conversation.rig.is_held_to_one_case
         alone = alone or any(rig.is_taken for rig in self.engine.running())
         full = full or self._one_by_one or alone or (unjudged and len(self.held) >= SHORT_BATCH)
+        self.config.hook.pytest_tcpspec_played(case=case)
         if full or nextitem is None or failing:
             self.flush()
-        return True
+
+    def _has_waited_enough(self) -> bool:
+        """Tell whether the batch is to end though there is room in it."""
+        if all(Capability.VIRTUAL_TIME in rig.target.capabilities for rig in self.engine.running()):
+            return len(self.held) >= self._batch_size
+        return time.monotonic() - self.held[0].since > self._batch_s
 
     def flush(self) -> None:
         """Sweep, judge and report everything that is held back."""
@@ -257,6 +285,7 @@ class CasePlugin:
         if not held:
             return
         self._batch_s = min(MAX_BATCH_S, 2 * self._batch_s)
+        self._batch_size *= 2
         trouble = ""
         for rig in self.engine.running():
             try:
@@ -274,16 +303,31 @@ class CasePlugin:
                     Ending.HARNESS_ERROR, trouble, entry.item.stash[OUTCOME].conversation
                 )
             self.settler.settle(entry)
-            hook = entry.item.ihook
-            hook.pytest_runtest_logstart(nodeid=entry.item.nodeid, location=entry.item.location)
-            with self._as_current(entry.item):
-                for report in entry.reports:
-                    hook.pytest_runtest_logreport(report=report)
-            hook.pytest_runtest_logfinish(nodeid=entry.item.nodeid, location=entry.item.location)
+            self._tell(entry)
+        if self._relay is not None:
+            self._relay.send()
         if any(_broke_down(entry.item.stash.get(OUTCOME, None)) for entry in held):
             self.engine.close()  # the next case starts its target afresh
         for entry in held:
             forget_run(entry.item)
+
+    def _tell(self, entry: Held) -> None:
+        """Let go of an item's reports."""
+        item = entry.item
+        ends = self.config.getoption("maxfail", 0) and any(report.failed for report in entry.reports)
+        if self._relay is not None and not ends and self._relay.tell(entry, self._place(item)):
+            return
+        hook = item.ihook
+        hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        with self._as_current(item):
+            for report in entry.reports:
+                hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+    @cached_property
+    def _relay(self) -> Sender | None:
+        """What tells a controller in few messages."""
+        return sender(self.config)
 
     @cached_property
     def _batch_limit(self) -> int:
@@ -295,7 +339,13 @@ class CasePlugin:
     @cached_property
     def _interactor(self) -> Any:
         """xdist's plugin in a worker, None elsewhere."""
-        return next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "item_index")), None)
+        return next((p for p in self.config.pluginmanager.get_plugins() if hasattr(p, "torun")), None)
+
+    def _place(self, item: pytest.Item) -> int:
+        """Return which of all an item is."""
+        if not self._places:
+            self._places = {each: at for at, each in enumerate(item.session.items)}
+        return self._places[item]
 
     @contextlib.contextmanager
     def _as_current(self, item: pytest.Item) -> Iterator[None]:
@@ -305,9 +355,7 @@ class CasePlugin:
             yield
             return
         current = interactor.item_index
-        if not self._places:
-            self._places = {each: at for at, each in enumerate(item.session.items)}
-        interactor.item_index = self._places[item]
+        interactor.item_index = self._place(item)
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """Settling: the outcome of a case becomes a verdict, a record, a capture, and what its report says."""
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from harness.case.verdict import Judgement, Verdict, judge_release
 from harness.expectations import changes
 from harness.expectations.deviations import Deviation
 from harness.grid.session import GridSession
+from harness.plugin import watching
 from harness.plugin.items import CASE, OUTCOME, SURPRISE, OwnItem, path_outside
 from harness.plugin.options import Options
-from harness.plugin.reports import Held, deciding_report, write_verdict
+from harness.plugin.reports import Held, carry, deciding_report, write_verdict
 from harness.report import story
 from harness.report.runs import Case as Recorded
 from harness.targets.protocol import Target
 from harness.trace.capture import write_capture
-from harness.trace.results import CAPTURES, as_text
+from harness.trace.results import CAPTURES
 
 
 class Settler:
@@ -33,6 +35,10 @@ class Settler:
         self.engine = engine
         self.grid = cells
         self._announced: set[str] = set()
+
+    @cached_property
+    def _properties_count(self) -> bool:
+        return watching.each_phase_counts(self.config)
 
     def settle(self, held: Held) -> None:
         """Turn the outcome of a case into its verdict and write it into its reports."""
@@ -53,15 +59,15 @@ class Settler:
         self.config.hook.pytest_tcpspec_verdict(
             case=case, outcome=outcome, judgement=judgement, record=record, story=told
         )
-        report = deciding_report(held.reports, judgement, surprise=SURPRISE in item.stash)
+        report = deciding_report(held, judgement, surprise=SURPRISE in item.stash)
         if SURPRISE not in item.stash:  # a bug in the case itself keeps pytest's own traceback
             write_verdict(report, judgement, told, expected)
         self._announce(record, case, target)
-        # As text: xdist carries plain built-in types only.
-        report.tcpspec = as_text(record)  # type: ignore[attr-defined]
-        named = properties(record)
-        for phase in held.reports[-2:]:  # JUnit's XML takes those of the teardown, other plugins those of the call
-            phase.user_properties += named
+        carry(report, record)
+        if self._properties_count:
+            named = properties(record)
+            for phase in held.reports[-2:]:  # JUnit's XML takes those of the teardown, other plugins those of the call
+                phase.user_properties += named
 
     def judge(self, item: pytest.Item, outcome: Outcome, *, timers: bool = False) -> Judgement:
         """Return the verdict that the outcome comes to."""

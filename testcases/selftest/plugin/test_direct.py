@@ -34,6 +34,34 @@ def pytest_configure(config):
 """
 
 
+TIMER = """
+import pytest
+
+timed = []
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    timed.append(item)
+    return (yield)
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"timed {len(timed)} items")
+"""
+
+
+def in_order(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of a run in an order that does not depend on who was faster."""
+    return sorted(cases, key=lambda case: (case["id"], case["ip"]))
+
+
+def properties_in(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return what JUnit's XML says of each case."""
+    return {
+        case.attrib["name"]: [(each.attrib["name"], each.attrib["value"]) for each in case.iter("property")]
+        for case in ET.parse(folder / "junit.xml").findall(".//testcase")
+    }
+
+
 def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the cases in a process of their own; the results are in the folder."""
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
@@ -71,6 +99,35 @@ def test_junit_has_each_case_once_with_its_time_and_its_properties(direct: Path)
     assert all(float(case.attrib["time"]) >= 0 for case in cases)
     named = [case.find("properties/property[@name='tcpspec_case']") for case in cases]
     assert [entry.attrib["value"] for entry in named if entry is not None] == [each["id"] for each in records(direct)]
+
+
+def test_workers_tell_the_same(direct: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, "-n", "2", f"--junitxml={tmp_path / 'junit.xml'}")
+    assert done.returncode in (0, 1), done.stdout
+    assert in_order(records(tmp_path)) == in_order(records(direct))
+    assert properties_in(tmp_path) == properties_in(direct)
+
+
+WARNING = """
+import warnings
+
+def test_warns(target, peer):
+    warnings.warn("mind the gap")
+"""
+
+
+def test_what_a_case_warns_of_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "test_warning.py").write_text(WARNING)
+    options = ["--target", "reference", "--ip", "4", "--results", tmp_path / "results"]
+    for command in (["run"], ["run", "-n", "1"]):
+        done = forked.tcpspec(*command, tmp_path / "test_warning.py", *options)
+        assert done.stdout.count("UserWarning: mind the gap") == 1, done.stdout
+
+
+def test_a_plugin_that_times_items_is_asked_about_each(tmp_path: Path) -> None:
+    (tmp_path / "timing.py").write_text(TIMER)
+    done = run(tmp_path, "-p", "timing")
+    assert f"timed {len(records(tmp_path))} items" in done.stdout
 
 
 def test_a_plugin_with_hooks_of_its_own_sees_every_case(tmp_path: Path) -> None:
