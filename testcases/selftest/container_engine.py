@@ -20,8 +20,10 @@ from harness.targets.container import engine
 from harness.targets.container.ownership import OWNER_LABEL
 from harness.targets.protocol import UnusableTarget
 
-#: What xdist tells its workers, and they tell their children.
-WORKER = ("PYTEST_XDIST_TESTRUNUID", "PYTEST_XDIST_WORKER")
+#: What xdist tells its workers, and they tell their children; and what a session without workers tells its own.
+SESSION = "TCPSPEC_SELFTEST_SESSION"
+os.environ.setdefault(SESSION, f"{os.getpid()} {time.time_ns()}")
+WORKER = ("PYTEST_XDIST_TESTRUNUID", "PYTEST_XDIST_WORKER", SESSION)
 #: On containers that a test makes itself, in the name of an owner who may not even exist.
 MADE_UP_LABEL = "tcpspec.selftest"
 #: A container whose keeper has ended is on its way out, or has been left behind: so long it is on its way.
@@ -86,7 +88,8 @@ def wait_until_gone(api: docker.APIClient, container: str) -> None:
 
 
 def containers(api: docker.APIClient) -> set[str]:
-    """Return the ids of all containers that the harness has made, in whatever state, but for other workers of xdist.
+    """Return the ids of all containers that the harness has made, in whatever state, but for other workers of xdist,
+    other sessions and other users.
 
     Whose a container is says its keeper. Without one it may be another worker's, between two steps of its end, and
     is waited for; if it stays, it counts.
@@ -118,6 +121,8 @@ def _keeper(owner: str) -> Keeper:
     """Tell by the keeper's environment, which comes from the worker that runs the test."""
     try:
         environment = Path(f"/proc/{owner.split(' ')[2]}/environ").read_bytes().split(b"\0")
+    except PermissionError:
+        return Keeper.ANOTHER_WORKERS
     except OSError:
         return Keeper.GONE
     if environment == [b""]:  # a process has none any more when it has ended and nobody has reaped it yet

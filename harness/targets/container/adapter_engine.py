@@ -78,18 +78,28 @@ def start(api: "docker.APIClient", image: str, container: str) -> socket.socket:
 def exit_code(container: str) -> "Future[int]":
     """Wait from now on, in a thread, for the container's end: the engine forgets the code together with the container.
 
-    Asked before the start, it misses nothing.
+    Returns when the engine has heard the question. Asked before the start, it misses nothing.
     """
     code: Future[int] = Future()
+    heard = threading.Event()
 
     def wait() -> None:
         try:
             with contextlib.closing(engine.connect()) as client:
-                code.set_result(int(client.api.wait(container, condition="next-exit")["StatusCode"]))
+                api = client.api
+                # The engine sends its headers when it has begun to wait; `api.wait` returns at the end only.
+                url = api._url("/containers/{0}/wait", container)
+                answer = api._post(url, params={"condition": "next-exit"}, stream=True, timeout=None)
+                answer.raise_for_status()
+                heard.set()
+                code.set_result(int(answer.json()["StatusCode"]))
         except Exception as error:
             code.set_exception(error)
+        finally:
+            heard.set()
 
     threading.Thread(target=wait, daemon=True).start()
+    heard.wait(engine.REQUEST_LIMIT_S)
     return code
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Answer = tuple[dict[str, Any], socket.socket | None]
 #: Of adapters, by container.
 _exit_codes: "dict[str, Future[int]]" = {}
-#: How long an agent may take to end by itself; it needs some milliseconds.
-LEAVE_S = 3
+#: How long an agent may take to end by itself; it needs some milliseconds, and on a busy machine seconds.
+LEAVE_S = 15
 
 
 def main() -> None:

@@ -139,7 +139,13 @@ def test_a_container_that_fails_is_one_error_and_the_next_case_has_a_fresh_one(
         rig.close()
 
 
-def test_its_exit_code_is_known_when_the_engine_has_forgotten_it(api: docker.APIClient) -> None:
+@pytest.mark.parametrize("late_s", [0, 1.5])
+def test_its_exit_code_is_known_when_the_engine_has_forgotten_it(
+    api: docker.APIClient, monkeypatch: pytest.MonkeyPatch, late_s: float
+) -> None:
+    """Also where the thread that asks for it is late: it has asked before the container starts."""
+    connect = adapter_engine.engine.connect
+    monkeypatch.setattr(adapter_engine.engine, "connect", lambda: (time.sleep(late_s), connect())[1])
     image = container_engine.image("linux")
     container = adapter_engine.create(api, image, command=["python3", "-c", "raise SystemExit(3)"])
     exited = adapter_engine.exit_code(container)
