@@ -26,6 +26,7 @@ struct tcpspec_stack {
   int (*send)(int sock, const unsigned char *data, size_t octets);  /* how many were taken */
   int (*recv)(int sock, unsigned char *data, size_t limit);         /* how many have come; 0 at the end of the stream */
   int (*shutdown)(int sock), (*close)(int sock), (*abort)(int sock);
+  int (*shutdown_receiving)(int sock, int both); /* NULL, or calls=shutdown in `hello` */
   int (*error)(int sock); /* the pending errno, which is cleared */
   const char *(*state)(const char *host, int port, const char *peer, int peer_port); /* "ESTABLISHED recvq=0" */
   int (*reset)(void);
@@ -120,6 +121,7 @@ static void tcpspec_answer(const struct tcpspec_stack *stack, char **w, int n) {
     if (got >= 0) fprintf(tcpspec_answers, "ok %s\n", got ? tcpspec_name(got) : "0");
     if (got >= 0) return;
   } else if (TCPSPEC_IS("shutdown", 2)) got = TCPSPEC_CALL(shutdown, sock);
+  else if (TCPSPEC_IS("shutdown", 3)) got = TCPSPEC_CALL(shutdown_receiving, sock, !strcmp(w[2], "rdwr"));
   else if (TCPSPEC_IS("close", 2)) got = TCPSPEC_CALL(close, sock);
   else if (TCPSPEC_IS("abort", 2)) got = TCPSPEC_CALL(abort, sock);
   else {

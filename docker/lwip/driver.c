@@ -360,8 +360,20 @@ static int receive(struct sock *s, size_t limit) {
   return 0;
 }
 
-static int shut_down(struct sock *s) {
+/* The receiving direction: raw lwIP answers text behind it with a reset, and takes both for tcp_close(). */
+static int shut_receiving(struct sock *s, int both) {
   struct tcp_pcb *pcb = pcb_of(s);
+  err_t err = pcb == NULL || s->listening ? ERR_CONN : tcp_shutdown(pcb, 1, both && !s->shut);
+  if (err != ERR_OK) return fail(name_of(err), "tcp_shutdown()");
+  s->shut |= both;
+  s->eof = 1;
+  s->octets = 0;
+  return ok("");
+}
+
+static int shut_down(struct sock *s, const char *how) {
+  struct tcp_pcb *pcb = pcb_of(s);
+  if (how != NULL) return shut_receiving(s, !strcmp(how, "rdwr"));
   if (s->shut && pcb != NULL) return ok(""); /* RFC 9293 3.10.4: "ok" will do, as long as no second FIN is sent */
   err_t err = pcb == NULL || s->listening ? ERR_CONN : tcp_shutdown(pcb, 0, 1);
   if (err != ERR_OK) return fail(name_of(err), "tcp_shutdown()");
@@ -440,7 +452,7 @@ static int hello(char **word) {
     return fail("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1");
   return ok("tcpspec-adapter 1 name=lwIP version=" LWIP_VERSION_STRING " time=virtual settings=ack "
             "capabilities=states,ipv6,rfc5961,window-scale,icmp"
-            " tcp-timer-interval=250ms api=raw");
+            " calls=shutdown tcp-timer-interval=250ms api=raw");
 }
 
 static int set(char **word) {
@@ -456,7 +468,7 @@ static int on_sock(char **word) {
   if (!strcmp(verb, "accept")) return accept_one(s);
   if (!strcmp(verb, "send")) return send_data(s, word[2]);
   if (!strcmp(verb, "recv")) return receive(s, word[2] ? strtoul(word[2], NULL, 10) : 0);
-  if (!strcmp(verb, "shutdown")) return shut_down(s);
+  if (!strcmp(verb, "shutdown")) return shut_down(s, word[2]);
   if (!strcmp(verb, "error")) {
     ok(s->error ? s->error : "0");
     s->error = NULL;

@@ -105,7 +105,7 @@ func hello(_ *host, w words) (string, *refusal) {
 		return "", &refusal{"EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1"}
 	}
 	return fmt.Sprintf(
-		"tcpspec-adapter 1 name=netstack version=%s time=virtual settings=throttle capabilities=%s go=%s",
+		"tcpspec-adapter 1 name=netstack version=%s time=virtual settings=throttle calls=shutdown capabilities=%s go=%s",
 		release, capabilities, runtime.Version()), nil
 }
 
@@ -208,8 +208,15 @@ func recv(_ *host, s *socket, w words) (string, *refusal) {
 	return hex.EncodeToString(data), refusedBy(refused)
 }
 
-func shutdown(_ *host, s *socket, _ words) (string, *refusal) {
-	return "", refusedBy(s.Shutdown(tcpip.ShutdownWrite))
+func shutdown(_ *host, s *socket, w words) (string, *refusal) {
+	how := tcpip.ShutdownWrite
+	if len(w) > 1 {
+		how = tcpip.ShutdownRead
+		if w[1] == "rdwr" {
+			how |= tcpip.ShutdownWrite
+		}
+	}
+	return "", refusedBy(s.Shutdown(how))
 }
 
 func pending(_ *host, s *socket, _ words) (string, *refusal) {

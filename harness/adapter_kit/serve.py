@@ -97,6 +97,9 @@ class _Loop:
             case "error", []:
                 code = stack.error(sock)
                 return errno.errorcode[code] if code else "0"
+            case "shutdown", [("rd" | "rdwr") as how]:
+                stack.shutdown_receiving(sock, both=how == "rdwr")
+                return ""
             case (("shutdown" | "close" | "abort"), []):
                 {"shutdown": stack.shutdown, "close": stack.close, "abort": stack.abort}[verb](sock)
                 if verb == "abort":  # one that is refused leaves the handle
@@ -114,7 +117,7 @@ class _Loop:
         if version != PROTOCOL:
             raise refused(errno.EPROTONOSUPPORT, f"this adapter speaks {PROTOCOL}")
         pairs = {"name": stack.name, "version": stack.version, "time": stack.time, **stack.facts}
-        lists = {"capabilities": stack.capabilities, "settings": stack.settings}
+        lists = {"capabilities": stack.capabilities, "settings": stack.settings, "calls": stack.calls}
         pairs |= {key: ",".join(values) for key, values in lists.items() if values}
         return " ".join([PROTOCOL, *(f"{key}={str(value).replace(' ', '_')}" for key, value in pairs.items())])
 

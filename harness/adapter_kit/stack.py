@@ -44,6 +44,7 @@ class Stack(abc.ABC, Generic[S]):
     time: ClassVar[str] = "virtual"
     capabilities: ClassVar[Collection[str]] = ()
     settings: ClassVar[Collection[str]] = ()
+    calls: ClassVar[Collection[str]] = ()
     facts: Mapping[str, object] = {}
 
     def __init__(self) -> None:
@@ -106,6 +107,10 @@ class Stack(abc.ABC, Generic[S]):
     @abc.abstractmethod
     def shutdown(self, sock: S) -> None:
         """Close the sending direction."""
+
+    def shutdown_receiving(self, sock: S, *, both: bool) -> None:
+        """Close the receiving direction, or both; only asked for where `calls` has "shutdown"."""
+        raise refused(errno.ENOSYS, "no shutdown of the receiving direction")
 
     @abc.abstractmethod
     def close(self, sock: S) -> None:

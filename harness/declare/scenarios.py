@@ -7,6 +7,8 @@ from harness.declare.entries import Entry, compact, value
 from harness.report.runs import Case
 
 _NUMBER = re.compile(r"-?\d+")
+#: How much too early or too late something came: another time by another bit.
+_SECONDS = re.compile(r"\b\d+\.\d+(?= s\b)")
 #: A relative number is small; what is larger was chosen at random, or follows a clock.
 _SMALL = 100_000
 
@@ -59,7 +61,7 @@ def signatures(cases: Iterable[Case]) -> list[str]:
         if case.verdict == "inconclusive":
             found.append(f"inconclusive: {case.reason}")
         for finding in case.findings:
-            seen = _NUMBER.sub(_starred, finding["observed"])
+            seen = _NUMBER.sub(_starred, _SECONDS.sub("*.*", finding["observed"]))
             found.append(f"{finding['code']}: {seen}" if seen else str(finding["code"]))
     return list(dict.fromkeys(found))
 

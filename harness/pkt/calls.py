@@ -281,7 +281,7 @@ class Application:
     def _shutdown(self, call: Call, place: Place) -> Attempt:
         descriptor = self.table.of(call, self.stage.symbols, place)
         how = argument(call, 1, self.stage.symbols, place)
-        if how != socket.SHUT_WR and not self.stage.traits.has_sockets:
+        if how != socket.SHUT_WR and not self.stage.traits.shuts_receiving:
             raise Unsupported("shutdown() of the receiving direction", place, lacking=True)
 
         def shutdown() -> Answer:

@@ -10,6 +10,8 @@ from harness.targets.protocol import Capability, Target
 TICK_S = 0.06
 #: The fact of an adapter that says how coarse its timers are, in milliseconds.
 _INTERVAL = "tcp-timer-interval"
+#: The fact of an adapter that names the optional calls that it has.
+_CALLS = "calls"
 
 #: Implementations that pay no attention to what a router says about the MTU of a path.
 _NO_PATH_MTU = ("reference", "lwip", "smoltcp")
@@ -44,6 +46,8 @@ class Traits:
     #: Settings that can be changed, by name; a kernel has those of its sysctls, of which none is listed.
     settings: frozenset[str] = frozenset()
     tick_s: float = TICK_S
+    #: Of an adapter's optional calls those that it has.
+    calls: frozenset[str] = frozenset()
     values: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -55,6 +59,11 @@ class Traits:
     def has_sockets(self) -> bool:
         """Whether its sockets take flags, options and poll()."""
         return self.is_linux or self.implementation == "reference"
+
+    @property
+    def shuts_receiving(self) -> bool:
+        """Whether shutdown() has all of its three ways."""
+        return self.has_sockets or "shutdown" in self.calls
 
     @property
     def learns_path_mtu(self) -> bool:
@@ -82,5 +91,6 @@ def traits_of(target: Target) -> Traits:
         target.capabilities,
         frozenset(facts.sysctls) if adjustable else frozenset(),
         tick_s,
+        frozenset(facts.details.get(_CALLS, "").split(",")),
         dict(facts.sysctls),
     )

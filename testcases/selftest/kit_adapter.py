@@ -1,5 +1,6 @@
 """The reference stack behind the adapter protocol by way of the kit: what an author of a Python stack writes."""
 
+import socket
 from typing import ClassVar
 
 from harness.adapter_kit import Address, Stack, State, serve
@@ -11,6 +12,7 @@ from harness.targets.reference.target import ReferenceTarget
 class Reference(Stack[AppSocket]):
     name, version = "Kit", "1.0"
     capabilities: ClassVar = ["states", "ipv6", "rfc5961", "timestamps", "window-scale", "sack"]
+    calls: ClassVar = ["shutdown"]
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +62,10 @@ class Reference(Stack[AppSocket]):
 
     def shutdown(self, sock: AppSocket) -> None:
         sock.shutdown()
+        self.collect()
+
+    def shutdown_receiving(self, sock: AppSocket, *, both: bool) -> None:
+        sock.shutdown(socket.SHUT_RDWR if both else socket.SHUT_RD)
         self.collect()
 
     def close(self, sock: AppSocket) -> None:

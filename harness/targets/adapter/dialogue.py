@@ -90,6 +90,8 @@ class Dialogue:
         yield "send: all that goes out without time passing comes with the answer", self._everything
         yield "recv: what nobody reads closes the window", self._window
         yield "abort: a reset goes out", self._abort
+        if self.greeting is not None and "shutdown" in self.greeting.calls:
+            yield "shutdown of the receiving direction: recv gives eof, both at once are a FIN", self._shut_receiving
         yield "reset: everything is forgotten, silently", self._reset
 
     def _hello(self) -> None:
@@ -188,6 +190,17 @@ class Dialogue:
             seen = answer.error or f"{len(answer.packets)} packets"
             raise Lack(f"'abort' of an established connection sends one reset, not {seen}")
         self._state(remote, "CLOSED")
+
+    def _shut_receiving(self) -> None:
+        for port, how in ((1030, "rd"), (1031, "rdwr")):
+            remote, _answer = self._connect(port)
+            self._in(remote, SYN | ACK, expect=ACK)
+            answer = self._ok(f"shutdown {self._last_handle} {how}")
+            self._words(f"recv {self._last_handle} 100", "eof")
+            sent = [self._read(remote, packet).flags for _ms, packet in answer.packets]
+            if any(flags & FIN for flags in sent) is not (how == "rdwr"):
+                raise Lack(f"'shutdown HANDLE {how}' sends {'a' if how == 'rdwr' else 'no'} FIN")
+            self._end(self._last_handle)
 
     def _second_address(self) -> None:
         own, peer = ADDRESSES[4].target[1], ADDRESSES[4].peer[0]

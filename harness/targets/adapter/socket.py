@@ -14,10 +14,18 @@ from harness.targets.adapter.line import Answer
 from harness.targets.protocol import NotOffered, TargetError
 
 
+#: The other ways to shut down, as the optional form of the command has them.
+_DIRECTIONS = {socket.SHUT_RD: "rd", socket.SHUT_RDWR: "rdwr"}
+
+
 class Dialogue(Protocol):
     """What a socket needs of the stack it belongs to: one that has begun another life knows its handles no more."""
 
     life: int
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """Which of the commands there are that are left to an adapter."""
 
     @property
     def failed(self) -> bool:
@@ -65,10 +73,13 @@ class AdapterSocket:
         return b"" if word == "eof" else bytes.fromhex(word)
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
-        """Close the sending direction; the protocol has no other way."""
-        if how != socket.SHUT_WR:
+        """Close the sending direction, or another one where the adapter says that it can."""
+        if how == socket.SHUT_WR:
+            self._call(f"shutdown {self._handle}")
+        elif "shutdown" in self._target.calls:
+            self._call(f"shutdown {self._handle} {_DIRECTIONS[how]}")
+        else:
             raise OSError(errno.ENOSYS, "an adapter shuts the sending direction only")
-        self._call(f"shutdown {self._handle}")
 
     def close(self) -> None:
         """CLOSE; nothing to do where the stack has forgotten everything since, or has never heard of this socket."""

@@ -42,6 +42,8 @@ CLAIMABLE = (
     Capability.TIME_WAIT_REUSE,
     Capability.ICMP,
 )
+#: Commands, or forms of them, that an adapter may have.
+OPTIONAL_CALLS = ("shutdown",)
 #: What it may let the harness switch.
 SWITCHES = ("ack", "throttle")
 #: RFC 5961 §7 leaves the limit of challenge ACKs open; stacks that have one for each connection wait for a second.
@@ -78,6 +80,8 @@ class Greeting:
     throttle_told: bool = False
     #: By what tick its timers run, in seconds; 0 for none.
     tick_s: float = 0.0
+    #: Which of the commands it has that are left to it.
+    calls: frozenset[str] = frozenset()
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,7 +111,12 @@ def read_greeting(answer: Answer) -> Greeting:
     tick_s = _tick(pairs.pop("tick", "0"))
     virtual = pace == "virtual"
     claims = in_parts(capabilities)
-    return Greeting(name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, tick_s, pairs)
+    calls = frozenset(word for word in pairs.get("calls", "").split(",") if word)
+    if unknown := sorted(calls.difference(OPTIONAL_CALLS)):
+        raise AdapterFailure(f"the adapter has calls={unknown[0]}; there are {', '.join(OPTIONAL_CALLS)}")
+    return Greeting(
+        name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, tick_s, calls, pairs
+    )
 
 
 def _throttle(text: str) -> tuple[float, frozenset[str]]:
@@ -166,6 +175,11 @@ class AdapterTarget:
     def virtual(self) -> bool:
         """Whether the harness owns the stack's time."""
         return self._greeting.virtual
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """Which of the commands there are that are left to an adapter."""
+        return self._greeting.calls
 
     def addresses(self, version: int) -> Addresses:
         """Return the addresses that the stack has been given."""

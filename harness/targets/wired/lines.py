@@ -92,6 +92,11 @@ class LinesTarget(Wiring):
             self.capabilities -= {Capability.IPV6}
         self.facts = self._facts(found)
 
+    @property
+    def calls(self) -> frozenset[str]:
+        """Which of the commands there are that are left to an adapter."""
+        return self._greeting.calls
+
     def guard_s(self, *, syn_sent: bool) -> float:
         """Return the time before which no retransmission timer speaks."""
         return SYN_SENT_GUARD_S if syn_sent else super().guard_s(syn_sent=False)

@@ -63,6 +63,8 @@ def test_all_rows_of_a_case_are_a_pattern_and_some_are_not() -> None:
 def test_a_number_that_no_rule_gives_is_a_star() -> None:
     (entry,) = scenarios.drafts([violating("a/b", "<SEQ=1><ACK=305419896><CTL=RST,ACK>")], [])
     assert entry.keys["observed"] == "wrong-seq: <SEQ=1><ACK=*><CTL=RST,ACK>"
+    (entry,) = scenarios.drafts([violating("a/b", "it came 0.885 s too early")], [])
+    assert entry.keys["observed"] == "wrong-seq: it came *.* s too early"
 
 
 def test_a_range_of_cells_takes_in_what_was_not_run_and_nothing_that_conforms(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ GREETINGS = {
     "ok tcpspec-adapter 1 name=X version=1": "needs time=virtual or time=real",
     "ok tcpspec-adapter 1 name=X version=1 time=real capabilities=teleport": "claims 'teleport'; capabilities are",
     "ok tcpspec-adapter 1 name=X version=1 time=real capabilities=socket-options": "claims 'socket-options'; capab",
+    "ok tcpspec-adapter 1 name=X version=1 time=real calls=shutdown,splice": "calls=splice; there are shutdown",
 }
 
 
