@@ -13,7 +13,6 @@ from harness.spec.states import State
 from harness.targets.adapter.line import Answer
 from harness.targets.protocol import NotOffered, TargetError
 
-
 #: The other ways to shut down, as the optional form of the command has them.
 _DIRECTIONS = {socket.SHUT_RD: "rd", socket.SHUT_RDWR: "rdwr"}
 
