@@ -12,6 +12,8 @@ from harness.stack.defects.interactions import (
     fresh_neighbours,
     fresh_numbers,
     from_source,
+    further_courses,
+    further_numbers,
     historic,
     later,
     loss_state,
@@ -50,6 +52,7 @@ MIXED = (
     *(later, fresh_courses, fresh_numbers, fresh_neighbours),
     *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
     *(ordinary_courses, ordinary_numbers, historic),
+    *(further_courses, further_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
