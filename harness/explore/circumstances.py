@@ -7,6 +7,7 @@ its ten thousandth conversation still meets something that its first did not.
 import random
 from dataclasses import replace
 
+from harness.explore.forms import BOTH
 from harness.explore.plan import Plan, with_traits
 from harness.explore.run import Generated
 from harness.fuzz.steps import Probe
@@ -52,7 +53,8 @@ def under(generated: Generated, seed: int, ip: int) -> Generated:
 
 
 def _version(rng: random.Random, form: str) -> list[str]:
-    only = next((version for version, forms in ONLY_ON.items() if form in forms), rng.choice((4, 6)))
+    carried = form.partition(BOTH)[0]
+    only = next((version for version, forms in ONLY_ON.items() if carried in forms), rng.choice((4, 6)))
     return ["ip=6"] if only == 6 else []
 
 

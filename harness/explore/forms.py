@@ -133,7 +133,8 @@ def _flow_label(packet: bytes) -> list[bytes] | None:
     return [forms.with_flow_label(packet, label)] if _version(packet) == _IPV6 else None
 
 
-FORMS: dict[str, Callable[[bytes], list[bytes] | None]] = {
+Form = Callable[[bytes], list[bytes] | None]
+_SINGLE: dict[str, Form] = {
     "padded": _padded,
     "ip-options": _ip_options,
     "hop-by-hop": _hop_by_hop,
@@ -151,4 +152,25 @@ FORMS: dict[str, Callable[[bytes], list[bytes] | None]] = {
     "changing-class": _changing_class,
     "marked": _marked,
     "flow-label": _flow_label,
+}
+#: Two at once: what changes how the datagram is carried, and what is then true of each packet.
+_CARRIED = (
+    *("ip-options", "hop-by-hop", "destination-header", "fragments", "fragments-reversed", "fragments-twice"),
+    *("options-in-fragments", "hop-by-hop-and-fragments"),
+)
+_OF_EACH = ("padded", "ttl-1", "marked", "changing-class")
+BOTH = "+"
+
+
+def _both(carried: Form, of_each: Form) -> Form:
+    def form(packet: bytes) -> list[bytes] | None:
+        made = carried(packet)
+        return None if made is None else [each for piece in made for each in of_each(piece) or [piece]]
+
+    return form
+
+
+#: All forms by name; one that is made of two has the name of both.
+FORMS: dict[str, Form] = _SINGLE | {
+    f"{carried}{BOTH}{each}": _both(_SINGLE[carried], _SINGLE[each]) for carried in _CARRIED for each in _OF_EACH
 }

@@ -310,13 +310,15 @@ REGISTER: dict[str, Ambiguity] = {
         ),
         Ambiguity(
             "time-wait-rst",
-            ("RFC 9293 §3.10.7.4 second", "RFC 1337 §3 F1"),
+            ("RFC 9293 §3.10.7.4 second", "RFC 1337 §3 F1", "RFC 5961 §3.2"),
             (
                 "A valid reset ends TIME-WAIT.",
                 "TIME-WAIT ignores resets.",
+                "A reset in the window, not at RCV.NXT, is challenged in every synchronized state.",
             ),
-            "CLOSED; none in TIME-WAIT (rfc1337).",
-            "Chosen by policy; RFC 1337 in force replaces the other answers, the challenge ACK included.",
+            "CLOSED; none in TIME-WAIT (rfc1337), and there ack to a reset that is not exact.",
+            "Chosen by policy; RFC 1337 in force replaces the end of TIME-WAIT. It is older than the challenge of RFC"
+            " 5961 and against none: both leave the wait alone.",
         ),
         Ambiguity(
             "crossing-fin",

@@ -44,10 +44,24 @@ _RESET = Branch(next=CLOSED, signals=(Signal.RESET,), policies=(Policy.RFC793_SY
 
 SECOND_RULES = (
     Rule(
+        "other/second/rfc1337-challenge",
+        Step.SECOND,
+        _IN_TIME_WAIT,
+        RST_ON & RST_IN_WINDOW & ~AT_LEFT_EDGE,
+        (
+            Branch(level=Level.SHOULD, policies=(Policy.RFC1337,)),
+            replace(SEND_ACK, policies=(Policy.RFC1337, Policy.RFC5961_RST)),
+            GO_ON,
+        ),
+        ("RFC 1337 §3 F1", "RFC 5961 §3.2"),
+        "A reset that would only be challenged ends nothing: ignored or challenged, the wait is as long as it was.",
+        ("time-wait-rst",),
+    ),
+    Rule(
         "other/second/rfc1337",
         Step.SECOND,
         _IN_TIME_WAIT,
-        RST_ON,
+        RST_ON & ~(RST_IN_WINDOW & ~AT_LEFT_EDGE),
         (Branch(level=Level.SHOULD, policies=(Policy.RFC1337,)), GO_ON),
         ("RFC 1337 §3 F1",),
         "A delayed reset must not cut short the wait for delayed segments.",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, THINGS, Thing
+from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, OTHER_WAITS, THINGS, Thing
 from harness.explore.notation import generated_from
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -24,8 +24,11 @@ LENGTHS = (3, 5, 7, 9, 12)
 CONDITIONED = (0, 1, 2, 3)
 #: How many chains have pauses, how often there is one, and how long it is, in milliseconds: on no step of a back-off.
 PAUSED, PAUSES = 0.5, 0.25
+#: Likewise where acknowledgments are delayed: what is due then comes by itself only while nothing else happens.
+DELAYED_PAUSES = 0.5
 PACES = (130, 730, 1170, 4570)
-WATCHED = (0, 12_000, 40_000)
+#: The last one is longer than any stack may wait before it sends again what was lost (130 s, the judge's limit).
+WATCHED = (0, 12_000, 40_000, 200_000)
 #: Likewise in TIME-WAIT, to end in its midst or behind it, whether it lasts for one minute, two or four.
 WATCHED_TIME_WAIT = (25_000, 50_000, 100_000, 200_000)
 #: How often a thing that leaves the state as it is happens several times, and how often, with a pause in between.
@@ -43,10 +46,14 @@ RESTARTING = frozenset(
         "kept-alive-later",
         "another-talks",
         "another-waits",
+        "another-waits-in-silence",
         "close-waits",
         "twenty-others",
     }
 )
+#: Things by which the peer has not heard how large the window is, and those that lie at its edge, or behind it.
+UNHEARD = frozenset({"syn-ack-lost", "syn-ack-of-crossing-lost", "closed-and-lost-while-opening"})
+AT_THE_EDGE = frozenset({"reset-right-of-the-window", "reset-elsewhere-while-opening", "far-text"})
 #: What words need, by how they look.
 NEEDS = (
     (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
@@ -155,6 +162,8 @@ def _chain(rng: random.Random, met: Met) -> tuple[str, str]:
     chain = _Chain(rng, state, beginning.startswith("listen"), [beginning, *conditions])
     chain.unread = "/10" in beginning
     paused = PAUSES if rng.random() < PAUSED else 0
+    if any(each.startswith("delay") for each in conditions):
+        paused = DELAYED_PAUSES
     for _each in range(rng.choice(LENGTHS)):
         if rng.random() < paused:
             chain.words.append(f"wait:{rng.choice(PACES)}")
@@ -196,7 +205,10 @@ def _newest(chain: _Chain, met: Met, things: Sequence[Thing]) -> Thing | None:
 
 
 def _twin_is_alike(chain: _Chain, conditions: Sequence[str]) -> bool:
-    return not RESTARTING & set(chain.names) and not any(each.startswith("delay") for each in conditions)
+    apart = OTHER_WAITS in chain.before[0] or any(each.startswith("delay") for each in conditions)
+    names = set(chain.names)
+    unknown = UNHEARD & names and AT_THE_EDGE & names
+    return not apart and not unknown and not RESTARTING & names
 
 
 def _under(conditions: Sequence[str], words: Sequence[str]) -> str:

@@ -35,6 +35,7 @@ ENDINGS = {
     "reset-syn-received-late": "listen S@i await await R@p",
     "refused": "connect RA@i,r",
     "refused-late": "connect await await RA@i,r",
+    "refused-behind-minutes": "connect wait:100000 RA@i,r",
     "refused-crossing": "connect S@i R@p",
     "aborted": "listen S@i A@p,r accept send:100 abort",
     "aborted-shut": "listen S@i A@p,r%0 accept send:100 await abort",
@@ -108,6 +109,9 @@ COMPARED = {
     "syn-ack": "listen mark lose:4 S@i wait:12000",
     "syn": "unlisten mark lose:4 connect wait:12000",
     "shut": "listen S@i A@p,r%0 accept mark send:100 wait:12000",
+    "syn-ack-for-long": "listen mark S@i wait:170000",
+    "syn-for-long": "unlisten mark connect wait:170000",
+    "text-for-long": "listen S@i A@p,r accept mark send:100 wait:280000",
     "much": "listen S@i A@p,r accept mark send:40000 wait:100",
     "much-active": "unlisten connect SA@i,r mark send:40000 wait:100",
 }

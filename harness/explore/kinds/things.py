@@ -17,6 +17,8 @@ SYNCHRONIZED = "Q E F1 F2 QC CW LA CL TW"
 #: The peer's text is taken; one that acknowledges everything acknowledges a FIN.
 TAKING = "Q E F1 F2"
 TAKING_AND_ACKNOWLEDGED = "Q E F1>F2 F2"
+#: Likewise where it can be read at once.
+READABLE = "E F1>F2 F2"
 SENDING = "E CW"
 #: Behind an acknowledgment of everything.
 ACKNOWLEDGED = "Q E F1>F2 F2 QC CW LA>X CL>TW TW"
@@ -27,6 +29,8 @@ READING = "E F1 F2 CW"
 ALIVE = "Q E F1 F2 QC CW LA CL"
 BESIDE = "E F1 F2 CW LA CL TW"
 EVERYWHERE = f"SS SR CR {SYNCHRONIZED} X"
+#: A field of the window that is little as it stands, and enough where windows are scaled.
+SMALL_FIELD = "%10"
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ _TEXT = (
     Thing("text-beyond-the-window", TAKING, "A@e-5,u/10"),
     Thing("fin-beyond-the-window", TAKING, "FA@e-5,u/10", "fill recv:1000000 recv:1000000"),
     Thing("small-talk", TAKING_AND_ACKNOWLEDGED, f"{'A@p,r/1 wait:130 ' * 5}"),
+    Thing("text-read-at-once", READABLE, "A@p,r/10 recv:100"),
+    Thing("text-read-bit-by-bit", READABLE, "A@p,r/10 recv:4", "A@p,r/10 recv:100"),
+    Thing("text-tells-a-small-window", TAKING_AND_ACKNOWLEDGED, f"A@p,r/10{SMALL_FIELD}", "A@p,r"),
     Thing("urgent-text", TAKING_AND_ACKNOWLEDGED, "UA@p,r/10"),
     Thing("full", TAKING_AND_ACKNOWLEDGED, "fill", "recv:1000000 recv:1000000"),
     Thing("full-and-probed", "Q E F2", "fill A@n,u/1", "recv:1000000 recv:1000000 A@n,r/1"),
@@ -121,6 +128,8 @@ _WINDOW = (
     Thing("shut", SENDING, "A@p,r%0 send:100", "A@p,r A@p,r"),
     Thing("shut-and-probed", SENDING, "A@p,r%0 send:100 await A@p,u%0 await", "A@p,r A@p,r"),
     Thing("shut-over-text-under-way", SENDING, "send:100 A@p,u%0", "A@p,r%0 A@p,r A@p,r"),
+    Thing("shut-for-a-moment", SENDING, "send:100 A@p,u%0 A@p,u", "wait:200000 A@p,r"),
+    Thing("small-field", ACKNOWLEDGED, f"A@p,r{SMALL_FIELD}", "A@p,r"),
     Thing("shut-and-opened-by-text", "E", "A@p,r%0 send:100", "A@p,r/10 A@p,r"),
     Thing(
         "kept-shut", SENDING, "A@p,r%0 send:100 wait:5000 A@p,u%0", "wait:9000 A@p,u%0 wait:9000 A@p,u%0 A@p,r A@p,r"
@@ -146,9 +155,10 @@ _STRAYS = (
     Thing("old-syn-late", "F1 LA CL TW X", "S@i"),
     Thing("old-stamp", f"{ALIVE} TW", "A@n,u~t-100"),
     Thing("old-stamp-with-text", f"{ALIVE} TW", "A@n,u/5~t-100"),
+    Thing("old-stamp-that-acknowledges", f"{ALIVE} TW", "A@n,n~t-100"),
     Thing("old-syn-with-ack", ALIVE, "SA@i,n", quiet=True),
     Thing("too-old-acknowledgment", ALIVE, "A@n,u-1000000", quiet=True),
-    Thing("acknowledgment-of-the-unsent", f"{ALIVE} TW", "A@n,n+1000", quiet=True),
+    Thing("acknowledgment-of-the-unsent", f"{ALIVE} TW", "A@n,n+1000000", quiet=True),
     Thing("probe-of-the-peer", f"{ALIVE} TW", "A@n-1,n", quiet=True),
     Thing("old-text", f"{ALIVE} TW", "A@n-4,n/4", quiet=True),
     Thing("far-text", f"{ALIVE} TW", "A@e+1000,n/10", quiet=True),
@@ -192,6 +202,7 @@ _CLOSING = (
     Thing("fin-behind-a-gap", "Q E F1>F2 F2", "FA@p+10,r/5", "A@p,r/10", "Q>QC E>CW F1>TW F2>TW"),
     Thing("fin-again", ENDED_BY_PEER, "FA@p,r", "FA@n-1,r"),
     Thing("fin-shuts-the-window", ENDED_BY_PEER, "FA@p,r%0", "A@p,r"),
+    Thing("fin-tells-a-small-window", ENDED_BY_PEER, f"FA@p,r{SMALL_FIELD}", "A@p,r"),
     Thing("old-fin", "QC CW LA CL TW", "FA@n-1,u"),
     Thing("urgent-fin", ENDED_BY_PEER, "FUA@p,r/10"),
     Thing("shutdown", CLOSED_BY_TARGET, "shutdown"),
@@ -243,6 +254,9 @@ _CALLS = (
     Thing("kept-alive-unanswered", "E F2 CW", "keep-alive:9 lose:1 await", "A@p,r"),
     Thing("patient", "E CW", "timeout:60000"),
     Thing("given-up", "E>X CW>X", "send:100 wait:4000000"),
+    Thing("given-up-as-chosen", "E>X CW>X", "timeout:20000 send:100 wait:90000"),
+    Thing("given-up-as-chosen-closing", "E>X CW>X", "timeout:20000 send:10 shutdown wait:90000"),
+    Thing("minutes-pass", f"SS SR CR {ALIVE}", "wait:100000"),
     Thing("accept", "Q>E QC>CW", "accept"),
     Thing("read", READING, "recv:100000"),
     Thing("read-in-part", READING, "recv:3"),
@@ -273,6 +287,7 @@ _BESIDE = (
     Thing("another-is-reset", BESIDE, "*:S@i *:A@p,r accept *:send:10", "*:R@p", quiet=True, listener=True),
     Thing("another-is-reset-unaccepted", BESIDE, "*:S@i *:A@p,r *:A@p,r/10 *:R@p accept", quiet=True, listener=True),
     Thing("another-waits", "SR Q E F1 F2 QC CW LA CL TW", "*:S@i *:A@p,r/10", listener=True),
+    Thing("another-waits-in-silence", "SR Q E F1 F2 QC CW LA CL TW", "*:S@i *:A@p,r", listener=True),
     Thing("another-errs", BESIDE, "*:S@i *:A@p,r accept *:send:10", "*:hard@u", quiet=True, listener=True),
     Thing("another-listener", "SR Q E F1 F2 CW LA", "*/:listen *:S@i", "*:unlisten", quiet=True),
     Thing("twenty-others", BESIDE, "repeat:20 *{same-port}:S@i *:A@p,r accept *:R@p end", listener=True),
@@ -281,6 +296,8 @@ _BESIDE = (
     Thing("stray-beside", EVERYWHERE, "*:A@p,n+5", quiet=True, listener=True),
     Thing("reopened", "TW>E", "close fresh S@i A@p,r accept", listener=True),
     Thing("reopened-with-text", "TW>E", "close fresh S@i A@p,r/10 accept recv:100", listener=True),
+    Thing("reopened-and-lost", "TW>Q", "close fresh lose:1 S@i await A@p,r", listener=True),
+    Thing("reopened-unaccepted", "TW>Q", "close fresh S@i A@p,r", listener=True),
     Thing("old-duplicate-reopens", "TW", "close S@n R@n", listener=True),
     Thing("wait-is-over", "TW>X", "wait:300000"),
     Thing("old-fin-late", "X", "FA@n-1,n", "A@n,n"),
@@ -289,6 +306,8 @@ _BESIDE = (
     Thing("again-passive", "X>E", "R@p R@n close fresh listen S@i A@p,r accept"),
     Thing("again-with-options", "X>E", "R@p R@n close fresh listen S@i~s.w3.t+0 A@p,r accept"),
     Thing("again-unaccepted", "X>Q", "R@p R@n close fresh listen S@i A@p,r"),
+    Thing("again-and-lost", "X>SR", "R@p R@n close fresh listen lose:1 S@i", "await A@p,r", "SR>Q"),
+    Thing("again-active-and-lost", "X>SS", "R@p R@n close unlisten fresh lose:1 connect", "await SA@i,r", "SS>E"),
     Thing("again-active", "X>E", "R@p R@n close unlisten fresh connect SA@i,r"),
     Thing("again-refused", "X", "R@p R@n close unlisten fresh connect RA@i,r"),
     Thing("again-crossing", "X>E", "R@p R@n close unlisten fresh connect S@i SA@i,r"),
@@ -296,6 +315,8 @@ _BESIDE = (
 _ALL = (*_TEXT, *_SENT, *_BLOCKS, *_WINDOW, *_STRAYS, *_OPENING, *_CLOSING, *_CALLS, *_BESIDE)
 THINGS = {thing.name: thing for thing in _ALL}
 
+#: Another connection that nobody has accepted.
+OTHER_WAITS = "90{same-port}:S@i 90:A@p,r"
 #: Ways to a state from which a conversation goes on, each with its state; those that begin with `listen` leave one.
 BEGINNINGS = (
     ("SS", "connect"),
@@ -327,6 +348,9 @@ BEGINNINGS = (
     ("CL", "connect SA@i,r send:100 shutdown FA@p,u"),
     ("TW", "listen S@i A@p,r accept close A@p,r FA@p,r"),
     ("TW", "connect SA@i,r shutdown FA@p,u A@p,r"),
+    ("Q", f"listen S@i A@p,r {OTHER_WAITS}"),
+    ("Q", f"listen {OTHER_WAITS} S@i A@p,r"),
+    ("QC", f"listen S@i A@p,r {OTHER_WAITS} FA@p,r"),
     ("QC", "listen S@i A@p,r FA@p,r/10"),
     ("QC", "listen:2 S@i A@p,r/10 FA@p,r"),
     ("X", "listen S@i A@p,r accept send:100 R@p"),
@@ -359,6 +383,11 @@ CONDITIONS = (
         "form=padded-fragments",
         "form=fragments-twice",
         "form=fragments-between",
+        "form=fragments+ttl-1",
+        "form=fragments-reversed+changing-class",
+        "form=ip-options+marked",
+        "form=hop-by-hop+padded",
+        "form=destination-header+ttl-1",
         "tsval=-3",
         "address",
     ),
