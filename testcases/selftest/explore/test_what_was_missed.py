@@ -84,6 +84,15 @@ SHOWING = {
     "D714": f"{PASSIVE} send:100 keep-alive:9 wait:200000 A@p,r",
     "D722": "listen:1 S@i A@p,r unlisten listen:1 2{same-port}:S@i",
     "D729": f"{PASSIVE} A@p+10,u/10 R@n+20",
+    "D732": f"1{{form=fragments+ttl-1}}:{PASSIVE} A@p,r/10 recv:10",
+    "D735": f"{PASSIVE} send:100 A@p,u%0 A@p,u wait:200000",
+    "D736": f"1{{delay=200}}:{PASSIVE} A@p,r/10 recv:100 wait:1170",
+    "D737": f"{PASSIVE} FA@p,r timeout:20000 send:100 wait:90000",
+    "D741": "listen S@i A@p,r 90{same-port}:S@i 90:A@p,r A@p,r/10 accept recv:100",
+    "D744": "[connect] [wait:100000] [RA@i,r] [close] [fresh] unlisten mark connect wait:170000",
+    "D745": f"{PASSIVE} shutdown A@p,r FA@p,r close fresh lose:1 S@i await A@p,r",
+    "D757": f"1{{offer=w7}}:{PASSIVE} FA@p,r%10 send:100 wait:4000",
+    "D758": f"1{{offer=t}}:{PASSIVE} send:100 A@n,n~t-100 wait:200000",
 }
 
 
