@@ -70,7 +70,7 @@ KINDS = {
             "pairs",
             "ordinary things behind and inside each other",
             pairs.generate,
-            200,
+            450,
             seeded=True,
             ordered=True,
             every=1,
