@@ -67,7 +67,7 @@ class Rig:
         self._past: dict[FourTuple, None] = {}
         #: Whose the 4-tuples are that are no connection's: what comes on one again, by a timer, is of the same case.
         self._strays: dict[FourTuple, Conversation] = {}
-        self._cross_checked: set[tuple[State, bool, int]] = set()
+        self._cross_checked: set[tuple[State, bool, bool]] = set()
         self._batch: list[Conversation] = []
         #: What was said of the target when it came to its end in the last sweep, where no case was under way.
         self.fallen: TargetGone | None = None
@@ -122,7 +122,7 @@ class Rig:
         """Return the state of a connection; the first occurrence of each state must be confirmed by `ss`."""
         snapshot = self.target.snapshot(tuple4)
         if snapshot is not None:
-            key = (snapshot.state, snapshot.mini, tuple4.version)
+            key = (snapshot.state, snapshot.mini, ":" in tuple4.address)
             if key not in self._cross_checked:
                 self._cross_checked.add(key)
                 self._confirm(snapshot, tuple4)

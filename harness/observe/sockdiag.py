@@ -39,6 +39,9 @@ _REQUEST = struct.Struct("=BBBxI")
 _ID = struct.Struct("!HH16s16s")
 _ID_TAIL = struct.pack("=I", 0) + b"\xff" * 8
 _QUEUES = struct.Struct("=II")
+_REQUEST_OCTETS = _HEADER.size + _REQUEST.size + _ID.size + len(_ID_TAIL)
+#: More than an answer about one connection takes.
+_ANSWER_OCTETS = 4096
 
 
 class DiagError(RuntimeError):
@@ -53,8 +56,7 @@ def _packed(address: str) -> bytes:
 
 def request(kind: int, flags: int, sequence: int, tuple4: FourTuple) -> bytes:
     """Return the netlink message that asks for (or destroys) exactly `tuple4`."""
-    body = _body(tuple4)
-    return _HEADER.pack(_HEADER.size + len(body), kind, flags, sequence, 0) + body
+    return _HEADER.pack(_REQUEST_OCTETS, kind, flags, sequence, 0) + _body(tuple4)
 
 
 @lru_cache(maxsize=4096)
@@ -123,6 +125,6 @@ class SockDiag:
         self._sequence += 1
         self._sock.send(request(kind, flags, self._sequence, tuple4))
         while True:
-            message = self._sock.recv(65536)
+            message = self._sock.recv(_ANSWER_OCTETS)
             if _HEADER.unpack_from(message)[3] == self._sequence:
                 return message

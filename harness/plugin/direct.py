@@ -5,6 +5,7 @@ and these too where somebody watches pytest at work (``--pdb``, ``--setup-show``
 set-up or call), go the ordinary way.
 """
 
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -75,19 +76,29 @@ class Direct:
             self._begin(item, item.stash[CASE])
 
     def _phase(self, item: pytest.Item, when: Phase, action: Callable[[], None]) -> pytest.TestReport:
-        call = pytest.CallInfo.from_call(action, when, reraise=self._reraise)
-        error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, pytest.skip.Exception):
+        raised, began, since = None, time.time(), time.perf_counter()
+        try:
+            action()
+        except self._reraise:
+            raise
+        except BaseException:
+            raised = pytest.ExceptionInfo.from_current()
+        lasted = time.perf_counter() - since
+        call = pytest.CallInfo[None](
+            None, raised, start=began, stop=began + lasted, duration=lasted, when=when, _ispytest=True
+        )
+        error = raised.value if raised is not None else None
+        if error is None:
+            report = report_of(item, when, call)
+        elif isinstance(error, pytest.skip.Exception):
             where = (str(item.path), (item.location[1] or 0) + 1, f"Skipped: {error}")
             report = report_of(item, when, call, "skipped", where)
         elif isinstance(error, VERDICTS):
             report = report_of(item, when, call, "failed", str(error))
-        elif error is not None:  # a bug: pytest shows where
+        else:  # a bug: pytest shows where
             report = cast("pytest.TestReport", item.ihook.pytest_runtest_makereport(item=item, call=call))
             item.ihook.pytest_exception_interact(node=item, call=call, report=report)
             return report
-        else:
-            report = report_of(item, when, call)
         if error is not None or when == "call":
             item.stash[OUTCOME] = self._outcome_of(item, error)
         return report

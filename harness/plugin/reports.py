@@ -84,7 +84,9 @@ def report_of(
     longrepr: Any = None,
 ) -> pytest.TestReport:
     """Return the report of a phase."""
-    report = pytest.TestReport(item.nodeid, item.location, {item.name: 1}, outcome, longrepr, when)
+    # pytest 9.2 has the node's id as parts, of which it makes a text and these again.
+    nodeid = getattr(item, "_id", item.nodeid)
+    report = pytest.TestReport(nodeid, item.location, {item.name: 1}, outcome, longrepr, when)
     if call is not None:
         report.duration, report.start, report.stop = call.duration, call.start, call.stop
     return report

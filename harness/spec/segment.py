@@ -19,10 +19,6 @@ class Flags(IntFlag):
     ECE = 0x40
     CWR = 0x80
 
-    def __and__(self, other: int) -> int:  # type: ignore[override]
-        """Return a plain number: enum's own takes a microsecond, and everything that looks at a segment does this."""
-        return int.__and__(self, other)
-
     def __or__(self, other: int) -> "Flags":
         """Return the union: looked up, because enum makes it anew in microseconds."""
         value = int.__or__(self, other)
@@ -31,17 +27,12 @@ class Flags(IntFlag):
             found = _UNIONS[value] = Flags(value)
         return found
 
-    def __xor__(self, other: int) -> int:  # type: ignore[override]
-        """Return a plain number, as `&` does."""
-        return int.__xor__(self, other)
-
-    def __invert__(self) -> int:  # type: ignore[override]
-        """Return a plain number, as `&` does."""
-        return int.__invert__(self)
-
-    __rand__ = __and__  # type: ignore[assignment]
+    # Everything that looks at a segment asks for some of its bits, which is a plain number. As they are, these are done
+    # by the interpreter itself, without a call (enum's own take a microsecond).
+    __and__, __rand__ = int.__and__, int.__rand__  # type: ignore[assignment]
+    __xor__, __rxor__ = int.__xor__, int.__rxor__  # type: ignore[assignment]
+    __invert__ = int.__invert__  # type: ignore[assignment]
     __ror__ = __or__
-    __rxor__ = __xor__  # type: ignore[assignment]
 
 
 _UNIONS: dict[int, Flags] = {}
