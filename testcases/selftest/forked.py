@@ -7,6 +7,7 @@ is what the tests try that must have one: those of signals, of machines that lac
 
 import gc
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -19,8 +20,9 @@ from typing import IO, NoReturn
 
 from harness import cli
 
-#: A fork that has not ended by then, in seconds, is killed, and its test fails.
-TIMEOUT_S = 120
+#: A fork, or a process of its own, that has used a processor for so many seconds is killed, and its test fails; and so
+#: does one that has not ended by then on the clock on the wall, which goes on while others have the processors.
+CPU_S, TIMEOUT_S = 120, 900
 
 
 def tcpspec(
@@ -49,6 +51,8 @@ def _be_the_command(
     code = 1
     try:
         gc.freeze()  # what the tests have made is not looked at again
+        used_s = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+        resource.setrlimit(resource.RLIMIT_CPU, (used_s + CPU_S, resource.getrlimit(resource.RLIMIT_CPU)[1]))
         nothing = os.open(os.devnull, os.O_RDONLY)
         for ours, theirs in ((nothing, 0), (output.fileno(), 1), (errors.fileno(), 2)):
             os.dup2(ours, theirs)

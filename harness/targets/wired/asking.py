@@ -4,8 +4,9 @@ What it has, it tells itself. A listener of the application's is asked as a serv
 """
 
 import contextlib
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from harness.targets.adapter.socket import AdapterSocket, Dialogue
 from harness.targets.adapter.target import Greeting
 from harness.targets.protocol import Addresses, Capability, UnusableTarget
 from harness.targets.wired import probing
+from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
@@ -24,6 +26,9 @@ from harness.wire.link import Arrival
 #: A port beyond those of the cases; connections are opened from those below it.
 PORT = 64_999
 BACKLOG = 16
+#: Text of so many segments is left unacknowledged. A loss probe follows two round trips behind several (RFC 8985 §7.2),
+#: which take next to nothing; but a busy machine makes them long now and then. The probe of a lone one comes later.
+UNHEARD, SEGMENT, PROBED_S = (1, 2, 2, 2), 1460, 0.0025
 #: So many connections are opened by the application, each of whose SYNs must come before the fence's answer.
 OPENED = 10
 
@@ -37,12 +42,16 @@ class Told(Dialogue, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found, in seconds; `throttles_all`: the limit is one of all that is unacceptable."""
+    """What was found, in seconds; `throttles_all`: the limit is one of all that is unacceptable.
+
+    What is sent `guard_s` behind what it repeats may be a timer's.
+    """
 
     silence_proof: str
     answer_s: float
     throttle_s: float
     throttles_all: bool
+    guard_s: float
 
 
 def find_out(link: WireLink, addresses: Mapping[int, Addresses], told: Told, greeting: Greeting) -> Findings:
@@ -64,17 +73,24 @@ def find_out(link: WireLink, addresses: Mapping[int, Addresses], told: Told, gre
         throttle_s, throttles_all = probing.THROTTLE_S, True
     proof = probing.silence_proof(link, desk.call)
     proof = _proof_of_calls(link, addresses[4], told, proof)
+    guard_s = _guard_s([desk.again_s(segments * SEGMENT) for segments in UNHEARD])
     desk.close()
     if Capability.IPV6 in greeting.capabilities and 6 in addresses:
         _demand_ipv6(link, addresses[6], told)
-    return Findings(proof, max(0.1, 2 * late_s), throttle_s, throttles_all)
+    return Findings(proof, max(0.1, 2 * late_s), throttle_s, throttles_all, guard_s)
+
+
+def _guard_s(again_s: Sequence[float]) -> float:
+    """Return behind what time a timer may speak; `again_s` is how soon it has spoken, in the order of UNHEARD."""
+    probed_s = PROBED_S if min(again_s[1:]) < GUARD_S else GUARD_S
+    return min([GUARD_S, probed_s, *(each_s / probing.SLACK for each_s in again_s)])
 
 
 class _Desk:
     """A listener of the application's, and calls to it: each is accepted and ended before the next."""
 
     def __init__(self, link: WireLink, addresses: Addresses, told: Told) -> None:
-        self._link, self._listener = link, AdapterSocket(told)
+        self._link, self._told, self._listener = link, told, AdapterSocket(told)
         self._path = codec.Path(addresses.peer[0], addresses.target[0])
         try:
             self._listener.listen(addresses.target[0], PORT, BACKLOG)
@@ -88,6 +104,26 @@ class _Desk:
             while True:
                 self._listener.accept().abort()
         return probing.patiently(self._link, self._path, PORT, offer, flags)
+
+    def again_s(self, octets: int) -> float:
+        """Return how soon text is sent again that nobody acknowledges: a loss probe may come before any time-out."""
+        call, first = self.call(probing.OFFER), dict[int, int]()  # with SACK, where probes are for that alone
+        with contextlib.suppress(OSError):
+            self._listener.accept().send(bytes(octets))
+        deadline = time.monotonic() + GUARD_S
+        try:
+            while True:
+                for arrival in self._told.waiting():
+                    segment = call.mine(arrival.packet)
+                    if segment is not None and segment.payload:
+                        began_ns = first.setdefault(segment.seq, arrival.time_ns)
+                        if 0 < arrival.time_ns - began_ns < GUARD_S * 1e9:
+                            return (arrival.time_ns - began_ns) / 1e9
+                if (left := deadline - time.monotonic()) <= 0:
+                    return math.inf
+                self._link.wait(left)
+        finally:
+            call.end()
 
     def close(self) -> None:
         """Listen no more."""

@@ -86,7 +86,7 @@ class LinesTarget(Wiring):
         except BaseException:
             self.close()
             raise
-        self.silence_proof = found.silence_proof
+        self.silence_proof, self._guard_s = found.silence_proof, found.guard_s
         self.capabilities = self._greeting.capabilities
         if 6 not in options.addresses:
             self.capabilities -= {Capability.IPV6}
@@ -99,7 +99,7 @@ class LinesTarget(Wiring):
 
     def guard_s(self, *, syn_sent: bool) -> float:
         """Return the time before which no retransmission timer speaks."""
-        return SYN_SENT_GUARD_S if syn_sent else super().guard_s(syn_sent=False)
+        return SYN_SENT_GUARD_S if syn_sent else self._guard_s
 
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket; the application hears of it when it is opened."""
@@ -254,6 +254,7 @@ class LinesTarget(Wiring):
             "time": "real",
             "ACKs": "its own way" if own else "immediate",
             "silence proof": found.silence_proof,
+            "a timer may speak behind": f"{1000 * found.guard_s:.0f} ms",
             **self._found_on_the_wire(),
             **greeting.facts,
         }

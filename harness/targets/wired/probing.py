@@ -31,7 +31,7 @@ CHALLENGES = 4
 #: So many handshakes may be under way: in a batch of cases many are left.
 CROWD = 24
 FAR = 1 << 24
-_OFFER = options.mss(1460) + b"\x01" + options.window_scale(7) + b"\x01\x01" + options.SACK_PERMITTED
+OFFER = options.mss(1460) + b"\x01" + options.window_scale(7) + b"\x01\x01" + options.SACK_PERMITTED
 _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
 
 
@@ -95,12 +95,12 @@ def _answers_besides(link: WireLink, path: codec.Path, port: int) -> bool:
 
 def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
     """Tell whether a queue of handshakes is so short that others change the answer, as where SYN cookies begin."""
-    alone = patiently(link, path, port, _OFFER, SYN)
+    alone = patiently(link, path, port, OFFER, SYN)
     alone.end()
     crowd = [alone]
     while len(crowd) < CROWD and crowd[-1].open:
         crowd.append(Call(link, path, port, completed=False))
-    last = Call(link, path, port, _OFFER, completed=False)
+    last = Call(link, path, port, OFFER, completed=False)
     for call in (*crowd[1:], last):
         call.end()
     if last.answer is None or alone.answer is None or not last.open:
@@ -181,8 +181,8 @@ def _page(call: Call, server: Server) -> int:
 def _options(call: Callable[..., Call]) -> set[Capability]:
     found = set()
     for offer, kind, capability in (
-        (_OFFER, options.KIND_WINDOW_SCALE, Capability.WINDOW_SCALE),
-        (_OFFER, options.KIND_SACK_PERMITTED, Capability.SACK),
+        (OFFER, options.KIND_WINDOW_SCALE, Capability.WINDOW_SCALE),
+        (OFFER, options.KIND_SACK_PERMITTED, Capability.SACK),
         (_STAMPS, options.KIND_TIMESTAMPS, Capability.TIMESTAMPS),
     ):
         opened = call(offer)

@@ -1,28 +1,38 @@
 """An application behind a device, or on a cable, that is told by lines what to call: Linux as a stack nobody knows."""
 
 import json
+import math
 import os
 import select
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from harness.agent.lines import Application
+from harness.case.peer_side import PeerSide
+from harness.case.rig import Rig
+from harness.case.target_side import TargetSide
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets import registry
-from harness.targets.protocol import Target, UnusableTarget
-from harness.targets.wired import options
+from harness.targets.adapter.line import Answer
+from harness.targets.protocol import Addresses, Target, UnusableTarget
+from harness.targets.wired import asking, options
+from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.options import Lines
+from harness.targets.wired.probing import OFFER
 from harness.targets.wired.remains import Remains
+from harness.targets.wired.trial import Call
 from harness.wire import codec
 from harness.wire.link import Arrival
 from testcases.selftest.processes import ends, of_a_killed_harness
@@ -284,6 +294,62 @@ def test_what_is_left_of_a_connection_is_reset_at_the_number_that_it_expects() -
         (RST, 105, 0, 1026),
     ]
     assert remains.resets() == []
+
+
+@pytest.mark.parametrize(("again_s", "found_s"), [(0.01, 0.01), (0.208, math.inf), (None, math.inf)])
+def test_how_soon_text_comes_again_that_nobody_acknowledges_is_measured(
+    monkeypatch: pytest.MonkeyPatch, again_s: float | None, found_s: float
+) -> None:
+    """By capture times: a loss probe (RFC 8985 §7.2) comes before any time-out, which is reckoned with anyway."""
+    link, told = Mock(), Mock(life=0, failed=False)
+    link.waiting.return_value = []
+    told.ask.return_value = Answer([], "", ["1"])
+    desk = asking._Desk(link, Addresses(("198.51.100.1",), ("198.51.100.2",)), told)
+    call = Call(link, TO, asking.PORT, flags=ACK)
+    monkeypatch.setattr(desk, "call", lambda _offer: call)
+    text = [
+        codec.encode(FRO, Segment(ACK, seq, payload=b"x", destination_port=call._own_port, source_port=asking.PORT))
+        for seq in (1, 2)
+    ]
+    came = [Arrival(0, text[0]), Arrival(5_000_000, text[1])]
+    came += [] if again_s is None else [Arrival(5_000_000 + int(again_s * 1e9), text[1])]
+    told.waiting.side_effect = lambda: [came.pop(0)] if came else []
+    assert desk.again_s(2 * asking.SEGMENT) == found_s
+
+
+@pytest.mark.parametrize(
+    ("again_s", "guard_s"),
+    [
+        ([math.inf] * 4, GUARD_S),
+        ([0.12, 0.12, math.inf, 0.12], asking.PROBED_S),
+        ([0.12, *[math.inf] * 3], 0.03),
+        ([math.inf, math.inf, math.inf, 0.004], 0.001),
+    ],
+)
+def test_a_probe_that_was_seen_once_may_come_two_round_trips_behind(again_s: list[float], guard_s: float) -> None:
+    assert asking._guard_s(again_s) == guard_s
+
+
+@pytest.mark.parametrize("probes", [0, 3])
+def test_a_loss_probe_of_linux_is_no_segment_too_many(probes: int) -> None:
+    target = opened(f"tap:{LINUX} - net.ipv4.tcp_early_retrans={probes},app=lines")
+    try:
+        assert target.guard_s(syn_sent=False) == GUARD_S or probes
+        rig = Rig(target, patient=True)
+        main = rig.begin(4, name="selftest").main
+        side, peer = TargetSide(main), PeerSide(main)
+        side.listen()
+        peer.send(SYN, options=OFFER)
+        side.must_send(SYN | ACK, seq=0, ack=1)
+        peer.send(ACK)
+        side.accept()
+        side.send(bytes(2 * asking.SEGMENT))
+        for seq in (1, 1 + asking.SEGMENT):
+            side.must_send(ACK, seq=seq, ack=1, data=bytes(asking.SEGMENT))
+        time.sleep(0.1)  # a slow step: longer than two round trips and two jiffies, shorter than any time-out
+        side.must_not_send()
+    finally:
+        target.close()
 
 
 def test_refusals_have_the_names_of_their_errnos() -> None:
