@@ -1,7 +1,9 @@
 """The options of `tcpspec learn`. They can be read, and printed, where AALpy is not installed."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from harness.learn.alphabet import ROLES, TIMES
 
@@ -9,11 +11,22 @@ DEFAULT_OUTPUT = Path("results", "learn")
 ROLE, ALPHABET = "server", "small"
 #: So many random Wp tests are made besides, where nothing else is asked for.
 RANDOM = 20_000
+#: More letters in the middle are billions of tests, of the smallest alphabet too.
+MOST_K = 4
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in a sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave, with the sentence."""
+        print(f"{self.prog}: {message}; {self.prog} --help has all of them", file=sys.stderr)
+        raise SystemExit(2)
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the options."""
-    found = argparse.ArgumentParser(
+    found = Parser(
         prog="tcpspec learn",
         description="Learns what a stack really does, as a machine: its states, and what each answers to each letter.",
     )
@@ -24,9 +37,9 @@ def parser() -> argparse.ArgumentParser:
     add("--time", action="append", choices=tuple(TIMES), help="a letter that lets time pass, in virtual time only")
     add("--ip", type=int, choices=(4, 6), help="the IP version (default: 4)")
     add("--states", action=argparse.BooleanOptionalAction, help="demand visible states, or learn without them")
-    add("--k", type=_number, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
+    add("--k", type=_few, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
     add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
-    add("--seed", type=int, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
+    add("--seed", type=_number, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
     add = found.add_mutually_exclusive_group().add_argument
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
@@ -39,5 +52,11 @@ def parser() -> argparse.ArgumentParser:
 
 def _number(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return int(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return int(text[:18])
+
+
+def _few(text: str) -> int:
+    if (number := _number(text)) > MOST_K:
+        raise argparse.ArgumentTypeError(f"{text} is too much: {MOST_K} letters in the middle are the most")
+    return number

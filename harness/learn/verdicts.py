@@ -21,6 +21,8 @@ from harness.learn.machine import Machine
 from harness.learn.record import parts
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
+#: How what the rules of one segment leave unexplained begins, where the whole conversation explains it.
+_BY_THE_SEGMENT = "explained by the whole conversation: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def judged(
     whole = as_conversations(scribes, alphabet, parting, ladders=False)
     if whole.word == NOT_JUDGED:
         return alone
-    return Verdict(whole.word, f"{alone.told}\n{whole.told}")
+    told = alone.told.replace(f"{UNEXPLAINED}: ", _BY_THE_SEGMENT) if whole.explained else alone.told
+    return Verdict(whole.word, f"{told}\n{whole.told}".rstrip("\n"))
 
 
 def as_conversations(

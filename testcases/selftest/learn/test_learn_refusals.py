@@ -39,7 +39,10 @@ DEAF = f"exec:{shlex.join([sys.executable, str(Path(__file__).parents[1] / 'deaf
         (["--against", str(SERVER), "--no-states"], "--states asks for something else than reference"),
         (["--against", str(SERVER), "--tests", str(SERVER)], "not allowed with argument"),
         (["--time", "3MSL"], "invalid choice: '3MSL'"),
-        (["--random", "-1"], "is not a number"),
+        (["--random", "-1"], "'-1' is no number from 0 on"),
+        (["--seed", "x"], "'x' is no number from 0 on"),
+        (["--k", "99"], "99 is too much: 4 letters in the middle are the most"),
+        (["--diff", "linux"], "expected 2 arguments"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
