@@ -161,6 +161,8 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
     end = seqno.add(end_of_data, fin)
     if not sent.flags & ACK:
         raise _fall(at, Broken.WRONG_FLAGS, sent, "an acknowledgment in every segment", "RFC 9293 §3.10.7.4 fifth")
+    if seqno.lt(seq, 1) and not fin and len(sent.payload) <= PROBE:
+        return _probe_or_fall(at, sent)
     if seqno.lt(connection.snd_nxt, seq) or seqno.lt(seq, 1):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}> at most", "RFC 9293 §3.4")
     if seqno.lt(world.end_of_text, end_of_data):

@@ -213,24 +213,12 @@ class History:
         if self.lost:
             return
         self.now = max(self.now, now)
-        found: dict[World, None] = {}
-        falls: list[tuple[int, Fall]] = []
-        before = [each for each in sent if each.time < now or by_itself]
-        caused = sent[len(before) :]
-        for world in self._aged(before, now, falls):
-            try:
-                following = list(steps(world))
-            except Fall as fall:
-                falls.append((len(before), fall))
-                continue
-            for step in following:
-                try:
-                    for ended in self._explained(step, caused, now):
-                        found[self._in_state(ended, state)] = None
-                except _Fallen as fallen:
-                    falls.append((len(before) + fallen.explained, fallen.fall))
-                except Fall as fall:
-                    falls.append((len(sent) + 1, fall))
+        own = len(sent) if by_itself else sum(each.time < now for each in sent)
+        found, falls = self._narrowed(steps, now, sent, own, state)
+        # In real time a timer may end between the look at the clock and the event: what it sends stands in front then.
+        while not found and own < len(sent) and sent[own].time > now:
+            own += 1
+            found, _falls = self._narrowed(steps, now, sent, own, state)
         if not found:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
         self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
@@ -239,6 +227,28 @@ class History:
             self.edges.changed(former, self.worlds)
         if len(found) > LIMIT:
             self.lost = True
+
+    def _narrowed(
+        self, steps: Callable[[World], Iterable[Step]], now: int, sent: Sequence[Sent], own: int, state: State | None
+    ) -> tuple[dict[World, None], list[tuple[int, Fall]]]:
+        """Return the worlds that are left, and how the others fell; `own` segments came before the event."""
+        found: dict[World, None] = {}
+        falls: list[tuple[int, Fall]] = []
+        for world in self._aged(sent[:own], now, falls):
+            try:
+                following = list(steps(world))
+            except Fall as fall:
+                falls.append((own, fall))
+                continue
+            for step in following:
+                try:
+                    for ended in self._explained(step, sent[own:], now):
+                        found[self._in_state(ended, state)] = None
+                except _Fallen as fallen:
+                    falls.append((own + fallen.explained, fallen.fall))
+                except Fall as fall:
+                    falls.append((len(sent) + 1, fall))
+        return found, falls
 
     def _rests(self, now: int, state: State | None) -> bool:
         """Tell whether nothing can have happened by now, in any world: what most connections do at most steps."""

@@ -317,3 +317,19 @@ def _some(kind: str) -> list[run.Generated]:
     if kind not in _MADE:
         _MADE[kind] = list(itertools.islice(KINDS[kind].generate(), MOST))
     return _MADE[kind]
+
+
+@pytest.mark.parametrize(
+    ("late_ns", "complete", "holds"), [(50_000, True, True), (50_000, False, False), (0, True, False)]
+)
+def test_what_a_timer_sent_just_before_an_event_may_stand_in_front_of_its_answer_in_real_time(
+    late_ns: int, complete: bool, holds: bool
+) -> None:
+    """A repeated SYN between the look at the clock and the peer's crossing one; in simulated time both are exact."""
+    hand = Hand()
+    hand.call("connect", 0, Answer(), Segment(SYN, 0), state=SYN_SENT)
+    hand.now += SECOND
+    at = hand.now + late_ns
+    sent = [Sent(Segment(SYN, 0), 0, at), *([Sent(Segment(SYN | ACK, 0, 1), 0, at)] if complete else [])]
+    with contextlib.nullcontext() if holds else pytest.raises(Fall):
+        hand.history.arrives(Segment(SYN, 0), hand.now, sent, SYN_RECEIVED)
