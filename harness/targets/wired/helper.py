@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from typing import Any
 
 from harness.agent import server
@@ -29,6 +30,8 @@ TUN_PATH = "/dev/net/tun"
 #: The types of the sockets that stand in place of a device.
 PAIRS = {"dgram": "SOCK_DGRAM", "stream": "SOCK_STREAM"}
 FAREWELL_S = 0.5
+#: How long what was killed may take to be gone: it gives back its memory first, and a busy machine is slow at that.
+KILLED_S = 10.0
 REACH_LIMIT_S = 1.0
 
 
@@ -146,12 +149,25 @@ class Keeper:
     def _stop(self) -> None:
         if self._program is None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, limit_s in ((signal.SIGTERM, FAREWELL_S), (signal.SIGKILL, KILLED_S)):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._program.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._program.wait(FAREWELL_S)
+                self._program.wait(limit_s)
+        _await_orphans(self._program.pid)
         self._program = None
+
+
+def _await_orphans(session: int) -> None:
+    """Wait until nobody of a session that was killed has the device any more: the next program wants to open it.
+
+    Who has lost the parent is a child of the first process of the namespace, which this is.
+    """
+    deadline = time.monotonic() + KILLED_S
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < deadline:
+            if os.waitpid(-session, os.WNOHANG) == (0, 0):
+                time.sleep(0.005)
 
 
 def filled(command: list[str], words: dict[str, list[str]], numbers: dict[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ from harness.targets import registry
 from harness.targets.protocol import TargetHung, UnusableTarget
 from harness.targets.wired import options, probing
 from harness.targets.wired.channel import GUARD_S
+from harness.targets.wired.pod import WiredPod
 from harness.targets.wired.trial import Call
 from harness.wire import codec
 from harness.wire.link import Arrival
@@ -220,3 +221,36 @@ def test_options_stand_behind_a_command_with_commas() -> None:
     command, found = options.split("./stack -o a=1,b {if},app=echo:8,ip=10.0.0.2")
     assert command == "./stack -o a=1,b {if}"
     assert found == {"app": "echo:8", "ip": "10.0.0.2"}
+
+
+#: Opens the device, and is slow to go: it does not hear SIGTERM, and has much memory to give back.
+SLOW_TO_GO = """
+import fcntl, signal, struct, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+device = open("/dev/net/tun", "r+b", buffering=0)
+try:
+    fcntl.ioctl(device, 0x400454CA, struct.pack("16sH22x", sys.argv[1].encode(), 0x1002))
+except OSError as error:
+    print("refused:", error, flush=True)
+    raise SystemExit(1)
+memory = bytearray(300 << 20)
+print("open", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_program_has_started_has_let_go_of_the_device_before_the_next_start(tmp_path: Path) -> None:
+    """The leader of the session goes at once; its child does not, and had the device."""
+    program = tmp_path / "program.py"
+    program.write_text(SLOW_TO_GO)
+    pod = WiredPod(options.read("tap", f"sh -c '{sys.executable} {program} {{if}} & wait'", {}))
+    try:
+        for number in range(1, 6):
+            pod.start()
+            deadline = time.monotonic() + 60
+            while len(words := pod.last_words().splitlines()) < number and time.monotonic() < deadline:
+                time.sleep(0.02)
+            pod.stop()
+        assert words == ["open"] * 5
+    finally:
+        pod.close()
