@@ -1,5 +1,6 @@
 """Ladders as text: the target on the left, the peer on the right, one line per event, as RFC 9293's figures do."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ from harness.trace.events import Event, Kind, Mark
 
 LEFT = 22
 MIDDLE = 38
+#: More segments in a row than that are not printed, but so many at either end.
+LONGEST, KEPT = 60, 10
 
 
 def render(
@@ -25,13 +28,26 @@ def render_record(events: Sequence[Mapping[str, Any]], *, peer_states: bool = Fa
     """Return the ladder of events as a line of the results has them (`Event.as_dict`)."""
     lines = [f"{'':11}{'target':<{LEFT}}{'':{MIDDLE + 6}}peer"]
     shown = ""
-    for event in events:
+    for event in _shortened(events):
         right = ""
         state = event.get("peer_state", "")
         if peer_states and state and state != shown:
             right = shown = state
         lines += _lines(event, right, times=times)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _shortened(events: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the events; of many in a row that come from the target and are no finding only the first and the last."""
+    for heard, run in itertools.groupby(events, lambda event: event["kind"] == Kind.RECEIVED and not event.get("mark")):
+        row = list(run)
+        if not heard or len(row) <= LONGEST:
+            yield from row
+            continue
+        yield from row[:KEPT]
+        left = f"{len(row) - 2 * KEPT} more segments"
+        yield {"kind": Kind.NOTE, "ms": row[KEPT]["ms"], "text": left}
+        yield from row[-KEPT:]
 
 
 def _lines(event: Mapping[str, Any], right: str, *, times: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The machine's own kernel as a program behind a device: ``wired_linux.py DEVICE LAYER ADDRESS/BITS…``.
+"""The machine's own kernel as a program behind a device: ``wired_linux.py DEVICE LAYER [SETTING=VALUE|everywhere]…``.
 
 It puts the kernel's TCP into a network namespace of its own, with servers of many kinds, and hands
 frames from one device to the other. To the harness it is a stack like any other.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.agent.rtnetlink import RouteSocket
+from harness.targets.wired.link import CLOSED_PORT
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TUN, IFF_TAP, IFF_NO_PI = 0x400454CA, 0x0001, 0x0002, 0x1000
@@ -88,6 +89,8 @@ SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _
 ALONE = 6970
 #: What comes for this port is dropped, as by a firewall.
 SILENT = 6971
+#: The argument that makes it serve a port of which nobody tells.
+EVERYWHERE = "everywhere"
 #: Where the destination port stands in a frame or a packet of IPv4 without options.
 PORT_AT = {2: 36, 3: 22}
 
@@ -147,7 +150,10 @@ def hand_over(outer: int, inner: int, port_at: int | None = None) -> None:
 
 def main() -> None:
     """Set the namespace up, serve, and hand frames to and fro."""
-    outer, inner = set_up(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
+    settings = [argument for argument in sys.argv[3:] if argument != EVERYWHERE]
+    outer, inner = set_up(sys.argv[1], int(sys.argv[2]), settings)
+    if EVERYWHERE in sys.argv:
+        SERVERS[CLOSED_PORT] = echo
     serve_all()
     hand_over(outer, inner, PORT_AT[int(sys.argv[2])])
 

@@ -12,7 +12,7 @@ from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, RST, SYN
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
 from harness.targets.wired.channel import GUARD_S
-from harness.targets.wired.link import FENCES, WireLink
+from harness.targets.wired.link import CLOSED_PORT, FENCES, WireLink
 from harness.targets.wired.servers import Server
 from harness.targets.wired.trial import ANSWER_LIMIT_S, Call
 from harness.wire import codec
@@ -39,11 +39,12 @@ _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
 class Findings:
     """What was found. `lonely`: the server takes one connection at a time. `page`: octets of its answer. In seconds.
 
-    Where nobody listens, `refuses` tells a reset from silence.
+    Where nobody listens, `refuses` tells a reset from silence. `everywhere`: it serves ports of which nobody told.
     """
 
     listens: bool
     refuses: bool = False
+    everywhere: bool = False
     capabilities: frozenset[Capability] = frozenset()
     silence_proof: str = ""
     throttle_s: float = 0.0
@@ -62,6 +63,8 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     if first is None or not first.open:
         return Findings(listens=False, refuses=first is not None and first.answer is not None)
     lonely = not _answers_besides(link, path, server.port)
+    elsewhere = Call(link, path, CLOSED_PORT)
+    elsewhere.end()
     answer_s, settle_s = paces(first, server)
     first.end()
 
@@ -79,7 +82,16 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
     return Findings(
-        True, False, in_parts(found), proof, throttle_s, max(0.1, 2 * answer_s), settle_s, lonely, page, guard_s
+        True,
+        everywhere=elsewhere.open,
+        capabilities=in_parts(found),
+        silence_proof=proof,
+        throttle_s=throttle_s,
+        answer_s=max(0.1, 2 * answer_s),
+        settle_s=settle_s,
+        lonely=lonely,
+        page=page,
+        guard_s=guard_s,
     )
 
 

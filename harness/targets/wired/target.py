@@ -54,6 +54,7 @@ class WiredTarget(Wiring):
         self.server = replace(self.server, page=findings.page)
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
+        self._everywhere = findings.everywhere
         self._guard_s = findings.guard_s
         self.silence_proof = findings.silence_proof
         self.capabilities = findings.capabilities
@@ -64,6 +65,7 @@ class WiredTarget(Wiring):
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one" if self._lonely else "several",
+            "other ports": "served too" if self._everywhere else "closed",
             "a timer may speak behind": f"{1000 * self._guard_s:.0f} ms",
             **self._found_on_the_wire(),
         }
@@ -245,6 +247,8 @@ class WiredTarget(Wiring):
             channel = Channel(self.server, seen.destination_port, self._link.send, throttled=throttled)
             self._channels[ends] = channel
             return channel.inward(seen), channel
+        if self._everywhere:
+            raise NotOffered("the program serves every port: none is closed")
         if seen.destination_port == self.server.port:
             return seen.written(destination_port=CLOSED_PORT), None
         return packet, None

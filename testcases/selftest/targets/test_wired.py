@@ -24,7 +24,7 @@ from harness.targets.wired.trial import Call
 from harness.wire import codec
 from harness.wire.link import Arrival
 from testcases.selftest.processes import ends, of_a_killed_harness
-from testcases.selftest.wired_linux import ALONE, SILENT
+from testcases.selftest.wired_linux import ALONE, EVERYWHERE, SILENT
 
 ROOT = Path(__file__).parents[3]
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
@@ -101,6 +101,23 @@ def test_a_server_of_one_connection_at_a_time_has_each_case_in_its_turn(tmp_path
     assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20, done.stdout
     assert not [case for case, verdict in seen.items() if verdict in ("inconclusive", "harness error")], done.stdout
     assert seen["resets/listener-ignores-resets[rst-bare]"] in ("conforms", "unobserved"), done.stdout
+
+
+def test_of_a_program_that_serves_every_port_nobody_asks_for_a_closed_one(tmp_path: Path) -> None:
+    cases = (
+        "closed-and-listening/closed-port-answers*",
+        "passive-open/three-way-handshake",
+        "grid/closed/syn/-/-/none",
+    )
+    done = run(
+        *("--target", f"tap:{LINUX} 2 {EVERYWHERE}", "--explore", "off", "--ip", "4"),
+        *(word for case in cases for word in ("--case", case)),
+        where=tmp_path,
+    )
+    seen = verdicts(tmp_path)
+    asked = {case for case, verdict in seen.items() if verdict != "not applicable"}
+    assert len(seen) > 4, done.stdout
+    assert asked == {"passive-open/three-way-handshake"}, done.stdout
 
 
 def test_where_no_ping_is_answered_a_closed_port_is_the_fence() -> None:

@@ -114,3 +114,14 @@ def test_an_event_as_data_says_what_the_ladder_says() -> None:
         "mark": "late",
         "step": "a.py:3",
     }
+
+
+def test_what_a_target_says_without_end_is_cut_in_the_middle_and_no_finding_is_lost() -> None:
+    acks = [Event(at, Kind.RECEIVED, "", Segment(ACK, 1, at)) for at in range(500)]
+    acks[250].mark = Mark.UNEXPECTED
+    lines = render(acks).splitlines()
+    assert len(lines) == 1 + 2 * (20 + 1) + 1
+    assert sum("230 more segments" in line for line in lines) == 1
+    assert sum("229 more segments" in line for line in lines) == 1
+    assert sum("(unexpected)" in line for line in lines) == 1
+    assert len(render(acks[:60]).splitlines()) == 61
