@@ -1,9 +1,12 @@
 """Variants of what the user calls do (RFC 9293 §3.10.1 to §3.10.6), and of what an ICMP error does."""
 
-from harness.spec.segment import ACK, RST
+import errno
+
+from harness.spec.segment import ACK, RST, Segment
 from harness.spec.states import FIN_WAIT_2, SYN_RECEIVED, SYN_SENT, TIME_WAIT
 from harness.stack.calls import BOTH_CLOSED
 from harness.stack.connection import Connection
+from harness.stack.reception import RECEIVING
 from harness.stack.variants.variant import variant
 
 
@@ -32,6 +35,28 @@ class CloseKeepsReceiving(Connection):
         self.deaf, deaf = self.owner is None, self.deaf
         super().bound_fin_wait_2()
         self.deaf = deaf
+
+
+@variant(
+    "close-acknowledges-what-it-refuses",
+    "Text that comes behind CLOSE is acknowledged, and then a reset says that nobody will read it.",
+    "SHLD-3",
+    "MAY-1",
+    "RFC 9293 §3.10.7.4 seventh",
+    allows="A reset SHOULD show that data was lost; that the data is not acknowledged first, no sentence says.",
+)
+class CloseAcknowledgesWhatItRefuses(Connection):
+    def process_text(self, segment: Segment) -> None:
+        self.deaf, deaf = False, self.deaf
+        super().process_text(segment)
+        self.deaf = deaf
+
+    def advance(self) -> None:
+        super().advance()
+        if self.deaf and self.receive_buffer and self.state in RECEIVING:
+            self.send_ack()
+            self.send_reset()
+            self.delete(errno.ECONNRESET)
 
 
 @variant(
