@@ -9,7 +9,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Level
-from harness.explore import run
+from harness.explore import notation, run
 from harness.explore.kinds import KINDS
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
@@ -306,6 +306,25 @@ def test_no_conversation_is_unexplained_on_a_correct_but_different_stack(name: s
                 assert not must, f"{generated.id}: {must[0].expected}, but {must[0].observed}"
     finally:
         rig.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [
+        ("keep-alive-with-an-octet", "listen S@i A@p,r accept keep-alive:30 wait:31000 A@p,r"),
+        ("close-acknowledges-what-it-refuses", "connect SA@i,r close A@p,r A@p,r/10"),
+    ],
+    ids=["in the place of the SYN", "in front of a reset"],
+)
+def test_an_octet_and_an_acknowledgment_that_stand_where_they_may_are_no_finding(name: str, plan: str) -> None:
+    rig = Rig(open_target(parse(f"reference,variant={name}"), Settings()), guarded=False)
+    try:
+        outcome = run.play_generated(rig, notation.generated_from(plan))
+    finally:
+        rig.close()
+    assert outcome.conversation is not None
+    assert [each for each in outcome.conversation.findings if each.level is Level.MUST] == []
+    assert len(outcome.conversation.events) > 8
 
 
 _MADE: dict[str, list[run.Generated]] = {}
