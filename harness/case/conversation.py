@@ -164,9 +164,10 @@ class Conversation(Course):
 
     def _is_spare(self, connection: Connection, received: Received) -> bool:
         """Tell whether the rules have room for this acknowledgment besides what is due."""
-        if not self.asks_rules or not received.segment.is_bare_ack:
+        if not received.segment.is_bare_ack or not (self.asks_rules or self.walking):
             return False
-        if not acknowledging.updates_window(self.events, received) and other_course.asked(self) is None:
+        allowed = acknowledging.updates_window(self.events, received)
+        if not allowed and (not self.asks_rules or other_course.asked(self) is None):
             return False
         received.event.annotations.append("(allowed)")
         return True
