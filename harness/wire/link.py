@@ -42,6 +42,13 @@ LIFE_LIMIT_S = 1.0
 OVERSLEPT_S, OVERSLEPT_TIMES = 0.01, 20
 
 
+def comes(what: socket.socket | int, seconds: float) -> bool:
+    """Wait until something can be read there, at most `seconds`; by poll(2), which takes numbers beyond 1023 too."""
+    poll = select.poll()
+    poll.register(what, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
 class LostFence(RuntimeError):
     """The probe behind a segment was not answered: nothing can be said about silence. Never a pass."""
 
@@ -228,7 +235,7 @@ class PacketLink(Link):
 
     def wait(self, seconds: float) -> bool:
         """Sleep until something arrives, at most `seconds`; tell whether something did."""
-        return bool(select.select([self._sock], [], [], max(0.0, seconds))[0])
+        return comes(self._sock, seconds)
 
     def dropped(self) -> int:
         """Return the frames dropped by the capture socket since the last call (reading clears the counter)."""

@@ -5,11 +5,10 @@ which it was read, which is at once for whoever waits for it.
 """
 
 import os
-import select
 import time
 from collections.abc import Callable
 
-from harness.wire.link import Link, LostFence
+from harness.wire.link import Link, LostFence, comes
 
 MAX_FRAME = 65600
 
@@ -28,7 +27,7 @@ class TapLink(Link):
 
     def wait(self, seconds: float) -> bool:
         """Sleep until something arrives, at most `seconds`; tell whether something did."""
-        return bool(select.select([self._descriptor], [], [], max(0.0, seconds))[0])
+        return comes(self._descriptor, seconds)
 
     def dropped(self) -> int:
         """Return the frames dropped since the last call."""

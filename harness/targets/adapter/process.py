@@ -86,7 +86,9 @@ class AdapterProcess:
     def wait(self, seconds: float, *, writing: bool = False) -> bool:
         """Wait for octets, or for room."""
         if writing:
-            return bool(select.select([], [self._stdin], [], seconds)[1])
+            room = select.poll()
+            room.register(self._stdin, select.POLLOUT)
+            return bool(room.poll(seconds * 1000))
         return bool(self._poll.poll(seconds * 1000))
 
     def ending(self) -> str:

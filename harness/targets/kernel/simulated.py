@@ -10,7 +10,7 @@ from harness.targets.kernel.calendar import Calendar, CalendarError
 from harness.targets.kernel.machine import Machine
 from harness.targets.kernel.vhost import NO_SIGN_OF_LIFE, DeviceError, NetworkCard
 from harness.targets.protocol import TargetError, TargetStorms
-from harness.wire.link import MAX_ARRIVALS, Flood
+from harness.wire.link import MAX_ARRIVALS, Flood, comes
 
 #: How long the kernel's process may run, in seconds of the wall clock, before it counts as hanging.
 HANG_LIMIT_S = 60.0
@@ -161,7 +161,7 @@ class SimulatedKernel:
 
     def _accept(self, listener: socket.socket) -> socket.socket:
         deadline = time.monotonic() + HANG_LIMIT_S
-        while not select.select([listener], [], [], 0.05)[0]:
+        while not comes(listener, 0.05):
             if not self.machine.running() or time.monotonic() > deadline:
                 raise self._failure(CalendarError("it does not ask for the time"))
         return listener.accept()[0]

@@ -17,7 +17,7 @@ from harness.targets.kernel.simulated import SimulatedKernel
 from harness.targets.namespace.calibration import calibrated_proof
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import Clock, TargetError, TargetStorms
-from harness.wire.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Arrival, Flood, Link, LostFence
+from harness.wire.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Arrival, Flood, Link, LostFence, comes
 
 NS = 1_000_000_000
 AGENT = guest.ETHERTYPE.to_bytes(2, "big")
@@ -174,7 +174,7 @@ class DatagramLink(Link):
 
     def wait(self, seconds: float) -> bool:
         """Sleep until something arrives, at most `seconds`; tell whether something did."""
-        return bool(select.select([self._socket], [], [], max(0.0, seconds))[0])
+        return comes(self._socket, seconds)
 
     def dropped(self) -> int:
         """Return 0: a guest waits when its end is full."""
@@ -192,10 +192,15 @@ class DatagramLink(Link):
         try:
             self._socket.sendall(frame)
         except BlockingIOError:
-            select.select([], [self._socket], [], ANSWER_LIMIT_S)
+            self._await_room()
             self._socket.sendall(frame)
         except OSError as error:
             raise LostFence(f"the kernel has ended: {error.strerror}") from None
+
+    def _await_room(self) -> None:
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        poll.poll(ANSWER_LIMIT_S * 1000)
 
     def _receive(self) -> tuple[bytes, int]:
         while True:

@@ -1,13 +1,19 @@
 """Timed silence, where no fence holds, on a machine that gives nobody a processor for a while: in a time of our own."""
 
+import fcntl
+import resource
+import socket
 from types import SimpleNamespace
 
 import pytest
 
+from harness.targets.kernel.wire import DatagramLink
 from harness.wire import link
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, Flood, Link
 
 QUIET_S = 0.02
+#: Beyond the numbers that select(2) takes.
+BEYOND = 1100
 
 
 class ScriptedLink(Link):
@@ -110,3 +116,19 @@ def test_packets_without_end_are_a_flood(wire: ScriptedLink) -> None:
         wire.come(number * QUIET_S / 2)
     with pytest.raises(Flood, match=r"it was not quiet for 0\.02 s within 10 s"):
         wire.exchange([])
+
+
+def test_descriptors_may_have_numbers_beyond_those_of_select() -> None:
+    """Many timer cases have many sockets, and what is opened behind them is beyond 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < BEYOND + 10:
+        pytest.skip("this process may not have so many descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, BEYOND + 10), hard))
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with near, far, socket.socket(fileno=fcntl.fcntl(near, fcntl.F_DUPFD_CLOEXEC, BEYOND)) as beyond:
+        assert beyond.fileno() >= BEYOND
+        wire = DatagramLink(beyond)
+        assert not wire.wait(0)
+        far.send(b"frame")
+        assert wire.wait(5)
+        assert link.comes(beyond.fileno(), 5)
