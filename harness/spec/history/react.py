@@ -34,6 +34,8 @@ FAR = 1 << 30
 LARGEST_WINDOW = 65535
 _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
 _GONE = frozenset({CLOSED, LISTEN})
+#: Rules by which the acknowledgment counts of what lies outside a window that is shut (MUST-66).
+_IN_A_SHUT_WINDOW = frozenset(f"other/first/zero-window-{what}" for what in ("last-ack", "urgent", "ack"))
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,8 @@ def _timestamp_taken(world: World, segment: Segment, before: World, outcome: Out
     newest = stamp if seqno.lt(before.newest_recent, stamp) else before.newest_recent
     # Last.ACK.sent lies below RCV.NXT while an acknowledgment is delayed; what the checks refuse need not count.
     old_ack = seqno.lt(segment.ack, before.connection.snd_una)
-    sure = before.ack_by is None and outcome.hears_ack and not old_ack
+    outside = _IN_A_SHUT_WINDOW.intersection(outcome.reaction.path)  # its ACK counts, but R2 has rejected it
+    sure = before.ack_by is None and outcome.hears_ack and not old_ack and not outside
     oldest = stamp if sure else before.oldest_recent
     return replace(world, newest_recent=newest, oldest_recent=oldest, recent_since=now)
 

@@ -12,6 +12,7 @@ from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.tcb import Tcb
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.registry import Settings, open_target, parse
 
 PASSIVE = "listen S@i A@p,r accept"
 SHOWING = {
@@ -179,3 +180,16 @@ def test_names_are_the_same_each_time_and_differ(kind: str) -> None:
     names = [made.name for made in KINDS[kind].made(1)]
     assert len(set(names)) == len(names) > 200
     assert names == [made.name for made in KINDS[kind].made(2)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("window-opens-behind-the-handshake", "listen S@i~w7.t+0 A@p,r/10 accept send:10"),
+        ("keep-alive-with-an-octet", f"{PASSIVE} keep-alive:10 FA@p,r wait:30000"),
+        ("time-wait-ignores-resets", f"{PASSIVE} shutdown A@p,r FA@p,r R@n+10 R@n"),
+    ],
+)
+def test_what_was_once_held_against_a_correct_stack_is_clean(name: str, text: str) -> None:
+    rig = Rig(open_target(parse(f"reference,variant={name}"), Settings()), guarded=False)
+    assert run.play_generated(rig, generated_from(text)).conversation.findings == []
