@@ -146,10 +146,10 @@ class Collection:
     def pytest_collection_finish(self) -> None:
         """Keep the garbage collector off the items, which live to the end, and let it come rarely.
 
-        A batch is freed as a whole; until then every look at what it holds is in vain.
+        A batch is freed as a whole, nearly all of it without the collector; until then every look at it is in vain.
         """
         gc.freeze()
-        gc.set_threshold(200_000, 10, 100)
+        gc.set_threshold(1_000_000, 10, 100)
 
     def _demand_no_idle_deviations(self, found: list[Case]) -> None:
         """Demand of the user's own entries that each is about a case; a selftest does of those that come with us."""

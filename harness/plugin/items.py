@@ -119,7 +119,14 @@ class CellItem(OwnItem):
 
 
 def forget_run(item: pytest.Item) -> None:
-    """Let go of what a case did: the item lives to the end of the session, and so would every segment."""
+    """Let go of what a case did: the item lives to the end of the session, and so would every segment.
+
+    A conversation and its connections know each other: without a cut only the garbage collector would find them.
+    """
+    outcome = item.stash.get(OUTCOME, None)
+    if outcome is not None and outcome.conversation is not None:
+        for connection in outcome.conversation.connections:
+            connection.conversation = None
     keys: tuple[pytest.StashKey[Any], ...] = (RUN, CELL_RUN, TALK_RUN, TIMED, OUTCOME)
     for key in keys:
         if key in item.stash:

@@ -78,7 +78,9 @@ class Compare(Condition):
 
     def holds(self, connection: Connection, segment: Segment) -> bool:
         distance = seqno.diff(self.left.read(connection, segment), self.right.read(connection, segment) + self.shift)
-        return {"<": distance < 0, "=<": distance <= 0, "=": distance == 0}[self.operator]
+        if self.operator == "<":
+            return distance < 0
+        return distance <= 0 if self.operator == "=<" else distance == 0
 
     def variants(self) -> Iterator[Variant]:
         yield from super().variants()
@@ -130,7 +132,10 @@ class All(_Group):
     """True when every part is."""
 
     def holds(self, connection: Connection, segment: Segment) -> bool:
-        return all(part.holds(connection, segment) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 (a generator takes as long as what it asks)
+            if not part.holds(connection, segment):
+                return False
+        return True
 
     def __and__(self, other: Condition) -> "All":
         return All((self, other)) if self.name else All((*self.parts, other))
@@ -144,7 +149,10 @@ class Any(_Group):
     """True when at least one part is."""
 
     def holds(self, connection: Connection, segment: Segment) -> bool:
-        return any(part.holds(connection, segment) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 (as above)
+            if part.holds(connection, segment):
+                return True
+        return False
 
     def __or__(self, other: Condition) -> "Any":
         return Any((self, other)) if self.name else Any((*self.parts, other))
