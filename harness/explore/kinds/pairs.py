@@ -64,7 +64,7 @@ NEEDS = (
     (re.compile(r"\[RA?@(n\+|e)"), Capability.RFC5961_RST),
     (re.compile(r"\[S@n\+10"), Capability.RFC5961_SYN),
 )
-_TEXT = re.compile(r"[^:]*@.*/\d+|fill")
+_TEXT = re.compile(r"[^:]*@[^/]*/\d+.*|fill")
 _SLOW = re.compile(r"wait:|await|recover")
 
 #: By a thing and the state in which it begins: what has stood before it (a thing, a condition, or a beginning), and
@@ -160,7 +160,7 @@ def _chain(rng: random.Random, met: Met) -> tuple[str, str]:
     state, beginning = rng.choice(BEGINNINGS)
     conditions = _conditions(rng)
     chain = _Chain(rng, state, beginning.startswith("listen"), [beginning, *conditions])
-    chain.unread = "/10" in beginning
+    chain.unread, chain.let_go = "/10" in beginning, "close" in beginning.split()
     paused = PAUSES if rng.random() < PAUSED else 0
     if any(each.startswith("delay") for each in conditions):
         paused = DELAYED_PAUSES

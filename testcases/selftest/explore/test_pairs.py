@@ -1,6 +1,7 @@
 """The kind `pairs`: its table is of things that can happen, its chains hold many pairs, and it found faults of ours."""
 
 import itertools
+import re
 
 import pytest
 
@@ -54,6 +55,20 @@ def test_what_is_new_comes_first() -> None:
     before = {pair for chain in chains[:900] for pair in itertools.pairwise(chain)}
     assert len(first) > len(last - before)
     assert KINDS["pairs"].ordered
+
+
+def test_no_stray_meets_a_connection_that_text_behind_close_has_ended() -> None:
+    """A SYN that must change nothing opens a new one there."""
+    text = re.compile(r"F?U?A@p,[ru](-\d+)?/\d+(%\d+)?")
+    met = []
+    for made in itertools.islice(pairs.generate(), 1000):
+        closed = gone = False
+        for word in text_of(made).partition(":")[2].split():
+            closed = word == "close" or (closed and word != "fresh")
+            gone = closed and (gone or bool(text.fullmatch(word)))
+            if gone and word.startswith("[S@"):
+                met.append(made.name)
+    assert met == []
 
 
 #: What it had found of the reference stack and of the judge.
