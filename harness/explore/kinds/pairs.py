@@ -42,6 +42,7 @@ RESTARTING = frozenset(
         "kept-alive-for-long",
         "kept-alive-unanswered",
         "patient",
+        "minutes-of-silence",
         "others-wait",
         "kept-alive-later",
         "another-talks",
