@@ -18,7 +18,7 @@ MIXED = (
     *("later", "fresh_courses", "fresh_numbers", "fresh_neighbours"),
     *("unlooked_courses", "unlooked_numbers", "unlooked_later", "from_source"),
     *("ordinary_courses", "ordinary_numbers", "historic"),
-    *("further_courses", "further_numbers"),
+    *("further_courses", "further_numbers", "two_things"),
 )
 
 for kind in (*KINDS, *MIXED):

@@ -25,6 +25,7 @@ from harness.stack.defects.interactions import (
     reset_ack,
     residue,
     stray_timer,
+    two_things,
     unlooked_courses,
     unlooked_later,
     unlooked_numbers,
@@ -52,7 +53,7 @@ MIXED = (
     *(later, fresh_courses, fresh_numbers, fresh_neighbours),
     *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
     *(ordinary_courses, ordinary_numbers, historic),
-    *(further_courses, further_numbers),
+    *(further_courses, further_numbers, two_things),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
