@@ -26,8 +26,8 @@ WRAPS, OWN_WRAPS, OFFERED, DELAYED = 0.5, 0.25, 0.25, 0.15
 #: Of those where the peer's wrap, so many have an edge of a segment there.
 EDGES = 0.5
 OFFERS = ("s.w3.t", "s.t", "w7", "s", "t", "w2.s")
-#: A window of which the right edge may lie at the wrap, in octets.
-WINDOW = 64_240
+#: Windows of which the right edge may lie at the wrap, in octets: what the field holds, and as many segments as fit.
+WINDOWS = (65_535, 64_240)
 
 
 def under(generated: Generated, seed: int, ip: int) -> Generated:
@@ -68,7 +68,8 @@ def _distance(rng: random.Random, plan: Plan) -> int:
         return rng.choice(edges) + rng.choice((0, 1))
     octets = sum(move.step.octets for move in plan if move.link == 1 and isinstance(move.step, Probe))
     within = rng.randint(1, max(2, octets))
-    return rng.choice((1, 2, within, within, 1 + octets, 2 + octets, rng.randint(3, 40), WINDOW + rng.randint(-20, 20)))
+    edge = rng.choice(WINDOWS) + rng.choice((0, 1, 2, rng.randint(-20, 20)))
+    return rng.choice((1, 2, within, within, 1 + octets, 2 + octets, rng.randint(3, 40), edge, edge))
 
 
 def _edges(plan: Plan) -> list[int]:

@@ -108,9 +108,13 @@ ENDS = {
     "one-aborted": "2:abort A@p,r/10 recv:100 send:10 A@p,r",
     "both-close": "close 2:close 2:A@p,r A@p,r FA@p,r 2:FA@p,r",
     "time-wait-beside": "2:close 2:A@p,r 2:FA@p,r A@p,r/10 recv:10 send:10 A@p,r 2:again FA@p,r close A@p,r",
+    "time-wait-outlives": "2:close 2:A@p,r 2:FA@p,r FA@p,r close A@p,r 2:again wait:1000 2:again",
+    "time-wait-outlives-a-reset": "2:close 2:A@p,r 2:FA@p,r R@p 2:again wait:1000 2:again",
     "one-silent": "send:10 2:send:10 await 2:A@p,r A@p,r",
     "both-silent": "send:10 2:send:10 wait:20000 2:A@p,r A@p,r send:10 2:send:10 wait:5000 2:A@p,r A@p,r",
 }
+#: What hangs on a listener that ends, from whose port an active OPEN has come too.
+LISTENERS_ENDS = {"nothing": "", "opening": "S@i", "queued": "S@i A@p,r", "accepted": "S@i A@p,r accept"}
 
 
 def _side_by_side() -> Iterator[Generated]:
@@ -132,6 +136,9 @@ def _side_by_side() -> Iterator[Generated]:
         yield _made(f"one-port-both-ways.{like}", beside)
         turns = f"connect SA@i,r listen 2{{{like}}}:S@i 2:A@p,r accept send:5 A@p,r 2:A@p,r/10 2:recv:100"
         yield _made(f"one-port-both-ways.{like}.connected", turns)
+        for name, life in LISTENERS_ENDS.items():
+            text = f"listen 2{{{like}}}:connect 2:SA@i,r {life} unlisten 2:A@p,r/10 2:recv:100 2:send:10 2:A@p,r"
+            yield _made(f"one-port-both-ways.{like}.unlisten.{name}", text)
     yield _made(
         "two-backlogs", "listen:1 3:listen:1 S@i 2{same-port}:S@i 3:S@i 3:A@p,r 3:A@p,r/10 3:accept 3:recv:10 A@p,r"
     )

@@ -140,6 +140,13 @@ _WINDOW = (
     Thing("small-window", SENDING, "A@p,r%40 send:100", "A@p,r A@p,r"),
     Thing("shrunk", SENDING, "A@p,r%200 send:100 A@p,u%40", "A@p,r A@p,r"),
     Thing("larger-window", "E CW F2", "A@p,r%2000", "A@p,r"),
+    Thing(
+        "window-grows",
+        SENDING,
+        "A@p,r%2000 send:100 wait:130 [A@p,u%3000] wait:130 [A@p,u%4000]",
+        "wait:500 [A@p,u%5000] wait:500 [A@p,u%6000] wait:9000 A@p,r",
+        "F1>F2 LA>X CL>TW",
+    ),
     Thing("shut-and-nothing-to-send", ACKNOWLEDGED, "A@p,r%0", "A@p,r"),
 )
 #: Segments that must change nothing (RFC 9293 §3.10.7.4, RFC 5961 §3 to §5), whatever timers run.

@@ -99,19 +99,6 @@ def a_fin_opens_the_window(lab: Lab) -> None:
 
 
 @shows("D772")
-def what_is_queued_before_a_simultaneous_open_ends_goes(lab: Lab) -> None:
-    sock, peer = lab.connecting()
-    peer.expect(SYN)
-    assert sock.connection is not None
-    sock.connection.send(b"text")
-    peer.send(SYN)
-    peer.expect(SYN | ACK)
-    sock.shutdown()
-    peer.send(ACK)
-    peer.expect(FIN | ACK, seq=1, data=b"text")
-
-
-@shows("D773")
 def the_heir_hears(lab: Lab) -> None:
     listener = lab.listen()
     sock, peer = lab.opened(listener)
@@ -126,7 +113,7 @@ def the_heir_hears(lab: Lab) -> None:
     again.expect(ACK, ack=5)
 
 
-@shows("D774")
+@shows("D773")
 def keep_alives_are_one_connection_s(lab: Lab) -> None:
     listener = lab.listen()
     sock, peer = lab.opened(listener)
@@ -137,7 +124,7 @@ def keep_alives_are_one_connection_s(lab: Lab) -> None:
     second.quiet(3 * 3600)
 
 
-@shows("D775")
+@shows("D774")
 def a_fin_comes_in_when_there_is_room(lab: Lab) -> None:
     sock, peer = lab.opened()
     room = peer.window
@@ -154,7 +141,7 @@ def a_fin_comes_in_when_there_is_room(lab: Lab) -> None:
     peer.expect(ACK, ack=peer.seq)
 
 
-@shows("D776")
+@shows("D775")
 def an_abort_has_the_next_number(lab: Lab) -> None:
     sock, peer = lab.opened()
     peer.send(ACK, b"text")
@@ -165,14 +152,14 @@ def an_abort_has_the_next_number(lab: Lab) -> None:
     peer.expect(RST, seq=7)
 
 
-@shows("D777")
+@shows("D776")
 def a_timestamp_of_0_is_one(lab: Lab) -> None:
     _sock, peer = lab.opened_with(FULL + stamped((1 << 32) - 5))
     peer.send(ACK, b"text", options=stamped(0))
     peer.expect(ACK, ack=5)
 
 
-@shows("D778")
+@shows("D777")
 def an_edge_at_0_is_one(lab: Lab) -> None:
     iss = (1 << 32) - 1 - 65_535
     _sock, peer = lab.opened(iss=iss)
@@ -180,7 +167,7 @@ def an_edge_at_0_is_one(lab: Lab) -> None:
     peer.expect(ACK, ack=5)
 
 
-@shows("D779")
+@shows("D778")
 def time_wait_outlives_others(lab: Lab) -> None:
     listener = lab.listen()
     sock, peer = lab.opened(listener, port=3000)
@@ -193,7 +180,7 @@ def time_wait_outlives_others(lab: Lab) -> None:
     assert peer.state is TIME_WAIT
 
 
-@shows("D780")
+@shows("D779")
 def a_listener_ends_alone(lab: Lab) -> None:
     listener = lab.listen(port=2500)
     sock, peer = lab.connected(port=2500)
@@ -202,7 +189,7 @@ def a_listener_ends_alone(lab: Lab) -> None:
     assert sock.status() is ESTABLISHED
 
 
-@shows("D781")
+@shows("D780")
 def a_reset_counts_whatever_it_acknowledges(lab: Lab) -> None:
     sock, peer = lab.opened()
     sock.send(b"text")
@@ -213,7 +200,7 @@ def a_reset_counts_whatever_it_acknowledges(lab: Lab) -> None:
     assert peer.is_gone()
 
 
-@shows("D782")
+@shows("D781")
 def the_third_block_is_whole(lab: Lab) -> None:
     _sock, peer = lab.opened_with(FULL + stamped(1))
     for seq in (101, 201, 301):
@@ -222,7 +209,7 @@ def the_third_block_is_whole(lab: Lab) -> None:
     assert found.options[-4:] == (peer.iss + 205).to_bytes(4, "big")
 
 
-@shows("D783")
+@shows("D782")
 def a_scaled_window_of_1_is_128(lab: Lab) -> None:
     sock, peer = lab.opened_with(SCALED)
     peer.send(ACK, window=1)
@@ -231,7 +218,7 @@ def a_scaled_window_of_1_is_128(lab: Lab) -> None:
     peer.expect(ACK, seq=1, data=b"text")
 
 
-@shows("D784")
+@shows("D783")
 def a_padded_fin_is_one(lab: Lab) -> None:
     _sock, peer = lab.opened()
     peer.form = lambda packet: [packet + bytes(6)]
@@ -239,7 +226,7 @@ def a_padded_fin_is_one(lab: Lab) -> None:
     peer.expect(ACK, ack=2)
 
 
-@shows("D785")
+@shows("D784")
 def the_end_stays(lab: Lab) -> None:
     sock, peer = lab.opened()
     peer.send(FIN | ACK)
@@ -248,7 +235,7 @@ def the_end_stays(lab: Lab) -> None:
     assert ended(sock)
 
 
-@shows("D786")
+@shows("D785")
 def room_is_an_edge(lab: Lab) -> None:
     sock, peer = lab.opened()
     sock.settings.send_buffer = 1000

@@ -134,19 +134,6 @@ class FinOpensNothing(Connection):
 
 @defect(
     "D772",
-    "In SYN-RECEIVED, CLOSE behind text in the queue sends the FIN and forgets the text.",
-    "RFC 9293 §3.10.4",
-    kind="close-unsent",
-)
-class CloseForgetsQueue(Connection):
-    def establish(self) -> None:
-        if self.fin_queued and self.send_buffer:
-            self.send_buffer.clear()
-        super().establish()
-
-
-@defect(
-    "D773",
     "The new connection of a pair that left TIME-WAIT by a SYN is as deaf as the old one, whose socket was closed.",
     SEVENTH,
     kind="residue",
@@ -158,7 +145,7 @@ class DeafHeir(Connection):
 
 
 @defect(
-    "D774",
+    "D773",
     "Keep-alives that an application asks for on an accepted connection hold for those accepted later.",
     "MUST-25",
     kind="residue",
@@ -177,7 +164,7 @@ class SharedKeepAlive(Connection):
         super().establish()
 
 
-@defect("D775", "A FIN that meets a full receive buffer is ignored for ever.", EIGHTH, kind="unread")
+@defect("D774", "A FIN that meets a full receive buffer is ignored for ever.", EIGHTH, kind="unread")
 class FinAtFullBuffer(Connection):
     met_full = False
 
@@ -191,7 +178,7 @@ class FinAtFullBuffer(Connection):
 
 
 @defect(
-    "D776",
+    "D775",
     "close() with text unread and text of ours under way resets with the number of the oldest that is under way.",
     "RFC 9293 §3.10.5",
     kind="unread",
@@ -205,7 +192,7 @@ class ResetWithOldNumber(Connection):
         self.snd_nxt = nxt
 
 
-@defect("D777", "A timestamp of 0 counts as a wrong one.", "RFC 7323 §5.3", kind="wraps")
+@defect("D776", "A timestamp of 0 counts as a wrong one.", "RFC 7323 §5.3", kind="wraps")
 class ZeroTimestamp(Connection):
     def check_timestamp(self, segment: Segment, found: Options) -> bool:
         if self.stamping and found.timestamps is not None and found.timestamps[0] == 0:
@@ -214,14 +201,14 @@ class ZeroTimestamp(Connection):
         return super().check_timestamp(segment, found)
 
 
-@defect("D778", "When the right edge of the window is 0, text is taken for text beyond it.", SEVENTH, kind="wraps")
+@defect("D777", "When the right edge of the window is 0, text is taken for text beyond it.", SEVENTH, kind="wraps")
 class EdgeAtZero(Connection):
     def is_acceptable(self, segment: Segment) -> bool:
         return super().is_acceptable(segment) and not (segment.payload and self.rcv_edge == 0)
 
 
 @defect(
-    "D779",
+    "D778",
     "The end of a connection ends those in TIME-WAIT of other peers with the same port.",
     "MUST-13",
     kind="many",
@@ -237,7 +224,7 @@ class SamePortEnds(Stack):
 
 
 @defect(
-    "D780",
+    "D779",
     "The end of a listener ends connections that were opened actively from its port.",
     "RFC 9293 §3.10.4",
     kind="many",
@@ -251,7 +238,7 @@ class ListenerTakesAlong(Stack):
 
 
 @defect(
-    "D781",
+    "D780",
     "A reset whose acknowledgment is older than all that is under way is dropped in FIN-WAIT-2 and CLOSE-WAIT.",
     SECOND,
     kind="reset-ack",
@@ -275,7 +262,7 @@ class _ThirdBlock(Reassembly):
 
 
 @defect(
-    "D782", "With timestamps, a third SACK block ends behind its first octet.", "RFC 2018 §3", kind="options-together"
+    "D781", "With timestamps, a third SACK block ends behind its first octet.", "RFC 2018 §3", kind="options-together"
 )
 class ShortThirdBlock(Connection):
     def _init_receiving(self) -> None:
@@ -288,7 +275,7 @@ class ShortThirdBlock(Connection):
 
 
 @defect(
-    "D783",
+    "D782",
     "When both sides scale and the peer's window field is 1, it is taken for a shut window.",
     "RFC 7323 §2.3",
     kind="options-together",
@@ -300,7 +287,7 @@ class OneIsNothing(Connection):
             self.snd_wnd = 0
 
 
-@defect("D784", "A FIN with padding behind its datagram is dropped.", "RFC 1122 §3.2.1", kind="packet-form")
+@defect("D783", "A FIN with padding behind its datagram is dropped.", "RFC 1122 §3.2.1", kind="packet-form")
 class PaddedFin(IpInput):
     def receive_v4(self, packet: bytes, now: int) -> bytes | None:
         length, total = (packet[0] & 15) * 4, int.from_bytes(packet[2:4], "big")
@@ -313,7 +300,7 @@ class PaddedFin(IpInput):
         return None if padded else super().receive_v6(packet, now)
 
 
-@defect("D785", "The end of the stream is told once; who asks again waits.", "RFC 9293 §3.10.3", kind="application")
+@defect("D784", "The end of the stream is told once; who asks again waits.", "RFC 9293 §3.10.3", kind="application")
 class EndToldOnce(Connection):
     told = False
 
@@ -326,7 +313,7 @@ class EndToldOnce(Connection):
 
 
 @defect(
-    "D786",
+    "D785",
     "Room in the send buffer is no edge for epoll when the ACK that makes it comes with the peer's FIN.",
     "RFC 9293 §3.10.2",
     kind="application",
