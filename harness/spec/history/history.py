@@ -307,7 +307,9 @@ class History:
                 yield at.world
                 return
             cites = reaction.cites if reaction else ("RFC 9293 §3.10",)
-            raise _Fallen(len(sent), Fall(Broken.SILENT, named(at.owed), "", cites, at.rule))
+            # A reset in the place of what is missing in front of it explains nothing.
+            resets = sum(bool(due.flags & RST) for due in step.owed) - sum(bool(due.flags & RST) for due in at.owed)
+            raise _Fallen(len(sent) - resets, Fall(Broken.SILENT, named(at.owed), "", cites, at.rule))
         yield delayed(at.world, now, self.traits) if at.owed else at.world
 
     def _holds_back(self, now: int) -> bool:
