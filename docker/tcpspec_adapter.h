@@ -26,10 +26,11 @@ struct tcpspec_stack {
   int (*send)(int sock, const unsigned char *data, size_t octets);  /* how many were taken */
   int (*recv)(int sock, unsigned char *data, size_t limit);         /* how many have come; 0 at the end of the stream */
   int (*shutdown)(int sock), (*close)(int sock), (*abort)(int sock);
-  int (*shutdown_receiving)(int sock, int both); /* NULL, or calls=shutdown in `hello` */
   int (*error)(int sock); /* the pending errno, which is cleared */
   const char *(*state)(const char *host, int port, const char *peer, int peer_port); /* "ESTABLISHED recvq=0" */
   int (*reset)(void);
+  /* What came later stands here, so that a list of functions without names stays one. */
+  int (*shutdown_receiving)(int sock, int both); /* NULL, or calls=shutdown in `hello` */
 };
 
 static FILE *tcpspec_answers;
