@@ -16,8 +16,12 @@ SOONEST_PROBE_S = 0.01
 
 
 def is_collected(events: Sequence[Event], answers: Iterable[Expected]) -> bool:
-    """Tell whether text is due that SEND has taken and nothing has carried yet: it may wait a moment for more."""
-    if not any(answer.data or answer.data is None for answer in answers):
+    """Tell whether text is due that SEND has taken and nothing has carried yet: it may wait a moment for more.
+
+    Where the peer's last word was a shut window it may wait for that, and a probe come in its place.
+    """
+    last = next((event.segment for event in reversed(events) if event.kind is Kind.SENT and event.segment), None)
+    if not any(answer.data or answer.data is None for answer in answers) or (last is not None and not last.window):
         return False
     for event in reversed(events):
         if event.kind is Kind.RECEIVED and event.segment is not None and event.segment.payload:

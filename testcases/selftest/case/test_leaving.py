@@ -2,9 +2,12 @@
 
 import pytest
 
+from harness.case.expect import Expected
+from harness.case.leaving import is_collected
 from harness.case.verdict import Verdict
 from harness.mutate.script import Script, play
 from harness.spec import seqno
+from harness.spec.segment import ACK, Segment
 from harness.stack.config import nanoseconds
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import stack_with
@@ -14,6 +17,7 @@ from harness.stack.variants import varied
 from harness.stack.variants.acknowledging import WindowOpensBehindTheHandshake
 from harness.stack.variants.recovery import LossProbes
 from harness.stack.variants.sending import TextCollectedForAMoment
+from harness.trace.events import Event, Kind
 from testcases.selftest.scripts import scripts
 
 TEXT = "header/data[1-passive-open]"
@@ -41,6 +45,13 @@ def on(case: str, stack: type[Stack]) -> str:
 )
 def test_what_the_rules_leave_open_is_no_finding(variant: str, case: str) -> None:
     assert on(case, varied(variant).stack_class) == ""
+
+
+@pytest.mark.parametrize(("window", "waits"), [(1000, True), (0, False)])
+def test_text_is_collected_where_the_peer_has_not_shut_its_window(window: int, waits: bool) -> None:
+    told = Event(0, Kind.SENT, segment=Segment(ACK, 1, 1, window=window))
+    due = [Expected(ACK, data=b"text")]
+    assert is_collected([told, Event(0, Kind.CALL, "send(4) = 4 octets taken")], due) is waits
 
 
 def test_text_that_waits_for_more_than_a_moment_is_missed() -> None:
