@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, OTHER_WAITS, THINGS, Thing
+from harness.explore.kinds.beginnings import BEGINNINGS, CONDITIONS, OTHER_WAITS
+from harness.explore.kinds.things import THINGS, Thing
 from harness.explore.notation import generated_from
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from harness.explore.kinds import KINDS, pairs
-from harness.explore.kinds.things import BEGINNINGS, CONDITIONS, EVERYWHERE, THINGS
+from harness.explore.kinds.beginnings import BEGINNINGS, CONDITIONS
+from harness.explore.kinds.things import EVERYWHERE, THINGS
 from harness.explore.notation import generated_from, text_of
 from harness.explore.plan import moves
 from harness.explore.playing import Player, Stage

@@ -1,0 +1,82 @@
+"""Where chains of things begin, and under what: ways to a state (named as in `kinds/things.py`), and conditions.
+
+A conversation begins with one of the ways; what a connection is like holds from its first word on.
+"""
+
+#: Another connection that nobody has accepted.
+OTHER_WAITS = "90{same-port}:S@i 90:A@p,r"
+#: Ways to a state from which a conversation goes on, each with its state; those that begin with `listen` leave one.
+BEGINNINGS = (
+    ("SS", "connect"),
+    ("SS", "lose:1 connect await"),
+    ("SS", "begin-connect"),
+    ("SR", "listen S@i"),
+    ("SR", "listen lose:1 S@i await"),
+    ("SR", "listen begin-accept S@i"),
+    ("CR", "connect S@i"),
+    ("CR", "begin-connect S@i"),
+    ("Q", "listen S@i A@p,r"),
+    ("Q", "listen:1 S@i A@p,r"),
+    ("E", "listen:1 S@i A@p,r accept"),
+    ("E", "listen S@i A@p,r accept"),
+    ("E", "listen S@i A@p,r/4 accept recv:100"),
+    ("E", "connect SA@i,r"),
+    ("E", "connect S@i SA@i,r"),
+    ("E", "connect S@i A@p,r"),
+    ("E", "listen S@i A@p,r%0 accept send:10 A@p,r"),
+    ("F1", "listen S@i A@p,r accept shutdown"),
+    ("F1", "connect SA@i,r send:100 shutdown"),
+    ("F2", "listen S@i A@p,r accept shutdown A@p,r"),
+    ("F2", "connect SA@i,r close A@p,r"),
+    ("CW", "listen S@i A@p,r accept FA@p,r"),
+    ("CW", "connect SA@i,r A@p,r/10 FA@p,r"),
+    ("LA", "listen S@i A@p,r accept FA@p,r send:100 close"),
+    ("LA", "connect SA@i,r FA@p,r shutdown"),
+    ("CL", "listen S@i A@p,r accept shutdown FA@p,u"),
+    ("CL", "connect SA@i,r send:100 shutdown FA@p,u"),
+    ("TW", "listen S@i A@p,r accept close A@p,r FA@p,r"),
+    ("TW", "connect SA@i,r shutdown FA@p,u A@p,r"),
+    ("Q", f"listen S@i A@p,r {OTHER_WAITS}"),
+    ("Q", f"listen {OTHER_WAITS} S@i A@p,r"),
+    ("QC", f"listen S@i A@p,r {OTHER_WAITS} FA@p,r"),
+    ("QC", "listen S@i A@p,r FA@p,r/10"),
+    ("QC", "listen:2 S@i A@p,r/10 FA@p,r"),
+    ("X", "listen S@i A@p,r accept send:100 R@p"),
+    ("X", "listen S@i A@p,r accept FA@p,r close A@p,r"),
+    ("X", "connect RA@i,r"),
+)
+#: What a connection is like from the beginning: nothing of it is odd.
+CONDITIONS = (
+    *(
+        "offer=s.w3.t",
+        "offer=s.t",
+        "offer=t",
+        "offer=w7",
+        "offer=s",
+        "offer=m536.t",
+        "offer=w0.s.m200",
+        "window=1000",
+        "delay=200",
+        "delay=400",
+    ),
+    *("iss=-1", "iss=-2", "iss=-12", "iss=-23", "iss=-1010", "iss=2147483640", "iss=-64000"),
+    *("own-iss=-1", "own-iss=-2", "own-iss=-12", "own-iss=-102", "own-iss=-1461"),
+    *("form=padded", "form=fragments", "form=ip-options", "form=destination-header", "form=changing-class"),
+    *(
+        "form=fragments-reversed",
+        "form=hop-by-hop",
+        "form=extension-headers",
+        "form=options-in-fragments",
+        "form=hop-by-hop-and-fragments",
+        "form=padded-fragments",
+        "form=fragments-twice",
+        "form=fragments-between",
+        "form=fragments+ttl-1",
+        "form=fragments-reversed+changing-class",
+        "form=ip-options+marked",
+        "form=hop-by-hop+padded",
+        "form=destination-header+ttl-1",
+        "tsval=-3",
+        "address",
+    ),
+)
