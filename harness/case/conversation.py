@@ -144,13 +144,18 @@ class Conversation(Course):
         target's time judge by capture times.
         """
         __tracebackhide__ = True
-        timeless = Capability.VIRTUAL_TIME in self.rig.target.capabilities
         if self.rig.patient:
             self.await_late_answer(connection)
-        elif timeless and leaving.is_collected(self._events_of(connection), answers):
-            self.await_late_answer(connection, leaving.SEND_S)
+        elif leaving.is_collected(self._events_of(connection), answers):
+            self.await_collected(connection)
         if self.acks_by_rule and level is Level.MUST and acknowledging.may_wait(self.events, answers):
             self.await_delayed(connection)
+
+    def await_collected(self, connection: Connection) -> None:
+        """Where time costs nothing, wait for text that may be collected for a moment."""
+        __tracebackhide__ = True
+        if Capability.VIRTUAL_TIME in self.rig.target.capabilities:
+            self.await_late_answer(connection, leaving.SEND_S)
 
     def _events_of(self, connection: Connection) -> list[Event]:
         return [event for event in self.events if event.connection == connection.index]

@@ -109,6 +109,8 @@ class CallRun:
         before = connection_of(self._like(self.cell.place.state))
         numbers = Numbers(before.snd_nxt, before.rcv_nxt + self._waiting())
         answer = self._call()
+        if self.cell.event is Event.SEND and answer == DONE and self.cell.place.state in (ESTABLISHED, CLOSE_WAIT):
+            self.conversation.await_collected(self.conversation.main)
         inbox = self.conversation.main.inbox
         received = list(inbox)
         inbox.clear()

@@ -238,7 +238,7 @@ REGISTER: dict[str, Ambiguity] = {
                 "CLOSE leaves the receiving side open: text is acknowledged.",
                 "An application that has closed both sides can't read: text draws a reset.",
             ),
-            "ack-new; with `reader_gone` also a reset and CLOSED or TIME-WAIT (half-duplex-close).",
+            "ack-new; with `reader_gone` also a reset (behind it, alone) and CLOSED or TIME-WAIT (half-duplex-close).",
             "Both, in FIN-WAIT-1 and FIN-WAIT-2: whether close() is the RFC's CLOSE is the interface's choice. Where"
             " this reset leads is said by §3.5.2 only: its sender should enter TIME-WAIT. CLOSED is as for ABORT.",
         ),

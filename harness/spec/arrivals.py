@@ -139,21 +139,23 @@ class _Track:
         return replace(moved, sent=moved.outgoing(), reply=Reply.NONE) if branch.at_once else moved
 
     def outgoing(self) -> tuple[Outgoing, ...]:
-        """Return the segments that have left, and the one that the pending reply makes."""
+        """Return the segments that have left, and those that the pending reply makes."""
         if self.reply is Reply.NONE:
             return self.sent
         iss = None if self.was.state in (LISTEN, TIME_WAIT) else self.was.iss
         rcv_nxt = self.connection.rcv_nxt
         acknowledgment = Outgoing(ACK, self.was.snd_nxt, rcv_nxt)
+        reset = Outgoing(RST, self.was.snd_nxt, None)
         forms = {
-            Reply.RST_SEG_ACK: Outgoing(RST, self.arrived.ack, None),
-            Reply.RST_ACK_ZERO: Outgoing(RST | ACK, 0, self.arrived.end),
-            Reply.RST: Outgoing(RST, self.was.snd_nxt, None),
-            Reply.SYN_ACK: Outgoing(SYN | ACK, iss, rcv_nxt),
-            Reply.ACK: acknowledgment,
-            Reply.ACK_NEW: acknowledgment,
+            Reply.RST_SEG_ACK: (Outgoing(RST, self.arrived.ack, None),),
+            Reply.RST_ACK_ZERO: (Outgoing(RST | ACK, 0, self.arrived.end),),
+            Reply.RST: (reset,),
+            Reply.SYN_ACK: (Outgoing(SYN | ACK, iss, rcv_nxt),),
+            Reply.ACK: (acknowledgment,),
+            Reply.ACK_NEW: (acknowledgment,),
+            Reply.ACK_NEW_AND_RST: (acknowledgment, reset),
         }
-        return (*self.sent, forms[self.reply])
+        return (*self.sent, *forms[self.reply])
 
     def reaction(self) -> Reaction:
         """Return what this track amounts to; the last rule that did something gives its name."""

@@ -30,6 +30,8 @@ class Reply(StrEnum):
     ACK_NEW = "ack-new"
     #: An RST of any other form.
     RST = "rst"
+    #: That RST behind an acknowledgment of what the segment has brought.
+    ACK_NEW_AND_RST = "ack-new + rst"
 
 
 class Signal(StrEnum):

@@ -213,6 +213,20 @@ SIXTH_RULES = (
 
 SEVENTH_RULES = (
     Rule(
+        "other/seventh/no-reader-in-sequence",
+        Step.SEVENTH,
+        frozenset({FIN_WAIT_1, FIN_WAIT_2}),
+        HAS_TEXT & READER_GONE & ~(RCV_NXT < SEG_SEQ) & ~FIN_ON,
+        (
+            GO_ON,
+            replace(_REFUSE_TEXT, reply=Reply.ACK_NEW_AND_RST, effect=Effect.TAKE_TEXT),
+            replace(_REFUSE_TEXT, reply=Reply.ACK_NEW_AND_RST, effect=Effect.TAKE_TEXT, next=TIME_WAIT),
+        ),
+        ("RFC 9293 §3.6.1", "MAY-1", "SHLD-3", "RFC 9293 §3.10.7.4 seventh"),
+        "Text may be acknowledged as any other, before the reset tells that it is lost.",
+        ("half-duplex-close", "reset-form"),
+    ),
+    Rule(
         "other/seventh/no-reader",
         Step.SEVENTH,
         frozenset({FIN_WAIT_1, FIN_WAIT_2}),

@@ -72,24 +72,12 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
                 behind = replace(segment, flags=segment.flags & ~SYN, seq=seqno.add(segment.seq, 1))
                 steps.append(replace(step, world=step.world.holds(behind)))
             steps += _with_held(step, now, policies)
-            if step.world.connection.reader_gone and "other/seventh/text" in outcome.reaction.path:
-                steps += _refused_behind_its_ack(step, now)
             if world.closing and world.state is SYN_RECEIVED and step.world.state is CLOSE_WAIT:
                 # CLOSE was queued until now (§3.10.4), and the FIN behind the ACK comes before or after it.
                 steps.append(replace(step, world=step.world.with_connection(state=CLOSING)))
             if step.world.fate is Fate.FORGOTTEN and world.before is not None:
                 steps.append(replace(step, world=world.before))  # MAY-2 (2)
     return list(dict.fromkeys(steps))
-
-
-def _refused_behind_its_ack(step: Step, now: int) -> Iterator[Step]:
-    """Yield the steps in which text is acknowledged, and the connection reset since nobody reads it (SHLD-3)."""
-    if step.world.state not in _RECEIVING:
-        return
-    connection = step.world.connection
-    reset = Outgoing(RST, connection.snd_nxt, connection.rcv_nxt)
-    for left in (step.world.ended(Fate.ABORTED), step.world.rests(Fate.ABORTED, now)):
-        yield replace(step, world=left, owed=(*step.owed, reset), deferrable=False)
 
 
 def _outcomes(world: World, segment: Segment, policies: Collection[Policy]) -> Iterator[Outcome]:

@@ -41,6 +41,9 @@ def on(case: str, stack: type[Stack]) -> str:
         ("window-opens-behind-the-handshake", "passive-open/third-segment-with-data"),
         ("window-opens-behind-the-handshake", "passive-open/segment-without-ack-is-dropped[data]"),
         ("window-opens-behind-the-handshake", DOZENS),
+        ("text-collected-for-a-moment", "grid/close-wait/call-send"),
+        ("window-opens-behind-the-handshake", "grid/syn-received-passive/ack/exact/good/none"),
+        ("close-acknowledges-what-it-refuses", "grid/fin-wait-1-close/ack/exact/acks_fin/data"),
     ],
 )
 def test_what_the_rules_leave_open_is_no_finding(variant: str, case: str) -> None:

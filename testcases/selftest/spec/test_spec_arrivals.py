@@ -155,9 +155,18 @@ def test_text_after_a_full_close_may_draw_a_reset() -> None:
     segment = Segment(ACK, 5001, 1102, payload=b"late")
     assert outcomes(at(FIN_WAIT_2), segment) == {("ack-new", "FIN-WAIT-2")}
     gone = at(FIN_WAIT_2, reader_gone=True)
-    reset = "rst(seq=seg.ack)"
-    assert outcomes(gone, segment) == {("ack-new", "FIN-WAIT-2"), (reset, "CLOSED"), (reset, "TIME-WAIT")}
+    alone, behind = "rst(seq=seg.ack)", "ack-new + rst"
+    resets = {(reset, state) for reset in (alone, behind) for state in ("CLOSED", "TIME-WAIT")}
+    assert outcomes(gone, segment) == {("ack-new", "FIN-WAIT-2"), *resets}
     assert outcomes(gone, segment, RFC793) == {("ack-new", "FIN-WAIT-2")}
+
+
+def test_what_is_acknowledged_before_a_reset_is_text_in_sequence() -> None:
+    gone = at(FIN_WAIT_2, reader_gone=True)
+    (told,) = {each.segments for each in allowed(gone, Segment(ACK, 5001, 1102, payload=b"late")) if each.segments[1:]}
+    assert told == (Outgoing(ACK, 1102, 5005), Outgoing(RST, 1102, None))
+    for segment in (Segment(ACK, 5003, 1102, payload=b"gap"), Segment(FIN | ACK, 5001, 1102, payload=b"last")):
+        assert not any(each.segments[1:] for each in allowed(gone, segment))
 
 
 def test_urgent_data_is_signalled_where_data_is_received() -> None:
