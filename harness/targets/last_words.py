@@ -15,6 +15,15 @@ _REASON = re.compile(
     re.MULTILINE,
 )
 
+#: What a program does to a terminal that it takes for one (ECMA-48: control sequences), and other controls.
+_SEQUENCE, _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]"), re.compile(r"[^\t\n -~\xa0-\U0010ffff]+")
+
+
+def printable(octets: bytes) -> str:
+    """Return what was written as text that does nothing to a terminal: what is no text is shown as one `�`."""
+    text = _SEQUENCE.sub("", octets.decode(errors="replace").replace("\r\n", "\n"))
+    return re.sub("�+", "�", _CONTROL.sub("�", text))
+
 
 def telling(text: str) -> str:
     """Return what of `text` is to be shown: from the last reason on, else the end."""

@@ -30,6 +30,10 @@ TUN_PATH = "/dev/net/tun"
 #: The types of the sockets that stand in place of a device.
 PAIRS = {"dgram": "SOCK_DGRAM", "stream": "SOCK_STREAM"}
 FAREWELL_S = 0.5
+#: linux/if.h: somebody has the device open.
+IFF_LOWER_UP = 0x10000
+#: So many octets of what a program writes are kept at most, and so many are left where it has written more.
+MOST_LOG_OCTETS, LEFT_LOG_OCTETS = 1 << 20, 1 << 16
 #: How long what was killed may take to be gone: it gives back its memory first, and a busy machine is slow at that.
 KILLED_S = 10.0
 REACH_LIMIT_S = 1.0
@@ -77,6 +81,8 @@ class Keeper:
         self._request = request
         self._device = str(request["device"])
         self._program: subprocess.Popen[bytes] | None = None
+        #: How the last of those ended that the program has left behind, as a daemon does.
+        self._orphan_code = 0
         try:
             server.write_sysctls({"net.ipv6.conf.all.disable_ipv6": "1"}, required=False)
             if pair := request["pair"]:
@@ -93,9 +99,11 @@ class Keeper:
         except OSError as error:
             raise SetupError("device", error) from None
         self.log = os.memfd_create("log")
+        fcntl.fcntl(self.log, fcntl.F_SETFL, os.O_APPEND)
 
     def perform(self, request: dict[str, Any]) -> server.Answer:
-        """Answer one request: ``start``, ``stop``, ``ended``, or ``reach`` for a connection in the pod."""
+        """Answer one request: ``start``, ``stop``, ``ended``, ``opened``, or ``reach`` for a connection in the pod."""
+        self._shorten_log()
         if request["op"] == "start":
             return self._start()
         if request["op"] == "reach":
@@ -103,11 +111,39 @@ class Keeper:
                 return {}, [socket.create_connection((request["host"], request["port"]), REACH_LIMIT_S).detach()]
             except OSError as error:
                 return {"error": error.strerror or str(error)}, []
+        if request["op"] == "opened":
+            return {"opened": self._is_opened()}, []
         if request["op"] == "stop":
             self._stop()
         elif self._program is not None:
-            return {"code": self._program.poll()}, []
+            return {"code": self._code()}, []
         return {}, []
+
+    def _is_opened(self) -> bool:
+        if self._request["pair"]:
+            return True
+        with RouteSocket() as route:
+            return any(link.name == self._device and link.flags & IFF_LOWER_UP for link in route.links())
+
+    def _code(self) -> int | None:
+        """Return the program's exit code, None while it runs: who ends content with others left goes on as these."""
+        assert self._program is not None
+        code = self._program.poll()
+        if code != 0:
+            return code
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                self._orphan_code = os.waitstatus_to_exitcode(ended[1])
+            return None
+        return self._orphan_code
+
+    def _shorten_log(self) -> None:
+        """Forget the beginning of what was written: who writes without end does not fill the memory."""
+        size = os.fstat(self.log).st_size
+        if size > MOST_LOG_OCTETS:
+            end = os.pread(self.log, LEFT_LOG_OCTETS, size - LEFT_LOG_OCTETS)
+            os.ftruncate(self.log, 0)
+            os.write(self.log, end)
 
     def _start(self) -> server.Answer:
         if not self._request["by_descriptor"] and self._given >= 0:
@@ -150,23 +186,31 @@ class Keeper:
         if self._program is None:
             return
         for number, limit_s in ((signal.SIGTERM, FAREWELL_S), (signal.SIGKILL, KILLED_S)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._program.pid, number)
+            _kill_all(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._program.wait(limit_s)
-        _await_orphans(self._program.pid)
-        self._program = None
+        _await_orphans()
+        self._program, self._orphan_code = None, 0
+        self._shorten_log()
 
 
-def _await_orphans(session: int) -> None:
-    """Wait until nobody of a session that was killed has the device any more: the next program wants to open it.
+def _kill_all(number: int) -> None:
+    """Send a signal to everybody in the process namespace but this first process, whatever session they are in."""
+    if os.getpid() != 1:
+        raise RuntimeError("only the first process of a namespace may end all others")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, number)
+
+
+def _await_orphans() -> None:
+    """Wait until nobody who was killed has the device any more: the next program wants to open it.
 
     Who has lost the parent is a child of the first process of the namespace, which this is.
     """
     deadline = time.monotonic() + KILLED_S
     with contextlib.suppress(ChildProcessError):
         while time.monotonic() < deadline:
-            if os.waitpid(-session, os.WNOHANG) == (0, 0):
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.005)
 
 

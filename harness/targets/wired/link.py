@@ -45,6 +45,7 @@ class WireLink(PacketLink):
     def __init__(self, sock: socket.socket, device: str, layer: int, target: str, peers: Iterable[str]) -> None:
         super().__init__(sock, PEER_MAC, UNKNOWN_MAC, socket.inet_aton(target))
         self._device, self._layer, self._target = device, layer, target
+        self._target_octets = socket.inet_aton(target)
         peers = list(peers)
         self._peers = {ipaddress.ip_address(peer).packed for peer in peers}
         self._peer = next(packed for peer in peers if len(packed := ipaddress.ip_address(peer).packed) == 4)
@@ -56,6 +57,9 @@ class WireLink(PacketLink):
         self.dhcp: DhcpServer | None = None
         self.knows_stack = layer == 3
         self.has_ipv6 = False
+        #: Addresses that somebody out there has who is not the target, and how many frames of ours came back.
+        self.strangers: Counter[str] = Counter()
+        self.reflected = 0
 
     @property
     def given(self) -> str:
@@ -117,8 +121,11 @@ class WireLink(PacketLink):
 
     def _is_wanted(self, frame: bytes) -> bool:
         ethertype, packet = frame[12:14], frame[14:]
+        self.reflected += self._layer == 2 and frame[6:12] == PEER_MAC
         if ethertype == ETHERTYPE_ARP:
             return self._hear_arp(packet)
+        if ethertype == ETHERTYPE_IPV4:
+            self._note_stranger(packet[12:16])
         if ethertype not in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
             self.seen[f"ethertype {ethertype.hex()}"] += 1
             return False
@@ -145,11 +152,16 @@ class WireLink(PacketLink):
         operation, sender_mac, sender, wanted = packet[7], packet[8:14], packet[14:18], packet[24:28]
         if sender == socket.inet_aton(self._target):
             self._learn(sender_mac)
+        self._note_stranger(sender)
         if operation == 1 and wanted in self._peers and sender != wanted:
             self.seen["ARP questions"] += 1
             self.asked += 1
             self._transmit(self._arp(sender_mac, 2, sender_mac, wanted, sender))
         return operation == 2
+
+    def _note_stranger(self, address: bytes) -> None:
+        if len(address) == 4 and any(address) and address not in self._peers | {self._target_octets}:
+            self.strangers[socket.inet_ntoa(address)] += 1
 
     def _arp(self, destination: bytes, operation: int, target_mac: bytes, sender: bytes, target: bytes) -> bytes:
         head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)

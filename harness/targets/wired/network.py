@@ -69,6 +69,10 @@ class NetworkPort:
         """Return None: it runs for ever, as far as is known."""
         return None
 
+    def has_opened(self) -> bool:
+        """Return True: the interface is up."""
+        return True
+
     def last_words(self) -> str:
         """Return nothing: a board on a cable tells nobody."""
         return ""

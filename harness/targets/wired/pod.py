@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from harness.targets.last_words import printable, telling
 from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
@@ -99,11 +100,15 @@ class WiredPod(AgentChannel):
         code = answer.get("code")
         return None if code is None else int(code)
 
+    def has_opened(self) -> bool:
+        """Tell whether somebody has the device open; what is given as a descriptor is."""
+        return bool(self.call({"op": "opened"})[0].get("opened"))
+
     def last_words(self) -> str:
         """Return the end of what the program has written."""
         size = os.fstat(self._log).st_size
         text = os.pread(self._log, KEPT_LOG_OCTETS, max(0, size - KEPT_LOG_OCTETS))
-        return text.decode(errors="replace").strip()
+        return telling(printable(text))
 
     def close(self) -> None:
         """End the pod with all that is in it."""

@@ -56,10 +56,19 @@ class Findings:
     guard_s: float = GUARD_S
 
 
-def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, runs: Callable[[], bool]) -> Findings:
-    """Find out all that the cases need to know; the link then proves silence as was found best."""
+def probe(
+    link: WireLink,
+    addresses: Mapping[int, Addresses],
+    server: Server,
+    runs: Callable[[], bool],
+    limit_s: float = LISTEN_LIMIT_S,
+) -> Findings:
+    """Find out all that the cases need to know; the link then proves silence as was found best.
+
+    The server may take `limit_s` to listen; `runs` tells whether its program does.
+    """
     path = codec.Path(addresses[4].peer[0], addresses[4].target[0])
-    first = _first_call(link, path, server.port, runs)
+    first = _first_call(link, path, server.port, runs, limit_s)
     if first is None or not first.open:
         return Findings(listens=False, refuses=first is not None and first.answer is not None)
     lonely = not _answers_besides(link, path, server.port)
@@ -69,7 +78,10 @@ def probe(link: WireLink, addresses: Mapping[int, Addresses], server: Server, ru
     first.end()
 
     def call(offer: bytes | None = None, flags: int = SYN) -> Call:
-        return patiently(link, path, server.port, offer, flags)
+        opened = patiently(link, path, server.port, offer, flags)
+        if not opened.open and not runs():
+            raise LostFence("the program has ended")
+        return opened
 
     lonely = lonely or is_crowded(link, path, server.port)
     guard_s = _guard_s(call()) if server.echoes else GUARD_S
@@ -120,9 +132,9 @@ def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
     return len(last.answer.options) < len(alone.answer.options)
 
 
-def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool]) -> Call | None:
+def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool], limit_s: float) -> Call | None:
     """Call until the server listens: it may start later than the device is answered on. Return the last call."""
-    deadline, call = time.monotonic() + LISTEN_LIMIT_S, None
+    deadline, call = time.monotonic() + limit_s, None
     while time.monotonic() < deadline and runs():
         try:
             call = Call(link, path, port)

@@ -16,7 +16,7 @@ from harness.targets.protocol import (
     TargetStorms,
     UnusableTarget,
 )
-from harness.targets.wired import probing
+from harness.targets.wired import probing, refusals
 from harness.targets.wired.application import ServerSocket
 from harness.targets.wired.channel import Channel
 from harness.targets.wired.link import CLOSED_PORT
@@ -24,7 +24,7 @@ from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.wiring import Place, Wiring
 from harness.wire import codec
-from harness.wire.link import Arrival, Flood
+from harness.wire.link import Arrival, Flood, LostFence
 
 #: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
 SERVER_LIMIT_S = 2.0
@@ -199,18 +199,38 @@ class WiredTarget(Wiring):
 
     def _probe(self) -> probing.Findings:
         addresses = self._options.addresses
-        findings = probing.probe(self._link, addresses, self.server, lambda: self._place.exit_code() is None)
+        # Who answers on a TUN device is not asked for a hardware address first, and may not have started yet.
+        limit_s = max(probing.LISTEN_LIMIT_S, self._options.start_s if self._options.layer == 3 else 0.0)
+        try:
+            findings = probing.probe(self._link, addresses, self.server, self._runs, limit_s)
+        except (LostFence, UnusableTarget):
+            self._demand_start()
+            raise
+        self._demand_start()
         self._settle_s = findings.settle_s
         if not findings.listens:
             own, words = addresses[4].target[0], self._place.last_words()
             port = f"port {self.server.port} of {own}"
             text = f"nobody answers on {port}, not even with a reset"
-            hint = "a firewall there may drop what is new; else another address or port: ip=…, app=echo:7"
+            hint = (
+                f"has it a route to {addresses[4].peer[0]}, and does no firewall drop what is new? "
+                "Else another address or port: ip=…, app=echo:7"
+            )
+            if self._link.strangers:
+                hint = f"it speaks as {self._link.strangers.most_common(1)[0][0]}: is that its address? option ip=…"
             if findings.refuses:
                 text = f"nobody listens on {port}: it answers with a reset"
                 hint = "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
             raise UnusableTarget(text + (f"\n{words}" if words else ""), hint)
         return findings
+
+    def _runs(self) -> bool:
+        return self._place.exit_code() is None
+
+    def _demand_start(self) -> None:
+        """Raise where the program has ended before any case."""
+        if (code := self._place.exit_code()) is not None:
+            raise refusals.ended_early(self._options, self._place, code)
 
     def _resets(self) -> list[bytes]:
         return [octets for channel in self._channels.values() if (octets := channel.last_reset())]

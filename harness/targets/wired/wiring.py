@@ -1,19 +1,16 @@
 """What every stack on a wire of ours has: it is started, answers at its address, and is heard behind a fence."""
 
-import re
 import time
 from collections.abc import Iterable
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple
-from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetHung, TargetStorms, UnusableTarget
+from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetHung, TargetStorms
+from harness.targets.wired import refusals
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.wire.link import Arrival, Flood, LostFence
-
-#: How a program colours what it writes to a terminal (ECMA-48, SGR).
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Place(Protocol):
@@ -39,6 +36,9 @@ class Place(Protocol):
 
     def exit_code(self) -> int | None:
         """Return the exit code of what has ended, None while it runs."""
+
+    def has_opened(self) -> bool:
+        """Tell whether somebody has its device open."""
 
     def last_words(self) -> str:
         """Return the end of what it has written."""
@@ -75,7 +75,7 @@ class Wiring:
 
     def evidence(self, tuple4: FourTuple) -> str | None:
         """Return what the program has written, if anything."""
-        return _COLOURS.sub("", self._place.last_words()) or None
+        return self._place.last_words() or None
 
     def check(self) -> None:
         """Raise TargetError if the capture socket dropped frames."""
@@ -90,27 +90,13 @@ class Wiring:
 
     def _start(self) -> None:
         self._place.start()
-        own = self._options.addresses[4].target[0]
         if self.life == 0:
             self._link = self._place.link()
         deadline = time.monotonic() + self._options.start_s
         while not self._link.greet(0.2):
             code = self._place.exit_code()
-            if code is None and time.monotonic() < deadline:
-                continue
-            silent = f"answers no ARP for {own} within {self._options.start_s:g} s"
-            how = f"ended with code {code}" if code is not None else silent
-            words = self._place.last_words()
-            hint = "is its card the one in braces, and has it what it boots from?" if self._options.pair else ""
-            hint = hint or "does it open {if}?"
-            if code is None and self._options.dhcp:
-                hint = (
-                    f"by DHCP it was given {self._link.given}" if self._link.given else "it has asked nothing by DHCP"
-                )
-            elif code is None:
-                named = f"its own address is option ip=…: {self.name.split(',ip=')[0]},ip=…"
-                hint = named if self._place.restarts else "is it on this cable, up, and has it this address?"
-            raise UnusableTarget(f"{self._options.command[0]} {how}" + (f"\n{words}" if words else ""), hint)
+            if code is not None or time.monotonic() > deadline:
+                raise refusals.no_start(self._options, self._place, self._link, self.name, code)
 
     @property
     def _is_out_of_order(self) -> bool:
@@ -137,6 +123,8 @@ class Wiring:
         """Inject packets, and return what comes; what had to ask for our hardware address comes behind the answer."""
         try:
             arrivals = self._link.exchange(packets, destination_mac)
+            if not arrivals and self._link.quiet_s is not None:  # such a silence may be that of the dead
+                self._demand_life()
             if self._link.asked != self._told:
                 self._told = self._link.asked
                 arrivals += self._link.exchange(())
@@ -144,13 +132,16 @@ class Wiring:
         except Flood as error:
             raise TargetStorms(str(error)) from None
         except LostFence as error:
-            code = self._place.exit_code()
-            if code is not None:
-                raise TargetDied(f"the program ended with code {code}", self._place.last_words()) from None
+            self._demand_life()
             if not self._place.restarts:
                 raise TargetError(str(error)) from None
             self._silent = True
             raise TargetHung(str(error), self._place.last_words()) from None
+
+    def _demand_life(self) -> None:
+        """Raise TargetDied where the program has ended."""
+        if (code := self._place.exit_code()) is not None:
+            raise TargetDied(f"the program {refusals.ending(code)}", self._place.last_words()) from None
 
     def _until_quiet(self, quiet_s: float) -> list[Arrival]:
         try:

@@ -66,7 +66,7 @@ def test_a_channel_is_listened_to_once_the_machine_has_booted() -> None:
         ("qemu:qemu-system-x86_64 {net} {serial}", "are where the lines go"),
         ("qemu:qemu-system-x86_64 {net} {port},app=lines:/tmp/x", "are where the lines go"),
         ("qemu:./no-such-emulator {net}", "can't be started"),
-        ("qemu:false {net}", "ended with code 1"),
+        ("qemu:false {net}", "ended with exit code 1"),
         ("qemu:sh -c 'sleep 60' {net},start=1", "answers no ARP for 198.51.100.1 within 1 s"),
         (f"qemu:{PAIR} dgram {{fd}} 0{{lines}},app=echo", "are where the lines go"),
         ("qemu:'unended {net}", "the command can't be read"),

@@ -1,0 +1,132 @@
+"""Programs behind a device as they are at the first try: each works, or gets one clear sentence; nothing is left."""
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.targets import registry
+from harness.targets.last_words import printable
+from harness.targets.protocol import TargetDied, UnusableTarget
+from harness.targets.wired import options
+from harness.targets.wired.helper import MOST_LOG_OCTETS
+from harness.targets.wired.pod import WiredPod
+
+ODD = f"{sys.executable} -m testcases.selftest.odd_programs"
+#: Long enough for a program in Python to start, on a busy machine too.
+START = "start=4"
+#: How long what was killed may take to be gone.
+GONE_S = 30
+
+
+@pytest.fixture
+def _nothing_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Show that no process, descriptor or file is left behind."""
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv("TCPSPEC_TEST_MARK", mark)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = sorted(os.readlink(f"/proc/self/fd/{number}") for number in _descriptors())
+    yield
+    deadline = time.monotonic() + GONE_S
+    while (left := _marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+    assert sorted(os.readlink(f"/proc/self/fd/{number}") for number in _descriptors()) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def _descriptors() -> list[str]:
+    return [name for name in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{name}")]
+
+
+def _marked(mark: str) -> list[str]:
+    """Return the processes that were started with this mark in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_is_left")
+@pytest.mark.parametrize(
+    ("text", "complaint", "hint"),
+    [
+        (f"tap:{ODD} leaves {{if}}", "ended with exit code 0", "open the device {if}"),
+        (f"tap:{ODD} killed {{if}}", "died of SIGSEGV", "open the device {if}"),
+        (f"tap:{ODD} several-queues {{if}}", "Invalid argument", "{fd} is the number of one that is open already"),
+        (f"tap:{ODD} sleeps {{if}},{START}", "runs, and has not opened the device within 4 s", "start=SECONDS"),
+        (f"tap:{ODD} own-device {{if}},{START}", "runs, and has not opened the device", "open the device {if}"),
+        (f"tap:{ODD} holds {{if}},{START}", "answers no ARP for 198.51.100.1 within 4 s", "its own address is"),
+        (f"tap:{ODD} arp-only {{if}}", "nobody answers on port 7 of 198.51.100.1", "a route to 198.51.100.2"),
+        (f"tap:{ODD} no-route {{if}}", "nobody answers on port 7 of 198.51.100.1", "a route to 198.51.100.2"),
+        (f"tap:{ODD} other-address {{if}},{START}", "answers no ARP for 198.51.100.1", "{if},start=4,ip=10.1.2.3"),
+        (f"tun:{ODD} other-packets {{if}},{START}", "nobody answers on port 7", "it speaks as 10.1.2.3"),
+        (f"tap:{ODD} ipv6-only {{if}},{START}", "only over IPv6 for 2001:db8:51::1", "needs an IPv4 address too"),
+        (f"tap:{ODD} reflects {{if}},{START}", "what it is sent it sends back", "a bridge, or a loop?"),
+        (f"tap:{ODD} mortal {{if}}", "ended with exit code 7 while it was asked the first questions", "no case has"),
+        (f"tap:{ODD} mortal-daemon {{if}}", "ended with exit code 7 while it was asked", "no case has begun"),
+        (f"tap:{ODD} deaf {{if}}", "is no echo server: to b'q' it says b''", "app=discard:PORT"),
+        (f"tap:{ODD} served {{if}},app=lines:/nowhere/to/be/found,start=1", "can't be opened: No such file", "lines"),
+        (f"tap:{ODD} served {{if}},app=lines:127.0.0.1:9,start=1", "can't be opened: Connection refused", "lines"),
+        (f"tap:{ODD} quotes {{if}},app=lines", "Welcome to the shell", "lines"),
+    ],
+)
+def test_a_program_that_is_not_what_it_should_be_gets_a_clear_sentence(text: str, complaint: str, hint: str) -> None:
+    with pytest.raises(UnusableTarget) as refused:
+        registry.open_target(registry.parse(text), registry.Settings()).close()
+    assert complaint in str(refused.value)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.usefixtures("_nothing_is_left")
+@pytest.mark.parametrize("kind", ["slow", "stubborn", "daemon", "babbles"])
+def test_a_program_that_is_odd_in_what_does_not_matter_is_started_and_started_again(kind: str) -> None:
+    target = registry.open_target(registry.parse(f"tap:{ODD} {kind} {{if}}"), registry.Settings())
+    try:
+        target._start_again()  # type: ignore[attr-defined]
+        assert target.exchange([]) == []
+    finally:
+        target.close()
+
+
+@pytest.mark.usefixtures("_nothing_is_left")
+def test_where_silence_is_timed_a_program_that_has_ended_is_not_silent() -> None:
+    target = registry.open_target(registry.parse(f"tap:{ODD} served {{if}}"), registry.Settings())
+    try:
+        link, place = target._link, target._place  # type: ignore[attr-defined]
+        link.quiet_s, link.shows_life = 0.02, False
+        assert target.exchange([]) == []
+        place.stop()
+        place.exit_code = lambda: 3
+        with pytest.raises(TargetDied, match="ended with exit code 3"):
+            target.exchange([])
+    finally:
+        target.close()
+
+
+def test_who_writes_without_end_does_not_fill_the_memory() -> None:
+    pod = WiredPod(options.read("tap", f"{ODD} babbles {{if}}", {}))
+    try:
+        pod.start()
+        sizes, deadline = [0], time.monotonic() + 60
+        while sizes[-1] < MOST_LOG_OCTETS and time.monotonic() < deadline:
+            time.sleep(0.05)
+            sizes.append(os.fstat(pod._log).st_size)
+        pod.stop()
+        assert sizes[-1] >= MOST_LOG_OCTETS > os.fstat(pod._log).st_size > 0
+        assert "\x1b" not in pod.last_words()
+    finally:
+        pod.close()
+
+
+def test_what_a_program_writes_does_nothing_to_the_terminal() -> None:
+    assert printable(b"\x1b[2J\x1b[31mred\x1b[0m\r\n\0\xff\xfe\x07tab\there\n") == "red\n�tab\there\n"
