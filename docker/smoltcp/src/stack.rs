@@ -66,6 +66,13 @@ impl Connection {
     }
 }
 
+/// A datagram in fragments, and which of its ends have come.
+struct Pieces {
+    ident: u16,
+    first: bool,
+    last: bool,
+}
+
 struct Listener {
     endpoint: IpListenEndpoint,
     backlog: usize,
@@ -96,6 +103,8 @@ pub struct Stack {
     last_handle: u32,
     /// How often each pair of ports was opened actively since everything was forgotten: each begins at another number.
     opened: BTreeMap<(u16, u16), u64>,
+    /// The datagram in fragments that is not whole yet.
+    pieces: Option<Pieces>,
     ack_delay: Option<Duration>,
     throttled: bool,
     /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
@@ -114,6 +123,7 @@ impl Stack {
             entries: BTreeMap::new(),
             last_handle: 0,
             opened: BTreeMap::new(),
+            pieces: None,
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
             answered: None,
@@ -135,6 +145,27 @@ impl Stack {
         }
     }
 
+    /// Something that belongs to the connection that a packet may open: the number of a SYN; where a datagram begins that
+    /// comes in fragments, a sum of the first that came. Behind that nothing begins anew until it is whole: with the
+    /// generator smoltcp forgets what it has of a datagram.
+    fn opening(&mut self, packet: &[u8]) -> Option<u64> {
+        let Some(piece) = fragment(packet) else {
+            let number = opening_number(packet);
+            self.pieces = self.pieces.take().filter(|_| number.is_none());
+            return number;
+        };
+        let pieces = self.pieces.get_or_insert(Pieces { ident: piece.ident, first: false, last: false });
+        let begins = !pieces.first && !pieces.last;
+        if pieces.ident == piece.ident {
+            pieces.first |= piece.first;
+            pieces.last |= piece.last;
+        }
+        if pieces.first && pieces.last {
+            self.pieces = None;
+        }
+        begins.then(|| sum(packet))
+    }
+
     /// For the sockets that are opened from now on; None acknowledges at once.
     pub fn delay_acks(&mut self, delayed: bool) {
         self.ack_delay = delayed.then_some(Duration::from_millis(10));
@@ -152,8 +183,8 @@ impl Stack {
 
     /// Let a packet arrive.
     pub fn arrive(&mut self, packet: Vec<u8>) {
-        if let Some(number) = opening_number(&packet) {
-            self.seed(number.into());
+        if let Some(number) = self.opening(&packet) {
+            self.seed(number);
         }
         self.wire.put(packet);
         if self.tcp().all(|socket| matches!(socket.state(), State::Closed | State::Listen)) {
@@ -357,6 +388,7 @@ impl Stack {
         self.entries.clear();
         self.answered = None;
         self.opened.clear();
+        self.pieces = None;
         self.seed(0);
     }
 
@@ -406,16 +438,26 @@ impl Stack {
 }
 
 /// The sequence number of a SYN that is not in fragments.
-fn opening_number(packet: &[u8]) -> Option<u32> {
+fn opening_number(packet: &[u8]) -> Option<u64> {
     let segment = match packet.first()? >> 4 {
-        4 if Ipv4Packet::new_checked(packet).is_ok_and(|packet| packet.more_frags() || packet.frag_offset() != 0) => {
-            return None;
-        }
+        4 if fragment(packet).is_some() => return None,
         4 => packet.get(usize::from(packet[0] & 15) * 4..)?,
         _ => packet.get(IPV6_HEADER_LEN..)?,
     };
     let segment = TcpPacket::new_checked(segment).ok()?;
-    segment.syn().then(|| segment.seq_number().0.cast_unsigned())
+    segment.syn().then(|| u64::from(segment.seq_number().0.cast_unsigned()))
+}
+
+/// What a packet is of a datagram that comes in fragments.
+fn fragment(packet: &[u8]) -> Option<Pieces> {
+    let packet = Ipv4Packet::new_checked(packet).ok().filter(|packet| packet.version() == 4)?;
+    let (first, last) = (packet.frag_offset() == 0, !packet.more_frags());
+    (!first || !last).then(|| Pieces { ident: packet.ident(), first, last })
+}
+
+/// Fowler, Noll and Vo's hash, as FNV-1a.
+fn sum(octets: &[u8]) -> u64 {
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |sum, octet| (sum ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn fresh_socket() -> Socket<'static> {

@@ -219,6 +219,7 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
     idle = not world.unacknowledged
     # What the timer sends again begins with the earliest segment (RFC 6298 §5.4); other parts may come besides.
     front = not new and not seqno.lt(connection.snd_una, seqno.add(sent.seq, 0))
+    waited = world.waited + now - world.waiting_since
     moved = replace(connection, snd_nxt=end if new else connection.snd_nxt, fin_sent=fin_sent, state=state)
     return replace(
         at,
@@ -228,7 +229,8 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
             waiting_since=now if front or idle else world.waiting_since,
             tries=world.tries + front,
             # A fast retransmit comes in the midst of an RTO that was backed off, and leaves it (RFC 5681 §3.2).
-            interval=max(world.interval if world.tries else 0, now - world.waiting_since) if front else world.interval,
+            interval=max(world.interval if world.tries else 0, waited) if front else world.interval,
+            waited=0 if front or idle else world.waited,
         ),
     )
 
@@ -263,11 +265,14 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
         return replace(at, world=replace(world, acked=ack))  # one acknowledgment for each part of what has come
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", *at.cites, rule=at.rule)
-    if seqno.lt(seq, connection.snd_una) and seq != seqno.add(connection.snd_nxt, -1):
+    before = {seqno.add(connection.snd_nxt, -1)}
+    if world.outstanding and not connection.snd_wnd:
+        before.add(seqno.add(connection.snd_una, -1))  # what the peer has taken its window back from is under way
+    if seqno.lt(seq, connection.snd_una) and seq not in before:
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
     if seqno.lt(connection.snd_nxt, seq):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
-    if seq == seqno.add(connection.snd_nxt, -1) and world.state in SENDING | {FIN_WAIT_2}:
+    if seq in before and world.state in SENDING | {FIN_WAIT_2}:
         return _probed(_carries_ack(_asked_for(at, sent), sent), now)  # a keep-alive, or a probe without an octet
     if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
         return _carries_ack(at, sent)

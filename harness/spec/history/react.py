@@ -30,6 +30,8 @@ from harness.spec.values import replace
 OUTDATED_NS = (2_073_000_000_000_000, 2_160_000_000_000_000)
 #: Somewhere outside every window.
 FAR = 1 << 30
+#: So many octets that a scale rounds off are looked at one by one.
+FEW = 7
 #: What the window field of a segment can say, before scaling.
 LARGEST_WINDOW = 65535
 _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
@@ -85,9 +87,20 @@ def _outcomes(world: World, segment: Segment, policies: Collection[Policy]) -> I
     record = _record(world, segment)
     yield from outcomes(record, segment, policies)
     beyond = seqno.lt(world.shown_edge, seqno.add(segment.seq, segment.length))
-    more = world.unshown + (1 << world.rcv_shift) - 1
-    if more and beyond and world.state in SYNCHRONIZED and not segment.flags & RST:
-        yield from outcomes(replace(record, rcv_wnd=record.rcv_wnd + more), segment, policies)
+    if beyond and world.state in SYNCHRONIZED and not segment.flags & RST:
+        for more in _unseen(world):
+            yield from outcomes(replace(record, rcv_wnd=record.rcv_wnd + more), segment, policies)
+
+
+def _unseen(world: World) -> Iterator[int]:
+    """Yield by how many octets the window may be larger than was shown: what was read, and what its scale rounds off.
+
+    Of a large scale only the least and the most are asked about.
+    """
+    rounded = (1 << world.rcv_shift) - 1
+    for off in range(rounded + 1) if rounded <= FEW else (0, rounded):
+        if world.unshown + off:
+            yield world.unshown + off
 
 
 def _record(world: World, segment: Segment) -> Connection:
@@ -233,6 +246,7 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         window_ack=segment.ack if believed and newer else world.window_ack,
         waiting_since=now if progress or opened else world.waiting_since,
         tries=0 if progress or opened or shut else world.tries,
+        waited=0 if progress else world.waited + (now - world.waiting_since if opened else 0),
         stuck_since=now if (progress or opened) and world.patience else world.stuck_since,
     )
 

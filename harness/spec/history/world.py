@@ -94,6 +94,8 @@ class World:
     tries: int = 0
     #: How long the last repetition was waited for: the next one may take twice as long (RFC 6298 §5.5).
     interval: int = 0
+    #: How long it had waited when a window opened, which need not restart its timer: that counts for the interval too.
+    waited: int = 0
     time_wait_since: int = 0
     fin_wait_2_since: int = 0
     #: A delayed acknowledgment is due by then.

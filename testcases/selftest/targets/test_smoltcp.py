@@ -12,6 +12,8 @@ from harness.case import ACK, RST, SYN
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
+from harness.explore import run
+from harness.explore.notation import generated_from
 from harness.spec.states import (
     CLOSED,
     ESTABLISHED,
@@ -181,3 +183,14 @@ def test_numbers_of_a_connection_do_not_depend_on_those_before(program: Path) ->
         peer.send(SYN)
         numbers.append(target.connection.received[0].wire.seq)
     assert numbers[0] == numbers[1]
+
+
+def test_a_syn_in_fragments_begins_at_a_number_of_its_own(program: Path) -> None:
+    """Two that come behind the same SYN of somebody else's: what was drawn for that one does not count."""
+    numbers = set()
+    for mine in (3000, 70000):
+        plan = f"2{{iss=1000}}:listen 2:S@i 1{{form=fragments,iss={mine}}}:listen S@i"
+        rig = Rig(AdapterTarget(Command([str(program)]), name="smoltcp"), guarded=False)
+        talk = run.play_generated(rig, generated_from(plan)).talk
+        numbers.add(talk.all_links[1].connection.received[0].wire.seq)
+    assert len(numbers) == 2

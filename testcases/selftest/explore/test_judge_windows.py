@@ -1,0 +1,73 @@
+"""The judge of whole conversations, by hand: windows that open, shut, and are larger inside than was shown."""
+
+import pytest
+
+from harness.spec import options
+from harness.spec.history.calls import Answer
+from harness.spec.history.fall import Broken, Fall
+from harness.spec.segment import ACK, FIN, SYN, Segment
+from harness.spec.states import ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED
+from testcases.selftest.explore.test_judge import OWN, PEER, Hand, established, own, segment, text
+
+#: A shift of one: the lowest bit of a window is not shown.
+SCALED = options.window_scale(1)
+
+
+def scaled(hand: Hand) -> Hand:
+    """A connection with scaled windows, on which one octet has come: RCV.NXT is 2, and the right edge shown is 6."""
+    hand.history.listens(True)
+    hand.peer(Segment(SYN, 0, options=SCALED), Segment(SYN | ACK, 0, 1, window=4, options=SCALED), state=SYN_RECEIVED)
+    hand.peer(segment(ACK, 1, 1, 1), Segment(ACK, 1, 2, window=2), state=ESTABLISHED)
+    hand.history.accepted()
+    return hand
+
+
+@pytest.mark.parametrize(("taken", "allowed"), [(6, True), (7, True), (8, True), (9, False)])
+def test_a_window_may_be_larger_by_what_was_read_and_by_what_its_scale_rounds_off(taken: int, allowed: bool) -> None:
+    """Each of these, and all together: what stands behind is acknowledged alike."""
+    hand = scaled(Hand())
+    hand.call("recv", 1, Answer(data=text(1, 1, PEER)), state=ESTABLISHED)
+
+    def go_on() -> None:
+        hand.peer(segment(ACK, 2, 1, 10), Segment(ACK, 1, taken, window=0), state=ESTABLISHED)
+        hand.call("send", 1, Answer(taken=1), Segment(ACK, 1, taken, window=0, payload=text(1, 1, OWN)))
+
+    if allowed:
+        go_on()
+        return
+    with pytest.raises(Fall) as fallen:
+        go_on()
+    assert fallen.value.code is Broken.WRONG_ACK
+
+
+@pytest.mark.parametrize("again_s", [110, 400])
+def test_a_window_that_opens_does_not_shorten_what_the_timer_has_backed_off_to(again_s: int) -> None:
+    """RFC 6298 §5.5 doubles the time-out of the FIN, whatever the window; and lets nobody wait for ever."""
+    hand = established(Hand())
+    hand.peer(Segment(ACK, 1, 1, window=0), state=ESTABLISHED)
+    fin = own(FIN | ACK, 1, 1)
+    hand.call("shutdown", 0, Answer(), fin, state=FIN_WAIT_1)
+    hand.wait(120, (2.5, fin), (7.5, fin), (17.5, fin), (37.5, fin), (77.5, fin), state=FIN_WAIT_1)
+    hand.peer(Segment(ACK, 1, 1, window=65535), state=FIN_WAIT_1)
+    hand.wait(60, (36.5, fin), state=FIN_WAIT_1)
+    if again_s == 110:
+        hand.wait(again_s, state=FIN_WAIT_1)
+        return
+    with pytest.raises(Fall) as fallen:
+        hand.wait(again_s, state=FIN_WAIT_1)
+    assert fallen.value.code is Broken.SILENT
+
+
+@pytest.mark.parametrize("window", [0, 65535])
+def test_a_window_that_was_taken_back_is_probed_below_what_is_under_way(window: int) -> None:
+    """An ACK below SND.UNA asks for the window, as one below SND.NXT does; where it is open there is nothing to ask."""
+    hand = established(Hand())
+    hand.call("send", 9, Answer(taken=9), own(ACK, 1, 1, 9), state=ESTABLISHED)
+    hand.peer(Segment(ACK, 1, 1, window=window), state=ESTABLISHED)
+    probe = Segment(ACK, 0, 1)
+    if not window:
+        hand.wait(2, (1, probe), state=ESTABLISHED)
+        return
+    with pytest.raises(Fall) as fallen:
+        hand.wait(2, (1, probe), state=ESTABLISHED)
+    assert fallen.value.code is Broken.WRONG_SEQ
