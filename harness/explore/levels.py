@@ -1,9 +1,11 @@
 """How many conversations a run of cases takes. What makes them is imported when some are wanted: it takes long."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.case.selection import matches
 
 if TYPE_CHECKING:
     from harness.explore.run import Generated
@@ -17,13 +19,44 @@ class Conversations:
     """What a module of test cases holds where conversations are to be collected."""
 
     def chosen(self, level: str, patterns: Sequence[str]) -> "list[Generated]":
-        """Return those of a run: a fixed small choice, or all; patterns that speak of them choose among all."""
-        named = any(pattern.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, pattern) for pattern in patterns)
-        if level == OFF and not named:
+        """Return those of a run: a fixed small choice, or all; patterns that speak of them choose among all.
+
+        Then only those are returned that the patterns name, and only the kinds that they may be about are made. Where
+        one names nothing all of these are returned, for whoever is to say what there is.
+        """
+        about = [each for each in patterns if each.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, each)]
+        if level == OFF and not about:
             return []
         from harness.explore.choice import small
-        from harness.explore.kinds import KINDS
 
-        if level == ALL or named:
-            return [generated for kind in KINDS.values() for generated in kind.generate()]
-        return small()
+        if not about:
+            return list(_made(about)) if level == ALL else small()
+        few = {generated.id: generated for generated in small()}
+        if few.keys() >= set(about):
+            return [generated for name, generated in few.items() if name in about]
+        return _named(_made(about), about) or list(_made(about))
+
+
+def _made(patterns: Sequence[str]) -> "Iterator[Generated]":
+    """Yield all conversations of the kinds that patterns may be about; of all kinds without patterns."""
+    from harness.explore.kinds import KINDS
+
+    kinds = [pattern.removeprefix(PREFIX).partition("/")[0] for pattern in patterns if pattern.startswith(PREFIX)]
+    every = len(kinds) < len(patterns) or not patterns
+    for name, kind in KINDS.items():
+        if every or any(fnmatch.fnmatchcase(name, each) for each in kinds):
+            yield from kind.generate()
+
+
+def _named(made: "Iterable[Generated]", patterns: Sequence[str]) -> "list[Generated]":
+    """Return those that patterns name, looking no further than needed; none where a pattern names nothing."""
+    found, unmet, exact = [], set(patterns), set(patterns)
+    for generated in made:
+        naming = {pattern for pattern in patterns if matches(pattern, generated.id)}
+        if naming:
+            found.append(generated)
+            unmet -= naming
+            exact.discard(generated.id)
+            if not exact:
+                break
+    return [] if unmet else found

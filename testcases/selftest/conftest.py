@@ -15,6 +15,7 @@ SLOW = frozenset(
         "test_adapter_kit",
         "test_bad_paths",
         "test_bisect",
+        "test_built_releases",
         "test_campaign",
         "test_circumstances",
         "test_compare_command",

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ from harness.explore.findings import Tally, sort_of
 from harness.explore.kinds import KINDS
 from harness.explore.levels import Conversations
 from harness.explore.playing import Player, Stage
+from harness.explore.run import Generated
 from harness.fuzz.steps import BadSequence
 from harness.report import runs
 from harness.targets.protocol import Capability
@@ -273,3 +276,21 @@ def test_the_small_choice_of_a_run_is_read_as_it_was_made(monkeypatch: pytest.Mo
     all_of_them = {kind: list(itertools.islice(KINDS[kind].generate(), KINDS[kind].core_of)) for kind in KINDS}
     assert all(each in all_of_them[each.kind] for each in made)
     assert {each.kind for each in made} == {kind for kind in KINDS if any(not one.slow for one in all_of_them[kind])}
+
+
+def test_a_conversation_that_is_named_costs_no_other_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Conversations().chosen("core", ())
+    (named,) = Conversations().chosen("off", ("explore/random/1.3",))
+    assert named == next(itertools.islice(KINDS["random"].generate(), 3, None))
+
+    def nobody() -> Iterator[Generated]:
+        raise AssertionError("made for nothing")
+
+    for kind in set(KINDS) - {"wraps"}:
+        monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], generate=nobody))
+    assert Conversations().chosen("core", (few[0].id, few[-1].id)) == [few[0], few[-1]]
+    made = list(KINDS["wraps"].generate())
+    assert Conversations().chosen("core", (made[-1].id,)) == made[-1:]
+    assert Conversations().chosen("core", ("explore/w*/*",)) == made
+    assert Conversations().chosen("core", ("explore/wraps",)) == made
+    assert Conversations().chosen("core", ("explore/wraps/nothing",)) == made, "for whoever says what there is"
