@@ -23,7 +23,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from harness.agent import server
+from harness.agent import server, uncommon
 from harness.agent.rtnetlink import RouteSocket, forget_hosts
 
 ETHERTYPE = 0x88B5
@@ -290,6 +290,10 @@ class Agent:
         address, port = self._sockets[number].getpeername()[:2]
         return address, port
 
+    def uncommon(self, number: int, name: str, *arguments: Any) -> Any:
+        """Make a call that few programs make (`harness.agent.uncommon`)."""
+        return uncommon.CALLS[name](self._sockets[number].fileno(), *arguments)
+
     def close(self, number: int) -> None:
         """CLOSE; a second time, or after the connections were forgotten, it does nothing."""
         self._edges.pop(number, None)
@@ -344,6 +348,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "watched": Agent.watched,
     "local": Agent.local,
     "remote": Agent.remote,
+    "uncommon": Agent.uncommon,
     "close": Agent.close,
     "abort": Agent.abort,
     "pending error": Agent.pending_error,

@@ -12,6 +12,7 @@ from os import O_NONBLOCK, O_RDWR
 from harness.case.connection import Connection
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table, argument, connection_of
+from harness.pkt.file_calls import FileCalls
 from harness.pkt.polling import Polling
 from harness.pkt.profile import Dialect
 from harness.pkt.socket_options import SocketOptions
@@ -50,12 +51,13 @@ class Application:
         self.options = SocketOptions(stage, self.table)
         self._polling = Polling(stage, self.table)
         self._text = TextCalls(stage, self.table)
+        self._files = FileCalls(stage, self.table)
 
     def attempt(self, call: Call, place: Place) -> Attempt:
         """Return how to try a call; raises Unsupported for one that this target does not have."""
         if len(call.arguments) < LEAST.get(call.function, 0):
             raise Unsupported(f"{call.function}() with {len(call.arguments)} arguments", place)
-        for family in (self._polling, self.options, self._text):
+        for family in (self._polling, self.options, self._text, self._files):
             if (found := family.attempt(call, place)) is not None:
                 return found
         makers: dict[str, Callable[[Call, Place], Attempt]] = {

@@ -24,7 +24,9 @@ class Coverage:
     constructs: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     played: Counter[str] = field(default_factory=Counter)
-    #: By target: how many ask for what it has not (a setting, a socket option), so that they are not about it.
+    #: By target: how many are played without a setting or a socket option that it has not, and which.
+    without: dict[str, Counter[str]] = field(default_factory=dict)
+    #: By target: how many ask for what it has not (Fast Open, a field of TCP_INFO), so that they are not about it.
     lacking: Counter[str] = field(default_factory=Counter)
     #: By target: what is missing, by how many scripts want it first.
     wanted: dict[str, Counter[str]] = field(default_factory=dict)
@@ -40,7 +42,7 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
 def measure(paths: Iterable[Path], targets: Mapping[str, Traits]) -> Coverage:
     """Read scripts and hold them against what targets offer."""
-    coverage = Coverage(wanted={name: Counter() for name in targets})
+    coverage = Coverage(wanted={name: Counter() for name in targets}, without={name: Counter() for name in targets})
     for path in files_of(paths):
         coverage.scripts += 1
         try:
@@ -55,6 +57,8 @@ def measure(paths: Iterable[Path], targets: Mapping[str, Traits]) -> Coverage:
             need = next(needs.unmet(script, versions[0], traits), None)
             if need is None:
                 coverage.played[name] += 1
+                if (missing := next(needs.without(script, versions[0], traits), None)) is not None:
+                    coverage.without[name][missing] += 1
             else:
                 coverage.lacking[name] += need.lacking
                 coverage.wanted[name][need.construct] += 1
@@ -123,6 +127,10 @@ def text(coverage: Coverage, *, every: bool = False) -> str:
         lines += ["", _summary(name, coverage)]
         most = wanted.most_common(None if every else 10)
         lines += [f"  {count:>5} × {construct}" for construct, count in most]
+        lines += [
+            f"  {count:>5} × without {construct}"
+            for construct, count in coverage.without[name].most_common(None if every else 10)
+        ]
     if coverage.broken:
         lines += ["", "can't be read:", *(f"  {message}" for message in coverage.broken[: None if every else 10])]
     return "\n".join(lines)
@@ -132,6 +140,8 @@ def _summary(name: str, coverage: Coverage) -> str:
     played, lacking = coverage.played[name], coverage.lacking[name]
     unsupported = sum(coverage.wanted[name].values()) - lacking
     words = [f"{name}: {played} of {coverage.scripts} can be played"]
+    without = sum(coverage.without[name].values())
+    words += [f"{without} of them without a setting or an option that it has not"] if without else []
     words += [f"{lacking} ask for what it has not"] if lacking else []
     words += [f"{unsupported} ({100 * unsupported / coverage.scripts:.0f} %) use what is not supported"]
     return ", ".join(words)

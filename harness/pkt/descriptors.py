@@ -45,6 +45,9 @@ class Descriptor:
     freed: bool = False
     armed: dict[int, tuple[int, int]] | None = None
     extra_flags: int = 0
+    #: Whether it is a file, which holds as much text as is asked of it; and what is in a pipe, shared by its two ends.
+    is_file: bool = False
+    pipe: bytearray | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -76,12 +79,14 @@ class Streams:
 class Doubt:
     """What was not done as the script has it: a difference behind it may come of that.
 
-    It is about all that is said of one connection's text, or, without one, about how fast text is sent.
+    It is about all that is said of one connection's text, or, without one, about how fast text is sent, or, as a
+    setting that the target has not, about everything (`of_all`).
     """
 
     construct: str
     place: Place
     connection: Connection | None = None
+    of_all: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +107,8 @@ class Stage:
     #: Connections that the peer has begun, in order, and the target's ports by those of the script.
     incoming: list[Connection] = field(default_factory=list)
     ports: dict[int, int] = field(default_factory=dict)
+    #: The addresses of peer and target that the script is written for; None: they can't be read.
+    written_for: tuple[str, str] | None = None
     #: The MTU of the way to the peer, where the script says it.
     mtu: int = MTU
     #: The MSS that the script means (`--mss`), of which its large segments are merged.
@@ -142,6 +149,10 @@ class Stage:
         self.begun.add(own.tuple4.port)
         self.current = own
         return own
+
+    def go_without(self, construct: str, place: Place) -> None:
+        """Note what the target has not and the script is played without: a difference behind it may come of that."""
+        self.doubts.append(Doubt(construct, place, of_all=True))
 
     @property
     def under_test(self) -> Connection:

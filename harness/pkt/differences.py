@@ -74,6 +74,8 @@ class Differences:
         """Raise Unsupported where a difference may come of something that was not done as the script has it."""
         for doubt in self.stage.doubts:
             own = doubt.connection is not None and doubt.connection is about
+            if doubt.of_all:
+                raise Unsupported(f"{doubt.construct}, without which line {event.place.line} differs", doubt.place)
             if (own and acknowledges) or (doubt.connection in (None, about) and _depends(event, doubt)):
                 raise Unsupported(f"{doubt.construct}, and line {event.place.line} differs behind it", doubt.place)
 

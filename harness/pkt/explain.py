@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from harness.pkt import run, shell
 from harness.pkt.matching import flag_letters
+from harness.pkt.support import beyond
 from harness.pkt.tree import Call, Code, Event, Icmp, Script, Shell, TcpSegment, Udp
 
 WHAT, TIME = 9, 10
@@ -60,8 +61,8 @@ def _segment(line: TcpSegment) -> str:
         parts.append("any options")
     elif line.options:
         parts.append(f"<{','.join(option.name for option in line.options)}>")
-    parts += [f"in {around}" for around in line.around]
-    return " ".join(parts)
+    words = " ".join(parts)
+    return f"{words} ({beyond(line.around)}: not played)" if line.around else words
 
 
 def _means(meaning: shell.Meaning) -> str:

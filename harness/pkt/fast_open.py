@@ -18,14 +18,25 @@ KEYS: Mapping[str, bytes] = {
 _MASK = (1 << 64) - 1
 
 
-def resolved(options: Sequence[TcpOption], peer: str, target: str) -> tuple[TcpOption, ...]:
-    """Return options in which the names of cookies stand for those that this peer gets of this target."""
-    return tuple(
-        replace(option, numbers=(), symbol="", octets=cookie(KEYS[option.symbol], peer, target))
-        if option.symbol in KEYS
-        else option
-        for option in options
-    )
+#: Options that carry a cookie.
+_CARRIERS = frozenset({"FO", "FOEXP", "exp-FO"})
+
+
+def resolved(
+    options: Sequence[TcpOption], peer: str, target: str, written: tuple[str, str] | None = None
+) -> tuple[TcpOption, ...]:
+    """Return options in which cookies are those that this peer gets of this target.
+
+    They stand there by name, or as octets for the addresses, peer and target, that the script is written for.
+    """
+    return tuple(_resolved(option, peer, target, written) for option in options)
+
+
+def _resolved(option: TcpOption, peer: str, target: str, written: tuple[str, str] | None) -> TcpOption:
+    key = KEYS.get(option.symbol)
+    if key is None and option.name in _CARRIERS and option.octets and written is not None:
+        key = next((key for key in KEYS.values() if cookie(key, *written) == option.octets), None)
+    return option if key is None else replace(option, numbers=(), symbol="", octets=cookie(key, peer, target))
 
 
 def cookie(key: bytes, peer: str, target: str) -> bytes:

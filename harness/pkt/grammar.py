@@ -10,7 +10,7 @@ from dataclasses import replace
 from harness.pkt import expressions, segments
 from harness.pkt.conditions import Conditions
 from harness.pkt.scanner import MAX_DIGITS, Scanner
-from harness.pkt.tree import Action, Call, Clock, Code, Event, Number, Script, Shell, Time
+from harness.pkt.tree import Action, Call, Clock, Code, Event, Number, Place, Script, Shell, Time
 
 #: What a script may set at its head, and what it is about; the second says whether it changes what is played.
 OPTIONS = {
@@ -25,6 +25,7 @@ OPTIONS = {
     "connect_port": "the port that is connected to",
     "non_fatal": "what does not end the script",
     "udp_encapsulation": "TCP in UDP",
+    "psp_udp_port": "the port of encrypted TCP in UDP (PSP)",
     "init_scripts": "scripts of the shell that run before",
     "tcp_md5_secret": "the key of TCP-MD5",
     "speed": "the speed of the wire",
@@ -72,7 +73,7 @@ _LICENCE = re.compile(r"copyright|licen[cs]e|redistribut|warrant|spdx|all rights
 def parse(name: str, text: str) -> Script:
     """Read a script; raises BadScript with the place of the first thing that is wrong."""
     scanner = Scanner(name, text)
-    options, symbols = _options(scanner)
+    options, symbols, places = _options(scanner)
     conditions = Conditions(scanner)
     events: list[Event] = []
     while not scanner.at_end():
@@ -82,7 +83,7 @@ def parse(name: str, text: str) -> Script:
         events.append(replace(_event(scanner), only=only) if only else _event(scanner))
     if not events:
         raise scanner.expected("a time", "`a command`")
-    return Script(name, options, symbols, tuple(events), summary(text))
+    return Script(name, options, symbols, tuple(events), summary(text), places)
 
 
 def summary(text: str) -> str:
@@ -104,11 +105,12 @@ def summary(text: str) -> str:
     return " ".join(paragraph)[:300]
 
 
-def _options(scanner: Scanner) -> tuple[dict[str, str], dict[str, str]]:
+def _options(scanner: Scanner) -> tuple[dict[str, str], dict[str, str], dict[str, Place]]:
     options: dict[str, str] = {}
     symbols: dict[str, str] = {}
+    places: dict[str, Place] = {}
     while scanner.sees("--"):
-        at = scanner.at
+        at, place = scanner.at, scanner.place()
         found = scanner.match(_OPTION, skip=False)
         name = found[1] if found is not None else ""
         if name not in OPTIONS:
@@ -124,8 +126,8 @@ def _options(scanner: Scanner) -> tuple[dict[str, str], dict[str, str]]:
                 raise scanner.error("--define takes NAME=VALUE", at)
             symbols[definition[1]] = definition[2]
         else:
-            options[name] = said
-    return options, symbols
+            options[name], places[name] = said, place
+    return options, symbols, places
 
 
 def _event(scanner: Scanner) -> Event:

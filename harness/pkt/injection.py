@@ -12,7 +12,7 @@ from harness.case.connection import Connection
 from harness.pkt import fast_open, icmp
 from harness.pkt.descriptors import LARGEST_WINDOW, MTU, PEER_SALT, Doubt, Stage
 from harness.pkt.options import Stamps, TooLong, octets
-from harness.pkt.support import Unsupported
+from harness.pkt.support import Unsupported, beyond
 from harness.pkt.tree import Icmp, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.history.world import text
@@ -65,11 +65,11 @@ class Peer:
         return self._by_ports.get((line.ports[1], line.ports[0])) if line.ports is not None else None
 
     def resolved(self, line: TcpSegment, connection: Connection) -> TcpSegment:
-        """Return a segment in which the names of Fast Open's cookies stand for those of this connection."""
-        if not any(option.symbol for option in line.options or ()):
+        """Return a segment in which Fast Open's cookies are those of this connection."""
+        if not any(option.symbol or option.octets for option in line.options or ()):
             return line
-        own = connection.tuple4
-        return replace(line, options=fast_open.resolved(line.options or (), own.peer_address, own.address))
+        own, written = connection.tuple4, self._stage.written_for
+        return replace(line, options=fast_open.resolved(line.options or (), own.peer_address, own.address, written))
 
     def learn(self, line: TcpSegment, connection: Connection) -> None:
         """Note which connection the ports of a line of the target stand for, and the number of its SYN."""
@@ -82,7 +82,7 @@ class Peer:
         """Send a segment and take in what the target does because of it."""
         __tracebackhide__ = True
         if line.around:
-            raise Unsupported(f"{', '.join(line.around)} around a segment", place)
+            raise Unsupported(beyond(line.around), place)
         connection = self.connection_of(line)
         if line.flags & URG:
             self._stage.streams_of(connection).urgent = True

@@ -14,15 +14,18 @@ from harness.pkt.differences import Differences
 from harness.pkt.injection import Peer
 from harness.pkt.matching import Mismatch, Piece
 from harness.pkt.schedule import NS, Schedule, Window
-from harness.pkt.support import Unsupported
+from harness.pkt.support import Unsupported, beyond
 from harness.pkt.tree import Event, TcpOption, TcpSegment
 from harness.spec import seqno
-from harness.spec.segment import ACK, FIN, PSH, SYN
+from harness.spec.segment import ACK, FIN, PSH, SYN, Flags
+from harness.spec.states import State
 
 #: Behind the last line so much time is waited for what was not due: the longest delay of an acknowledgment, and a tick.
 TAIL_S = 0.55
 #: A line that has not come is waited for so much longer, to tell whether it is late.
 AFTERWARDS_S = 1.0
+#: A line that may come at any time is waited for as long as there is a connection, at which is looked so often.
+LOOK_S = 2.0
 #: The MSS that a wire of 1500 octets leaves to IPv4 (RFC 6691 §2), and to IPv6.
 FOR_BOTH, ON_IPV6 = TcpOption("mss", (1460,)), TcpOption("mss", (1440,))
 
@@ -51,6 +54,8 @@ class Lines:
         self._refused = 0
         #: How many segments had come, and were not asked for, when the first call behind the last line was made.
         self._unexcused = 0
+        #: The number of the FIN that a line has shown, by connection.
+        self._finished: dict[int, int] = {}
         #: An acknowledgment that was tolerated while a line was waited for.
         self._spared: Piece | None = None
 
@@ -76,12 +81,14 @@ class Lines:
         """Wait for what a line says, in one segment or, unless the profile is strict, cut in another way."""
         __tracebackhide__ = True
         if line.around:
-            raise Unsupported(f"{', '.join(line.around)} around a segment", event.place)
+            raise Unsupported(beyond(line.around), event.place)
         acknowledges = not line.length and int(line.flags) & ~int(PSH) == ACK and self._is_owed(line)
         window = self.schedule.window(event.time, acknowledges=acknowledges)
         due, self._spared = line, None
         while True:
             piece = yield from self._next(due, window, event)
+            if self._stands_for_a_repeated_fin(piece, due):
+                due = replace(due, flags=Flags(due.flags & ~FIN), seq=piece.seq)
             if self._tolerated(piece, due) or self._is_of_another_time(piece, due):
                 continue
             octets = due.length if self.stage.strict else min(due.length, len(piece.payload))
@@ -91,11 +98,13 @@ class Lines:
             self.arrived.popleft()
             rest = piece.cut(octets)
             ended = not rest.payload and bool(piece.flags & FIN)
-            if rest.payload or (ended and octets and not line.flags & FIN):
+            if ended:
+                self._finished[piece.connection.index] = rest.seq
+            if rest.payload or (ended and octets and not due.flags & FIN):
                 self.arrived.appendleft(rest)
             due = replace(due, seq=seqno.add(due.seq, octets), length=due.length - octets)
             self.schedule.happened(window.due_ns, piece.time_ns)
-            if not due.length and (ended or not line.flags & FIN):
+            if not due.length and (ended or not due.flags & FIN):
                 self._called = self._owed = False
                 self._refused = 0
                 return
@@ -140,16 +149,26 @@ class Lines:
         __tracebackhide__ = True
         while not self.arrived:
             now = self.stage.now_ns()
-            if now >= window.latest_ns:
+            at_any_time = window.latest_ns - now > LOOK_S * NS
+            over = at_any_time and self._is_over()
+            if now >= window.latest_ns or over:
                 if self._spared is not None:  # it was taken to come before what the line says, which has not come
                     wrong = self._mismatch(line, self._spared, Counter()) or Mismatch(Code.WRONG_ACK)
                     self._differences.differs(self._spared, line, wrong, event)
-                yield from self._look_for_it_later(line, window, event)
+                if not over:
+                    yield from self._look_for_it_later(line, window, event)
                 self._differences.missing(line, event)
-            yield Wait(self.pause(now, window.latest_ns), self.stage.current)
+            look_ns = now + int(LOOK_S * NS) if at_any_time else window.latest_ns
+            yield Wait(self.pause(now, look_ns), self.stage.current)
             self.take()
             self.meanwhile()
         return self.arrived[0]
+
+    def _is_over(self) -> bool:
+        """Tell whether the connection of a line is gone, so that nothing can come of it any more."""
+        snapshot = self.stage.conversation.rig.snapshot(self.stage.under_test.tuple4)
+        gone = snapshot is not None and (snapshot.listening or snapshot.state is State.CLOSED)
+        return gone and not self.peer.names_ports
 
     def _look_for_it_later(self, line: TcpSegment, window: Window, event: Event) -> Waits:
         """Wait a while longer for a line that has not come, to tell whether it is only late."""
@@ -194,6 +213,20 @@ class Lines:
         self._acknowledged[piece.connection.index] = piece.ack
         self.stage.left_out["acknowledgment"] += 1
         self._spared = self.arrived.popleft()
+        return True
+
+    def _stands_for_a_repeated_fin(self, piece: Piece, line: TcpSegment) -> bool:
+        """Tell whether something is acknowledged where the script has that done by the FIN once more, unless strict.
+
+        A FIN may be sent again at any time, and what came is to be acknowledged either way (RFC 9293 §3.10.7.4).
+        """
+        if self.stage.strict or not line.flags & FIN or line.length or not piece.is_bare_ack:
+            return False
+        before = self._acknowledged.get(piece.connection.index, 0)
+        again = self._finished.get(piece.connection.index) == line.seq and piece.seq == seqno.add(line.seq, 1)
+        if not again or piece.ack != line.ack or not seqno.lt(before, piece.ack):
+            return False
+        self.stage.left_out["repeated FIN"] += 1
         return True
 
     def _is_of_another_time(self, piece: Piece, line: TcpSegment) -> bool:

@@ -12,7 +12,7 @@ from harness.pkt.descriptors import Stage
 from harness.pkt.fast_open import KEYS
 from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of, symbols_of
-from harness.pkt.support import Traits, Unsupported
+from harness.pkt.support import Traits, Unsupported, beyond
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
 from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
 
@@ -37,21 +37,34 @@ def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = 
     except Unsupported as reason:
         yield Need(reason.construct, reason.place, reason.lacking)
     application, events = _dry(script, version, traits), script.events
-    last = max((at for at, event in enumerate(events) if not isinstance(event.action, Shell)), default=0)
-    for at, event in enumerate(events):
+    for event in events:
         if executes and isinstance(event.action, Shell):
             continue
         try:
-            _check(application, event, version, traits, over=at > last)
+            _check(application, event, version, traits)
         except Unsupported as reason:
             yield Need(reason.construct, reason.place, reason.lacking)
 
 
-def _check(application: Application, event: Event, version: Version, traits: Traits, *, over: bool) -> None:
+def without(script: Script, version: Version, traits: Traits) -> Iterator[str]:
+    """Yield the settings and options that a script makes and the target has not: it is played without them."""
+    script = script.on(traits.implementation)
+    application = _dry(script, version, traits)
+    last = max((at for at, event in enumerate(script.events) if not isinstance(event.action, Shell)), default=0)
+    for at, event in enumerate(script.events):
+        match event.action:
+            case Call(function="setsockopt") as call if lacking := application.options.lacks(call, event.place):
+                yield lacking
+            case Shell(text) if at <= last:
+                settings = (setting for meaning in shell.meanings(text) for setting in meaning.settings)
+                yield from (found for setting in settings if (found := shell.outcome(setting, traits).unsupported))
+
+
+def _check(application: Application, event: Event, version: Version, traits: Traits) -> None:
     action, place = event.action, event.place
     match action:
         case TcpSegment(around=around) if around:
-            raise Unsupported(f"{', '.join(around)} around a segment", place)
+            raise Unsupported(beyond(around), place, lacking=bool({"udp", "psp"} & set(around)))
         case TcpSegment(inbound=True, options=options) if any(_is_open(option) for option in options or ()):
             raise Unsupported("an option that the peer writes and that is left open, or takes a key", place)
         case Udp():
@@ -66,7 +79,7 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
         case Code(text):
             _check_assertion(text, traits, place)
         case Shell(text):
-            _check_shell(text, traits, place, over=over)
+            _check_shell(text, traits, place)
         case Call():
             application.attempt(action, place)
 
@@ -86,7 +99,7 @@ def _check_assertion(text: str, traits: Traits, place: Place) -> None:
         raise Unsupported(f"{strange[0]} of TCP_INFO", place, lacking=True)
 
 
-def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None:
+def _check_shell(text: str, traits: Traits, place: Place) -> None:
     for meaning in shell.meanings(text):
         if meaning.unsupported:
             raise Unsupported(f"the command `{meaning.command[:60]}`", place)
@@ -94,10 +107,6 @@ def _check_shell(text: str, traits: Traits, place: Place, *, over: bool) -> None
             raise Unsupported("another MTU of the wire", place, lacking=True)
         if meaning.counter is not None and not traits.is_linux:
             raise Unsupported(f"the counter {meaning.counter[0][:40]}", place, lacking=True)
-        for setting in meaning.settings:
-            found = shell.outcome(setting, traits)
-            if found.unsupported and not over:
-                raise Unsupported(found.unsupported, place, lacking=found.lacking)
 
 
 def _dry(script: Script, version: Version, traits: Traits) -> Application:

@@ -160,10 +160,15 @@ class Player:
                 self.lines.called()
             elif meaning.forgets and self.script.opens_fast:
                 self.settings.forget_hosts(self.event.place)
-            while self.settings.unmade:
-                setting = self.settings.unmade.pop()
-                doubt = Doubt(f"sysctl {setting.name}={setting.value}", self.event.place)
-                self.stage.doubts.append(doubt)
+            self._doubt_settings()
+
+    def _doubt_settings(self) -> None:
+        """Note the settings that could not be made: how fast text is sent may come of them, or everything."""
+        for found, of_all in ((self.settings.unmade, False), (self.settings.lacking, True)):
+            for setting in found:
+                construct = f"sysctl {setting.name}={setting.value}"
+                self.stage.doubts.append(Doubt(construct, self.event.place, of_all=of_all))
+            found.clear()
 
     def _run_command(self, text: str) -> None:
         """Run a command in the target's namespace; one that fails ends the script, as packetdrill has it."""

@@ -1,5 +1,6 @@
 """A script on one target and IP version: what is played, by which profile, and how it ended."""
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,11 @@ VERSIONS: Mapping[str, tuple[int, bool]] = {
 }
 #: Words of the dialect of FreeBSD.
 _BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE", "kldload", "SO_DEBUG")
+#: Options that are not played, and those of them that speak of what no target here has: TCP within UDP.
+_UNPLAYED = ("udp_encapsulation", "psp_udp_port", "init_scripts", "tcp_md5_secret")
+_ELSEWHERE = ("udp_encapsulation", "psp_udp_port")
+#: The addresses of peer and target that packetdrill gives to scripts that say none.
+ADDRESSES = {4: ("192.0.2.1", "192.168.0.1"), 6: ("fd3d:fa7b:d17d::1", "fd3d:a0b:17d6::1")}
 #: Who does something so much later than it is due may see what a timer does: one of 4 ms is the shortest.
 LATE_NS = 3_000_000
 #: Commands of scripts are about packetdrill's device: so the pod's has that name too.
@@ -58,7 +64,9 @@ def versions(script: Script, chosen: Iterable[int] | None = None) -> tuple[Versi
         return tuple(Version(ip) for ip in chosen) if chosen else (Version(4),)
     if asked not in VERSIONS:
         known = ", ".join(list(VERSIONS)[:3])
-        raise scanner.BadScript(script.name, Place(1, 1), f"--ip_version={asked[:24]}: expected one of {known}")
+        raise scanner.BadScript(
+            script.name, script.places["ip_version"], f"--ip_version={asked[:24]}: expected one of {known}"
+        )
     ip, mapped = VERSIONS[asked]
     return (Version(ip, mapped),) if not chosen or ip in chosen else ()
 
@@ -105,9 +113,12 @@ class Outcome:
         return self.player is not None and self.player.schedule.latest_ns > LATE_NS
 
     def notes(self) -> str:
-        """Return what the script says and was not asserted: ``3 windows, 1 window scale not asserted``."""
+        """Return what was not asserted or set: ``3 windows, 1 window scale not asserted; played without sysctl …``."""
         counts = [f"{count} {_plural(name, count)}" for name, count in sorted(self.stage.left_out.items())]
-        return f"{', '.join(counts)} not asserted" if counts else ""
+        said = [f"{', '.join(counts)} not asserted"] if counts else []
+        without = [doubt.construct for doubt in self.stage.doubts if doubt.of_all]
+        said += [f"played without {', '.join(dict.fromkeys(without))}"] if without else []
+        return "; ".join(said)
 
     def _schedule(self) -> Schedule:
         options = self.script.options
@@ -176,10 +187,26 @@ def begin(
         dialect_of(script, profile.dialect),
         symbols_of(script, version),
         profile.match == STRICT,
+        written_for=_written_for(script, version),
         mtu=script.mtu or MTU,
         mss=int(_number(script.options, "mss", 0.0)) or None,
     )
     return Outcome(script, version, conversation, stage, Settings(target, traits, made_before, execute))
+
+
+def _written_for(script: Script, version: Version) -> tuple[str, str] | None:
+    """Return the addresses of peer and target that a script says, or those that packetdrill gives it."""
+    usual = ADDRESSES[version.ip]
+    said = (script.options.get("remote_ip", usual[0]), script.options.get("local_ip", usual[1]))
+    try:
+        return (str(ipaddress.ip_address(said[0])), str(ipaddress.ip_address(said[1])))
+    except ValueError:
+        return None
+
+
+def _place(script: Script, option: str) -> Place:
+    """Return where an option stands; the head of the script where it is nobody's."""
+    return script.places.get(option, Place(1, 1))
 
 
 def demand(script: Script, version: Version, traits: Traits) -> None:
@@ -188,16 +215,17 @@ def demand(script: Script, version: Version, traits: Traits) -> None:
     if not script.events:
         raise Unsupported("a script for other systems alone", head, lacking=True)
     if version.ip == 6 and not traits.claims(Capability.IPV6):
-        raise Unsupported("IPv6", head)
+        raise Unsupported("IPv6", _place(script, "ip_version"))
     if version.mapped and not traits.is_linux:
-        raise Unsupported("sockets of IPv6 with mapped addresses", head)
+        raise Unsupported("sockets of IPv6 with mapped addresses", _place(script, "ip_version"))
     if script.opens_fast and not traits.is_linux:
         raise Unsupported("Fast Open by the client", head, lacking=True)
     if script.mtu not in (None, MTU) and not traits.is_linux:
-        raise Unsupported("another MTU of the wire", head, lacking=True)
-    for option in ("udp_encapsulation", "init_scripts", "tcp_md5_secret"):
-        if script.options.get(option):
-            raise Unsupported(f"--{option}", head)
+        raise Unsupported("another MTU of the wire", _place(script, "mtu"), lacking=True)
+    for option in _UNPLAYED:
+        if said := script.options.get(option):
+            lacking = option in _ELSEWHERE
+            raise Unsupported(f"--{option}={said[:24]}", _place(script, option), lacking=lacking)
 
 
 def play_alone(outcome: Outcome) -> None:

@@ -28,12 +28,16 @@ ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3, "ect01": 4}
 _FLAGS = re.compile(r"[FSRPUEWCA.]*([0-7])?[FSRPUEWCA.]*(?=[ \t])|-(?=[ \t])")
 _PORTS = re.compile(r"(\d{1,5})[ \t]*>[ \t]*(\d{1,5})(?=[ \t])")
 _ADDRESSED = re.compile(r"(ipv4|ipv6)\b[^\n]*?:(?=[ \t])")
-_WRAPPED = re.compile(r"(gre|mpls)\b[^\n:]*:")
+_WRAPPED = re.compile(r"(gre|mpls|psp)\b[^\n:]*:")
+_TRANSPORTED = re.compile(r"encap[ \t]+(psp)[ \t]+spi[ \t]+\w+(?:[ \t]*,[ \t]*vc[ \t]+\w+)?(?=[ \t])")
 _ENCAPSULATED = re.compile(r"\((udp)\b[^)\n]*\)|/[ \t]*(udp)\b(?:[ \t]*\([^)\n]*\))?")
 _FUZZ = re.compile(r"\{[^}\n]*\}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)")
 _HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
+#: What of a segment is not TCP's alone, beside the protocols that it is carried in.
+FUZZED, WITH_MPTCP = "a fuzz of its headers", "an option of MPTCP"
+MPTCP = "mptcp"
 #: A number that the script leaves open.
 ANY = -1
 #: The longest options field.
@@ -46,7 +50,7 @@ def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
     if not (scanner.take("<") or scanner.take(">")):
         raise scanner.expected("'<'", "'>'")
     around: list[str] = []
-    while (found := scanner.match(_ADDRESSED) or scanner.match(_WRAPPED)) is not None:
+    while (found := _any_of(scanner, _ADDRESSED, _WRAPPED, _TRANSPORTED)) is not None:
         around.append(found[1])
     ip = _ip_fields(scanner)
     before = _quoted_before(scanner, around)
@@ -65,6 +69,10 @@ def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
     if scanner.sees("sctp"):
         raise scanner.error("SCTP: this is a harness for TCP")
     return _segment(scanner, head)
+
+
+def _any_of(scanner: Scanner, *patterns: "re.Pattern[str]") -> "re.Match[str] | None":
+    return next((found for pattern in patterns if (found := scanner.match(pattern)) is not None), None)
 
 
 # --- TCP -----------------------------------------------------------------------------------------------------------
@@ -93,7 +101,9 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     while (found := scanner.match(_ENCAPSULATED)) is not None:
         around.append(str(found[1] or found[2]))
     if scanner.match(_FUZZ):
-        around.append("a fuzz of its headers")
+        around.append(FUZZED)
+    if any(option.name == MPTCP for option in options or ()):
+        around.append(WITH_MPTCP)
     if options is None and head.inbound:
         raise scanner.error("<...> can stand in what the target sends only: the peer must know what it writes")
     return TcpSegment(
@@ -154,11 +164,18 @@ def _option(scanner: Scanner) -> TcpOption:
     name = word[0].lower() if word[0] in ("MSS", "NOP", "EOL", "WSCALE") else word[0]
     read = _READERS.get(name)
     if read is None:
-        known = ", ".join(sorted(_READERS))
+        known = ", ".join(sorted(_READERS.keys() - set(_MPTCP)))
         raise scanner.error(f"there is no option {name[:24]!r}: expected one of {known}", at)
     return read(scanner, name)
 
 
+def _of_several_paths(scanner: Scanner, _name: str) -> TcpOption:
+    """Go over an option of MPTCP (RFC 8684 §3): it is told, and not played."""
+    scanner.match(_WORDS)
+    return TcpOption(MPTCP)
+
+
+_WORDS = re.compile(r"(?:[^,<>\[\]()\n]|\[[^\]\n]*\]|\([^)\n]*\))*")
 _OPTION_NAME = re.compile(r"exp-FO|FOEXP|[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -170,6 +187,8 @@ def _number(limits: tuple[int, int]) -> "Callable[[Scanner, str], TcpOption]":
     def read(scanner: Scanner, name: str) -> TcpOption:
         if scanner.take("..."):
             return TcpOption(name, (ANY,))
+        if (defined := scanner.match(_RUNNERS)) is not None:
+            return TcpOption(name, (ANY,), symbol=defined[0])
         return TcpOption(name, (scanner.integer(f"the number of {name}", limits),))
 
     return read
@@ -220,6 +239,8 @@ def _counters(scanner: Scanner, name: str) -> TcpOption:
 #: The kinds of the option, as it begins with the counter of ECT(0) or of ECT(1).
 ACCURATE_ECN = (172, 174)
 _COUNTER = re.compile(r"(e0b|e1b|ceb)[ \t]+([0-9]{1,8})")
+#: A number that the runner of a script defines.
+_RUNNERS = re.compile(r"[A-Z][A-Z0-9_]{2,}\b")
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 
 
@@ -241,6 +262,11 @@ def _any_kind(scanner: Scanner, name: str) -> TcpOption:
     return TcpOption(name, (kind,), bytes.fromhex(found[1]) if found is not None and len(found[1]) % 2 == 0 else b"")
 
 
+#: What packetdrill calls the options of MPTCP.
+_MPTCP = (
+    *("mpcapable", "mp_join_syn", "mp_join_syn_ack", "mp_join_ack", "dss", "add_address", "remove_address"),
+    *("mp_prio", "mp_fail", "mp_fastclose", "mp_reset"),
+)
 _READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
     "nop": _plain,
     "eol": _plain,
@@ -255,6 +281,7 @@ _READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
     "md5": _digest,
     "kind": _any_kind,
     "ECN": _counters,
+    **dict.fromkeys(_MPTCP, _of_several_paths),
 }
 
 

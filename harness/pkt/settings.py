@@ -30,8 +30,9 @@ class Settings:
     #: The counters as they were when they were counted anew.
     _counted: dict[str, int] = field(default_factory=dict)
     over: bool = False
-    #: What could not be set, and the script is played all the same.
+    #: What could not be set, and the script is played all the same: what is optional, and what the target has not.
     unmade: list[Setting] = field(default_factory=list)
+    lacking: list[Setting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._values = dict(self.traits.values)
@@ -47,27 +48,21 @@ class Settings:
                     self.unmade.append(setting)
                 self._values |= {each.name: each.value for each in found.sets}
                 if found.unsupported:
-                    if self.over:
-                        continue  # nothing is judged behind it
-                    raise Unsupported(found.unsupported, place)
-                if not self.made_before or shell.is_optional(setting):
-                    self.make(found.sets, place)
+                    if not self.over:  # nothing is judged behind the last line
+                        self.lacking.append(setting)
+                elif not self.made_before or shell.is_optional(setting):
+                    self.make(found.sets)
             yield meaning
 
-    def make(self, settings: tuple[Setting, ...], place: Place | None = None) -> None:
-        """Make settings, to be taken back by `undo`."""
-        if not settings:
-            return
-        if not isinstance(self.target, Adjustable):
-            raise Unsupported(f"sysctl {settings[0].name}", place or Place(1, 1))
+    def make(self, settings: tuple[Setting, ...]) -> None:
+        """Make settings, to be taken back by `undo`; `unmade` and `lacking` get those that the target refuses."""
         for setting in settings:
             try:
+                if not isinstance(self.target, Adjustable):
+                    raise TargetError(f"{setting.name}: a target without settings")
                 self._stack.enter_context(self.target.setting(setting.name, setting.value))
             except (TargetError, OSError):
-                if shell.is_optional(setting):
-                    self.unmade.append(setting)
-                    continue
-                raise Unsupported(f"sysctl {setting.name}={setting.value}", place or Place(1, 1)) from None
+                (self.unmade if shell.is_optional(setting) else self.lacking).append(setting)
 
     def set_mtu(self, version: int, mtu: int, place: Place) -> None:
         """Have so many octets fit through to the peer, until `undo`; raises Unsupported where that can't be."""

@@ -74,6 +74,7 @@ class Known:
     ignore_unless: str | None = None
     optional: bool = False
     divisor: int = 1
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,8 @@ def outcome(setting: Setting, traits: Traits) -> Outcome:
     if traits.is_linux:
         direct = setting.name.startswith("net.") and not setting.name.startswith("net.inet")
         names = known.linux or ((setting.name,) if direct else ())
+        if known.value is not None and not traits.values.keys() >= set(names):
+            return NOTHING
         if names:
             return _unless_set(tuple(Setting(name, _in_units(setting, known)) for name in names), traits)
     elif traits.settings.issuperset(names := known.linux or (setting.name,)):
@@ -228,6 +231,8 @@ def is_optional(setting: Setting) -> bool:
 
 def _in_units(setting: Setting, known: Known) -> str:
     """Return the value in Linux's units: FreeBSD counts most timers in milliseconds."""
+    if known.value is not None:
+        return known.value
     if known.divisor > 1 and setting.value.isdecimal():
         return str(max(1, int(setting.value[:20]) // known.divisor))
     return setting.value

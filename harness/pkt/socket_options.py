@@ -33,6 +33,7 @@ _IGNORED = {
     "TCP_FUNCTION_BLK",
     "IP_MTU_DISCOVER",
     "IPV6_V6ONLY",
+    "IP_FREEBIND",
     "SO_RCVTIMEO",
     "SO_SNDTIMEO",
 }
@@ -66,9 +67,7 @@ class SocketOptions:
         descriptor, name = self._descriptor(call, place), _name(call, 2, place)
         value = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
         ignored = name in _IGNORED or (name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux)
-        if not ignored and name not in _BUFFERS and name != "SO_LINGER":
-            self._demand_sockets(name, place)
-            number(call.arguments[2], self._stage.symbols)
+        lacking = self.lacks(call, place)
 
         def put() -> Answer:
             if descriptor is None:
@@ -81,6 +80,8 @@ class SocketOptions:
                 return done()
             if ignored or (name in _BUFFERS and not self._stage.traits.has_sockets):
                 return done()
+            if lacking:
+                return self._go_without(lacking, place)
             try:
                 self._put(descriptor, call, name, value, place)
             except OSError as error:
@@ -89,6 +90,28 @@ class SocketOptions:
             return done()
 
         return put
+
+    def lacks(self, call: Call, place: Place) -> str:
+        """Return the option that a call sets and the target has not, "" where it may have it.
+
+        Raises Unsupported for a symbol that there is not, and where the script has the option refused.
+        """
+        name = _name(call, 2, place)
+        of_queue = name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux
+        if name in _IGNORED or of_queue or name in _BUFFERS or name == "SO_LINGER":
+            return ""
+        try:
+            self._demand_sockets(name, place)
+            number(call.arguments[2], self._stage.symbols)
+        except Unsupported as reason:
+            if not reason.lacking or call.error:
+                raise
+            return reason.construct
+        return ""
+
+    def _go_without(self, construct: str, place: Place) -> Answer:
+        self._stage.go_without(construct, place)
+        return done()
 
     def _put(self, descriptor: Descriptor, call: Call, name: str, value: Expression, place: Place) -> None:
         sock = self._table.sock(descriptor, place)
@@ -101,6 +124,8 @@ class SocketOptions:
         if call.error and error.errno == errno_of(call.error):
             return refused(error)
         if error.errno in (errno_of("ENOPROTOOPT"), errno_of("ENOENT"), errno_of("EPERM"), errno_of("EOPNOTSUPP")):
+            if call.function == "setsockopt" and not call.error:
+                return self._go_without(f"the socket option {name}", place)
             raise Unsupported(f"the socket option {name}", place, lacking=True)
         return refused(error)
 

@@ -1,5 +1,6 @@
 """What a target offers to a script, and the word for what it does not: `Unsupported` names construct and line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness.pkt.tree import Place
@@ -35,6 +36,14 @@ class Unsupported(Exception):
         self.construct = construct
         self.place = place
         self.lacking = lacking
+
+
+def beyond(around: Sequence[str]) -> str:
+    """Return what a segment is carried in, or has, that is not played: ``a segment in udp``."""
+    carriers = [word for word in around if " " not in word]
+    rest = [word for word in around if " " in word]
+    said = ([f"in {', '.join(carriers)}"] if carriers else []) + ([f"with {', '.join(rest)}"] if rest else [])
+    return f"a segment {' and '.join(said)}"
 
 
 @dataclass(frozen=True, slots=True)

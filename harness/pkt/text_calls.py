@@ -31,6 +31,8 @@ _LINUX_FLAGS = {NUMBERS["MSG_ZEROCOPY"], socket.MSG_ERRQUEUE, socket.MSG_TRUNC, 
 #: Flags that are about the call alone: they ask a stack for nothing.
 _OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
+#: Those that take one buffer, not a list of them.
+_ONE_BUFFER = frozenset({"write", "send", "sendto", "read", "recv", "recvfrom"})
 READERS = frozenset({"read", "recv", "recvfrom", "recvmsg", "readv"})
 
 
@@ -48,8 +50,9 @@ class TextCalls:
         return self._read(call, place) if call.function in READERS else None
 
     def _write(self, call: Call, place: Place) -> Attempt:
+        if _is_nowhere(call):
+            return self._nowhere(call, place)
         descriptor = self.table.of(call, self.stage.symbols, place)
-        _demand_buffer(call, place)
         data = self._data(call, place)
         flags = self._flags(call, place)
         self._length(call, place)
@@ -94,6 +97,29 @@ class TextCalls:
 
         return write
 
+    def _nowhere(self, call: Call, place: Place) -> Attempt:
+        """Return how to hand over an address of nothing, to which a kernel says EFAULT; other stacks are not asked."""
+        given = call.arguments[1]
+        is_null = given.name == "NULL" if isinstance(given, Name) else isinstance(given, Number) and not given.value
+        if call.function not in _ONE_BUFFER or not is_null or not self.stage.traits.is_linux:
+            raise Unsupported(f"{call.function}() with an address for a buffer", place, lacking=is_null)
+        descriptor = self.table.of(call, self.stage.symbols, place)
+        octets, flags = self._length(call, place), self._flags(call, place)
+
+        def hand_over() -> Answer | None:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            sock = self.table.sock(descriptor, place)
+            assert isinstance(sock, LinuxSocket)
+            try:
+                return Answer(sock.nowhere(call.function in WRITERS, octets, flags))
+            except BlockingIOError:
+                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
+            except OSError as error:
+                return refused(error)
+
+        return hand_over
+
     def _open(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         """Open with text (RFC 7413): return how much of it went with the SYN; BlockingIOError where none did."""
         sock = self.table.sock(descriptor, place)
@@ -132,8 +158,9 @@ class TextCalls:
         return text(start, octets)
 
     def _read(self, call: Call, place: Place) -> Attempt:
+        if _is_nowhere(call):
+            return self._nowhere(call, place)
         descriptor = self.table.of(call, self.stage.symbols, place)
-        _demand_buffer(call, place)
         limit = min(self._length(call, place), _ROOM)
         flags = self._flags(call, place)
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
@@ -220,11 +247,9 @@ class TextCalls:
         return None
 
 
-def _demand_buffer(call: Call, place: Place) -> None:
-    """Refuse what only a program in C can do: hand over an address of nothing."""
-    given = call.arguments[1] if len(call.arguments) > 1 else None
-    if isinstance(given, Name | Number):
-        raise Unsupported(f"{call.function}() with an address for a buffer", place)
+def _is_nowhere(call: Call) -> bool:
+    """Tell whether a call has an address for a buffer: NULL, as a program in C may hand it over."""
+    return isinstance(call.arguments[1] if len(call.arguments) > 1 else None, Name | Number)
 
 
 def _in_message(message: Expression, symbols: Mapping[str, str], place: Place) -> int:

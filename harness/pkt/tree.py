@@ -242,6 +242,8 @@ class Script:
     events: tuple[Event, ...]
     #: The comment at its head, without the licence.
     summary: str = ""
+    #: Where each of `options` stands.
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     def on(self, system: str) -> "Script":
         """Return what of it is for a system."""

@@ -7,7 +7,7 @@ from harness.case.timer_batch import run_together
 from harness.pkt import needs
 from harness.pkt.settings import Settings, initial
 from harness.pkt.shell import Setting
-from harness.pkt.support import Unsupported, traits_of
+from harness.pkt.support import traits_of
 from harness.plugin.host import Host
 from harness.plugin.items import CASE
 from harness.plugin.pkt_items import PktItem
@@ -46,10 +46,8 @@ def _play(rig: Rig, items: list[PktItem], settings: tuple[Setting, ...]) -> None
     made = Settings(rig.target, traits_of(rig.target))
     try:
         made.make(settings)
-    except Unsupported:
-        made.undo()
-        return  # each of them will say so itself
-    try:
+        if made.lacking:
+            return  # each of them goes without by itself
         run_together(rig, [item.timed() for item in items])
     finally:
         made.undo()

@@ -187,6 +187,15 @@ class LinuxSocket(AppSocket, Protocol):
     def recv_message(self, limit: int, flags: int = 0) -> Message:
         """RECEIVE with control data; with MSG_ERRQUEUE of the error queue."""
 
+    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
+        """SEND or RECEIVE with NULL for a buffer, to which a kernel says EFAULT."""
+
+    def send_file(self, data: bytes) -> int:
+        """SEND by sendfile(2) a file that holds this text: return how many octets were taken."""
+
+    def splice(self, limit: int) -> bytes:
+        """RECEIVE by splice(2) into a pipe: return what has come."""
+
     def watch(self, poll: int, events: int | None) -> None:
         """Have the epoll of this number watch the socket: epoll_ctl(2) with ADD, or MOD, or (None) DEL."""
 

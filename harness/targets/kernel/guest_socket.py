@@ -62,6 +62,18 @@ class GuestSocket:
         data, control, told = self._calls.call("recv message", self._number, limit, flags)
         return Message(bytes.fromhex(data), [(level, kind, bytes.fromhex(text)) for level, kind, text in control], told)
 
+    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
+        """SEND or RECEIVE with NULL for a buffer."""
+        return int(self._calls.call("uncommon", self._number, "nowhere", sends, octets, flags))
+
+    def send_file(self, data: bytes) -> int:
+        """SEND a file with this text."""
+        return int(self._calls.call("uncommon", self._number, "send file", data.hex()))
+
+    def splice(self, limit: int) -> bytes:
+        """RECEIVE into a pipe."""
+        return bytes.fromhex(self._calls.call("uncommon", self._number, "splice", limit))
+
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""
         self._calls.call("shutdown", self._number, how)

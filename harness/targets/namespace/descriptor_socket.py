@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 
+from harness.agent import uncommon
 from harness.targets.protocol import Message
 
 #: Room for the control data of one message, in octets.
@@ -69,6 +70,18 @@ class DescriptorSocket:
         """RECEIVE with control data."""
         data, control, told, _address = self._sock.recvmsg(limit, CONTROL, flags)
         return Message(data, control, told)
+
+    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
+        """SEND or RECEIVE with NULL for a buffer."""
+        return uncommon.nowhere(self._sock.fileno(), sends, octets, flags)
+
+    def send_file(self, data: bytes) -> int:
+        """SEND a file with this text."""
+        return uncommon.send_file(self._sock.fileno(), data.hex())
+
+    def splice(self, limit: int) -> bytes:
+        """RECEIVE into a pipe."""
+        return bytes.fromhex(uncommon.splice(self._sock.fileno(), limit))
 
     def shutdown(self, how: int = socket.SHUT_WR) -> None:
         """Close the sending direction, or what `how` says."""

@@ -27,3 +27,15 @@ def test_the_name_of_a_cookie_is_replaced_and_no_other_name() -> None:
     named, other = TcpOption("FO", (-1,), symbol="TFO_COOKIE"), TcpOption("FO", (-1,), symbol="MY_COOKIE")
     first, second = resolved((named, other), "192.0.2.1", "192.168.0.1")
     assert (first.octets, second) == (bytes.fromhex("3021b9d889017eeb"), other)
+
+
+def test_the_octets_of_a_cookie_for_the_addresses_of_the_script_are_replaced_and_no_others() -> None:
+    written, here = ("192.0.2.1", "192.168.0.1"), ("198.51.100.2", "198.51.100.1")
+    known, other = bytes.fromhex("3021b9d889017eeb"), bytes.fromhex("aaaaaaaaaaaaaaaa")
+    for name in ("FO", "FOEXP"):
+        first, second = resolved((TcpOption(name, (), known), TcpOption(name, (), other)), *here, written)
+        assert (first.octets, second.octets) == (cookie(KEYS["TFO_COOKIE"], *here), other)
+    (kept,) = resolved((TcpOption("FO", (), known),), *here, ("192.0.2.9", "192.168.0.1"))
+    assert kept.octets == known
+    (kept,) = resolved((TcpOption("kind", (253,), known),), *here, written)
+    assert kept.octets == known

@@ -91,6 +91,36 @@ def test_the_dialect_of_freebsd_is_read() -> None:
     assert [option.numbers for option in line.options] == [(-1,), (), (-1, 7), (True,)]
 
 
+def test_what_is_told_and_not_played_is_read() -> None:
+    """Encryption in UDP (PSP), options of MPTCP, and headers that a fuzzer has changed."""
+    assert only("0 > encap psp spi 23 F. 5:5(0) ack 2").around == ("psp",)
+    assert only("0 < encap psp spi 0x68, vc 0x12 . 1:1(0) ack 1 win 9").around == ("psp",)
+    assert only("0 < ipv4 192.0.2.1 > 192.0.2.2 : psp spi 12: . 1:1(0) ack 1 win 9").around == ("ipv4", "psp")
+    for option in (
+        "mpcapable v1 flags[flag_b,flag_h] key[skey=2] ",
+        "dss dack8=1 ssn=1 dll=1000 nocs",
+        "mp_join_syn address_id=1 token=sha256_32(skey)",
+    ):
+        line = only(f"0 < S 0:0(0) win 1 <mss 1460, {option}, nop>")
+        assert line.options is not None
+        assert [each.name for each in line.options] == ["mss", "mptcp", "nop"]
+        assert line.around == ("an option of MPTCP",)
+
+
+def test_a_number_of_the_runner_is_left_open() -> None:
+    line = only("0 > S. 0:0(0) ack 1 <mss MSS>")
+    assert line.options is not None
+    assert (line.options[0].numbers, line.options[0].symbol) == ((-1,), "MSS")
+
+
+def test_the_place_of_an_option_is_known() -> None:
+    script = grammar.parse("x.pkt", "// x\n--mtu=9000\n --udp_encapsulation=tcp\n0 `true`")
+    assert {name: (place.line, place.column) for name, place in script.places.items()} == {
+        "mtu": (2, 1),
+        "udp_encapsulation": (3, 2),
+    }
+
+
 def test_counters_of_ecn_and_cookies_with_a_name_are_read() -> None:
     """The order of the counters tells the kind of the option (RFC 9768 §3.2.3)."""
     line = only("0 > . 1:1(0) ack 1 <ECN e1b 1 ceb 0 e0b 258>")

@@ -61,10 +61,10 @@ def test_what_no_line_says_must_not_come(lines: str) -> None:
 
 
 def test_what_came_instead_of_a_line_is_told_and_not_what_came_much_later() -> None:
-    text = SERVER + "+0 shutdown(4, SHUT_WR) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n"
-    played = play(text + "+0 > F. 1:1(0) ack 2\n")
+    text = SERVER + "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n"
+    played = play(text + "+0 > F. 11:11(0) ack 2\n")
     assert (played.code, played.line) == (Code.WRONG_FLAGS, 12)
-    assert "`> . 2:2(0) ack 2 win" in played.seen
+    assert "`> . 11:11(0) ack 2 win" in played.seen
 
 
 @pytest.mark.parametrize(
@@ -122,13 +122,20 @@ def test_octets_that_were_not_written_are_told() -> None:
 @pytest.mark.parametrize(
     ("line", "construct"),
     [
-        ("+0 splice(3, 0, 4, 0, 10, 0) = 10", "the call splice()"),
+        ("+0 splice(4, [0], 4, NULL, 10, 0) = 10", "splice() from an offset"),
+        ("+0 vmsplice(4, 0, 4, 0) = 10", "the call vmsplice()"),
+        ("+0 sendfile(4, 4, [0], 10) = 10", "sendfile() of what is no file"),
+        ('+0 open("/etc/passwd", O_RDONLY) = -1 ENOENT (No such file)', "a file that can't be opened"),
+        ("+0 > . 1:1(0) ack 1 win 9 <...>/udp(9899 > 9899)", "a segment in udp"),
+        ("+0 < . 1:1(0) ack 1 win 9 {rep tcp seq_num 0x1}", "a segment with a fuzz of its headers"),
+        ("+0 < . 1:1(0) ack 1 win 9 <dss dack8=1 nocs>", "a segment with an option of MPTCP"),
         ("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)", "write() with an address for a buffer"),
         ("+0 read(4, NULL, 10) = -1 EFAULT (Bad address)", "read() with an address for a buffer"),
         ("+0 connect(4, AF_UNSPEC, ...) = 0", "connect() to AF_UNSPEC"),
         ("+0 send(4, ..., 10, MSG_ZEROCOPY) = 10", "flags of send()"),
         ("+0 sendto(4, ..., 1, 0, AF_UNSPEC, ...) = 1", "sendto() to AF_UNSPEC"),
-        ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = 0", "the socket option TCP_KEEPINIT"),
+        ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = -1 EINVAL (x)", "the socket option TCP_KEEPINIT"),
+        ("+0 getsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], [4]) = 0", "the socket option TCP_KEEPINIT"),
         (
             "+0 recvmsg(4, {msg_iov(1)=[{...,9}], msg_control=[{cmsg_level=6, cmsg_type=36, cmsg_data=1}]}, 0) = 9",
             "control data of a message",
@@ -136,7 +143,6 @@ def test_octets_that_were_not_written_are_told() -> None:
         ("+0 setsockopt(4, SOL_TCP, TCP_NO_SUCH, [1], 4) = 0", "the symbol TCP_NO_SUCH"),
         ("+0 `ip link set dev tun0 mtu 1400`", "another MTU of the wire"),
         ("+0 `rm -rf /`", "the command `rm -rf /`"),
-        ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n+0 close(4) = 0", "sysctl net.inet.tcp.insecure_rst=1"),
         ("+0 > udp (100)", "packets that are not TCP's"),
         ("+0 < icmp unreachable frag_needed mtu 1280 [1:11(10)]", "the MTU of a path"),
         ("+0 < icmp no_such_message", "icmp no_such_message on IPv4"),
@@ -150,6 +156,60 @@ def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, const
     assert played.verdict == "not applicable"
     assert played.due.startswith(construct)
     assert played.line == 9
+
+
+@pytest.mark.parametrize(
+    ("line", "construct"),
+    [
+        ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n", "sysctl net.inet.tcp.insecure_rst=1"),
+        ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = 0\n", "the socket option TCP_KEEPINIT"),
+    ],
+)
+def test_a_script_is_played_without_what_the_target_has_not_and_a_difference_may_come_of_that(
+    line: str, construct: str
+) -> None:
+    played = play(SERVER + line + FIN_LINES)
+    assert (played.verdict, played.notes) == ("conforms", f"played without {construct}")
+    for lines in ("+.1 < R 99:99(0) win 9\n+.1 close(4) = -1 EBADF (x)\n", "+.1 < S 9:9(0) win 9\n"):
+        differs = play(SERVER + line + lines)
+        assert (differs.verdict, differs.line) == ("not applicable", 9)
+        assert differs.due.startswith(f"{construct}, without which line ")
+
+
+def test_a_setting_behind_the_last_line_is_not_missed() -> None:
+    assert play(SERVER + FIN_LINES + "+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n").notes == ""
+
+
+def test_a_fin_that_is_sent_again_to_acknowledge_may_be_an_acknowledgment() -> None:
+    lines = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n+0 > F. 1:1(0) ack 2\n"
+    played = play(SERVER + lines)
+    assert (played.verdict, played.notes) == ("conforms", "1 repeated FIN not asserted")
+    assert play(SERVER + lines, "strict").code is Code.WRONG_FLAGS
+    assert play(SERVER + lines.replace("ack 2", "ack 3")).code is Code.WRONG_FLAGS
+    # What was not sent yet is none that is sent again.
+    assert play(f"{SERVER}+.1 < F. 1:1(0) ack 1 win 9\n+0 > F. 1:1(0) ack 2\n").code is not None
+
+
+def test_a_line_that_may_come_at_any_time_is_not_waited_for_when_the_connection_is_gone() -> None:
+    target = ReferenceTarget()
+    begun = target.clock.now_ns()
+    played = play(SERVER + "+.1 < R 1:1(0) win 0\n* > . 1:1(0) ack 1\n", target=target)
+    assert played.code is Code.SILENT
+    assert target.clock.now_ns() - begun < 10e9
+    # The last repetition of a FIN comes a minute behind the one before.
+    late = SERVER + FIN_LINES.partition("+.1 <")[0] + "* > F. 1:1(0) ack 1\n" * 6
+    assert play(late, target=ReferenceTarget()).verdict == "conforms"
+
+
+def test_text_of_a_file_and_of_a_pipe_is_what_the_stream_has_there() -> None:
+    lines = '+0 open("/no/such/file", O_RDONLY) = 5\n+0 sendfile(4, 5, NULL, 20) = 20\n+0 > P. 1:21(20) ack 1\n'
+    assert play(SERVER + lines).verdict == "conforms"
+    pipe = "+0 pipe([5, 6]) = 0\n+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
+    assert play(f"{SERVER}{pipe}+0 splice(4, NULL, 6, NULL, 99, 0) = 10\n").verdict == "conforms"
+    assert play(f"{SERVER}{pipe}+0 splice(4, NULL, 6, NULL, 99, 0) = 9\n").code is Code.WRONG_ANSWER
+    assert play(f"{SERVER}{pipe}+0 splice(7, NULL, 6, NULL, 9, 0) = -1 EBADF (Bad descriptor)\n").verdict == "conforms"
+    waits = "+0 pipe([5, 6]) = 0\n+0 splice(4, NULL, 6, NULL, 9, 0) = 9\n"
+    assert play(SERVER + waits).code is Code.SILENT
 
 
 FUNCTIONS = [
@@ -180,6 +240,10 @@ FUNCTIONS = [
     "setsockopt",
     "getsockopt",
     "getsockname",
+    "open",
+    "pipe",
+    "sendfile",
+    "splice",
 ]
 VALUES = [
     "...",

@@ -87,7 +87,7 @@ def test_coverage_tells_what_can_be_played(folder: Path, capsys: pytest.CaptureF
     out = capsys.readouterr().out
     assert "5 scripts, 4 can be read" in out
     assert "reference: 3 of 5 can be played" in out
-    assert "1 × the call splice()" in out
+    assert "1 × splice() from an offset" in out
     assert cli.main(["pkt", "coverage", "nowhere"]) == 4
     assert cli.main(["pkt", "coverage", str(folder / "more"), "--target", "reference"]) == 0
     (folder / "empty").mkdir()

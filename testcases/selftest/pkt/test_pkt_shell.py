@@ -1,6 +1,7 @@
 """The commands of scripts: what they mean by the table, and that nothing is run."""
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -180,3 +181,32 @@ def test_a_script_that_sets_something_back_is_played_alone() -> None:
     assert initial(grammar.parse("x.pkt", off + SERVER), LINUX) == (Setting("net.ipv4.tcp_sack", "0"),)
     back = off + SERVER + "+0 " + on + "+0 close(4) = 0\n"
     assert initial(grammar.parse("x.pkt", back), LINUX) is None
+
+
+def test_the_first_timeouts_of_a_syn_double_on_linux_where_freebsd_says_how_long_the_first_is() -> None:
+    (meaning,) = meanings("sysctl -w net.inet.tcp.rexmit_initial=1000")
+    linear = Setting("net.ipv4.tcp_syn_linear_timeouts", "0")
+    assert outcome(meaning.settings[0], replace(LINUX, values={linear.name: "4"})).sets == (linear,)
+    assert outcome(meaning.settings[0], LINUX) == NOTHING  # an older kernel has no such setting
+    assert outcome(meaning.settings[0], PLAIN) == NOTHING
+
+
+def test_servers_of_packetdrills_own_scripts_open_fast_unasked() -> None:
+    own, selftests = (next(meanings(text)).settings for text in ("../../common/defaults.sh", "./defaults.sh"))
+    assert Setting("net.ipv4.tcp_fastopen", "0x403") in own
+    assert Setting("net.ipv4.tcp_fastopen", "0x3") in selftests
+
+
+@pytest.mark.parametrize(
+    ("command", "ignored"),
+    [
+        ("/bin/dd bs=1 count=5 if=/dev/zero of=/tmp/testfile status=none", True),
+        ("/bin/rm -f /tmp/testfile", True),
+        ("rm -f /tmp/../etc/passwd", False),
+        ("rm -rf /tmp/x", False),
+        ("dd if=/dev/zero of=/dev/sda", False),
+    ],
+)
+def test_only_files_that_are_thrown_away_are_nobodys_concern(command: str, ignored: bool) -> None:
+    (meaning,) = meanings(command)
+    assert meaning.unsupported is not ignored
