@@ -54,14 +54,22 @@ class Monitor:
             raise
         return kept
 
-    def resume(self, descriptor: int) -> None:
-        """Let a fresh emulator go on from what was kept, at a number that it was given. Raises MonitorError."""
+    def writable_disks(self) -> list[str]:
+        """Return the names of disks that the machine can write to: they would not fit its memory as it was."""
+        return [
+            block["device"] or block.get("qdev", "") or block["inserted"].get("node-name", "")
+            for block in self.call("query-block")
+            if not block.get("inserted", {"ro": True})["ro"]
+        ]
+
+    def resume(self, descriptor: int | str) -> None:
+        """Let a fresh emulator go on from what was kept, at a number or name that it was given. Raises MonitorError."""
         self.call("migrate-set-parameters", **{"announce-rounds": 0})  # it was nowhere else
         self.call("migrate-incoming", uri=f"fd:{descriptor}")
         self._until("query-status", {"paused", "postmigrate", "running", "prelaunch"}, {"internal-error"})
         self.call("cont")
 
-    def call(self, command: str, descriptor: int | None = None, **arguments: Any) -> dict[str, Any]:
+    def call(self, command: str, descriptor: int | None = None, **arguments: Any) -> Any:
         """Give a command, with a descriptor beside it; raises MonitorError where it is refused."""
         message = json.dumps({"execute": command, "arguments": arguments}).encode()
         try:
@@ -71,8 +79,7 @@ class Monitor:
                 socket.send_fds(self._socket, [message], [descriptor])
         except OSError as error:
             raise MonitorError(f"{command}: {error.strerror or error}") from None
-        found: dict[str, Any] = self._answer("return")
-        return found
+        return self._answer("return")
 
     def close(self) -> None:
         """Close the socket."""

@@ -105,7 +105,7 @@ class Keeper:
         """Answer one request: ``start``, ``stop``, ``ended``, ``opened``, or ``reach`` for a connection in the pod."""
         self._shorten_log()
         if request["op"] == "start":
-            return self._start()
+            return self._start(request["words"])
         if request["op"] == "reach":
             try:
                 return {}, [socket.create_connection((request["host"], request["port"]), REACH_LIMIT_S).detach()]
@@ -145,19 +145,21 @@ class Keeper:
             os.ftruncate(self.log, 0)
             os.write(self.log, end)
 
-    def _start(self) -> server.Answer:
+    def _start(self, words: dict[str, list[str]]) -> server.Answer:
         if not self._request["by_descriptor"] and self._given >= 0:
             # It stays without anybody who holds it, and the program opens it by its name.
             fcntl.ioctl(self._given, TUNSETPERSIST, 1)
             os.close(self._given)
             self._given = -1
         channel = socket.socketpair() if self._request["channel"] else None
+        monitor = socket.socketpair() if self._request["monitor"] else None
         numbers = {"{if}": self._device, "{fd}": str(self._given), "{stream}": str(self._given)}
         passed = [self._given] if self._given >= 0 else []
-        if channel is not None:
-            numbers["{lines}"] = str(channel[1].fileno())
-            passed.append(channel[1].fileno())
-        command = filled(self._request["command"], self._request["words"], numbers)
+        for name, pair in (("{lines}", channel), ("{control}", monitor)):
+            if pair is not None:
+                numbers[name] = str(pair[1].fileno())
+                passed.append(pair[1].fileno())
+        command = filled(self._request["command"], words, numbers)
         streams = self._request["streams"] and channel is None
         try:
             self._program = subprocess.Popen(
@@ -171,16 +173,27 @@ class Keeper:
                 start_new_session=True,
             )
         except OSError as error:
+            for end in (*(channel or ()), *(monitor or ())):
+                end.close()
             return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}, []
+        descriptors = self._streams(channel)
+        if monitor is not None:
+            monitor[1].close()
+            descriptors.append(monitor[0].detach())
+        return {}, descriptors
+
+    def _streams(self, channel: tuple[socket.socket, socket.socket] | None) -> list[int]:
+        """Return descriptors of what the program says and hears, none where nobody asks for them."""
+        assert self._program is not None
         if channel is not None:
             channel[1].close()
             ours = channel[0].detach()
-            return {}, [ours, os.dup(ours)]
+            return [ours, os.dup(ours)]
         pipes = [pipe for pipe in (self._program.stdout, self._program.stdin) if pipe is not None]
         descriptors = [os.dup(pipe.fileno()) for pipe in pipes]
         for pipe in pipes:
             pipe.close()
-        return {}, descriptors
+        return descriptors
 
     def _stop(self) -> None:
         if self._program is None:

@@ -65,6 +65,10 @@ class NetworkPort:
     def stop(self) -> None:
         """Nothing can be ended."""
 
+    def keep(self) -> str:
+        """Return "": nothing is started again."""
+        return ""
+
     def exit_code(self) -> int | None:
         """Return None: it runs for ever, as far as is known."""
         return None

@@ -5,20 +5,33 @@ In braces stand the numbers of descriptors that an emulator is given, or the opt
 
 from collections.abc import Iterable
 
+from harness.targets.emulated.monitor import WAITING
 from harness.targets.protocol import UnusableTarget
 
 #: The two kinds of wires: each datagram is a frame, or each frame has its length before it (QEMU's `stream`).
 DATAGRAM, STREAM = "dgram", "stream"
 _NETDEV = "dgram,id=n0,local.type=fd,local.str={fd}"
 _LINES = ("-chardev", "socket,id=lines,fd={lines}")
+_MONITOR = ("-chardev", "socket,id=tcpspec,fd={control}", "-mon", "chardev=tcpspec,mode=control")
 #: Words that stand for several.
 WORDS = {
-    "{net}": ("-netdev", _NETDEV, "-device", "virtio-net-pci,netdev=n0,mac=02:fe:00:00:00:01,romfile="),
+    "{net}": (
+        *("-netdev", _NETDEV, "-device", "virtio-net-pci,netdev=n0,mac=02:fe:00:00:00:01,romfile="),
+        *_MONITOR,
+    ),
+    "{monitor}": _MONITOR,
     "{netdev}": (_NETDEV,),
     "{serial}": (*_LINES, "-serial", "chardev:lines"),
     "{port}": (*_LINES, "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=lines,name=lines"),
 }
 HINT = "--target 'qemu:qemu-system-x86_64 -kernel bzImage -initrd root.cpio -nographic {net},app=echo:7,start=120'"
+_MONITORS = ("{net}", "{monitor}")
+
+
+def words(*, waiting: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the words that stand for several; `waiting`: for an emulator that is told by its monitor what it was."""
+    also = WAITING if waiting else ()
+    return {name: (*made, *also) if name in _MONITORS else made for name, made in WORDS.items()}
 
 
 def wire_of(command: list[str]) -> str:
@@ -29,11 +42,18 @@ def wire_of(command: list[str]) -> str:
         what = "asks for two wires" if datagram else "says nowhere where its card is to be"
         places = "{net}, -netdev {netdev}, or the number of a descriptor: {fd} for datagrams, {stream} for a stream"
         raise UnusableTarget(f"qemu: the command {what}: {places}", HINT)
+    if sum(command.count(name) for name in _MONITORS) > 1:
+        raise UnusableTarget("qemu: {net} has the monitor, and {monitor} is for a command without {net}", HINT)
     for word in command:
         for name in WORDS:
             if name in word and name != word:
                 raise UnusableTarget(f"qemu: {name} is a word of its own, not a part of {word!r}", HINT)
     return STREAM if stream else DATAGRAM
+
+
+def has_monitor(command: Iterable[str]) -> bool:
+    """Tell whether a command has a place for the emulator's monitor."""
+    return any(name in command for name in _MONITORS)
 
 
 def has_channel(command: Iterable[str]) -> bool:

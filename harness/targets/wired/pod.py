@@ -10,10 +10,11 @@ from harness.targets.last_words import printable, telling
 from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.wired import placing
+from harness.targets.wired.keeping import MachineKeeper
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.pair import PairLink
-from harness.targets.wired.placing import WORDS, has_channel
 
 KEPT_LOG_OCTETS = 4000
 #: The name of the device in the pod.
@@ -38,6 +39,8 @@ class WiredPod(AgentChannel):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_TIMEOUT_S)
         self._streams: list[int] = []
+        self._monitored = bool(options.pair) and placing.has_monitor(options.command)
+        self._machine = MachineKeeper()
         self.device, self._options = DEVICE[options.layer], options
         with theirs:
             self.helper = start_process("harness.targets.wired.helper", theirs)
@@ -64,16 +67,32 @@ class WiredPod(AgentChannel):
 
     def start(self) -> None:
         """Start the program; raises UnusableTarget where there is none of this name."""
+        if self._machine.is_kept:
+            self._run(waiting=True)
+            if self._machine.resume():
+                return
+            self.stop()
+        self._run(waiting=False)
+
+    def _run(self, *, waiting: bool) -> None:
         self._forget_streams()
         try:
-            _answer, self._streams = self.call({"op": "start"})
+            _answer, self._streams = self.call({"op": "start", "words": placing.words(waiting=waiting)})
         except AgentRefusal as error:
             raise UnusableTarget(
                 str(error), "the command is looked for from the folder of the call, and in PATH"
             ) from None
+        if self._monitored:
+            self._machine.attend(self._streams.pop())
+
+    def keep(self) -> str:
+        """Keep a machine as it is for every later start; return in words how that is, "" for no machine."""
+        if not self._monitored:
+            return ""
+        return self._machine.keep()
 
     def stop(self) -> None:
-        """End the program and all that belongs to its session."""
+        """End the program and all that it has started."""
         self.call({"op": "stop"})
 
     def streams(self) -> tuple[int, int]:
@@ -113,6 +132,7 @@ class WiredPod(AgentChannel):
     def close(self) -> None:
         """End the pod with all that is in it."""
         self._forget_streams()
+        self._machine.close()
         if hasattr(self, "packet_socket"):
             self.packet_socket.close()
             os.close(self._log)
@@ -129,8 +149,8 @@ class WiredPod(AgentChannel):
             "streams": options.lines is not None and options.lines.within,
             "by_descriptor": bool(options.pair) or any("{fd}" in word for word in options.command),
             "pair": options.pair,
-            "words": WORDS if options.pair else {},
-            "channel": bool(options.pair) and options.lines is not None and has_channel(options.command),
+            "monitor": self._monitored,
+            "channel": bool(options.pair) and options.lines is not None and placing.has_channel(options.command),
             "cwd": str(Path.cwd()),
             "environment": environment,
         }

@@ -34,6 +34,9 @@ class Place(Protocol):
     def stop(self) -> None:
         """End it."""
 
+    def keep(self) -> str:
+        """Keep it as it is for later starts, if that can be; return in words how it is started, "" for as before."""
+
     def exit_code(self) -> int | None:
         """Return the exit code of what has ended, None while it runs."""
 
@@ -110,11 +113,13 @@ class Wiring:
         self._start()
 
     def _found_on_the_wire(self) -> dict[str, str]:
-        """Return the addresses, and what was seen besides TCP, for the results' header."""
+        """Return the addresses, what was seen besides TCP, and how it starts again, for the results' header."""
         own = ", ".join(each.target[0] for each in self._options.addresses.values())
         peers = ", ".join(each.peer[0] for each in self._options.addresses.values())
         seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
         details = {"addresses": f"{own}; peers: {peers}", "besides TCP, not judged": seen or "nothing"}
+        if again := self._place.keep():
+            details["started again"] = again
         if self._options.dhcp:
             details["DHCP"] = self._link.given or "not asked for"
         return details

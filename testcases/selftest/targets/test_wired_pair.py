@@ -80,8 +80,8 @@ def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> 
 
 def test_the_places_of_a_command_are_filled() -> None:
     command = options.read("qemu", "qemu-system-x86_64 {net} -netdev {netdev} {port}", {"app": "agent"}).command
-    words = {name: list(parts) for name, parts in placing.WORDS.items()}
-    filled = helper.filled(command, words, {"{fd}": "5", "{lines}": "6"})
+    words = {name: list(parts) for name, parts in placing.words().items()}
+    filled = helper.filled(command, words, {"{fd}": "5", "{lines}": "6", "{control}": "7"})
     assert filled[1:3] == ["-netdev", "dgram,id=n0,local.type=fd,local.str=5"]
     assert "dgram,id=n0,local.type=fd,local.str=5" in filled[3:]
     assert "socket,id=lines,fd=6" in filled
