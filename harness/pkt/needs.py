@@ -12,9 +12,14 @@ from harness.pkt.descriptors import Stage
 from harness.pkt.fast_open import KEYS
 from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of, symbols_of
+from harness.pkt.schedule import NS
 from harness.pkt.support import Traits, Unsupported, beyond
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
-from harness.pkt.tree import Call, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
+from harness.pkt.tree import Call, Clock, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
+from harness.targets.protocol import Capability
+
+#: Where time is real no script takes longer, in seconds.
+LONGEST_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = 
         demand(script, version, traits)
     except Unsupported as reason:
         yield Need(reason.construct, reason.place, reason.lacking)
+    if (too_long := _too_long(script, traits)) is not None:
+        yield too_long
     application, events = _dry(script, version, traits), script.events
     for event in events:
         if executes and isinstance(event.action, Shell):
@@ -44,6 +51,24 @@ def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = 
             _check(application, event, version, traits)
         except Unsupported as reason:
             yield Need(reason.construct, reason.place, reason.lacking)
+
+
+def _too_long(script: Script, traits: Traits) -> Need | None:
+    """Return where a script has taken longer than anybody waits, None where time is simulated, or it never does."""
+    if traits.claims(Capability.VIRTUAL_TIME):
+        return None
+    now = 0
+    for event in script.events:
+        begun = now if event.time.clock is Clock.RELATIVE else 0
+        until = begun + max(event.time.start_ns, event.time.end_ns)
+        if isinstance(event.action, Call) and event.action.stop_ns is not None:
+            until = max(until, begun + event.action.stop_ns)
+        if isinstance(event.action, Shell):
+            until += int(sum(meaning.sleep_s for meaning in shell.meanings(event.action.text)) * NS)
+        if until > LONGEST_S * NS:
+            return Need(f"{until / NS:.0f} s where time is real", event.place)
+        now = max(now, until if not event.time.is_range else begun + event.time.start_ns)
+    return None
 
 
 def without(script: Script, version: Version, traits: Traits) -> Iterator[str]:

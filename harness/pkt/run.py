@@ -50,8 +50,13 @@ class Version:
 
 
 def load(path: Path) -> Script:
-    """Read a script; raises BadScript."""
-    return grammar.parse(path.name, scanner.load(path))
+    """Read a script; raises BadScript, which names the file with its way from here."""
+    try:
+        return grammar.parse(path.name, scanner.load(path))
+    except scanner.BadScript as error:
+        here = Path.cwd()
+        shown = path.relative_to(here) if path.is_relative_to(here) else path
+        raise scanner.BadScript(str(shown), error.place, error.message) from None
 
 
 def versions(script: Script, chosen: Iterable[int] | None = None) -> tuple[Version, ...]:

@@ -39,6 +39,8 @@ def load(path: Path) -> str:
     """Return the text of a script; raises BadScript for one that can't be one."""
     begin = Place(1, 1)
     try:
+        if not path.is_dir() and path.exists() and not path.is_file():
+            raise BadScript(str(path), begin, "can't be read: it is no ordinary file")
         with path.open("rb") as file:
             octets = file.read(MAX_OCTETS + 1)
     except OSError as error:

@@ -9,6 +9,8 @@ from harness.report.runs import Case
 #: Kinds that are listed, and told with a ladder, unless all are asked for.
 SHOWN = 20
 WIDE = 1 << 16
+#: Differences stand in a column of at most so many characters.
+COLUMN = 110
 
 
 def listing(kinds: Sequence[Kind], *, width: int = WIDE, every: bool = False) -> Iterator[str]:
@@ -24,8 +26,8 @@ def listing(kinds: Sequence[Kind], *, width: int = WIDE, every: bool = False) ->
     several = len({kind.difference.target for kind in kinds}) > 1
     rows = [_row(number, kind, several=several) for number, kind in enumerate(shown, 1)]
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    # What is cut is the rule and the name of the case: the ladder has them.
-    widths[2] = min(widths[2], max(40, width - 50))
+    # What is cut is the rule and the name of the case: the ladder has them. One long difference is not all others' gap.
+    widths[2] = min(widths[2], max(40, min(width - 50, COLUMN)))
     for number, count, words, rest in rows:
         yield cut(f"  {number:>{widths[0]}} {count:>{widths[1]}} {words:<{widths[2]}}  {rest}", width)
     if len(shown) < len(kinds):

@@ -1,11 +1,15 @@
 """Scripts on the command line: run, show, explain, coverage, cases as scripts, and what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from harness import cli
-from harness.pkt import grammar
+from harness.pkt import grammar, needs
+from harness.pkt.run import Version
+from harness.pkt.support import Traits
+from harness.targets.protocol import Capability
 from testcases.selftest.playing import SERVER
 
 GOOD = "// A listener that is there.\n" + SERVER
@@ -112,3 +116,36 @@ def test_a_finding_becomes_a_script_that_fails_there_and_passes_on_a_sound_stack
     assert written
     assert run("findings") == 0
     assert cli.main(["run", "--target", "reference,defect=D01", "findings"]) == 1
+
+
+def test_what_is_no_file_is_refused_and_a_file_elsewhere_is_named_whole(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(folder / "pipe.pkt")
+    assert cli.main(["explain", "pipe.pkt"]) == 4
+    assert "pipe.pkt:1:1: can't be read: it is no ordinary file" in capsys.readouterr().err
+    (folder / "more" / "bad.pkt").write_text("0 close(3)\n")
+    assert cli.main(["explain", "more/bad.pkt"]) == 4
+    assert capsys.readouterr().err.startswith("more/bad.pkt:2:1: expected '='")
+    monkeypatch.chdir("/")
+    assert cli.main(["explain", str(folder / "more" / "bad.pkt")]) == 4
+    assert f"{folder}/more/bad.pkt:2:1".lstrip("/") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("+7200 close(3) = 0", "7200 s where time is real (line 10)"),
+        ("+0...9000 accept(3, ..., ...) = 5", "9000 s where time is real (line 10)"),
+        ("+0 `sleep 99999999999`", "86400 s where time is real (line 10)"),
+        ("+0~+5000 > . 1:1(0) ack 1", "5000 s where time is real (line 10)"),
+        ("+2000 read(4, ..., 1) = 0\n+2000 close(4) = 0", "4000 s where time is real (line 11)"),
+        ("+3500 close(3) = 0", ""),
+    ],
+)
+def test_nobody_waits_for_hours_where_time_is_real(lines: str, says: str) -> None:
+    script, real = grammar.parse("x.pkt", f"{GOOD}{lines}\n"), Traits("Linux", frozenset())
+    found = [str(need) for need in needs.unmet(script, Version(4), real)]
+    assert [need for need in found if "time is real" in need] == ([f"{says}"] if says else [])
+    simulated = Traits("reference", frozenset({Capability.VIRTUAL_TIME}))
+    assert not any("time is real" in str(need) for need in needs.unmet(script, Version(4), simulated))

@@ -106,6 +106,12 @@ def test_a_list_has_a_line_per_kind_and_counts_the_rest() -> None:
     assert len(list(failures.listing(grouped(cases), every=True))) == 26
 
 
+def test_one_long_difference_does_not_push_the_others_apart() -> None:
+    cases = [failing("a/short", "<CTL=ACK>", ""), failing("a/long", "the option " + "x" * 300, "CLOSED", "wrong-state")]
+    short, _long = sorted(list(failures.listing(grouped(cases)))[1:], key=len)
+    assert len(short) < 150
+
+
 def test_nothing_is_cut_unless_there_is_a_width() -> None:
     (kind,) = grouped([failing("a/" + "x" * 300, "<CTL=ACK>", "")])
     assert "x" * 300 in "".join(failures.listing([kind]))
