@@ -22,7 +22,10 @@ def is_timer_repeat(course: Course, connection: Connection, received: Received) 
     """
     before = list(itertools.takewhile(lambda earlier: earlier is not received, connection.received))
     syn_sent = bool(received.wire.flags & SYN) and any(earlier.wire.plain_flags == SYN for earlier in before)
-    guard_ns = course.rig.target.guard_s(syn_sent=syn_sent) * 1e9
+    guard_s = course.rig.target.guard_s(syn_sent=syn_sent)
+    if received.wire.flags & SYN and not syn_sent:  # what comes sooner behind text, as a loss probe, does not here
+        guard_s = max(guard_s, course.rig.target.facts.syn_guard_s)
+    guard_ns = guard_s * 1e9
     armed_ns = _first_sent_ns(course, connection) if syn_sent else received.event.time_ns
     ends = [earlier.wire.end for earlier in before]
     return any(

@@ -236,7 +236,8 @@ class Facts:
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
     connections differ in their peers' ports. A `lonely` one takes one connection at a time. A timer may end up to a
     `tick_s` early or late where all timers run by a tick. One whose throttle was switched off may show its stack for
-    that a clock which is `lifted_s` ahead behind each answer: what the stack sets then is so much late.
+    that a clock which is `lifted_s` ahead behind each answer: what the stack sets then is so much late. Where a loss
+    probe may come sooner than any time-out, a SYN,ACK is still repeated by no timer before `syn_guard_s`.
     """
 
     name: str
@@ -254,6 +255,7 @@ class Facts:
     lonely: bool = False
     tick_s: float = 0.0
     lifted_s: float = 0.0
+    syn_guard_s: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

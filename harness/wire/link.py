@@ -82,6 +82,9 @@ class Link(ABC):
         self._fence_tail = target_ip
         self._fences = 0
         self.quiet_s: float | None = None
+        #: So many probes, each behind the answer to the one before: text that a card collects (GRO) is overtaken by the
+        #: first, and by no later one.
+        self.rounds = 1
         self.shows_life = True
 
     @abstractmethod
@@ -132,7 +135,7 @@ class Link(ABC):
         for packet in packets:
             self.send(packet, destination_mac)
         if self.quiet_s is None:
-            return self._behind_fence(self._send_fence())
+            return [arrival for _ in range(self.rounds) for arrival in self._behind_fence(self._send_fence())]
         arrivals = self._until_answer(self._send_fence(), LIFE_LIMIT_S)[0] if self.shows_life else []
         return arrivals + self.until_quiet(self.quiet_s)
 

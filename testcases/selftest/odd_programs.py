@@ -5,6 +5,7 @@ Each does what a newcomer's program may do at the first try. Those that serve at
 
 import fcntl
 import os
+import select
 import signal
 import socket
 import struct
@@ -16,6 +17,8 @@ from collections.abc import Callable
 from testcases.selftest import wired_linux
 
 IFF_MULTI_QUEUE = 0x0100
+#: How long text is held back for what may come behind it.
+HELD_S = 0.02
 #: A program that dies at its tenth connection, and one that is so long on its way.
 TENTH, SECONDS = 10, 3.0
 
@@ -152,6 +155,26 @@ def stubborn(name: str) -> None:
     """Serve, and not hear SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     served(name)
+
+
+def collects_text(name: str) -> None:
+    """Serve behind a card that hands up text last, as with GRO."""
+    outer, inner = wired_linux.set_up(name, 2, [])
+    wired_linux.serve_all()
+    held: bytes | None = None
+    while True:
+        ready = select.select([outer, inner], [], [], HELD_S if held else None)[0]
+        if inner in ready:
+            os.write(outer, os.read(inner, 65536))
+        frame = os.read(outer, 65536) if outer in ready else None
+        has_text = frame is not None and frame[12:14] == b"\x08\x00" and len(frame) > 54 + 4 * ((frame[46] >> 4) - 5)
+        if has_text and held is None:
+            held = frame
+        elif frame is not None or not ready:
+            for each in (frame, held):
+                if each is not None:
+                    os.write(inner, each)
+            held = None
 
 
 def mortal(name: str) -> None:

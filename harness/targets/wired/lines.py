@@ -23,7 +23,7 @@ from harness.targets.protocol import (
 )
 from harness.targets.wired import asking
 from harness.targets.wired.carrier import Streams, open_lines
-from harness.targets.wired.channel import MOST_SYNS
+from harness.targets.wired.channel import GUARD_S, MOST_SYNS
 from harness.targets.wired.options import Lines, WireOptions
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.remains import Remains
@@ -268,5 +268,6 @@ class LinesTarget(Wiring):
             throttles_all=found.throttles_all,
             throttles_host="host" in greeting.throttles and bool(found.throttle_s),
             answer_s=found.answer_s,
+            syn_guard_s=GUARD_S,
             tick_s=greeting.tick_s,
         )

@@ -18,7 +18,7 @@ from harness.targets.protocol import (
 )
 from harness.targets.wired import probing, refusals
 from harness.targets.wired.application import ServerSocket
-from harness.targets.wired.channel import Channel
+from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.link import CLOSED_PORT
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
@@ -78,6 +78,7 @@ class WiredTarget(Wiring):
             throttle_s=findings.throttle_s,
             throttles_all=True,
             answer_s=findings.answer_s,
+            syn_guard_s=GUARD_S,
             one_port=True,
             lonely=self._lonely,
         )

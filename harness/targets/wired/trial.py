@@ -13,6 +13,8 @@ from harness.wire import codec
 #: How long an answer is waited for that may not come at all.
 ANSWER_LIMIT_S = 0.3
 ECHO_LIMIT_S = 1.0
+#: So far below the window is what is answered at once, whatever it carries.
+FAR = 1 << 24
 #: Segments that a stack is busy with while the one behind them, and the fence's probe, come in.
 BUSY = 6
 
@@ -108,6 +110,16 @@ class Call:
         segment = Segment(flags, seqno.add(self.seq, seq), self.ack, 65535)
         arrivals = self._link.exchange([codec.encode(self._path, self._addressed(segment))])
         return any(self.mine(arrival.packet) is not None for arrival in arrivals)
+
+    def fenced_text(self) -> bool:
+        """Send text that is answered at once behind what keeps the stack busy; tell whether that came before the fence.
+
+        A card hands up text later than all else (GRO), to have more of it in one piece.
+        """
+        stray = Segment(ACK, self.seq, source_port=next(Call.ports), destination_port=CLOSED_PORT)
+        text = self._addressed(Segment(ACK, seqno.add(self.seq, -FAR), self.ack, 65535, bytes(16)))
+        packets = [codec.encode(self._path, segment) for segment in (*[stray] * BUSY, text)]
+        return any(self.mine(arrival.packet) is not None for arrival in self._link.exchange(packets))
 
     def fenced_opening(self) -> bool:
         """Open anew behind what keeps the stack busy; tell whether the answer came before that to the fence's probe.

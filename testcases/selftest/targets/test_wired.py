@@ -127,7 +127,7 @@ def test_where_no_ping_is_answered_a_closed_port_is_the_fence() -> None:
         target = registry.open_target(registry.parse(text), registry.Settings())
         target.close()
         proofs.append(target.silence_proof)
-        if "fence (a SYN to a closed port), 40 of 40" in proofs[-1]:
+        if "fence (a SYN to a closed port), 60 of 60" in proofs[-1]:
             return
     pytest.fail("; ".join(proofs))
 

@@ -113,6 +113,12 @@ def test_where_silence_is_timed_a_program_that_has_ended_is_not_silent() -> None
         target.close()
 
 
+def test_a_fence_that_overtakes_text_is_asked_for_twice() -> None:
+    target = registry.open_target(registry.parse(f"tap:{ODD} collects-text {{if}},app=echo"), registry.Settings())
+    target.close()
+    assert "fence (ARP, twice), 60 of 60" in target.silence_proof
+
+
 def test_who_writes_without_end_does_not_fill_the_memory() -> None:
     pod = WiredPod(options.read("tap", f"{ODD} babbles {{if}}", {}))
     try:
