@@ -19,8 +19,10 @@ from harness.pkt.tree import Event, TcpOption, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, PSH, SYN, Flags
 from harness.spec.states import State
+from harness.targets.protocol import Capability
 
-#: Behind the last line so much time is waited for what was not due: the longest delay of an acknowledgment, and a tick.
+#: Behind the last line so much time is waited for what was not due: the longest delay of an acknowledgment, and a tick;
+#: where time is real, only if something is left to be acknowledged.
 TAIL_S = 0.55
 #: A line that has not come is waited for so much longer, to tell whether it is late.
 AFTERWARDS_S = 1.0
@@ -255,12 +257,20 @@ class Lines:
         due = bytes(streams.written[start : start + octets])
         return piece.payload[: len(due)] == due
 
+    def _is_settled(self) -> bool:
+        """Tell whether all that the peer has sent is acknowledged, so that nothing but timers has a reason to speak."""
+        return not self._owed and all(
+            streams.peer_next is None or not seqno.lt(self._acknowledged.get(index, 0), streams.peer_next)
+            for index, streams in self.stage.streams.items()
+        )
+
     def tail(self) -> Waits:
         """Demand silence behind the last line, but for what a call there has asked for, and timers repeat."""
         __tracebackhide__ = True
         self.stage.conversation.step()
         self.take()
-        deadline = self.stage.now_ns() + int(TAIL_S * NS)
+        waits = self.stage.traits.claims(Capability.VIRTUAL_TIME) or not self._is_settled()
+        deadline = self.stage.now_ns() + int(TAIL_S * NS) * waits
         while (now := self.stage.now_ns()) < deadline:
             yield Wait(deadline, None)
             self.take()

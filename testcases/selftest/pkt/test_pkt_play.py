@@ -9,7 +9,7 @@ import pytest
 from harness.case.rig import Rig
 from harness.case.violation import Code
 from harness.pkt.descriptors import connection_of
-from harness.targets.protocol import AppSocket
+from harness.targets.protocol import AppSocket, Capability
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
 
@@ -188,6 +188,19 @@ def test_a_fin_that_is_sent_again_to_acknowledge_may_be_an_acknowledgment() -> N
     assert play(SERVER + lines.replace("ack 2", "ack 3")).code is Code.WRONG_FLAGS
     # What was not sent yet is none that is sent again.
     assert play(f"{SERVER}+.1 < F. 1:1(0) ack 1 win 9\n+0 > F. 1:1(0) ack 2\n").code is not None
+
+
+def test_where_time_is_real_only_what_is_left_to_acknowledge_is_waited_for_behind_the_last_line() -> None:
+    taken = {}
+    for real in (True, False):
+        for name, lines in (("settled", FIN_LINES), ("owed", "+.1 < P. 1:11(10) ack 1 win 9\n")):
+            target = ReferenceTarget()
+            target.capabilities -= {Capability.VIRTUAL_TIME} if real else set()
+            begun = target.clock.now_ns()
+            assert play(SERVER + lines, target=target).verdict == "conforms"
+            taken[real, name] = (target.clock.now_ns() - begun) / 1e9
+    assert taken[True, "settled"] < taken[False, "settled"] - 0.5
+    assert taken[True, "owed"] > 0.6
 
 
 def test_a_line_that_may_come_at_any_time_is_not_waited_for_when_the_connection_is_gone() -> None:
