@@ -17,7 +17,18 @@ _OPTION = re.compile(r"setsockopt\((\d+), (\d+), (-?\d+)\)")
 _OPTION_NAMES = {
     (socket.SOL_SOCKET, socket.SO_OOBINLINE): "SOL_SOCKET, SO_OOBINLINE",
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): "SOL_SOCKET, SO_KEEPALIVE",
+    (socket.SOL_SOCKET, socket.SO_SNDBUF): "SOL_SOCKET, SO_SNDBUF",
+    (socket.SOL_SOCKET, socket.SO_RCVBUF): "SOL_SOCKET, SO_RCVBUF",
+    (socket.SOL_SOCKET, socket.SO_RCVLOWAT): "SOL_SOCKET, SO_RCVLOWAT",
     (socket.IPPROTO_TCP, socket.TCP_NODELAY): "SOL_TCP, TCP_NODELAY",
+    (socket.IPPROTO_TCP, socket.TCP_CORK): "SOL_TCP, TCP_CORK",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): "SOL_TCP, TCP_KEEPIDLE",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): "SOL_TCP, TCP_KEEPINTVL",
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): "SOL_TCP, TCP_KEEPCNT",
+    (socket.IPPROTO_TCP, socket.TCP_SYNCNT): "SOL_TCP, TCP_SYNCNT",
+    (socket.IPPROTO_TCP, socket.TCP_LINGER2): "SOL_TCP, TCP_LINGER2",
+    (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT): "SOL_TCP, TCP_DEFER_ACCEPT",
+    (socket.IPPROTO_TCP, socket.TCP_QUICKACK): "SOL_TCP, TCP_QUICKACK",
     (socket.IPPROTO_TCP, socket.TCP_MAXSEG): "SOL_TCP, TCP_MAXSEG",
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): "SOL_TCP, TCP_USER_TIMEOUT",
     (socket.IPPROTO_IP, socket.IP_TOS): "SOL_IP, IP_TOS",
@@ -119,7 +130,8 @@ def _shutdown(writing: Writing, side: Side, event: Event) -> Iterator[str]:
 def _send(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     octets = _number(event.text) or "0"
     taken = next((found[1] for text in event.annotations if (found := _GIVES.fullmatch(text)) is not None), octets)
-    yield f"send({writing.app(side)}, ..., {octets}, MSG_NOSIGNAL) = {_outcome(event, taken)}"
+    flag = "MSG_OOB" if event.text.startswith("urgent") else "MSG_NOSIGNAL"
+    yield f"send({writing.app(side)}, ..., {octets}, {flag}) = {_outcome(event, taken)}"
 
 
 def _recv(writing: Writing, side: Side, event: Event) -> Iterator[str]:
@@ -173,8 +185,10 @@ CALLS: dict[str, Callable[[Writing, Side, Event], Iterator[str]]] = {
     "abort": _abort,
     "shutdown": _shutdown,
     "send": _send,
+    "urgent": _send,
     "recv": _recv,
     "pending error": _pending_error,
     "SO_ERROR": _pending_error,
+    "error": _pending_error,
     "setsockopt": _option,
 }

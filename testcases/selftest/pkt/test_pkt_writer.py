@@ -72,6 +72,15 @@ def test_what_no_script_can_say_ends_it_and_demands_nothing(tmp_path: Path) -> N
     assert not any("<kind" in text or ",kind" in text for text in texts.values())
 
 
+def test_options_urgent_data_and_pending_errors_are_written(tmp_path: Path) -> None:
+    buffer = written(tmp_path, "header/urgent-data-beyond-the-field*")
+    assert any("setsockopt(4, SOL_SOCKET, SO_SNDBUF, [" in text for text in buffer.values())
+    conversations = written(tmp_path, "explore/u*").values()
+    assert any(", MSG_OOB) = " in text for text in conversations)
+    assert any("SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0" in text for text in conversations)
+    assert not any("the application calls urgent" in text or "calls error()" in text for text in conversations)
+
+
 @pytest.mark.parametrize(("version", "kind", "code", "rest", "mtu"), [(4, 3, 4, 1280, 1280), (6, 2, 0, 1300, 1300)])
 def test_an_icmp_error_is_read_from_its_octets(version: int, kind: int, code: int, rest: int, mtu: int) -> None:
     ends = ("192.0.2.1", "192.0.2.2") if version == 4 else ("2001:db8::1", "2001:db8::2")
