@@ -13,7 +13,7 @@ from harness.pkt.fast_open import KEYS
 from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of, symbols_of
 from harness.pkt.schedule import NS
-from harness.pkt.support import Traits, Unsupported, beyond
+from harness.pkt.support import PATH_MTU, Traits, Unsupported, beyond
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
 from harness.pkt.tree import Call, Clock, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
 from harness.targets.protocol import Capability
@@ -80,6 +80,8 @@ def without(script: Script, version: Version, traits: Traits) -> Iterator[str]:
         match event.action:
             case Call(function="setsockopt") as call if lacking := application.options.lacks(call, event.place):
                 yield lacking
+            case Icmp(mtu=int()) if not traits.learns_path_mtu:
+                yield PATH_MTU
             case Shell(text) if at <= last:
                 settings = (setting for meaning in shell.meanings(text) for setting in meaning.settings)
                 yield from (found for setting in settings if (found := shell.outcome(setting, traits).unsupported))
@@ -99,8 +101,6 @@ def _check(application: Application, event: Event, version: Version, traits: Tra
         case Icmp():
             if icmp.numbers(action, version.ip) is None or action.around:
                 raise Unsupported(f"icmp {action.type} {action.code}".rstrip() + f" on IPv{version.ip}", place)
-            if action.mtu is not None and not traits.learns_path_mtu:
-                raise Unsupported("the MTU of a path", place, lacking=True)
         case Code(text):
             _check_assertion(text, traits, place)
         case Shell(text):

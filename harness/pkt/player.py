@@ -17,7 +17,7 @@ from harness.pkt.injection import Peer
 from harness.pkt.lines import Lines
 from harness.pkt.schedule import NS, Schedule
 from harness.pkt.settings import Settings
-from harness.pkt.support import Unsupported
+from harness.pkt.support import PATH_MTU, Unsupported
 from harness.pkt.tree import Call, Event, Icmp, Script, Shell, TcpSegment, Udp
 from harness.pkt.tree import Code as Snippet
 from harness.spec.states import State
@@ -126,6 +126,8 @@ class Player:
             case TcpSegment():
                 yield from self.lines.expect(event, action)
             case Icmp(inbound=True):
+                if action.mtu is not None and not self.stage.traits.learns_path_mtu:
+                    self.stage.go_without(PATH_MTU, event.place)
                 self.peer.send_icmp(action, event.place)
                 self._look()
             case Icmp() | Udp():

@@ -1,6 +1,7 @@
 """A script on one target and IP version: what is played, by which profile, and how it ended."""
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ _ELSEWHERE = ("udp_encapsulation", "psp_udp_port")
 ADDRESSES = {4: ("192.0.2.1", "192.168.0.1"), 6: ("fd3d:fa7b:d17d::1", "fd3d:a0b:17d6::1")}
 #: Who does something so much later than it is due may see what a timer does: one of 4 ms is the shortest.
 LATE_NS = 3_000_000
+#: What is counted, without what is said of it: the segment of ``segment of an earlier connection``.
+_NOUN = re.compile(r"^(option(?= \w+ that )|.+?(?= (?:at|behind|of) |$))")
 #: Commands of scripts are about packetdrill's device: so the pod's has that name too.
 _SECOND_NAME = "ip link property add dev t0 altname tun0"
 
@@ -157,10 +160,7 @@ def _number(options: Mapping[str, str], name: str, default: float) -> float:
 
 
 def _plural(name: str, count: int) -> str:
-    if count == 1:
-        return name
-    head, behind, rest = name.partition(" behind ")
-    return f"{head}s{behind}{rest}"
+    return name if count == 1 else _NOUN.sub(r"\1s", name, count=1)
 
 
 def begin(

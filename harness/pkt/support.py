@@ -14,6 +14,8 @@ _INTERVAL = "tcp-timer-interval"
 #: The fact of an adapter that names the optional calls that it has.
 _CALLS = "calls"
 
+#: What a router says of the way, and some targets do not take up (RFC 1191, RFC 8201).
+PATH_MTU = "the MTU of a path"
 #: Implementations that pay no attention to what a router says about the MTU of a path.
 _NO_PATH_MTU = ("reference", "lwip", "smoltcp")
 

@@ -75,7 +75,9 @@ class TextCalls:
                 try:
                     sent = self._open(descriptor, content, flags, place)
                 except OSError as error:
-                    if not waits or not isinstance(error, BlockingIOError):
+                    under_way = isinstance(error, BlockingIOError)
+                    descriptor.connecting &= under_way
+                    if not waits or not under_way:
                         return refused(error)
                 if not waits:
                     return Answer(sent)
@@ -224,6 +226,8 @@ class TextCalls:
         flags = argument(call, at, self.stage.symbols, place) if at is not None and at < len(call.arguments) else 0
         if unknown := flags & ~sum(_PLAIN_FLAGS | _LINUX_FLAGS):
             raise Unsupported(f"the flags {unknown:#x} of {call.function}()", place)
+        if call.function in WRITERS and not self.stage.traits.is_linux:
+            flags &= ~NUMBERS["MSG_ZEROCOPY"]  # whether text is copied is nobody's affair but the sender's
         if flags & sum(_LINUX_FLAGS) and not self.stage.traits.is_linux:
             raise Unsupported(f"flags of {call.function}()", place, lacking=True)
         return flags

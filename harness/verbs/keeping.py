@@ -69,7 +69,8 @@ class Shower:
         conversation = outcome.conversation
         self.texts += [
             f"{case.case_id} on {case.binding.spec.text}, IPv{case.binding.version}: {judgement.verdict}",
-            f"  {case.summary}\n  {', '.join(str(citation) for citation in case.meta.citations())}\n",
+            *(f"  {line}" for line in (case.summary, ", ".join(map(str, case.meta.citations()))) if line),
+            "",
         ]
         if story:
             self.texts.append(story)

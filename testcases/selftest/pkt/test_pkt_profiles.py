@@ -19,6 +19,12 @@ def test_a_difference_behind_a_segment_that_was_cut_to_fit_the_wire_is_not_appli
     assert "does not hold in one piece" in played.due
 
 
+def test_several_of_what_was_not_asserted_are_told_as_several() -> None:
+    text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
+    played = play(text + "+.1 < . 1:1(0) ack 1 win 65535\n" * 2)
+    assert played.notes == "2 segments behind the last line not asserted"
+
+
 def test_an_old_number_behind_the_last_line_may_be_answered_but_not_by_a_reset() -> None:
     text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n+.1 < . 1:1(0) ack 1 win 65535\n"
     played = play(text)

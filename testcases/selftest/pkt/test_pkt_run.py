@@ -76,6 +76,15 @@ def test_show_prints_the_ladder_and_what_was_not_asserted(folder: Path, capsys: 
     assert "1 window not asserted" in out
 
 
+def test_show_prints_no_blank_title(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "untitled.pkt").write_text(SERVER)
+    assert cli.main(["show", "untitled.pkt", "--target", "reference"]) == 0
+    head, blank, ladder, *_rest = capsys.readouterr().out.splitlines()
+    assert head.endswith("untitled on reference, IPv4: conforms")
+    assert not blank
+    assert ladder.split() == ["target", "peer"]
+
+
 def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "good.pkt"]) == 0
     out = capsys.readouterr().out
