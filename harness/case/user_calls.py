@@ -12,7 +12,7 @@ from harness.case.conversation import Conversation
 from harness.case.retelling import EVERYWHERE, Made
 from harness.case.violation import Code
 from harness.observe.snapshot import Snapshot
-from harness.targets.protocol import Adjustable, AppSocket
+from harness.targets.protocol import Adjustable, AppSocket, NotOffered
 from harness.trace.events import Kind
 
 BACKLOG = 128
@@ -119,11 +119,16 @@ class UserCalls:
         self._call("close() of the listener", listener.close, name="unlisten", about=0)
 
     def send(self, data: bytes, *, flags: int = 0, refused: int = 0) -> None:
-        """SEND all of `data`; `refused` is the errno with which it must fail instead."""
+        """SEND all of `data`; `refused` is the errno with which it must fail instead.
+
+        A target that has room for a part of it only takes what it can (§3.10.2): the case can't go on there.
+        """
         __tracebackhide__ = True
         text = f"send({len(data)} octets)"
         told = None if flags else data
         taken = self._call(text, lambda: self._app().send(data, flags), refused=refused, due=len(data), about=told)
+        if not refused and taken is not None and 0 < taken < len(data):
+            raise NotOffered(f"SEND has room for {taken} of {len(data)} octets")
         if not refused and taken != len(data):
             self._wrong_answer(f"send() takes {len(data)} octets", f"it takes {taken}")
 

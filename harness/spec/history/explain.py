@@ -326,7 +326,15 @@ def _carries_ack(at: Open, sent: Segment) -> Open:
         edge, unshown = world.shown_edge, world.unshown
     owed = tuple(due for due in at.owed if due.flags != ACK or not (sent.payload or sent.flags & FIN))
     connection = replace(connection, rcv_wnd=max(0, seqno.diff(edge, connection.rcv_nxt)))
-    shown = replace(world, shown_edge=edge, unshown=unshown, connection=connection, ack_by=None, acked=ack)
+    shown = replace(
+        world,
+        shown_edge=edge,
+        last_edge=_edge(world, sent),
+        unshown=unshown,
+        connection=connection,
+        ack_by=None,
+        acked=ack,
+    )
     return replace(at, owed=owed, world=shown)
 
 

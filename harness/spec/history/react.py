@@ -83,13 +83,19 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
 
 
 def _outcomes(world: World, segment: Segment, policies: Collection[Policy]) -> Iterator[Outcome]:
-    """Yield what the rules lead to, also in a window that has grown since it was shown, or was rounded by its scale."""
+    """Yield what the rules lead to, in the window that was shown, and in what it may be otherwise.
+
+    It may have grown since it was shown, was rounded by its scale, or has been taken back in part (SHLD-14).
+    """
     record = _record(world, segment)
     yield from outcomes(record, segment, policies)
     beyond = seqno.lt(world.shown_edge, seqno.add(segment.seq, segment.length))
     if beyond and world.state in SYNCHRONIZED and not segment.flags & RST:
         for more in _unseen(world):
             yield from outcomes(replace(record, rcv_wnd=record.rcv_wnd + more), segment, policies)
+    less = max(0, seqno.diff(world.last_edge, record.rcv_nxt)) if world.last_edge else record.rcv_wnd
+    if less < record.rcv_wnd and seqno.lt(world.last_edge, seqno.add(segment.seq, segment.length)):
+        yield from outcomes(replace(record, rcv_wnd=less), segment, policies)
 
 
 def _unseen(world: World) -> Iterator[int]:
@@ -174,7 +180,10 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
     spare = segment.length > 0 and not reaction.segments
-    return Step(new, reaction.segments, reaction, reaction.deferrable, low_ack, spare)
+    # A FIN is acknowledged at once, unless it comes with text whose ACK may wait (MUST-40).
+    whole = segment.flags & FIN and segment.payload and after.rcv_nxt == seqno.add(segment.seq, segment.length)
+    deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING)
+    return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
 
 def _begun(world: World, syn: Segment, now: int) -> World:

@@ -85,6 +85,8 @@ class World:
     held: tuple[Held, ...] = ()
     #: The right edge that the target has shown; it may have opened its window further without saying so.
     shown_edge: int = 0
+    #: The right edge that it has shown last: it may have taken its window back, which it should not (SHLD-14).
+    last_edge: int = 0
     #: So many octets were read since it was shown, by which the window may have grown.
     unshown: int = 0
     # --- time

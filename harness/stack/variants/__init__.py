@@ -20,6 +20,7 @@ from harness.stack.variants import (
     options,
     readings,
     recovery,
+    released,
     sending,
     timing,
 )
@@ -42,6 +43,7 @@ TOPICS = (
     calls,
     closing,
     timing,
+    released,
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(DECLARED)

@@ -1,0 +1,55 @@
+"""What released stacks do otherwise than ours, and correctly: cases that once held it against them."""
+
+import pytest
+
+from harness.case.rig import Rig
+from harness.case.selection import matches
+from harness.case.verdict import Verdict
+from harness.case.violation import Level
+from harness.explore import run
+from harness.explore.notation import generated_from
+from harness.mutate.script import play
+from harness.stack.variants import varied
+from harness.targets.registry import Settings, open_target, parse
+from testcases.selftest.mutate.test_variants import every_script
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "verdicts"),
+    [
+        ("small-send-buffer", "timers/slow-start*", {Verdict.NOT_APPLICABLE}),
+        ("small-send-buffer", "timers/loss-window*", {Verdict.NOT_APPLICABLE}),
+        ("window-taken-back", "passive-close/fin-on-the-last-number-of-the-window", {Verdict.DEVIATES}),
+        ("window-taken-back", "passive-close/fin-behind-the-window", {Verdict.DEVIATES}),
+        ("window-taken-back", "passive-close/whole-scaled-window-is-taken", {Verdict.DEVIATES}),
+        ("isn-without-a-hash", "passive-open/initial-sequence-numbers-differ", {Verdict.DEVIATES}),
+        ("isn-of-the-clock", "passive-open/initial-sequence-numbers-differ", {Verdict.CONFORMS}),
+        ("window-taken-back", "grid/established-zero-window/none/exact/-/*", {Verdict.CONFORMS}),
+        ("probes-without-an-octet", "timers/*probe*", {Verdict.CONFORMS, Verdict.NOT_APPLICABLE}),
+    ],
+)
+def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdicts: set[Verdict]) -> None:
+    chosen = [script for script in every_script() if matches(pattern, script.name)]
+    assert chosen
+    found = {play(script, variant=varied(name)).verdict for script in chosen}
+    assert found <= verdicts
+    assert found & (verdicts - {Verdict.NOT_APPLICABLE} or verdicts)
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [
+        ("window-taken-back", "listen S@i A@p,r accept fill A@p,r/10 recv:100000"),
+        ("window-taken-back", "1{offer=s.w3.t}:listen S@i A@p,r accept fill A@p,r/10 recv:100000 A@p,r/10"),
+        ("fin-behind-text-acknowledged-with-delay", "1{delay=200}:listen S@i A@p,r FA@p,r/1 accept recv:10"),
+        ("probes-without-an-octet", "connect SA@i,r send:100 A@p,u%0 wait:5000"),
+    ],
+)
+def test_conversations_have_an_explanation(name: str, plan: str) -> None:
+    rig = Rig(open_target(parse(f"reference,variant={name}"), Settings()), guarded=False)
+    try:
+        outcome = run.play_generated(rig, generated_from(plan))
+    finally:
+        rig.close()
+    assert [each for each in outcome.conversation.findings if each.level is Level.MUST] == []
+    assert len(outcome.conversation.events) > 8
