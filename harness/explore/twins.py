@@ -21,7 +21,7 @@ from harness.explore.link import LOST
 from harness.explore.plan import EACH
 from harness.explore.talk import MARKED, NOT_POSSIBLE, Talk
 from harness.fuzz.steps import Probe
-from harness.spec.segment import SYN, flag_names
+from harness.spec.segment import ACK, SYN, flag_names
 from harness.trace.events import Event, Kind
 
 CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.8")
@@ -69,7 +69,21 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
     if _brings_text(talk, twin):
         here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
         return _other(here, there, _length(twin), beside_text=True)
-    return _other(by_themselves(talk, twin), by_themselves(twin, twin), _length(twin), late=_shifted(talk, twin))
+    here, there = by_themselves(talk, twin), by_themselves(twin, twin)
+    again = _answered_again(talk) - _answered_again(twin)
+    if again > 0:
+        return _other(here, there[: len(there) - again], _length(twin), beside_text=True)
+    return _other(here, there, _length(twin), late=_shifted(talk, twin))
+
+
+def _answered_again(talk: Talk) -> int:
+    """Return how often the target has answered with a SYN,ACK, each of which but the first is a repetition of its own.
+
+    Behind one the timer may wait as if it had sent it: RFC 6298 §5 recommends how it is managed, and only forbids to
+    send too early.
+    """
+    answers = (event.segment for event, since in _sent(_planned(talk)) if since <= ANSWER_S * 1e9)
+    return sum(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in answers)
 
 
 def _brings_text(talk: Talk, twin: Talk) -> bool:

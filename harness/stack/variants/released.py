@@ -206,6 +206,22 @@ class TimerOfEachSegment(Connection):
 
 
 @variant(
+    "syn-again-counts-as-repetition",
+    "A SYN that is repeated in SYN-RECEIVED is answered with the SYN,ACK, and the time-out doubles for it, as in lwIP.",
+    "RFC 9293 §3.10.8",
+    "RFC 6298 §5",
+    allows="How the timer is managed is RECOMMENDED; no segment is sent again before its own time-out is over.",
+)
+class SynAgainCountsAsRepetition(Connection):
+    def answer_unacceptable(self) -> None:
+        if self.state is SYN_RECEIVED:
+            self.rtt.back_off()
+            self.send_syn()
+        else:
+            super().answer_unacceptable()
+
+
+@variant(
     "isn-without-a-hash",
     "Initial sequence numbers are those of a clock that all connections share, as RFC 793 has it.",
     "MUST-8",

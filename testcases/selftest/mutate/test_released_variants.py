@@ -41,6 +41,7 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
     [
         ("window-taken-back", "listen S@i A@p,r accept fill A@p,r/10 recv:100000"),
         ("window-taken-back", "1{offer=s.w3.t}:listen S@i A@p,r accept fill A@p,r/10 recv:100000 A@p,r/10"),
+        ("syn-again-counts-as-repetition", "listen S@n [S@i] wait:400000"),
         ("fin-behind-text-acknowledged-with-delay", "1{delay=200}:listen S@i A@p,r FA@p,r/1 accept recv:10"),
         ("probes-without-an-octet", "connect SA@i,r send:100 A@p,u%0 wait:5000"),
     ],
