@@ -16,7 +16,7 @@ from harness.pkt.schedule import TOLERANCE_S, Schedule
 from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported, traits_of
 from harness.pkt.tree import Code, Place, Script, Shell
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, NotOffered
 
 #: What a script may be written for, by the value of its option.
 VERSIONS: Mapping[str, tuple[int, bool]] = {
@@ -109,6 +109,8 @@ class Outcome:
         player = self.player = Player(self.script, self.stage, self._schedule(), self.settings)
         try:
             yield from player.play()
+        except NotOffered as reason:
+            raise Unsupported(str(reason), player.event.place, lacking=True) from None
         finally:
             # What comes of these connections later is nobody's business: other scripts go on beside them.
             self.conversation.deaf_after_ns = self.conversation.rig.target.clock.now_ns()

@@ -61,8 +61,10 @@ class AdapterSocket:
         return AdapterSocket(self._target, self._new_handle(f"accept {self._handle}"))
 
     def send(self, data: bytes, flags: int = 0) -> int:
-        """SEND; flags are not part of the protocol."""
+        """SEND; flags are not part of the protocol. Nothing is nothing to ask a stack for."""
         _refuse_flags(flags)
+        if not data and self._handle:
+            return 0
         return int(self._one_word(f"send {self._handle} {data.hex()}", r"\d{1,9}"))
 
     def recv(self, limit: int, flags: int = 0) -> bytes:

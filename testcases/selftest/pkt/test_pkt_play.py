@@ -9,7 +9,7 @@ import pytest
 from harness.case.rig import Rig
 from harness.case.violation import Code
 from harness.pkt.descriptors import connection_of
-from harness.targets.protocol import AppSocket, Capability
+from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
 
@@ -155,79 +155,6 @@ def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, const
     assert played.verdict == "not applicable"
     assert played.due.startswith(construct)
     assert played.line == 9
-
-
-@pytest.mark.parametrize(
-    ("line", "construct"),
-    [
-        ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n", "sysctl net.inet.tcp.insecure_rst=1"),
-        ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = 0\n", "the socket option TCP_KEEPINIT"),
-        ("+0 < icmp unreachable frag_needed mtu 1280 [1:1(0)]\n", "the MTU of a path"),
-    ],
-)
-def test_a_script_is_played_without_what_the_target_has_not_and_a_difference_may_come_of_that(
-    line: str, construct: str
-) -> None:
-    played = play(SERVER + line + FIN_LINES)
-    assert (played.verdict, played.notes) == ("conforms", f"played without {construct}")
-    for lines in ("+.1 < R 99:99(0) win 9\n+.1 close(4) = -1 EBADF (x)\n", "+.1 < S 9:9(0) win 9\n"):
-        differs = play(SERVER + line + lines)
-        assert (differs.verdict, differs.line) == ("not applicable", 9)
-        assert differs.due.startswith(f"{construct}, without which line ")
-
-
-def test_a_setting_behind_the_last_line_is_not_missed() -> None:
-    assert play(SERVER + FIN_LINES + "+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n").notes == ""
-
-
-def test_a_fin_that_is_sent_again_to_acknowledge_may_be_an_acknowledgment() -> None:
-    lines = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 9\n+0 > F. 1:1(0) ack 2\n"
-    played = play(SERVER + lines)
-    assert (played.verdict, played.notes) == ("conforms", "1 repeated FIN not asserted")
-    assert play(SERVER + lines, "strict").code is Code.WRONG_FLAGS
-    assert play(SERVER + lines.replace("ack 2", "ack 3")).code is Code.WRONG_FLAGS
-    # What was not sent yet is none that is sent again.
-    assert play(f"{SERVER}+.1 < F. 1:1(0) ack 1 win 9\n+0 > F. 1:1(0) ack 2\n").code is not None
-
-
-def test_where_time_is_real_only_what_is_left_to_acknowledge_is_waited_for_behind_the_last_line() -> None:
-    taken = {}
-    for real in (True, False):
-        for name, lines in (("settled", FIN_LINES), ("owed", "+.1 < P. 1:11(10) ack 1 win 9\n")):
-            target = ReferenceTarget()
-            target.capabilities -= {Capability.VIRTUAL_TIME} if real else set()
-            begun = target.clock.now_ns()
-            assert play(SERVER + lines, target=target).verdict == "conforms"
-            taken[real, name] = (target.clock.now_ns() - begun) / 1e9
-    assert taken[True, "settled"] < taken[False, "settled"] - 0.5
-    assert taken[True, "owed"] > 0.6
-
-
-def test_a_line_that_may_come_at_any_time_is_not_waited_for_when_the_connection_is_gone() -> None:
-    target = ReferenceTarget()
-    begun = target.clock.now_ns()
-    played = play(SERVER + "+.1 < R 1:1(0) win 0\n* > . 1:1(0) ack 1\n", target=target)
-    assert played.code is Code.SILENT
-    assert target.clock.now_ns() - begun < 10e9
-    # The last repetition of a FIN comes a minute behind the one before.
-    late = SERVER + FIN_LINES.partition("+.1 <")[0] + "* > F. 1:1(0) ack 1\n" * 6
-    assert play(late, target=ReferenceTarget()).verdict == "conforms"
-
-
-def test_text_that_is_not_to_be_copied_is_text() -> None:
-    lines = "+0 send(4, ..., 10, MSG_ZEROCOPY) = 10\n+0 > P. 1:11(10) ack 1\n"
-    assert play(SERVER + lines).verdict == "conforms"
-
-
-def test_text_of_a_file_and_of_a_pipe_is_what_the_stream_has_there() -> None:
-    lines = '+0 open("/no/such/file", O_RDONLY) = 5\n+0 sendfile(4, 5, NULL, 20) = 20\n+0 > P. 1:21(20) ack 1\n'
-    assert play(SERVER + lines).verdict == "conforms"
-    pipe = "+0 pipe([5, 6]) = 0\n+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
-    assert play(f"{SERVER}{pipe}+0 splice(4, NULL, 6, NULL, 99, 0) = 10\n").verdict == "conforms"
-    assert play(f"{SERVER}{pipe}+0 splice(4, NULL, 6, NULL, 99, 0) = 9\n").code is Code.WRONG_ANSWER
-    assert play(f"{SERVER}{pipe}+0 splice(7, NULL, 6, NULL, 9, 0) = -1 EBADF (Bad descriptor)\n").verdict == "conforms"
-    waits = "+0 pipe([5, 6]) = 0\n+0 splice(4, NULL, 6, NULL, 9, 0) = 9\n"
-    assert play(SERVER + waits).code is Code.SILENT
 
 
 FUNCTIONS = [

@@ -330,6 +330,12 @@ class _WithoutAbort:
         return TargetError(message)
 
 
+def test_a_stack_is_not_asked_to_send_nothing() -> None:
+    assert AdapterSocket(_WithoutAbort(), "1").send(b"") == 0
+    with pytest.raises(OSError, match="not open"):
+        AdapterSocket(_WithoutAbort()).send(b"")
+
+
 def test_a_call_that_the_stack_does_not_have_is_not_offered_and_not_refused() -> None:
     sock = AdapterSocket(_WithoutAbort(), "1")
     with pytest.raises(NotOffered, match=r"^abort\(\): no abort$"):
