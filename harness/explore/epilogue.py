@@ -62,7 +62,7 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
 def carry(talk: Talk, link: Link) -> Waits:
     """Bring one connection to its orderly end; a violation if it does not come to it."""
     link.losing = 0
-    stalled = 0
+    stalled, last = 0, None
     for _round in range(ROUNDS):
         if _is_at_its_end(link) or stalled == STALLED:
             break
@@ -70,6 +70,7 @@ def carry(talk: Talk, link: Link) -> Waits:
         if _is_at_its_end(link):
             break
         before = _standing(link)
+        stalled, last = stalled if before == last else 0, before  # time brings something, too
         _answer(talk, link)
         if _is_at_its_end(link):
             break
@@ -176,12 +177,11 @@ def _demand_end(talk: Talk, link: Link) -> None:
 
 def _another(talk: Talk, port: int) -> Waits:
     """Demand that a listener takes a new connection, and serves it."""
-    number = max(talk.links) + 1
-    first = next(link for link in talk.links.values() if link.connection.tuple4.port == port)
-    like = ("same-port",) if first is talk.links[min(talk.links)] else ()
-    if not like:
+    number = max(talk.all_links) + 1
+    first = talk.all_links[min(talk.all_links)]
+    if first.connection.tuple4.port != port:
         return
-    link = talk.link(number, like)
+    link = talk.link(number, ("same-port",))
     yield from serve_once(talk, link)
 
 

@@ -242,8 +242,16 @@ class Link:
         self.former, self.first_number = self.first_number if not self.number_chosen else None, None
         iss = self.view.sent_end + NEXT_ISS
         iss += (iss - self.view.iss) % PERIOD == 0  # its text is to be told from the old one's
+        old = self.view
         self.view = PeerView(
-            salt=self.salt, listening=self.view.listening, iss=iss, sent_end=iss, state=self.view.state
+            salt=self.salt,
+            listening=old.listening,
+            iss=iss,
+            sent_end=iss,
+            state=old.state,
+            offer=old.offer,
+            usual_window=old.usual_window,
+            last_tsval=old.last_tsval,
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None

@@ -40,6 +40,8 @@ class Promise:
             return ""
         if name == "send" and waits and self.ready & OUT:
             return "send() not to wait"
+        if name == "error" and answer.error and self.link.history.some(lambda world: world.troubled):
+            return ""  # a soft error makes nothing ready
         if name == "error" and bool(answer.error) != bool(self.ready & ERR):
             return "an error" if self.ready & ERR else "no error"
         return ""

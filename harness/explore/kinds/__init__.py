@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from harness.explore.kinds import (
     application,
+    armed,
     beside,
     conditions,
     crossing,
@@ -70,6 +71,15 @@ KINDS = {
             "pairs",
             "ordinary things behind and inside each other",
             pairs.generate,
+            450,
+            seeded=True,
+            ordered=True,
+            every=1,
+        ),
+        Kind(
+            "armed",
+            "whatever is pending meets any segment, call, neighbour and former life",
+            armed.generate,
             450,
             seeded=True,
             ordered=True,

@@ -61,6 +61,8 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
     if (world.opening or world.unacknowledged or world.unsent) and world.tries >= enough:
         yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
+        if world.before is not None:
+            yield world.before  # MAY-2 (2)
 
 
 def _may_be_dead(world: World, now: int) -> bool:

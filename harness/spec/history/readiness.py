@@ -9,7 +9,7 @@ import select
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.spec.history.answers import ENDINGS, Answer, conditions, errors_of
+from harness.spec.history.answers import ENDINGS, TROUBLE, Answer, conditions, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World
@@ -89,6 +89,8 @@ def error(world: World, _octets: int, answer: Answer, _now: int) -> Iterator[Ste
     if world.fate in ENDINGS and not world.told:
         if answer.error not in errors_of(world):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.7.4 second", "MUST-12")
+    elif world.troubled and answer.error in TROUBLE:
+        pass  # what an ICMP error has said of the way should be told (RFC 9293 §3.9.2.2, SHLD-25)
     elif answer.error and not (world.fate in _OPEN_ENDS or (world.fate is Fate.SWEPT and not world.told)):
         raise _fall("no error", answer, "RFC 9293 §3.9.1.5")
     yield Step(replace(world, told=True) if world.over else world)

@@ -34,11 +34,11 @@ def given(world: World, now: int) -> World:
 
 def may_end(world: World, now: int) -> bool:
     """Tell whether the user timeout may be over."""
-    return world.outstanding and now >= world.given_since + world.patience
+    return not world.over and world.outstanding and now >= world.given_since + world.patience
 
 
 def ends_by(world: World) -> int | None:
     """Return when it is over at the latest; None where a peer that answers keeps the connection (§3.8.6.1)."""
-    if not world.patience or not world.outstanding or not world.connection.snd_wnd or world.opening:
+    if world.over or not world.patience or not world.outstanding or not world.connection.snd_wnd or world.opening:
         return None
     return world.stuck_since + LATEST * world.patience + SLACK

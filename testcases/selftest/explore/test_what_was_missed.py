@@ -93,6 +93,9 @@ SHOWING = {
     "D744": "[connect] [wait:100000] [RA@i,r] [close] [fresh] unlisten mark connect wait:170000",
     "D745": f"{PASSIVE} shutdown A@p,r FA@p,r close fresh lose:1 S@i await A@p,r",
     "D757": f"1{{offer=w7}}:{PASSIVE} FA@p,r%10 send:100 wait:4000",
+    "D765": "listen S@i A@p,r%1000 accept send:100 wait:950 [A@n,u%2000] wait:60000",
+    "D776": f"1{{tsval=-4,offer=t}}:{PASSIVE} A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1",
+    "D778": f"{PASSIVE} close FA@p,r 90{{peer}}:S@i 90:A@p,r accept 90:R@p wait:100",
     "D758": f"1{{offer=t}}:{PASSIVE} send:100 A@n,n~t-100 wait:200000",
 }
 
