@@ -113,10 +113,14 @@ class TextCalls:
                 return Answer(-1, "EBADF")
             sock = self.table.sock(descriptor, place)
             assert isinstance(sock, LinuxSocket)
+            ends = None
+            if flags & socket.MSG_FASTOPEN and not descriptor.connecting:
+                own = self.stage.opening(descriptor)
+                ends = (self.stage.local(descriptor.port), self.stage.remote(own))
             try:
-                return Answer(sock.nowhere(call.function in WRITERS, octets, flags))
-            except BlockingIOError:
-                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else Answer(-1, "EAGAIN")
+                return Answer(sock.nowhere(call.function in WRITERS, octets, flags, ends))
+            except BlockingIOError as error:
+                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else refused(error)
             except OSError as error:
                 return refused(error)
 

@@ -166,6 +166,10 @@ class TellingSocket(AppSocket, Protocol):
         """Return what holds and has newly come about since the last call, as EPOLLET tells it; same bits."""
 
 
+#: Both ends of a connection, each an address and a port: the target's, and the peer's.
+Ends = tuple[tuple[str, int], tuple[str, int]]
+
+
 class Message(NamedTuple):
     """What recvmsg(2) hands over: text, control data (level, type, octets), and flags."""
 
@@ -187,8 +191,10 @@ class LinuxSocket(AppSocket, Protocol):
     def recv_message(self, limit: int, flags: int = 0) -> Message:
         """RECEIVE with control data; with MSG_ERRQUEUE of the error queue."""
 
-    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
-        """SEND or RECEIVE with NULL for a buffer, to which a kernel says EFAULT."""
+    def nowhere(self, sends: bool, octets: int, flags: int = 0, ends: Ends | None = None) -> int:
+        """SEND or RECEIVE with NULL for a buffer, to which a kernel says EFAULT; with `ends` (its own, the peer's)
+        the SEND opens a connection.
+        """
 
     def send_file(self, data: bytes) -> int:
         """SEND by sendfile(2) a file that holds this text: return how many octets were taken."""

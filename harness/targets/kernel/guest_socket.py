@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from harness.targets.operations import Operations
-from harness.targets.protocol import AppSocket, Message
+from harness.targets.protocol import AppSocket, Ends, Message
 
 _numbers = itertools.count()
 
@@ -62,9 +62,9 @@ class GuestSocket:
         data, control, told = self._calls.call("recv message", self._number, limit, flags)
         return Message(bytes.fromhex(data), [(level, kind, bytes.fromhex(text)) for level, kind, text in control], told)
 
-    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
+    def nowhere(self, sends: bool, octets: int, flags: int = 0, ends: Ends | None = None) -> int:
         """SEND or RECEIVE with NULL for a buffer."""
-        return int(self._calls.call("uncommon", self._number, "nowhere", sends, octets, flags))
+        return int(self._calls.call("uncommon", self._number, "nowhere", sends, octets, flags, ends))
 
     def send_file(self, data: bytes) -> int:
         """SEND a file with this text."""

@@ -6,7 +6,7 @@ import socket
 import struct
 
 from harness.agent import uncommon
-from harness.targets.protocol import Message
+from harness.targets.protocol import Ends, Message
 
 #: Room for the control data of one message, in octets.
 CONTROL = 1024
@@ -71,9 +71,9 @@ class DescriptorSocket:
         data, control, told, _address = self._sock.recvmsg(limit, CONTROL, flags)
         return Message(data, control, told)
 
-    def nowhere(self, sends: bool, octets: int, flags: int = 0) -> int:
+    def nowhere(self, sends: bool, octets: int, flags: int = 0, ends: Ends | None = None) -> int:
         """SEND or RECEIVE with NULL for a buffer."""
-        return uncommon.nowhere(self._sock.fileno(), sends, octets, flags)
+        return uncommon.nowhere(self._sock.fileno(), sends, octets, flags, ends)
 
     def send_file(self, data: bytes) -> int:
         """SEND a file with this text."""
