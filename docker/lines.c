@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 /* The sockets by their handles, of which none is used twice: handle N stands in place N % MOST. */
@@ -104,6 +105,29 @@ static int pending(int handle) {
   return getsockopt(of(handle), SOL_SOCKET, SO_ERROR, &number, &length) ? -errno : number;
 }
 
+/* The options of the protocol; a board's stack may have fewer. */
+static const struct { const char *name; int level, number; } options[] = {
+    {"keep-alive", SOL_SOCKET, SO_KEEPALIVE}, {"keep-idle", IPPROTO_TCP, TCP_KEEPIDLE},
+    {"keep-interval", IPPROTO_TCP, TCP_KEEPINTVL}, {"keep-count", IPPROTO_TCP, TCP_KEEPCNT},
+    {"user-timeout", IPPROTO_TCP, TCP_USER_TIMEOUT}};
+
+static long option(int handle, const char *name, const int *wanted) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    if (strcmp(options[i].name, name)) continue;
+    if (wanted) return result(setsockopt(of(handle), options[i].level, options[i].number, wanted, sizeof *wanted));
+    return getsockopt(of(handle), options[i].level, options[i].number, &value, &length) ? -errno : value;
+  }
+  return -ENOSYS;
+}
+
+static int sets_option(int handle, const char *name, long value) {
+  int number = (int)value;
+  return (int)option(handle, name, &number);
+}
+static long tells_option(int handle, const char *name) { return option(handle, name, NULL); }
+
 static int forgets(void) {
   for (int at = 0; at < MOST; at++) if (sockets[at].handle) aborts(sockets[at].handle);
   return 0;
@@ -111,9 +135,11 @@ static int forgets(void) {
 
 int main(int count, char **arguments) {
   static const struct tcpspec_stack stack = {
-      .hello = "name=lines.c version=1 time=real capabilities=rfc5961,window-scale,sack,timestamps,time-wait-reuse",
+      .hello = "name=lines.c version=1 time=real capabilities=rfc5961,window-scale,sack,timestamps,time-wait-reuse,"
+               "keep-alive,user-timeout",
       .listen = listens, .connect = connects, .accept = accepts, .send = sends, .recv = receives,
-      .shutdown = shuts, .close = closes, .abort = aborts, .error = pending, .reset = forgets};
+      .shutdown = shuts, .close = closes, .abort = aborts, .error = pending, .reset = forgets,
+      .set_option = sets_option, .get_option = tells_option};
   if (count > 1) { /* a serial line, or a port of virtio's: `stty raw` before */
     int line = open(arguments[1], O_RDWR | O_NOCTTY);
     if (line < 0 || dup2(line, 0) < 0 || dup2(line, 1) < 0) return perror(arguments[1]), 1;

@@ -31,6 +31,8 @@ struct tcpspec_stack {
   int (*reset)(void);
   /* What came later stands here, so that a list of functions without names stays one. */
   int (*shutdown_receiving)(int sock, int both); /* NULL, or calls=shutdown in `hello` */
+  int (*set_option)(int sock, const char *name, long value); /* NULL, or capabilities=keep-alive, user-timeout */
+  long (*get_option)(int sock, const char *name);
 };
 
 static FILE *tcpspec_answers;
@@ -121,6 +123,12 @@ static void tcpspec_answer(const struct tcpspec_stack *stack, char **w, int n) {
     got = TCPSPEC_CALL(error, sock);
     if (got >= 0) fprintf(tcpspec_answers, "ok %s\n", got ? tcpspec_name(got) : "0");
     if (got >= 0) return;
+  } else if (TCPSPEC_IS("option", 4)) got = TCPSPEC_CALL(set_option, sock, w[2], atol(w[3]));
+  else if (TCPSPEC_IS("option", 3)) {
+    long value = TCPSPEC_CALL(get_option, sock, w[2]);
+    if (value >= 0) fprintf(tcpspec_answers, "ok %ld\n", value);
+    if (value >= 0) return;
+    got = (int)value;
   } else if (TCPSPEC_IS("shutdown", 2)) got = TCPSPEC_CALL(shutdown, sock);
   else if (TCPSPEC_IS("shutdown", 3)) got = TCPSPEC_CALL(shutdown_receiving, sock, !strcmp(w[2], "rdwr"));
   else if (TCPSPEC_IS("close", 2)) got = TCPSPEC_CALL(close, sock);

@@ -381,6 +381,30 @@ static int shut_down(struct sock *s, const char *how) {
   return ok("");
 }
 
+/* Keep-alives: on and off and the time of silence; the other two where lwIP is built with LWIP_TCP_KEEPALIVE. */
+static int keep_alive(struct sock *s, const char *name, const char *value) {
+  struct tcp_pcb *pcb = pcb_of(s);
+  unsigned long number = value ? strtoul(value, NULL, 10) : 0;
+  if (pcb == NULL || s->listening || pcb->state == TIME_WAIT) return fail("ENOTCONN", "no connection");
+  if (!strcmp(name, "keep-alive")) {
+    if (value == NULL) return say("ok %d\n", ip_get_option(pcb, SOF_KEEPALIVE) != 0);
+    if (number) ip_set_option(pcb, SOF_KEEPALIVE);
+    else ip_reset_option(pcb, SOF_KEEPALIVE);
+  } else if (!strcmp(name, "keep-idle")) {
+    if (value == NULL) return say("ok %lu\n", (unsigned long)pcb->keep_idle / 1000);
+    pcb->keep_idle = (u32_t)(number * 1000);
+#if LWIP_TCP_KEEPALIVE
+  } else if (!strcmp(name, "keep-interval")) {
+    if (value == NULL) return say("ok %lu\n", (unsigned long)pcb->keep_intvl / 1000);
+    pcb->keep_intvl = (u32_t)(number * 1000);
+  } else if (!strcmp(name, "keep-count")) {
+    if (value == NULL) return say("ok %lu\n", (unsigned long)pcb->keep_cnt);
+    pcb->keep_cnt = (u32_t)number;
+#endif
+  } else return fail("ENOSYS", "lwIP as it is built has no such option");
+  return ok("");
+}
+
 static void end_sock(struct sock *s, int abortive) {
   struct tcp_pcb *pcb = pcb_of(s), *half_open;
   if (s->listening) /* its half-open connections, which outlive it, have inherited an argument that is freed here */
@@ -451,7 +475,7 @@ static int hello(char **word) {
   if (!word[2] || strcmp(word[1], "tcpspec-adapter") || strcmp(word[2], "1"))
     return fail("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1");
   return ok("tcpspec-adapter 1 name=lwIP version=" LWIP_VERSION_STRING " time=virtual settings=ack "
-            "capabilities=states,ipv6,rfc5961,window-scale,icmp"
+            "capabilities=states,ipv6,rfc5961,window-scale,icmp,keep-alive"
             " calls=shutdown tcp-timer-interval=250ms api=raw");
 }
 
@@ -469,6 +493,7 @@ static int on_sock(char **word) {
   if (!strcmp(verb, "send")) return send_data(s, word[2]);
   if (!strcmp(verb, "recv")) return receive(s, word[2] ? strtoul(word[2], NULL, 10) : 0);
   if (!strcmp(verb, "shutdown")) return shut_down(s, word[2]);
+  if (!strcmp(verb, "option") && word[2]) return keep_alive(s, word[2], word[3]);
   if (!strcmp(verb, "error")) {
     ok(s->error ? s->error : "0");
     s->error = NULL;

@@ -24,7 +24,7 @@ const longest = 1 << 19
 
 // capabilities of what is optional. Of RFC 5961 netstack has the challenge of SYNs, and neither the exact match for
 // resets nor the check of old acknowledgments.
-const capabilities = "states,ipv6,rfc5961-syn,timestamps,window-scale,sack,time-wait-reuse,icmp"
+const capabilities = "states,ipv6,rfc5961-syn,timestamps,window-scale,sack,time-wait-reuse,icmp,keep-alive,user-timeout"
 
 // release is that of the stack, told by the build.
 var release = "0"
@@ -55,6 +55,7 @@ var commands = map[string]struct {
 	"send":     {2, onSocket(send)},
 	"recv":     {2, onSocket(recv)},
 	"shutdown": {1, onSocket(shutdown)},
+	"option":   {2, onSocket(option)},
 	"error":    {1, onSocket(pending)},
 	"close":    {1, onSocket(func(h *host, _ *socket, w words) (string, *refusal) { return end(h, w, false) })},
 	"abort":    {1, onSocket(func(h *host, _ *socket, w words) (string, *refusal) { return end(h, w, true) })},
@@ -217,6 +218,66 @@ func shutdown(_ *host, s *socket, w words) (string, *refusal) {
 		}
 	}
 	return "", refusedBy(s.Shutdown(how))
+}
+
+// durations are the options that are a time, each with its unit.
+var durations = map[string]struct {
+	unit time.Duration
+	set  func(time.Duration) tcpip.SettableSocketOption
+	get  func(*socket) (time.Duration, tcpip.Error)
+}{
+	"keep-idle": {time.Second,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIdleOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.KeepaliveIdleOption
+			err := s.GetSockOpt(&v)
+			return time.Duration(v), err
+		}},
+	"keep-interval": {time.Second,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIntervalOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.KeepaliveIntervalOption
+			err := s.GetSockOpt(&v)
+			return time.Duration(v), err
+		}},
+	"user-timeout": {time.Millisecond,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPUserTimeoutOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.TCPUserTimeoutOption
+			err := s.GetSockOpt(&v)
+			return time.Duration(v), err
+		}},
+}
+
+// option sets an option of a socket, or tells it where there is no third word.
+func option(_ *host, s *socket, w words) (string, *refusal) {
+	value, err := strconv.ParseInt(append(w, "0")[2], 10, 31)
+	if err != nil {
+		return "", &refusal{"EINVAL", "not a number"}
+	}
+	telling := len(w) < 3
+	of, timed := durations[w[1]]
+	switch {
+	case timed && telling:
+		found, refused := of.get(s)
+		return strconv.FormatInt(int64(found/of.unit), 10), refusedBy(refused)
+	case timed:
+		return "", refusedBy(s.SetSockOpt(of.set(time.Duration(value) * of.unit)))
+	case w[1] == "keep-alive" && telling:
+		if s.SocketOptions().GetKeepAlive() {
+			return "1", nil
+		}
+		return "0", nil
+	case w[1] == "keep-alive":
+		s.SocketOptions().SetKeepAlive(value != 0)
+		return "", nil
+	case w[1] == "keep-count" && telling:
+		found, refused := s.GetSockOptInt(tcpip.KeepaliveCountOption)
+		return strconv.Itoa(found), refusedBy(refused)
+	case w[1] == "keep-count":
+		return "", refusedBy(s.SetSockOptInt(tcpip.KeepaliveCountOption, int(value)))
+	}
+	return "", &refusal{"ENOSYS", "no such option"}
 }
 
 func pending(_ *host, s *socket, _ words) (string, *refusal) {

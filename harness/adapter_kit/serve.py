@@ -100,6 +100,11 @@ class _Loop:
             case "shutdown", [("rd" | "rdwr") as how]:
                 stack.shutdown_receiving(sock, both=how == "rdwr")
                 return ""
+            case "option", [name]:
+                return str(stack.option(sock, name))
+            case "option", [name, value]:
+                stack.set_option(sock, name, _number(value))
+                return ""
             case (("shutdown" | "close" | "abort"), []):
                 {"shutdown": stack.shutdown, "close": stack.close, "abort": stack.abort}[verb](sock)
                 if verb == "abort":  # one that is refused leaves the handle
@@ -122,7 +127,7 @@ class _Loop:
         return " ".join([PROTOCOL, *(f"{key}={str(value).replace(' ', '_')}" for key, value in pairs.items())])
 
 
-_OF_SOCKETS = ("accept", "send", "recv", "error", "shutdown", "close", "abort")
+_OF_SOCKETS = ("accept", "send", "recv", "error", "option", "shutdown", "close", "abort")
 
 
 def _number(text: str) -> int:

@@ -112,6 +112,14 @@ class Stack(abc.ABC, Generic[S]):
         """Close the receiving direction, or both; only asked for where `calls` has "shutdown"."""
         raise refused(errno.ENOSYS, "no shutdown of the receiving direction")
 
+    def set_option(self, sock: S, name: str, value: int) -> None:
+        """Set an option; only asked for where `capabilities` has "keep-alive" or "user-timeout"."""
+        raise refused(errno.ENOSYS, f"no option {name}")
+
+    def option(self, sock: S, name: str) -> int:
+        """Return the value of an option; only asked for as `set_option` is."""
+        raise refused(errno.ENOSYS, f"no option {name}")
+
     @abc.abstractmethod
     def close(self, sock: S) -> None:
         """CLOSE."""

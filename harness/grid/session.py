@@ -156,7 +156,7 @@ class GridSession:
 
 def _comes_to_its_end(target: Target, cell: EventCell) -> bool:
     """Tell whether a connection gives up while somebody waits; while it has a socket, that can be asked for too."""
-    asked_for = Capability.SOCKET_OPTIONS in target.capabilities and cell.route != CLOSE
+    asked_for = Capability.USER_TIMEOUT in target.capabilities and cell.route != CLOSE
     return asked_for or Capability.GIVES_UP in target.capabilities
 
 

@@ -120,7 +120,7 @@ class TimerRun:
 
     def _set_user_timeout(self) -> float:
         """Ask for a short user timeout where that can be asked for; return until when it must have had its effect."""
-        can_ask = Capability.SOCKET_OPTIONS in self.conversation.rig.target.capabilities
+        can_ask = Capability.USER_TIMEOUT in self.conversation.rig.target.capabilities
         if not can_ask or self.target.connection.app is None:
             return Stopwatch(self.target).patience(GIVEN_UP_S)
         self.target.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(USER_TIMEOUT_S * 1000))

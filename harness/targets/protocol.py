@@ -30,7 +30,9 @@ class Capability(StrEnum):
     ECN = "ecn"  # RFC 3168
     SYN_COOKIES = "syn-cookies"  # RFC 4987 §3.6, switched by Linux's setting
     TIME_WAIT_REUSE = "time-wait-reuse"  # a SYN may reopen TIME-WAIT (MAY-2)
-    SOCKET_OPTIONS = "socket-options"  # per-socket settings: user timeout, keep-alive, TTL, ...
+    SOCKET_OPTIONS = "socket-options"  # per-socket settings: the two below, TTL, buffers, urgent data, ...
+    KEEP_ALIVE = "keep-alive"  # the application may ask for keep-alives (RFC 9293 §3.8.4)
+    USER_TIMEOUT = "user-timeout"  # the application may say how long is tried to deliver (RFC 9293 §3.9.1, MUST-21)
     ICMP = "icmp"  # ICMP errors reach TCP
     SETTINGS = "settings"  # its settings can be changed for one case (`Adjustable`)
     READINESS = "readiness"  # poll(2), epoll(7) and all of shutdown(2) (`TellingSocket`)
@@ -47,6 +49,8 @@ def in_parts(claimed: Iterable[Capability]) -> frozenset[Capability]:
     chosen = set(claimed)
     if Capability.RFC5961 in chosen or chosen >= _RFC5961_PARTS:
         chosen |= {Capability.RFC5961, *_RFC5961_PARTS}
+    if Capability.SOCKET_OPTIONS in chosen:
+        chosen |= {Capability.KEEP_ALIVE, Capability.USER_TIMEOUT}
     return frozenset(chosen)
 
 

@@ -61,10 +61,20 @@ static const char *state(const char *host, int port, const char *peer, int peer_
 }
 static int reset(void) { return 0; }
 
+/* One option, of no connection: what the lines make of it is tried. */
+static long idle_s = 7200;
+static int set_option(int sock, const char *name, long value) {
+  (void)sock;
+  if (strcmp(name, "keep-idle")) return -ENOSYS;
+  return idle_s = value, 0;
+}
+static long get_option(int sock, const char *name) { return (void)sock, strcmp(name, "keep-idle") ? -ENOSYS : idle_s; }
+
 int main(void) {
   static struct tcpspec_stack stack;
   stack.hello = "name=Closed version=1.0 time=virtual capabilities=states";
   stack.address = address, stack.in = in, stack.advance = advance, stack.state = state, stack.reset = reset;
+  stack.set_option = set_option, stack.get_option = get_option;
   tcpspec_serve(&stack);
   return 0;
 }

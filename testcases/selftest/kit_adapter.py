@@ -8,10 +8,27 @@ from harness.observe.snapshot import FourTuple
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 
+OPTIONS = {
+    "keep-alive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+    "keep-idle": (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+    "keep-interval": (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    "keep-count": (socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+    "user-timeout": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+}
+
 
 class Reference(Stack[AppSocket]):
     name, version = "Kit", "1.0"
-    capabilities: ClassVar = ["states", "ipv6", "rfc5961", "timestamps", "window-scale", "sack"]
+    capabilities: ClassVar = [
+        "states",
+        "ipv6",
+        "rfc5961",
+        "timestamps",
+        "window-scale",
+        "sack",
+        "keep-alive",
+        "user-timeout",
+    ]
     calls: ClassVar = ["shutdown"]
 
     def __init__(self) -> None:
@@ -67,6 +84,13 @@ class Reference(Stack[AppSocket]):
     def shutdown_receiving(self, sock: AppSocket, *, both: bool) -> None:
         sock.shutdown(socket.SHUT_RDWR if both else socket.SHUT_RD)
         self.collect()
+
+    def set_option(self, sock: AppSocket, name: str, value: int) -> None:
+        sock.set_option(*OPTIONS[name], value)
+        self.collect()
+
+    def option(self, sock: AppSocket, name: str) -> int:
+        return int(sock.get_option(*OPTIONS[name]))
 
     def close(self, sock: AppSocket) -> None:
         sock.close()

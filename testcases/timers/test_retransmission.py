@@ -318,7 +318,7 @@ USER_TIMEOUT = socket.TCP_USER_TIMEOUT
 
 @timer(seconds=12)
 @cites("MUST-21", "RFC 9293 §3.10.8")
-@requires(Capability.SOCKET_OPTIONS)
+@requires(Capability.USER_TIMEOUT)
 @in_state(ESTABLISHED)
 @pytest.mark.parametrize("waits_for", ["data", "fin"])
 def test_short_user_timeout(target: Target, peer: Peer, waits_for: str) -> Waits:
@@ -341,7 +341,7 @@ def test_short_user_timeout(target: Target, peer: Peer, waits_for: str) -> Waits
 
 @timer(seconds=15)
 @cites("MUST-21")
-@requires(Capability.SOCKET_OPTIONS)
+@requires(Capability.USER_TIMEOUT)
 @in_state(ESTABLISHED)
 def test_long_user_timeout(target: Target, peer: Peer) -> Waits:
     """The application may also ask for more patience than the target has by itself."""

@@ -164,7 +164,7 @@ def test_window_closed_over_sent_data(target: Target, peer: Peer) -> Waits:
 
 @timer(seconds=8)
 @cites("MUST-21", "RFC 9293 §3.10.8")
-@requires(Capability.SOCKET_OPTIONS)
+@requires(Capability.USER_TIMEOUT)
 @in_state(ESTABLISHED)
 def test_user_timeout_ends_probing(target: Target, peer: Peer) -> Waits:
     """With a user timeout, probes that nobody answers end the connection when it is over."""

@@ -20,7 +20,7 @@ use stack::{Refusal, Stack};
 const SMOLTCP: &str = env!("CARGO_PKG_VERSION");
 /// Of what is optional. Of RFC 5961 smoltcp has the answer to an ACK of what was never sent, and neither the exact match
 /// for resets nor the challenge of SYNs; timestamps can only be echoed.
-const CAPABILITIES: &str = "states,ipv6,window-scale,sack";
+const CAPABILITIES: &str = "states,ipv6,window-scale,sack,keep-alive,user-timeout";
 
 /// The words behind `ok`.
 type Answer = Result<String, Refusal>;
@@ -96,6 +96,8 @@ fn command(stack: &mut Stack, words: &[&str]) -> Answer {
             Ok(received.map_or("eof".to_string(), |data| hex(&data)))
         }
         ["shutdown", handle] => stack.shutdown(number(handle)?).and(DONE),
+        ["option", handle, name] => Ok(stack.option(number(handle)?, name)?.to_string()),
+        ["option", handle, name, value] => stack.set_option(number(handle)?, name, number(value)?).and(DONE),
         ["close", handle] => stack.end(number(handle)?, false).and(DONE),
         ["abort", handle] => stack.end(number(handle)?, true).and(DONE),
         ["error", handle] => Ok(stack.error(number(handle)?)?.unwrap_or("0").to_string()),

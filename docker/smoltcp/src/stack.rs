@@ -39,19 +39,22 @@ struct Connection {
     error: Option<&'static str>,
     /// The end of the stream, or the error that ended it, has been told: RECEIVE gives no more.
     ended: bool,
+    /// How long to be silent before a keep-alive, which smoltcp takes together with switching them on.
+    idle: Option<Duration>,
 }
 
 impl Connection {
     fn new(socket: SocketHandle, last: State) -> Self {
-        Connection { socket, last, error: None, ended: false }
+        Connection { socket, last, error: None, ended: false, idle: None }
     }
 
     /// Derive the error that a socket API would report. `by_timer`: time has passed, and no segment has come.
     fn look(&mut self, state: State, by_timer: bool) {
         if state == State::Closed && state != self.last {
             self.error = match self.last {
-                State::Closing | State::LastAck | State::TimeWait | State::Listen => None,
+                State::TimeWait | State::Listen => None,
                 _ if by_timer => Some("ETIMEDOUT"),
+                State::Closing | State::LastAck => None,
                 State::SynSent | State::SynReceived => Some("ECONNREFUSED"),
                 _ => Some("ECONNRESET"),
             };
@@ -354,6 +357,36 @@ impl Stack {
         Ok(())
     }
 
+    /// Set an option: how long is tried to deliver, in milliseconds; keep-alives, off or on, after seconds of silence.
+    /// smoltcp repeats them in the same time, and ends a connection by the first option only.
+    pub fn set_option(&mut self, handle: u32, name: &str, value: u64) -> Result<(), Refusal> {
+        let (connection, socket) = self.connection(handle)?;
+        match name {
+            "user-timeout" => socket.set_timeout((value > 0).then(|| Duration::from_millis(value))),
+            "keep-idle" => {
+                connection.idle = Some(Duration::from_secs(value));
+                if socket.keep_alive().is_some() {
+                    socket.set_keep_alive(connection.idle);
+                }
+            }
+            "keep-alive" if value == 0 => socket.set_keep_alive(None),
+            "keep-alive" => socket.set_keep_alive(Some(connection.idle.ok_or(NO_IDLE_TIME)?)),
+            _ => return Err(NO_OPTION),
+        }
+        self.poll(false);
+        Ok(())
+    }
+
+    pub fn option(&mut self, handle: u32, name: &str) -> Result<u64, Refusal> {
+        let (connection, socket) = self.connection(handle)?;
+        match name {
+            "user-timeout" => Ok(socket.timeout().map_or(0, |timeout| timeout.total_millis())),
+            "keep-idle" => Ok(connection.idle.ok_or(NO_IDLE_TIME)?.secs()),
+            "keep-alive" => Ok(u64::from(socket.keep_alive().is_some())),
+            _ => Err(NO_OPTION),
+        }
+    }
+
     /// CLOSE, or with `abort` ABORT. smoltcp's close() ends the sending direction; that nobody will read any more it
     /// can't be told. Connections that nobody has accepted are aborted.
     pub fn end(&mut self, handle: u32, abort: bool) -> Result<(), Refusal> {
@@ -436,6 +469,9 @@ impl Stack {
         self.last_handle
     }
 }
+
+const NO_OPTION: Refusal = ("ENOSYS", "smoltcp has no such option");
+const NO_IDLE_TIME: Refusal = ("ENOSYS", "smoltcp has no time of silence of its own");
 
 /// The sequence number of a SYN that is not in fragments.
 fn opening_number(packet: &[u8]) -> Option<u64> {

@@ -7,11 +7,11 @@ its own, so that it can be tried whatever became of the one before.
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 
-from harness.spec.options import mss
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets.adapter.line import AdapterLine, Answer
+from harness.targets.adapter.remote import Remote
 from harness.targets.adapter.target import PROTOCOL, SWITCHES, VERSION, Greeting, read_greeting
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Capability
@@ -25,6 +25,11 @@ CLOCK_SLACK = 0.25
 LATE_MS = 500
 #: What is sent to fill a window, and behind how much one that does not close never will, in octets.
 FILL_OCTETS, FILL_LIMIT = 1400, 4 << 20
+#: The options of a socket that a capability brings, each with a value to be set and asked for.
+OPTIONS = {
+    Capability.KEEP_ALIVE: {"keep-idle": 3600, "keep-interval": 60, "keep-count": 4, "keep-alive": 1},
+    Capability.USER_TIMEOUT: {"user-timeout": 90_000},
+}
 
 
 class Lack(Exception):
@@ -33,37 +38,6 @@ class Lack(Exception):
 
 class Peculiar(Exception):
     """What the stack does otherwise at this step, through no fault of its adapter: the cases will judge it."""
-
-
-@dataclass(slots=True)
-class Remote:
-    """The peer's end of one connection, as far as a check needs it."""
-
-    path: codec.Path
-    port: int
-    peer_port: int
-    seq: int = 1000
-    ack: int = 0
-
-    def packet(self, flags: int, data: bytes = b"") -> bytes:
-        """Return the peer's next packet."""
-        options = mss(1460) if flags & SYN else b""
-        ack = self.ack if flags & ACK else 0
-        segment = Segment(
-            flags,
-            self.seq,
-            ack,
-            payload=data,
-            options=options,
-            source_port=self.peer_port,
-            destination_port=self.port,
-        )
-        self.seq += len(data) + bool(flags & SYN) + bool(flags & FIN)
-        return codec.encode(self.path, segment)
-
-    def state_command(self) -> str:
-        """Return the command that asks for this connection's state."""
-        return f"state {self.path.destination} {self.port} {self.path.source} {self.peer_port}"
 
 
 class Dialogue:
@@ -92,6 +66,9 @@ class Dialogue:
         yield "abort: a reset goes out", self._abort
         if self.greeting is not None and "shutdown" in self.greeting.calls:
             yield "shutdown of the receiving direction: recv gives eof, both at once are a FIN", self._shut_receiving
+        for port, (capability, options) in enumerate(OPTIONS.items(), PORT + 6):
+            if self.greeting is not None and capability in self.greeting.capabilities:
+                yield f"option: {', '.join(options)}", partial(self._options, port, options)
         yield "reset: everything is forgotten, silently", self._reset
 
     def _hello(self) -> None:
@@ -201,6 +178,21 @@ class Dialogue:
             if any(flags & FIN for flags in sent) is not (how == "rdwr"):
                 raise Lack(f"'shutdown HANDLE {how}' sends {'a' if how == 'rdwr' else 'no'} FIN")
             self._end(self._last_handle)
+
+    def _options(self, port: int, options: dict[str, int]) -> None:
+        _remote, handle = self._served(port)
+        taken = 0
+        for name, value in options.items():
+            answer = self.ask(f"option {handle} {name} {value}")
+            if answer.error == "ENOSYS":
+                continue
+            if answer.error:
+                raise Lack(f"'option HANDLE {name} {value}' is refused: {answer.error} {' '.join(answer.words)}")
+            self._words(f"option {handle} {name}", str(value))
+            taken += 1
+        self._end(handle)
+        if not taken:
+            raise Lack(f"of its options ({', '.join(options)}) the adapter has none")
 
     def _second_address(self) -> None:
         own, peer = ADDRESSES[4].target[1], ADDRESSES[4].peer[0]

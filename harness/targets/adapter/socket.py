@@ -6,15 +6,25 @@ A call that the stack does not have (ENOSYS) raises `NotOffered`: what needs it 
 import errno
 import re
 import socket
+import sys
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.states import State
 from harness.targets.adapter.line import Answer
-from harness.targets.protocol import NotOffered, TargetError
+from harness.targets.protocol import Capability, NotOffered, TargetError
 
 #: The other ways to shut down, as the optional form of the command has them.
 _DIRECTIONS = {socket.SHUT_RD: "rd", socket.SHUT_RDWR: "rdwr"}
+#: The options of a socket that the protocol has, by what they are to the harness: the capability that brings one, and
+#: its name. All are whole numbers: 0 and 1 for off and on, seconds, a count of probes, milliseconds.
+_OPTIONS = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): (Capability.KEEP_ALIVE, "keep-alive"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): (Capability.KEEP_ALIVE, "keep-idle"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): (Capability.KEEP_ALIVE, "keep-interval"),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): (Capability.KEEP_ALIVE, "keep-count"),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): (Capability.USER_TIMEOUT, "user-timeout"),
+}
 
 
 class Dialogue(Protocol):
@@ -25,6 +35,10 @@ class Dialogue(Protocol):
     @property
     def calls(self) -> frozenset[str]:
         """Which of the commands there are that are left to an adapter."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the stack claims to have."""
 
     @property
     def failed(self) -> bool:
@@ -96,12 +110,21 @@ class AdapterSocket:
         return 0 if word == "0" else self._number(word)
 
     def set_option(self, level: int, name: int, value: int | bytes) -> None:
-        """Refuse: socket options are not part of the protocol."""
-        raise OSError(errno.ENOPROTOOPT, "an adapter has no socket options")
+        """Set one of the options that the protocol has; ENOPROTOOPT for others, and those that are not claimed."""
+        option = self._option(level, name)
+        number = value if isinstance(value, int) else int.from_bytes(value, sys.byteorder)
+        self._call(f"option {self._handle} {option} {number}")
 
     def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
-        """Refuse: socket options are not part of the protocol."""
-        raise OSError(errno.ENOPROTOOPT, "an adapter has no socket options")
+        """Return the value of one of the options that the protocol has; ENOPROTOOPT as for `set_option`."""
+        option = self._option(level, name)
+        return int(self._one_word(f"option {self._handle} {option}", r"\d{1,9}"))
+
+    def _option(self, level: int, name: int) -> str:
+        needed, word = _OPTIONS.get((level, name), (Capability.SOCKET_OPTIONS, ""))
+        if needed not in self._target.capabilities or not self._handle:
+            raise OSError(errno.ENOPROTOOPT, "an adapter has no such option, or of open sockets only")
+        return word
 
     def _must_be_fresh(self) -> None:
         if self._handle:

@@ -41,6 +41,8 @@ CLAIMABLE = (
     Capability.ECN,
     Capability.TIME_WAIT_REUSE,
     Capability.ICMP,
+    Capability.KEEP_ALIVE,
+    Capability.USER_TIMEOUT,
 )
 #: Commands, or forms of them, that an adapter may have.
 OPTIONAL_CALLS = ("shutdown",)

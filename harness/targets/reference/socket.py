@@ -95,9 +95,9 @@ class ReferenceSocket:
         """Return an option as it was set, or its default."""
         if (level, name) == (socket.SOL_SOCKET, socket.SO_ERROR):
             return self.pending_error()
-        field, _scale = _option(level, name)
+        field, scale = _option(level, name)
         value = self._socket.setting(field) if field else 1
-        return int(value)
+        return int(value * 1000) if scale == "milliseconds" else int(value)
 
 
 #: How a number of an option becomes a value of `SocketSettings`.

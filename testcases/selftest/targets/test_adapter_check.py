@@ -84,6 +84,21 @@ FAULTS = {
         "bad  the clock",
         "nothing else may move it",
     ),
+    "an option that is taken and not kept": (
+        """
+    def set_option(self, sock, name, value): pass
+""",
+        "bad  option: keep-idle",
+        "keep-idle' must answer 'ok 3600', not 'ok 7200'",
+    ),
+    "an option of another unit": (
+        """
+    def option(self, sock, name):
+        return super().option(sock, name) // (1000 if name == "user-timeout" else 1)
+""",
+        "bad  option: user-timeout",
+        "must answer 'ok 90000', not 'ok 90'",
+    ),
     "a death": (
         """
     def abort(self, sock):

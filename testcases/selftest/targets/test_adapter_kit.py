@@ -30,7 +30,7 @@ def kit(monkeypatch: pytest.MonkeyPatch) -> Command:
     return Command([sys.executable, str(HERE / "kit_adapter.py")])
 
 
-def _verdicts(target: str, folder: Path, *cases: str) -> dict[str, int]:
+def _verdicts(target: str, folder: Path, *cases: str, timers: int = 0) -> dict[str, int]:
     words = [word for case in cases for word in ("--case", case)]
     command = [
         sys.executable,
@@ -44,6 +44,7 @@ def _verdicts(target: str, folder: Path, *cases: str) -> dict[str, int]:
         "--results",
         str(folder),
         *words,
+        *(["--timers", str(timers)] if timers else []),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     (column,) = columns(load([folder]))
@@ -60,6 +61,11 @@ def test_an_adapter_made_with_the_kit_passes_the_check(kit: Command) -> None:
 def test_an_adapter_made_with_the_kit_conforms(kit: Command, tmp_path: Path) -> None:
     found = _verdicts(f"exec:{kit}", tmp_path, "sanity/*", "simultaneous-close/*", "passive-open/three-way*")
     assert found.keys() == {"conforms"}, found
+
+
+def test_an_adapter_made_with_the_kit_has_options(kit: Command, tmp_path: Path) -> None:
+    found = _verdicts(f"exec:{kit}", tmp_path, "timers/probe-after-silence", "timers/short-user-timeout", timers=15)
+    assert found == {"conforms": 4}
 
 
 def test_what_the_kits_stack_prints_is_no_answer(tmp_path: Path) -> None:
@@ -124,6 +130,12 @@ def test_an_adapter_made_with_the_header_conforms(compiler: str, tmp_path: Path)
     )
     assert found.keys() == {"conforms"}, found
     assert sum(found.values()) > 15
+    line = AdapterLine(Command([str(program)]).start(), Patience(60))
+    with contextlib.closing(line):
+        assert line.ask("option 1 keep-idle").words == ["7200"]
+        assert not line.ask("option 1 keep-idle 9").error
+        assert line.ask("option 1 keep-idle").words == ["9"]
+        assert (line.ask("option 1 ttl").error, line.ask("option 1 ttl 3").error) == ("ENOSYS", "ENOSYS")
 
 
 def test_the_kit_needs_nothing_but_the_standard_library() -> None:
