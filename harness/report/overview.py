@@ -28,6 +28,7 @@ def main(arguments: list[str], console: Console) -> int:
     parser.add_argument("--partial", action="store_true", help="take runs that did not come to their end")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown too")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write a page with a row per target, and times")
+    parser.add_argument("--note", default="", metavar="TEXT", help="what the page is to say of the runs besides")
     try:
         options = parser.parse_args(arguments)
         found = columns(load(options.results, partial=options.partial))
@@ -35,7 +36,7 @@ def main(arguments: list[str], console: Console) -> int:
         if options.markdown:
             options.markdown.write_text(as_markdown(found), encoding="utf-8")
         if options.page:
-            options.page.write_text(stacks_page.render(found), encoding="utf-8")
+            options.page.write_text(stacks_page.render(found, options.note), encoding="utf-8")
     except SystemExit as leave:
         return USAGE_ERROR if leave.code else 0
     except BrokenResults as error:

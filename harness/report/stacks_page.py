@@ -1,6 +1,7 @@
 """``tcpspec matrix --page FILE``: the page on which many stacks stand in one table, from what their runs have left."""
 
 import shlex
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -24,12 +25,12 @@ _WORDS = {verdict: title for verdict, title, _style in VERDICTS}
 _HEAD = """\
 # The stacks in one table
 
-Each row is a whole run of one stack: all cases, every cell of the grid, all timers, conversations that nobody wrote,
-on each IP version that it speaks. What is *declared* has its reason and its source in the files beside this page; the
-worst of it is on [the page of findings](FINDINGS.md). Wall times are upper limits: other work shared the cores. This
+Each row is a run of one stack: cases, cells of the grid, timers, and conversations that nobody wrote, on each IP
+version that it speaks; the command behind the table says how much of the grid and which timers. What is *declared* has
+its reason and its source in the files beside this page; the worst of it is on [the page of findings](FINDINGS.md). This
 page is drawn from the runs' `results.jsonl`:
 
-    tcpspec matrix RESULTS… --page harness/expectations/TABLE.md
+    tcpspec matrix RESULTS… --page harness/expectations/TABLE.md --note 'of which commit, on what machine'
 """
 _TOPICS = """\
 ## By topic
@@ -39,11 +40,14 @@ came of it is named.
 """
 
 
-def render(found: Sequence[Column]) -> str:
-    """Return the page: a row per target, first with its sums, then by topic."""
+def render(found: Sequence[Column], note: str = "") -> str:
+    """Return the page: a row per target, first with its sums, then by topic. `note` says what the runs do not know."""
     counts = [_by_topic(column) for column in found]
     sums = [sum(topics.values(), Counter[str]()) for topics in counts]
-    parts = [_HEAD, *_sums(found, sums), "", *_commands(found), "", _TOPICS, *_topics(found, counts)]
+    began = sorted(column.run.started[:10] for column in found)
+    days = " to ".join(dict.fromkeys((began[0], began[-1])))
+    told = "\n".join(textwrap.wrap(f"The runs are of {days}{': ' * bool(note)}{note}.", 120)) + "\n"
+    parts = [_HEAD, told, *_sums(found, sums), "", *_commands(found), "", _TOPICS, *_topics(found, counts)]
     return "\n".join(parts) + "\n"
 
 

@@ -29,6 +29,8 @@ MUCH = bytes(range(250)) * 160
 FIRST_RTO_S = 3.5
 #: Duplicates that stand for a loss (RFC 5681 §3.2), and so many segments that as many can come and some are left.
 DUPLICATES, ENOUGH = 3, 6
+#: The number behind the text that goes first where something has to be acknowledged before.
+FIRST = 1 + len(b"first")
 #: How much of a flight may follow a loss: a half (RFC 5681 §3.1), or what CUBIC has (RFC 9438 §4.6).
 LARGEST_DECREASE = 0.7
 #: Longer than a second timeout, where the first is as long as RFC 6298 §2.5 allows one to be cut to.
@@ -109,24 +111,28 @@ def test_fast_retransmit(target: Target, peer: Peer) -> Waits:
     """Three ACKs that repeat themselves have the first segment sent again, at once and once; an ACK of a part of what
     was under way has the next one sent again; and then less may be under way than was."""
     yield from Stopwatch(target).sleep(0.1)
+    # RFC 6582 §3.2 begins with "recover" at the initial number: who reads it so believes no duplicates before an ACK.
+    target.send(b"first")
+    target.must_send(ACK, seq=1, ack=1, data=b"first")
+    peer.send(ACK, ack=FIRST)
     target.send(MUCH)
     first = _flight(target)
     if len(first) < ENOUGH:
         return
     sent = _octets(first)
     for number in range(1, DUPLICATES + 3):
-        peer.send(ACK, ack=1)
+        peer.send(ACK, ack=FIRST)
         came = _flight(target)
-        again = [each.seq for each in came if each.seq == 1]
-        sent += _octets([each for each in came if each.seq > sent])
-        due = [1] if number == DUPLICATES else []
+        again = [each.seq for each in came if each.seq == FIRST]
+        sent += _octets([each for each in came if each.seq >= FIRST + sent])
+        due = [FIRST] if number == DUPLICATES else []
         target.should_show(f"segments sent again behind {number} duplicates:", again, due)
     part = len(first[0].payload) + len(first[1].payload)
-    peer.send(ACK, ack=1 + part)
+    peer.send(ACK, ack=FIRST + part)
     came = _flight(target)
-    sent += _octets([each for each in came if each.seq > sent])
-    target.should_show("first segment behind a partial acknowledgment:", came[0].seq if came else None, 1 + part)
-    peer.send(ACK, ack=1 + sent)
+    sent += _octets([each for each in came if each.seq >= FIRST + sent])
+    target.should_show("first segment behind a partial acknowledgment:", came[0].seq if came else None, FIRST + part)
+    peer.send(ACK, ack=FIRST + sent)
     due = int(LARGEST_DECREASE * _octets(first)) + 2 * MSS
     target.should_show(f"at most {due} octets behind a loss:", _octets(_flight(target)) <= due, True)
 

@@ -34,6 +34,13 @@ def test_an_incomplete_run_has_no_time(tmp_path: Path) -> None:
     assert "| incomplete |" in page
 
 
+def test_the_page_tells_the_days_and_what_is_known_besides(tmp_path: Path) -> None:
+    path, page = made.write(tmp_path / "run", CASES), tmp_path / "page.md"
+    assert cli.main(["matrix", str(path), "--page", str(page), "--note", "commit abc, on a busy machine"]) == 0
+    (day,) = {run.started[:10] for run in runs.load([path])}
+    assert f"The runs are of {day}: commit abc, on a busy machine." in page.read_text(encoding="utf-8").splitlines()
+
+
 def test_every_stack_that_comes_with_the_tool_has_its_row() -> None:
     rows = re.findall(r"^\| `([\w:.-]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert {"linux", "reference", *drivers.DRIVERS} <= set(rows)
