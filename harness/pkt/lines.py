@@ -15,7 +15,7 @@ from harness.pkt.injection import Peer
 from harness.pkt.matching import Mismatch, Piece
 from harness.pkt.schedule import NS, Schedule, Window
 from harness.pkt.support import Unsupported, beyond
-from harness.pkt.tree import Event, TcpOption, TcpSegment
+from harness.pkt.tree import Clock, Event, TcpOption, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, PSH, SYN, Flags
 from harness.spec.states import State
@@ -151,7 +151,7 @@ class Lines:
         __tracebackhide__ = True
         while not self.arrived:
             now = self.stage.now_ns()
-            at_any_time = window.latest_ns - now > LOOK_S * NS
+            at_any_time = event.time.clock is Clock.ANY and window.latest_ns - now > LOOK_S * NS
             over = at_any_time and self._is_over()
             if now >= window.latest_ns or over:
                 if self._spared is not None:  # it was taken to come before what the line says, which has not come
@@ -167,10 +167,15 @@ class Lines:
         return self.arrived[0]
 
     def _is_over(self) -> bool:
-        """Tell whether the connection of a line is gone, so that nothing can come of it any more."""
-        snapshot = self.stage.conversation.rig.snapshot(self.stage.under_test.tuple4)
-        gone = snapshot is not None and (snapshot.listening or snapshot.state is State.CLOSED)
-        return gone and not self.peer.names_ports
+        """Tell whether the connection of a line is gone, so that nothing can come of it any more.
+
+        One that nobody has accepted yet may be there though only its listener is to be seen.
+        """
+        connection = self.stage.under_test
+        if self.peer.names_ports or connection in self.stage.incoming:
+            return False
+        snapshot = self.stage.conversation.rig.snapshot(connection.tuple4)
+        return snapshot is not None and (snapshot.listening or snapshot.state is State.CLOSED)
 
     def _look_for_it_later(self, line: TcpSegment, window: Window, event: Event) -> Waits:
         """Wait a while longer for a line that has not come, to tell whether it is only late."""

@@ -62,6 +62,14 @@ def test_a_line_that_may_come_at_any_time_is_not_waited_for_when_the_connection_
     played = play(SERVER + "+.1 < R 1:1(0) win 0\n* > . 1:1(0) ack 1\n", target=target)
     assert played.code is Code.SILENT
     assert target.clock.now_ns() - begun < 10e9
+    # The SYN,ACK of a connection that is not accepted yet is repeated for minutes, whether its state is seen or not.
+    half_open = SERVER.partition("+.1 < .")[0] + "* > S. 0:0(0) ack 1 <...>\n" * 5
+    assert play(half_open, target=ReferenceTarget()).verdict == "conforms"
+    unseeing = ReferenceTarget()
+    seen = unseeing.snapshot
+    hidden = lambda ends: None if (found := seen(ends)) is None else found._replace(listening=True)  # noqa: E731
+    unseeing.snapshot = hidden  # type: ignore[method-assign]
+    assert play(half_open, target=unseeing).verdict == "conforms"
     # The last repetition of a FIN comes a minute behind the one before.
     late = SERVER + FIN_LINES.partition("+.1 <")[0] + "* > F. 1:1(0) ack 1\n" * 6
     assert play(late, target=ReferenceTarget()).verdict == "conforms"
