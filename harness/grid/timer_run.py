@@ -119,12 +119,17 @@ class TimerRun:
     # --- until it happens --------------------------------------------------------------------------------------------
 
     def _set_user_timeout(self) -> float:
-        """Ask for a short user timeout where that can be asked for; return until when it must have had its effect."""
+        """Ask for a short user timeout where that can be asked for; return until when it must have had its effect.
+
+        What is asked for is a bound "for all data submitted" (RFC 9293 §3.9.1.1): for a SYN a target may keep its own.
+        """
         can_ask = Capability.USER_TIMEOUT in self.conversation.rig.target.capabilities
+        own = Stopwatch(self.target).patience(GIVEN_UP_S)
         if not can_ask or self.target.connection.app is None:
-            return Stopwatch(self.target).patience(GIVEN_UP_S)
+            return own
         self.target.set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(USER_TIMEOUT_S * 1000))
-        return LATEST_USER_TIMEOUT_S
+        opening = self.cell.place.state in (SYN_SENT, SYN_RECEIVED)
+        return max(own, LATEST_USER_TIMEOUT_S) if opening else LATEST_USER_TIMEOUT_S
 
     def _arrange(self) -> Numbers:
         """Have something outstanding, where the walk leaves nothing; return the target's numbers then."""
