@@ -3,7 +3,10 @@
 import pytest
 
 from harness.case.violation import Code
-from harness.targets.protocol import AppSocket, Capability, NotOffered
+from harness.pkt.settings import Settings
+from harness.pkt.support import Traits, Unsupported
+from harness.pkt.tree import Place
+from harness.targets.protocol import AppSocket, Capability, NotOffered, TargetError
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
 
@@ -108,3 +111,18 @@ def test_a_call_that_a_stack_has_not_is_not_applicable_with_its_line() -> None:
     target.socket = socket  # type: ignore[method-assign]
     played = play("0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 connect(3, ..., ...) = 0\n", target=target)
     assert (played.verdict, played.due, played.line) == ("not applicable", "connect(): a fresh socket only", 2)
+
+
+class _Uncounted(ReferenceTarget):
+    """A target whose counters are there and out of reach, as those of a container."""
+
+    def counters(self) -> dict[str, int]:
+        raise TargetError("the counters of this kernel are out of reach")
+
+
+def test_counters_that_nobody_may_look_at_make_a_script_not_applicable() -> None:
+    settings = Settings(_Uncounted(), Traits("Linux", frozenset()))
+    settings.count()
+    with pytest.raises(Unsupported, match="the counter TcpExtBeyondWindow") as refusal:
+        settings.grown("TcpExtBeyondWindow", Place(3, 1))
+    assert refusal.value.lacking
