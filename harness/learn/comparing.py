@@ -18,7 +18,7 @@ from harness.targets.protocol import UnusableTarget
 
 Tell = Callable[[str], None]
 #: So many kinds of differences are played; stacks that are quite others would take for ever.
-MOST_SHOWN = 40
+MOST_SHOWN = 100
 
 
 def diff(sides: Sequence[Record | Plan], folder: Path, tell: Tell) -> bool:
@@ -71,6 +71,8 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
             print()
             for line in telling.of_parting(parting, names, one.machine, said[-1][1]):
                 print(line, flush=True)
+    if len(found) > MOST_SHOWN:
+        print(f"\n{len(found) - MOST_SHOWN} of {len(found)} are not held against the rules: so many are too many")
     _write(names, one, said[:MOST_SHOWN], folder)
     return all(verdict is not None and verdict.explained for _parting, verdict in said)
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, drawing, judging, learner, page, record, recording, suite
+from harness.learn import alphabet, comparing, drawing, judging, learner, page, record, recording, suite
 from harness.learn.alphabet import BadAlphabet
 from harness.learn.learner import Learned, Plan
 from harness.learn.machine import Machine
@@ -264,6 +264,16 @@ def test_two_machines_are_told_apart_by_shortest_letters_and_the_rules_say_who_i
     capsys.readouterr()
     assert cli.main(["learn", "--diff", str(right), str(right), "-o", str(out)]) == 0
     assert "the two are bisimilar" in capsys.readouterr().out
+
+
+def test_it_is_said_how_many_differences_nobody_has_held_against_the_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "MOST_SHOWN", 0)
+    right = machine_file(tmp_path, "reference", "right.json")
+    wrong = machine_file(tmp_path, "reference,defect=D54", "wrong.json")
+    assert cli.main(["learn", "--diff", str(right), str(wrong), "-o", str(tmp_path / "out")]) == 1
+    assert "\n1 of 1 are not held against the rules: so many are too many\n" in capsys.readouterr().out
 
 
 def test_a_target_is_held_against_its_golden_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
