@@ -3,6 +3,7 @@
 Each does what a newcomer's program may do at the first try. Those that serve at all are `wired_linux`.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -19,6 +20,8 @@ from testcases.selftest import wired_linux
 IFF_MULTI_QUEUE = 0x0100
 #: How long text is held back for what may come behind it.
 HELD_S = 0.02
+#: What a stack says of a connection that has ended may still be on its way out.
+BEHIND_S = 0.05
 #: A program that dies at its tenth connection, and one that is so long on its way.
 TENTH, SECONDS = 10, 3.0
 
@@ -76,6 +79,31 @@ def served(name: str) -> None:
     """Serve as any other."""
     sys.argv[1:] = [name, "2"]
     wired_linux.main()
+
+
+def serves_one(name: str) -> None:
+    """Serve one connection, and end, as `nc -l -e cat` does."""
+    _serve_one(name, lambda: os._exit(0))
+
+
+def leaves_the_stack(name: str) -> None:
+    """Serve one connection, and leave the stack without a server."""
+    _serve_one(name, lambda: None)
+
+
+def _serve_one(name: str, behind: Callable[[], None]) -> None:
+    outer, inner = wired_linux.set_up(name, 2, [])
+
+    def one() -> None:
+        with socket.create_server(("0.0.0.0", 7), backlog=0) as listener:
+            connection, _address = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            wired_linux.echo(connection)
+        time.sleep(BEHIND_S)
+        behind()
+
+    threading.Thread(target=one, daemon=True).start()
+    wired_linux.hand_over(outer, inner)
 
 
 def leaves(_name: str) -> None:
@@ -175,6 +203,17 @@ def collects_text(name: str) -> None:
                 if each is not None:
                     os.write(inner, each)
             held = None
+
+
+def drops_ecn(name: str) -> None:
+    """Serve, and drop a SYN that offers ECN, as some firewalls do."""
+    outer, inner = wired_linux.set_up(name, 2, [])
+    wired_linux.serve_all()
+    while True:
+        for ready in select.select([outer, inner], [], [])[0]:
+            frame = os.read(ready, 65536)
+            if not (ready == outer and frame[12:14] == b"\x08\x00" and frame[47:48] == b"\xc2"):
+                os.write(inner if ready == outer else outer, frame)
 
 
 def mortal(name: str) -> None:

@@ -46,6 +46,14 @@ def discard(connection: socket.socket) -> None:
         pass
 
 
+def hold(connection: socket.socket) -> None:
+    """Read, and neither answer nor close until the connection is reset."""
+    discard(connection)
+    poll = select.poll()
+    poll.register(connection, 0)  # POLLERR and POLLHUP are always reported
+    poll.poll()
+
+
 def daytime(connection: socket.socket) -> None:
     """Say something, and close first."""
     connection.sendall(b"Sunday\r\n")
@@ -84,7 +92,7 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
         threading.Thread(target=one, args=(connection,), daemon=True).start()
 
 
-SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 81: lambda _connection: None}
+SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 82: hold, 81: lambda _connection: None}
 #: Where one connection is served at a time.
 ALONE = 6970
 #: What comes for this port is dropped, as by a firewall.

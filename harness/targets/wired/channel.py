@@ -83,6 +83,8 @@ class Channel:
         tells_listening = not seen.flags & (ACK | RST) and self._may_be_over()
         if self.listener_closed and (tells_listening or not (self.established or seen.flags & RST)):
             raise NotOffered(f"the {self.server.name} server goes on listening")
+        if self.server.once and tells_listening:
+            raise NotOffered(f"the {self.server.name} server takes one connection in its life")
         self._syns += is_syn
         if self._throttled and self._syns > MOST_SYNS:
             raise NotOffered("the target answers what is repeated once in a while only")
@@ -142,7 +144,8 @@ class Channel:
         if self._own_fin is not None or self.reset:
             return False
         begun = self.established or (self.server.closes_first and self._acknowledged)
-        return self.held is not None or (begun and (self.server.closes_first or self._peer_has_closed()))
+        behind_peer = self.server.closes and self._peer_has_closed()
+        return self.held is not None or (begun and (self.server.closes_first or behind_peer))
 
     @property
     def waits_for_echo(self) -> bool:
@@ -278,6 +281,8 @@ class Channel:
         """Let the FIN out that the server has sent by itself; return it if it is there already."""
         if self.server.question and not self._peer_has_closed():
             return self._ask()
+        if not self.server.closes:
+            raise NotOffered(f"close(): a {self.server.name} server never closes")
         if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
         if self.heard or (self._offered and not self.server.echoes and not self.server.closes_first):

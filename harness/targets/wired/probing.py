@@ -23,6 +23,13 @@ LISTEN_LIMIT_S = 5.0
 PACES = 6
 #: So many answers of a connection must come before those to the fence's probe.
 FENCED = 60
+#: So many connections are tried where the program has to be started for each.
+FENCED_ONCE = 6
+#: How long a server may take to end behind the end of its connection.
+FAREWELL_S = 0.2
+#: So often a server is asked that may not have come round to listening again yet.
+PATIENCE = 10
+ONCE_HINT = "it can't be started again here: let it serve for ever, such as nc -k, or socat with fork"
 #: Probes behind each other that make one fence, where one alone is overtaken.
 ROUNDS = (1, 2)
 #: Silence lasts so many times as long as the slowest answer has taken, and so long at least.
@@ -40,6 +47,8 @@ _STAMPS = options.mss(1460) + b"\x01\x01" + options.timestamps(1000)
 class Findings:
     """What was found. `lonely`: the server takes one connection at a time. `page`: octets of its answer. In seconds.
 
+    `once`: it takes one in its life, and has to be started for each.
+
     Where nobody listens, `refuses` tells a reset from silence. `everywhere`: it serves ports of which nobody told.
     """
 
@@ -52,6 +61,7 @@ class Findings:
     answer_s: float = 0.0
     settle_s: float = LEAST_SETTLE_S
     lonely: bool = False
+    once: bool = False
     page: int = 0
     #: What is sent so long behind what it repeats may be a timer's.
     guard_s: float = GUARD_S
@@ -63,10 +73,12 @@ def probe(
     server: Server,
     runs: Callable[[], bool],
     limit_s: float = LISTEN_LIMIT_S,
+    start_again: Callable[[], None] | None = None,
 ) -> Findings:
     """Find out all that the cases need to know; the link then proves silence as was found best.
 
-    The server may take `limit_s` to listen; `runs` tells whether its program does.
+    The server may take `limit_s` to listen; `runs` tells whether its program does, and `start_again` starts it for
+    another connection, and waits until it listens, where it has served its only one. Raises LostFence, UnusableTarget.
     """
     path = codec.Path(addresses[4].peer[0], addresses[4].target[0])
     first = _first_call(link, path, server.port, runs, limit_s)
@@ -77,20 +89,30 @@ def probe(
     elsewhere.end()
     answer_s, settle_s = paces(first, server)
     first.end()
+    time.sleep(FAREWELL_S)
+    once = not _listens_again(link, path, server.port)
 
     def call(offer: bytes | None = None, flags: int = SYN) -> Call:
-        opened = patiently(link, path, server.port, offer, flags)
-        if not opened.open and not runs():
-            raise LostFence("the program has ended")
-        return opened
+        nonlocal once
+        opened = None if once else patiently(link, path, server.port, offer, flags)
+        if opened is not None and (opened.open or _listens_again(link, path, server.port)):
+            return opened
+        if start_again is None:
+            what = f"the server on port {server.port} takes one connection, and no other behind it"
+            raise UnusableTarget(what, ONCE_HINT)
+        once = True
+        start_again()
+        return patiently(link, path, server.port, offer, flags)
 
-    lonely = lonely or is_crowded(link, path, server.port)
+    lonely = lonely or once or is_crowded(link, path, server.port)
     guard_s = _guard_s(call()) if server.echoes else GUARD_S
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
     closing = server.closes_first or server.babbles
     throttled = closing or is_throttled(call)
-    proof = silence_proof(link, call)
+    proof = silence_proof(link, call, lambda: once)
+    if once and start_again is not None:
+        start_again()
     if 6 in addresses and speaks_ipv6(link, addresses[6], server.port):
         found.add(Capability.IPV6)
     throttle_s = THROTTLE_S if throttled else 0.0
@@ -102,7 +124,8 @@ def probe(
         throttle_s=throttle_s,
         answer_s=max(0.1, 2 * answer_s),
         settle_s=settle_s,
-        lonely=lonely,
+        lonely=lonely or once,
+        once=once,
         page=page,
         guard_s=guard_s,
     )
@@ -116,6 +139,17 @@ def _answers_besides(link: WireLink, path: codec.Path, port: int) -> bool:
         if second.open or second.answer is not None:
             break
     return second.open
+
+
+def _listens_again(link: WireLink, path: codec.Path, port: int) -> bool:
+    """Tell whether a server comes round to another connection; it is not given one, which would be its last."""
+    for _ in range(PATIENCE):
+        asked = Call(link, path, port, completed=False)
+        asked.end()
+        if asked.open:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
@@ -150,7 +184,7 @@ def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], 
 
 def patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:
     """Call again where the server has not come round to listening again yet."""
-    for _ in range(10):
+    for _ in range(PATIENCE):
         call = Call(link, path, port, offer, flags)
         if call.open:
             return call
@@ -248,10 +282,10 @@ def is_throttled(call: Callable[..., Call]) -> bool:
     return not all(answers)
 
 
-def silence_proof(link: WireLink, call: Callable[..., Call]) -> str:
+def silence_proof(link: WireLink, call: Callable[..., Call], once: Callable[[], bool] = lambda: False) -> str:
     """Try which fence comes behind answers of an established connection and of a listener.
 
-    Where none does, it is measured how late they come.
+    Where none does, it is measured how late they come. Who serves `once` has no listener beside a connection.
     """
     slowest_s, tried, alive = 0.0, [], ""
     for fence in link.fences:
@@ -260,7 +294,7 @@ def silence_proof(link: WireLink, call: Callable[..., Call]) -> str:
             tried.append(f"{fence} is not answered")
             continue
         for link.rounds in ROUNDS:
-            asked, late, fence_slowest_s = _tried(link, call)
+            asked, late, fence_slowest_s = _tried(link, call, once=once())
             slowest_s = max(slowest_s, fence_slowest_s)
             times = ", twice" if link.rounds > 1 else ""
             if not late:
@@ -273,18 +307,20 @@ def silence_proof(link: WireLink, call: Callable[..., Call]) -> str:
     return f"timed silence of {1000 * link.quiet_s:.0f} ms ({'; '.join(tried)})"
 
 
-def _tried(link: WireLink, call: Callable[..., Call]) -> tuple[int, int, float]:
+def _tried(link: WireLink, call: Callable[..., Call], *, once: bool) -> tuple[int, int, float]:
     """Return how many answers were asked for, how many came behind the fence, and how long the slowest SYN's took."""
     slowest_s, late, asked = 0.0, 0, 0
-    for at in range(FENCED // 3):
+    for at in range(FENCED_ONCE if once else FENCED // 3):
         opened = call()
         slowest_s = max(slowest_s, opened.slowest_s)
         try:
             late += not opened.fenced(ACK, seq=-FAR)
             late += not opened.fenced_text()
             opened.end()
-            late += not opened.fenced_opening()
-            asked += 3
+            asked += 2
+            if not once:
+                late += not opened.fenced_opening()
+                asked += 1
         except LostFence:
             opened.end()
             return asked + 1, asked + 1, slowest_s

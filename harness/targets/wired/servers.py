@@ -13,7 +13,8 @@ class Server:
     """A kind of server. `echoes`: SEND can be had by sending it text. `closes_first`: CLOSE comes behind the accept.
 
     `question`: CLOSE can be had by sending it this text; it answers with `page` octets first. `babbles`: it sends text
-    without end, whatever it is told.
+    without end, whatever it is told. One that does not `closes` never does, whatever its peer has done.
+    One that serves `once` takes one connection in its life, which was found out.
     """
 
     name: str
@@ -23,6 +24,8 @@ class Server:
     question: bytes = b""
     page: int = 0
     babbles: bool = False
+    closes: bool = True
+    once: bool = False
 
     def at(self, port: int) -> "Server":
         """Return the server on another port."""
@@ -34,7 +37,8 @@ class Server:
 
 #: RFC 9112 §9.6: behind the answer to such a request the server closes.
 GET = b"GET / HTTP/1.0\r\n\r\n"
-#: RFC 862, RFC 863, RFC 867, RFC 864; `close` is a server that accepts and closes, without a word.
+#: RFC 862, RFC 863, RFC 867, RFC 864; `close` is a server that accepts and closes, without a word, and `hold` one that
+#: never answers and never closes, as `sleep 9999 | nc -l 9`.
 SERVERS = {
     server.name: server
     for server in (
@@ -44,5 +48,6 @@ SERVERS = {
         Server("close", 9, closes_first=True),
         Server("http", 80, question=GET),
         Server("chargen", 19, babbles=True),
+        Server("hold", 9, closes=False),
     )
 }

@@ -22,6 +22,7 @@ from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.link import CLOSED_PORT
 from harness.targets.wired.options import WireOptions
 from harness.targets.wired.packet import TcpPacket
+from harness.targets.wired.trial import Call
 from harness.targets.wired.wiring import Place, Wiring
 from harness.wire import codec
 from harness.wire.link import Arrival, Flood, LostFence
@@ -51,7 +52,7 @@ class WiredTarget(Wiring):
         except BaseException:
             self.close()
             raise
-        self.server = replace(self.server, page=findings.page)
+        self.server = replace(self.server, page=findings.page, once=findings.once)
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
         self._everywhere = findings.everywhere
@@ -64,7 +65,7 @@ class WiredTarget(Wiring):
             "time": "real",
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
-            "connections at a time": "one" if self._lonely else "several",
+            "connections at a time": "one, in its life" if self.server.once else "one" if self._lonely else "several",
             "other ports": "served too" if self._everywhere else "closed",
             "a timer may speak behind": f"{1000 * self._guard_s:.0f} ms",
             **self._found_on_the_wire(),
@@ -105,7 +106,8 @@ class WiredTarget(Wiring):
             self._current = channel or self._current
             if channel is None or seen is None or channel.told_to_close:
                 continue
-            if (seen.payload and self.server.echoes) or seen.flags & FIN:  # the server is about to speak, or close
+            closes = seen.flags & FIN and self.server.closes
+            if (seen.payload and self.server.echoes) or closes:  # the server is about to speak, or close
                 spoken_to = channel
         arrivals = self._take(self._exchange(sent, destination_mac))
         if spoken_to is not None:
@@ -134,6 +136,9 @@ class WiredTarget(Wiring):
         self._accepted.clear()
         self._current = None
         self._early.clear()
+        if self.server.once and (taken or self._is_out_of_order):
+            self._start_for_one()
+            return
         if self._place.restarts and self._is_out_of_order:
             self._start_again()
             return
@@ -203,11 +208,13 @@ class WiredTarget(Wiring):
         # Who answers on a TUN device is not asked for a hardware address first, and may not have started yet.
         limit_s = max(probing.LISTEN_LIMIT_S, self._options.start_s if self._options.layer == 3 else 0.0)
         try:
-            findings = probing.probe(self._link, addresses, self.server, self._runs, limit_s)
+            again = self._start_for_one if self._place.restarts else None
+            findings = probing.probe(self._link, addresses, self.server, self._runs, limit_s, again)
         except (LostFence, UnusableTarget):
             self._demand_start()
             raise
-        self._demand_start()
+        if not findings.once:
+            self._demand_start()
         self._settle_s = findings.settle_s
         if not findings.listens:
             own, words = addresses[4].target[0], self._place.last_words()
@@ -225,6 +232,12 @@ class WiredTarget(Wiring):
             raise UnusableTarget(text + (f"\n{words}" if words else ""), hint)
         return findings
 
+    def _demand_life(self) -> None:
+        """Raise TargetDied where the program has ended, but for one that ends content behind its only connection."""
+        if self.server.once and self._place.exit_code() == 0:
+            raise NotOffered("the program has ended with its only connection")
+        super()._demand_life()
+
     def _runs(self) -> bool:
         return self._place.exit_code() is None
 
@@ -236,14 +249,30 @@ class WiredTarget(Wiring):
     def _resets(self) -> list[bytes]:
         return [octets for channel in self._channels.values() if (octets := channel.last_reset())]
 
+    def _start_for_one(self) -> None:
+        """Start the program anew, and wait until it listens, without the connection that would be its only one."""
+        if self._place.exit_code():
+            self._demand_start()
+        self._start_again()
+        deadline, path = time.monotonic() + probing.LISTEN_LIMIT_S, self._path()
+        while time.monotonic() < deadline:
+            asked = Call(self._link, path, self.server.port, completed=False)
+            asked.end()
+            if asked.open:
+                break
+            time.sleep(0.02)
+
+    def _path(self) -> codec.Path:
+        addresses = self._options.addresses[4]
+        return codec.Path(addresses.peer[0], addresses.target[0])
+
     def _is_free(self) -> bool:
         """Tell whether a server that takes one connection at a time has come round to the next.
 
         It has to come round once more behind the question itself, for which it is given twice as long.
         """
-        addresses = self._options.addresses[4]
-        path, began = codec.Path(addresses.peer[0], addresses.target[0]), time.monotonic()
-        call = probing.patiently(self._link, path, self.server.port, None, SYN)
+        began = time.monotonic()
+        call = probing.patiently(self._link, self._path(), self.server.port, None, SYN)
         took_s = time.monotonic() - began
         call.end()
         self._until_quiet(max(self._settle_s, 2 * took_s))

@@ -177,6 +177,17 @@ def test_the_close_of_a_server_that_closes_first_is_judged(app: str, tmp_path: P
     assert {due[case.replace("by-shutdown", "by-close")] for case in broken} <= {"known deviation"}
 
 
+def test_a_server_that_never_closes_holds_close_wait(tmp_path: Path) -> None:
+    chosen = ("--case", "passive-close/*", "--case", "grid/close-wait/*", "--ip", "4")
+    wired, linux = tmp_path / "wired", tmp_path / "linux"
+    done = run("--target", f"tap:{LINUX} 2,app=hold:82", *chosen, where=wired)
+    run(*chosen, where=linux)
+    seen, due = verdicts(wired), verdicts(linux)
+    assert seen["passive-close/another-fin-is-acknowledged[close-wait]"] != "not applicable", done.stdout
+    broken = {case for case, verdict in seen.items() if verdict in ("violates", "deviates")}
+    assert {due[case] for case in broken} <= {"known deviation", "deviates"}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_needs_no_rights() -> None:
     python = "/usr/bin/python3"  # that of the virtual environment may lie where nobody else may look

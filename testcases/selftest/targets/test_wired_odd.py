@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.spec.segment import ACK, SYN, Segment
 from harness.targets import registry
 from harness.targets.last_words import printable
-from harness.targets.protocol import TargetDied, UnusableTarget
+from harness.targets.protocol import Capability, NotOffered, Target, TargetDied, UnusableTarget
 from harness.targets.wired import options
 from harness.targets.wired.helper import MOST_LOG_OCTETS
 from harness.targets.wired.pod import WiredPod
+from harness.wire import codec
 
 ODD = f"{sys.executable} -m testcases.selftest.odd_programs"
 #: Long enough for a program in Python to start, on a busy machine too.
@@ -111,6 +113,47 @@ def test_where_silence_is_timed_a_program_that_has_ended_is_not_silent() -> None
             target.exchange([])
     finally:
         target.close()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_nothing_is_left")
+@pytest.mark.parametrize("kind", ["serves-one", "leaves-the-stack"])
+def test_a_server_of_one_connection_is_started_for_each(kind: str) -> None:
+    target = registry.open_target(registry.parse(f"tap:{ODD} {kind} {{if}}"), registry.Settings())
+    try:
+        assert target.facts.details["connections at a time"] == "one, in its life"
+        for case_port in (5001, 5002):
+            listener = target.socket(4)
+            listener.listen("198.51.100.1", case_port, 16)
+            assert _answered(target, case_port) == SYN | ACK
+            listener.close()
+            target.forget_connections()
+        target.socket(4).listen("198.51.100.1", case_port, 16)
+        assert _answered(target, case_port) == SYN | ACK
+        with pytest.raises(NotOffered, match="one connection at a time"):
+            _answered(target, case_port, own_port=60_002)
+    finally:
+        target.close()
+
+
+def test_a_server_of_one_connection_that_nobody_can_start_again_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(WiredPod, "restarts", False)
+    with pytest.raises(UnusableTarget, match="takes one connection, and no other behind it"):
+        registry.open_target(registry.parse(f"tap:{ODD} leaves-the-stack {{if}}"), registry.Settings())
+
+
+def _answered(target: Target, port: int, own_port: int = 60_001) -> int:
+    """Open a connection, and return the flags of the answer."""
+    syn = Segment(SYN, 100, window=65535, source_port=own_port, destination_port=port)
+    (answer,) = target.exchange([codec.encode(codec.Path("198.51.100.2", "198.51.100.1"), syn)])
+    return codec.decode(answer.packet).segment.flags
+
+
+def test_a_server_that_drops_some_openings_is_none_of_one_connection() -> None:
+    target = registry.open_target(registry.parse(f"tap:{ODD} drops-ecn {{if}}"), registry.Settings())
+    target.close()
+    assert target.facts.details["connections at a time"] == "several"
+    assert Capability.ECN not in target.capabilities
 
 
 def test_a_fence_that_overtakes_text_is_asked_for_twice() -> None:
