@@ -91,8 +91,14 @@ def _padded_fragments(packet: bytes) -> list[bytes]:
     return [piece for whole in _fragments(packet) for piece in _padded(whole)]
 
 
-def _fragments_twice(packet: bytes) -> list[bytes]:
-    """Each fragment twice but the last, which makes the datagram whole: a copy behind that would begin another."""
+def _fragments_twice(packet: bytes) -> list[bytes] | None:
+    """Each fragment twice but the last, which makes the datagram whole: a copy behind that would begin another.
+
+    RFC 791 §3.2 joins them. RFC 8200 §4.5 leaves it to the receiver whether copies count as overlapping fragments, for
+    which it gives up the datagram.
+    """
+    if _version(packet) != _IPV4:
+        return None
     *pieces, last = _fragments(packet)
     return [*(piece for piece in pieces for _copy in range(2)), last]
 

@@ -261,7 +261,7 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     if sent.flags & ~PSH != ACK:
         raise _fall(at, Broken.WRONG_FLAGS, sent)
     between = seqno.lt(at.low_ack, ack) and seqno.lt(ack, connection.rcv_nxt)
-    if at.owed and between:
+    if at.owed and between and seqno.leq(seq, connection.snd_nxt):
         return replace(at, world=replace(world, acked=ack))  # one acknowledgment for each part of what has come
     if ack != connection.rcv_nxt:
         raise _fall(at, Broken.WRONG_ACK, sent, f"<ACK={connection.rcv_nxt}>", *at.cites, rule=at.rule)

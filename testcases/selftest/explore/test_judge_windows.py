@@ -6,7 +6,7 @@ from harness.spec import options
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.segment import ACK, FIN, SYN, Segment
-from harness.spec.states import ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED
+from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED
 from testcases.selftest.explore.test_judge import OWN, PEER, Hand, established, own, segment, text
 
 #: A shift of one: the lowest bit of a window is not shown.
@@ -71,3 +71,16 @@ def test_a_window_that_was_taken_back_is_probed_below_what_is_under_way(window: 
     with pytest.raises(Fall) as fallen:
         hand.wait(2, (1, probe), state=ESTABLISHED)
     assert fallen.value.code is Broken.WRONG_SEQ
+
+
+@pytest.mark.parametrize("seq", [1, 2])
+def test_the_acknowledgment_of_a_part_has_a_number_that_is_sent(seq: int) -> None:
+    """Text may be acknowledged by itself before the FIN of its segment; SND.NXT is the same for both."""
+    hand = established(Hand())
+    both = segment(FIN | ACK, 1, 1, 9)
+    if seq == 1:
+        hand.peer(both, own(ACK, seq, 10), own(ACK, 1, 11), state=CLOSE_WAIT)
+        return
+    with pytest.raises(Fall) as fallen:
+        hand.peer(both, own(ACK, seq, 10), own(ACK, 1, 11), state=CLOSE_WAIT)
+    assert fallen.value.code in (Broken.WRONG_ACK, Broken.WRONG_SEQ)
