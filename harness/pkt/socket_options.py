@@ -11,6 +11,7 @@ from harness.pkt.descriptors import LARGEST_WINDOW, Descriptor, Stage, Table, ar
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place, Record, Text
+from harness.targets.protocol import Capability, NotOffered
 
 #: Options whose value is the size of a buffer, of which windows are made; they are not asserted.
 _BUFFERS = {"SO_RCVBUF", "SO_SNDBUF", "SO_RCVBUFFORCE", "SO_SNDBUFFORCE"}
@@ -36,6 +37,14 @@ _IGNORED = {
     "IP_FREEBIND",
     "SO_RCVTIMEO",
     "SO_SNDTIMEO",
+}
+#: Options that adapters have which claim this, of open sockets.
+_CLAIMED = {
+    "SO_KEEPALIVE": Capability.KEEP_ALIVE,
+    "TCP_KEEPIDLE": Capability.KEEP_ALIVE,
+    "TCP_KEEPINTVL": Capability.KEEP_ALIVE,
+    "TCP_KEEPCNT": Capability.KEEP_ALIVE,
+    "TCP_USER_TIMEOUT": Capability.USER_TIMEOUT,
 }
 #: Options that only what a Linux kernel's error queue tells depends on.
 _OF_THE_ERROR_QUEUE = {"SO_ZEROCOPY", "SO_TIMESTAMPING"}
@@ -84,6 +93,8 @@ class SocketOptions:
                 return self._go_without(lacking, place)
             try:
                 self._put(descriptor, call, name, value, place)
+            except NotOffered:
+                return self._go_without(f"the socket option {name}", place)
             except OSError as error:
                 return self._refused(error, call, name, place)
             descriptor.opens_fast |= name == "TCP_FASTOPEN_CONNECT"
@@ -171,7 +182,8 @@ class SocketOptions:
             self._stage.claimed_windows[descriptor.connection.index] = size
 
     def _demand_sockets(self, name: str, place: Place) -> None:
-        if not self._stage.traits.has_sockets:
+        traits, claimed = self._stage.traits, _CLAIMED.get(name)
+        if not traits.has_sockets and not (claimed is not None and traits.claims(claimed)):
             raise Unsupported(f"the socket option {name}", place, lacking=True)
 
     def _demand_fields(self, due: Expression, place: Place) -> None:

@@ -3,6 +3,8 @@
 import pytest
 
 from harness.case.violation import Code
+from harness.pkt import grammar, needs
+from harness.pkt.run import Version
 from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place
@@ -126,3 +128,42 @@ def test_counters_that_nobody_may_look_at_make_a_script_not_applicable() -> None
     with pytest.raises(Unsupported, match="the counter TcpExtBeyondWindow") as refusal:
         settings.grown("TcpExtBeyondWindow", Place(3, 1))
     assert refusal.value.lacking
+
+
+def test_an_adapter_has_the_options_that_it_claims() -> None:
+    names = ("SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_USER_TIMEOUT", "TCP_NODELAY")
+    lines = "".join(f"+0 setsockopt(4, SOL_TCP, {name}, [1], 4) = 0\n" for name in names)
+    script = grammar.parse("x.pkt", SERVER + lines)
+    for claimed, lacking in (
+        ({Capability.KEEP_ALIVE}, ["TCP_USER_TIMEOUT", "TCP_NODELAY"]),
+        ({Capability.USER_TIMEOUT}, ["SO_KEEPALIVE", "TCP_KEEPIDLE", "TCP_NODELAY"]),
+        (set(), list(names)),
+    ):
+        found = list(needs.without(script, Version(4), Traits("mine", frozenset(claimed))))
+        assert found == [f"the socket option {name}" for name in lacking]
+
+
+def test_an_option_that_turns_out_to_be_none_is_gone_without() -> None:
+    target = ReferenceTarget()
+    real = target.socket
+
+    def socket(version: int) -> AppSocket:
+        """Return a socket whose connections have no options."""
+        made = real(version)
+        accept = made.accept
+
+        def accepted() -> AppSocket:
+            got = accept()
+
+            def refuse(*_option: object) -> None:
+                raise NotOffered("option(): no such option")
+
+            got.set_option = refuse  # type: ignore[method-assign]
+            return got
+
+        made.accept = accepted  # type: ignore[method-assign]
+        return made
+
+    target.socket = socket  # type: ignore[method-assign]
+    played = play(SERVER + "+0 setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [2], 4) = 0\n" + FIN_LINES, target=target)
+    assert (played.verdict, played.notes) == ("conforms", "played without the socket option TCP_KEEPIDLE")
