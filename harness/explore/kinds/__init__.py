@@ -45,7 +45,7 @@ class Kind:
     core_of: int = 20_000
     seeded: bool = False
     ordered: bool = False
-    every: int = 5
+    every: int = 10
 
     def made(self, seed: int) -> Iterator[Generated]:
         """Yield the conversations of a seed."""
@@ -62,7 +62,7 @@ KINDS = {
         Kind("residue", "the same pair again after each way to end", residue.generate),
         Kind("unread", "unread data meets FIN, RST and close", unread.generate),
         Kind("wraps", "numbers and timestamps at their wraps", wraps.generate),
-        Kind("many", "one connection after the other and side by side", many.generate, every=20),
+        Kind("many", "one connection after the other and side by side", many.generate, every=40),
         Kind("reset-ack", "RST,ACK with any acknowledgment, in every state", reset_ack.generate),
         Kind("options", "timestamps, window scale and SACK at once", options.generate),
         Kind("conditions", "ordinary conversations under pairs of conditions", conditions.generate),
@@ -90,7 +90,7 @@ KINDS = {
         Kind("urgent", "urgent text, lost, in front of shut windows, behind gaps", urgent.generate),
         Kind("crossing", "simultaneous opens with calls, losses and resets at each point", crossing.generate),
         Kind("beside", "timers of one connection, whatever another one goes through", beside.generate),
-        Kind("full", "the target's window is shut by what nobody has read", full.generate, every=10),
+        Kind("full", "the target's window is shut by what nobody has read", full.generate, every=20),
         Kind("form", "padding, IP options, fragments, extension headers around the segments", forms.generate),
     )
 }

@@ -29,6 +29,9 @@ QUICK = 0.3
 #: Where the peer's text goes on.
 OPEN = frozenset({"SS", "SR", "CR", "E", "Q", "F1", "F2"})
 STATES = ("E", "E", "E", "F1", "F1", "F2", "CW", "CW", "LA", "CL", "TW", "Q", "QC", "SS", "SR", "CR")
+#: Where a timer may run, if only for what is under way; what is not.
+RUNNING = ("E", "E", "F1", "CW", "LA", "CL", "TW", "SS", "SR", "CR", "F2")
+IDLE = ("nothing", "acknowledged")
 #: Where something may have been pending before.
 HEALED = ("E", "E", "F1", "CW", "LA", "CL")
 #: What is over, so that nothing of it may show.
@@ -106,7 +109,8 @@ def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
     met = _Met()
     for number in range(count):
         rng = random.Random(f"tcpspec armed {seed} {number}")
-        context = _best(met, [_context(rng) for _each in range(CONTEXTS)])
+        mode = rng.choice(MODES)
+        context = _best(met, [_context(rng, mode) for _each in range(CONTEXTS)])
         text = _MAKERS[context.mode](rng, context, met)
         names = [context.mode, context.state, *(row.name for row in context.rows.values())]
         made = generated_from(text, f"{seed}.{number}.{'.'.join(names)}", "armed")
@@ -128,10 +132,8 @@ def _fitting(rows: Sequence[Row], state: str, quick: bool, without: Container[st
     return [row for row in rows if row.fits(state) and row.name not in without and not (quick and row.slow)]
 
 
-def _context(rng: random.Random) -> _Context:
-    mode, state = rng.choice(MODES), rng.choice(STATES)
-    if mode == "healed":
-        state = rng.choice(HEALED)
+def _context(rng: random.Random, mode: str) -> _Context:
+    state = rng.choice({"loud": STATES, "healed": HEALED}.get(mode, RUNNING))
     quick = mode == "loud" and rng.random() < QUICK
 
     def row(rows: Sequence[Row], *without: str) -> Row:
@@ -147,7 +149,7 @@ def _context(rng: random.Random) -> _Context:
         if mode == "former"
         else row(table.BEFORE, *(("waits",) if state == "SR" or not opened.words.startswith("listen") else ())),
         "opened": opened,
-        "outgoing": row(table.OUTGOING),
+        "outgoing": row(table.OUTGOING, *(IDLE if mode != "loud" and state in ("E", "CW") else ())),
         "incoming": row(table.INCOMING, *apart),
         "waiting": row(table.WAITING, *apart),
         "neighbour": rng.choice(table.NEIGHBOURS[:1]) if mode in ("former", "quiet", "healed") else neighbour,

@@ -226,19 +226,20 @@ OCTETS = ("", "", "", "/1", "/5", "/10", "/11", "/20", "/1400")
 STAMPED = ("", "", "", "", "~t-100", "~t+0", "~t-20", "~t+100", "~b")
 #: Where no time passes real stacks play, too: they get no more than the segments of random walks, in each context.
 PLAIN = tuple(word for _weight, word in (*ORDERLY, *ODD, *FATAL[:2]))
-#: Those that must change nothing in a synchronized state, whatever is pending (RFC 9293 §3.10.7.4 first to fifth).
+#: Those that must change nothing in a synchronized state, whatever is pending (RFC 9293 §3.10.7.4 first to fifth). What
+#: lies beyond the window is far: as long as only a SYN has told it, it may be larger by its scale.
 QUIET = (
     *("R@n-1", "R@e+1", "R@n+10", "RA@n+10,n", "RA@n-1,n", "R@e-1", "R@n+10/5", "RA@e+1,u", "R@n+1", "RA@n+1,u-1"),
     *("A@n,n+1000", "A@n,n+1", "FA@n,n+1", "A@n,n+1/10", "A@n,u-70000", "A@n,u-1000000", "FA@n,n+1000/5"),
     *("A@n-1,n", "A@n-4,n/4", "A@n-70000,n", "A@n-70000,u/10", "FA@n-70000,n", "A@n-1,u-1", "UA@n-4,n/4"),
-    *("A@e+1000,n/10", "A@n+1073741824,n/4", "FA@e+10,n", "FA@e+10,n/4", "A@e+10,n", "A@n+1073741824,u%0"),
+    *("A@n+1073741824,n/4", "FA@n+1073741824,n", "FA@n+1073741824,n/4", "A@n+1073741824,n", "A@n+1073741824,u%0"),
     *("F@n", "-@n", "-@n/10", "F@n/5", "-@e+5", "U@n/5", "P@n/10"),
 )
 #: Likewise while it is set up or where it is about to end, by state.
 QUIET_IN = {
     "SS": ("A@i+5,n+10", "R@i", "RA@i,n+10", "F@i", "-@i", "SA@i,n+10", "A@i,i", "RA@i,i", "R@i/5", "A@i,u/10"),
-    "SR": ("A@p,n+5", "R@e+5", "A@p,i", "A@p,n+5/10", "FA@p,n+5", "-@n", "F@n", "A@e+10,n"),
-    "CR": ("A@p,n+5", "R@e+5", "A@p,i", "A@p,n+5/10", "FA@p,n+5", "-@n", "F@n", "A@e+10,n"),
+    "SR": ("A@p,n+5", "R@e+5", "A@p,i", "A@p,n+5/10", "FA@p,n+5", "-@n", "F@n", "A@n+1073741824,n"),
+    "CR": ("A@p,n+5", "R@e+5", "A@p,i", "A@p,n+5/10", "FA@p,n+5", "-@n", "F@n", "A@n+1073741824,n"),
     "E": ("S@n+10", "S@i", "SA@i,n", "SA@n+10,n", "S@e+10"),
     "Q": ("S@n+10", "S@i", "SA@i,n"),
     "F2": ("S@n+10", "SA@i,n"),
