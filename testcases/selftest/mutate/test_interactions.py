@@ -19,6 +19,7 @@ MIXED = (
     *("unlooked_courses", "unlooked_numbers", "unlooked_later", "from_source"),
     *("ordinary_courses", "ordinary_numbers", "historic"),
     *("further_courses", "further_numbers", "two_things"),
+    *("meeting_courses", "meeting_numbers"),
 )
 
 for kind in (*KINDS, *MIXED):

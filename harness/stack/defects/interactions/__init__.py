@@ -18,6 +18,8 @@ from harness.stack.defects.interactions import (
     later,
     loss_state,
     many,
+    meeting_courses,
+    meeting_numbers,
     options_together,
     ordinary_courses,
     ordinary_numbers,
@@ -54,6 +56,7 @@ MIXED = (
     *(unlooked_courses, unlooked_numbers, unlooked_later, from_source),
     *(ordinary_courses, ordinary_numbers, historic),
     *(further_courses, further_numbers, two_things),
+    *(meeting_courses, meeting_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
