@@ -6,6 +6,7 @@
 #[cfg_attr(not(any(feature = "api-0-8", feature = "api-0-9", feature = "api-0-10")), path = "api_0_12.rs")]
 mod api;
 mod device;
+mod flows;
 mod stack;
 
 use std::io::{self, BufRead, Write};

@@ -20,6 +20,7 @@ use crate::api::{
     State,
 };
 use crate::device::Wire;
+use crate::flows::Flows;
 
 /// The largest receive buffer that needs no window scaling, and as much for sending.
 const BUFFER: usize = 65535;
@@ -112,6 +113,7 @@ pub struct Stack {
     throttled: bool,
     /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
     answered: Option<Instant>,
+    flows: Flows,
     now: Instant,
 }
 
@@ -130,6 +132,7 @@ impl Stack {
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
             answered: None,
+            flows: Flows::default(),
             now,
         }
     }
@@ -177,7 +180,8 @@ impl Stack {
     /// Whether a socket sends one challenge ACK per second at most, as smoltcp always does. There is no switch for it,
     /// so without the throttle a segment arrives a second at least after the last one that was answered on the spot, as a
     /// challenge ACK answers, by the clock that the socket is shown at that moment. Timers are set on that occasion too:
-    /// they are late then, never early.
+    /// they are late then, never early. What is in order draws no challenge, and is shown the true clock: by it round
+    /// trips are measured.
     pub fn throttle(&mut self, throttled: bool) {
         self.throttled = throttled;
     }
@@ -189,14 +193,15 @@ impl Stack {
         if let Some(number) = self.opening(&packet) {
             self.seed(number);
         }
+        let in_order = self.flows.is_next(&packet);
         self.wire.put(packet);
         if self.tcp().all(|socket| matches!(socket.state(), State::Closed | State::Listen)) {
             self.answered = None; // each socket counts for itself
         }
-        let earliest = self.answered.filter(|_| !self.throttled).map(|at| at + CHALLENGE_ACK_INTERVAL);
+        let earliest = self.answered.filter(|_| !self.throttled && !in_order).map(|at| at + CHALLENGE_ACK_INTERVAL);
         let shown = earliest.map_or(self.now, |at| at.max(self.now));
         self.host.take_in(shown, &mut self.wire, &mut self.sockets);
-        if !self.wire.is_quiet() {
+        if !self.wire.is_quiet() && !in_order {
             self.answered = Some(shown);
         }
         self.poll(false);
@@ -221,7 +226,9 @@ impl Stack {
 
     /// The packets sent since the last call, all of them now.
     pub fn sent(&mut self) -> Vec<Vec<u8>> {
-        self.wire.take()
+        let sent = self.wire.take();
+        sent.iter().for_each(|packet| self.flows.sent(packet));
+        sent
     }
 
     /// Let smoltcp work until it is idle, and see what has become of the sockets.
@@ -421,6 +428,7 @@ impl Stack {
         self.entries.clear();
         self.answered = None;
         self.opened.clear();
+        self.flows.forget();
         self.pieces = None;
         self.seed(0);
     }

@@ -59,7 +59,7 @@ AT_THE_EDGE = frozenset({"reset-right-of-the-window", "reset-elsewhere-while-ope
 #: What words need, by how they look.
 NEEDS = (
     (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
-    (re.compile(r"urgent:|timeout:|keep-alive:|\bF?UA@"), Capability.SOCKET_OPTIONS),
+    (re.compile(r"urgent:|timeout:|keep-alive:|\b[FSRP]*U[A-Z]*@"), Capability.SOCKET_OPTIONS),
     (re.compile(r"\bpoll|edges|error|peek:|buffer:|shut-rd"), Capability.READINESS),
     (re.compile(r"begin-"), Capability.WAITING_CALLS),
     # Where the SYN,ACK was lost the peer does not know the window's edge, and goes for another one within it.

@@ -194,3 +194,12 @@ def test_a_syn_in_fragments_begins_at_a_number_of_its_own(program: Path) -> None
         talk = run.play_generated(rig, generated_from(plan)).talk
         numbers.add(talk.all_links[1].connection.received[0].wire.seq)
     assert len(numbers) == 2
+
+
+@pytest.mark.parametrize("form", ["", "1{form=fragments-reversed}:"])
+def test_a_round_trip_is_measured_by_the_true_clock(form: str, program: Path) -> None:
+    """A challenge that needs a later clock in front of it does not lengthen the time-out behind."""
+    plan = f"{form}connect SA@n,n [A@p+10,n/1] [A@n,n/1] send:1 A@n,n mark send:1 await"
+    rig = Rig(AdapterTarget(Command([str(program)]), name="smoltcp"), guarded=False)
+    played = run.play_generated(rig, generated_from(plan))
+    assert played.violation is None, played.violation
