@@ -1,6 +1,7 @@
 """A kernel built for ARCH=um as a process of ours: files it boots from, its command line, its end."""
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -92,11 +93,16 @@ class Machine:
             self._run(command, descriptors)
 
     def _run(self, command: list[str], descriptors: tuple[int, ...], prepare: Callable[[], None] | None = None) -> None:
-        """Start the process, and a guard that ends all its processes when the harness has been killed."""
+        """Start the process, and a guard that ends all its processes when the harness has been killed.
+
+        It waits for the guard: whoever is killed between the two leaves nothing.
+        """
         try:
+            if shutil.which(command[0]) is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
+                ["sh", "-c", 'read -r _ && exec "$@" </dev/null', "sh", *command],
+                stdin=subprocess.PIPE,
                 stdout=self._console,
                 stderr=self._console,
                 pass_fds=descriptors,
@@ -114,6 +120,9 @@ class Machine:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as begin:
+            begin.write(b"\n")
 
     def booted(self) -> None:
         """Remove the folder: nothing in it is needed any more, and so nothing is left after ``kill -9``.
