@@ -15,9 +15,10 @@ from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
 from harness.targets.protocol import Adjustable, Capability
 
-#: The stack whose own numbers can be chosen, and its settings for that.
+#: The stack whose own numbers can be chosen, and its settings for that. Its timestamps are milliseconds of its clock.
 REFERENCE = "reference"
-OWN_NUMBERS = {"own-iss": "reference.iss", "own-tsval": "reference.timestamp_offset"}
+OWN_ISS, OWN_STAMPS = "reference.iss", "reference.timestamp_offset"
+MS = 1_000_000
 ACK_DELAY = "reference.delayed_ack"
 #: The setting of the range that ports are chosen from.
 PORT_RANGE = "net.ipv4.ip_local_port_range"
@@ -107,10 +108,13 @@ def _choose(talk: Company, like: dict[str, str]) -> None:
     target = talk.rig.target
     if not isinstance(target, Adjustable) or Capability.SETTINGS not in target.capabilities:
         return
-    for trait, setting in OWN_NUMBERS.items():
-        if trait in like and target.facts.implementation == REFERENCE:
-            talk.chosen.enter_context(target.setting(setting, str(int(like[trait]) & 0xFFFFFFFF)))
-    if "delay" in like and target.facts.implementation == REFERENCE:
+    is_reference = target.facts.implementation == REFERENCE
+    if "own-iss" in like and is_reference:
+        talk.chosen.enter_context(target.setting(OWN_ISS, str(int(like["own-iss"]) & 0xFFFFFFFF)))
+    if "own-tsval" in like and is_reference:
+        offset = int(like["own-tsval"]) - target.clock.now_ns() // MS
+        talk.chosen.enter_context(target.setting(OWN_STAMPS, str(offset & 0xFFFFFFFF)))
+    if "delay" in like and is_reference:
         talk.chosen.enter_context(target.setting(ACK_DELAY, like["delay"]))
     if "ports" in like:
         count = int(like["ports"])

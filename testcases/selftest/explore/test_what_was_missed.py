@@ -97,6 +97,19 @@ SHOWING = {
     "D776": f"1{{tsval=-4,offer=t}}:{PASSIVE} A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1 A@p,r/1",
     "D778": f"{PASSIVE} close FA@p,r 90{{peer}}:S@i 90:A@p,r accept 90:R@p wait:100",
     "D758": f"1{{offer=t}}:{PASSIVE} send:100 A@n,n~t-100 wait:200000",
+    "D788": f"{PASSIVE} send:100 wait:30000 timeout:20000 wait:400000",
+    "D794": "listen:1 S@i A@p,r accept shutdown A@p,r FA@p,r 2{same-port}:S@i S@n+1000 wait:1000",
+    "D797": "1{offer=m536}:listen S@i A@p,r%0 accept send:1072 shutdown A@p,r A@p,r A@p,r wait:9000",
+    "D799": "listen S@i/10 R@n fresh S@i A@p,r accept recv:100",
+    "D800": "connect SA@i,r R@p close fresh listen S@i S@n+10",
+    "D801": f"{PASSIVE} close A@p,r FA@p,r wait:100000 fresh S@i A@p,r accept close A@p,r FA@p,r wait:200000 FA@n-1,r",
+    "D802": f"{PASSIVE} R@p close fresh S@i%1000 A@p,r%1000 accept A@p,u-30000/10%1000",
+    "D807": f"1{{own-tsval=-500,offer=t}}:{PASSIVE} wait:500 A@p,r/10",
+    "D810": "1{offer=m500}:listen S@i 2{same-port,offer=m1460}:S@i A@p,r accept send:3000",
+    "D811": "listen repeat:9 *{same-port}:S@i *:A@p,r accept *:send:10 end wait:400000",
+    "D814": f"{PASSIVE} shutdown A@p,r RFA@p,r",
+    "D817": "1{offer=t}:listen S@i A@p,r%0 accept send:100 A@p,r~t+0 wait:60000",
+    "D825": "edges connect SA@i,r/10 edges",
 }
 
 
