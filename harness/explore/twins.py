@@ -55,6 +55,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
     marked = _begin(twin)
     if marked is None and Counter(_lost(talk)) - Counter(_lost(twin)):
         return None  # what answers the segment that changes nothing was lost in place of something else
+    if marked is None and _opened(talk, twin) > _opened(twin, twin):
+        return None  # the connection had ended by then, as the rules have seen: a request opens the next one
     if marked is not None and not (talk.settled and twin.settled):
         return None
     if Counter(_impossible(twin)) - Counter(_impossible(talk)):
@@ -156,6 +158,24 @@ def _planned(talk: Talk) -> Sequence[Event]:
 def _lost(talk: Talk) -> Iterator[str]:
     """Yield what the target has sent during the plan that the peer did not get."""
     return (_text(event) for event in _planned(talk) if event.kind is Kind.RECEIVED and LOST in event.annotations)
+
+
+def _opened(talk: Talk, twin: Talk) -> int:
+    """Return how many requests were answered by a SYN,ACK that acknowledges them, on connections that the twin has."""
+    numbers = {move.link for move in twin.plan}
+    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers}
+    events = [event for event in _planned(talk) if event.connection in shared]
+    asked = {
+        (event.connection, event.segment.seq + 1)
+        for event in events
+        if event.kind is Kind.SENT and event.segment is not None and event.segment.flags & (SYN | ACK) == SYN
+    }
+    answered = {
+        (event.connection, event.segment.ack)
+        for event in events
+        if event.kind is Kind.RECEIVED and event.segment is not None and event.segment.flags & SYN
+    }
+    return len(asked & answered)
 
 
 def _impossible(talk: Talk) -> Iterator[str]:

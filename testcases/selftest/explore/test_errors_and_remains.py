@@ -104,8 +104,16 @@ def test_faster_than_the_twin_is_no_finding() -> None:
         "connect await await await await await await lose:1 S@i await",
         "1{offer=t}:begin-connect S@i [A@p,n+5] wait:130 [A@p,n+5] await lose:2 S@i await SA@i,r A@p,r wait:9000",
         "listen S@i A@p,r R@p accept close fresh listen S@i A@p,r%0 accept mark send:100 wait:12000",
+        "listen S@i A@p,r/4 accept recv:100 close A@p,r A@p,u/10 wait:4570 [S@n+10] wait:60000",
     ],
-    ids=["ghosts-crowd", "time-wait-crowded", "opening-given-up", "timestamps-go-on", "accepted-behind-its-end"],
+    ids=[
+        "ghosts-crowd",
+        "time-wait-crowded",
+        "opening-given-up",
+        "timestamps-go-on",
+        "accepted-behind-its-end",
+        "opened-anew",
+    ],
 )
 def test_what_a_sound_stack_may_do_is_no_finding(text: str) -> None:
     assert findings(text) == []
