@@ -48,15 +48,15 @@ impl Flows {
         flow.rcv_nxt = segment.ack().then(|| segment.ack_number());
     }
 
-    /// Whether a packet that arrives is the next one of its connection, and acknowledges nothing odd: what no stack
-    /// answers with a challenge.
+    /// Whether a packet that arrives is the next one of its connection, and acknowledges what is new and was sent: what
+    /// no stack answers with a challenge, and measures a round trip by.
     pub fn is_next(&mut self, packet: &[u8]) -> bool {
         let whole = self.whole(packet);
         let Some(((from, to), segment)) = whole.as_deref().and_then(read) else { return false };
         let Some(flow) = self.flows.get_mut(&(to, from)) else { return false };
         let plain = segment.ack() && !segment.syn() && !segment.rst() && flow.rcv_nxt == Some(segment.seq_number());
         let number = segment.ack_number();
-        if !plain || number < flow.snd_una || number > flow.snd_nxt || (segment.segment_len() > 0 && flow.window == 0) {
+        if !plain || number <= flow.snd_una || number > flow.snd_nxt || (segment.segment_len() > 0 && flow.window == 0) {
             return false;
         }
         flow.snd_una = number;

@@ -99,7 +99,10 @@ def test_events_between_the_answers_are_passed_over() -> None:
 
 @pytest.mark.parametrize(
     ("messages", "complaint"),
-    [([{"error": {"class": "GenericError", "desc": "no room"}}], "no room"), ([], "has ended|Broken pipe")],
+    [
+        ([{"error": {"class": "GenericError", "desc": "no room"}}], "no room"),
+        ([], "has ended|Broken pipe|reset by peer"),
+    ],
 )
 def test_a_refusal_and_an_end_are_told_apart_from_answers(messages: list[dict[str, object]], complaint: str) -> None:
     talk = answered(*messages)
