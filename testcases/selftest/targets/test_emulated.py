@@ -30,6 +30,19 @@ wire = machine.EmulatedWire(packages.Image("linux-image-6.1", Path("/k"), ()))
 wire.machine.booted()
 time.sleep(60)
 """
+#: The second process is the guard.
+KILLED_EARLY = """
+import os, signal, subprocess
+first = []
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **options):
+        if first:
+            os.write(1, b"%d" % first[0].pid)
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().__init__(*words, **options)
+        first.append(self)
+subprocess.Popen = Popen
+"""
 TO = codec.Path("198.51.100.2", "198.51.100.1")
 CACHED = sorted((folder() / "kernel-packages").glob("*/vmlinuz"))
 
@@ -145,6 +158,20 @@ def test_a_harness_that_is_killed_takes_its_emulator_and_all_its_processes_along
     if not ended:
         os.kill(emulator, signal.SIGKILL)
     assert ended
+
+
+def test_a_harness_that_is_killed_before_the_guard_is_there_leaves_nothing(tmp_path: Path) -> None:
+    """What is started waits for its guard."""
+    program, started = tmp_path / machine.PROGRAM, tmp_path / "started"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nsleep 60\n")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    harness = subprocess.Popen([sys.executable, "-c", KILLED_EARLY + BOOTED], env=environment, stdout=subprocess.PIPE)
+    told, _nothing = harness.communicate(timeout=60)
+    assert harness.returncode == -signal.SIGKILL
+    waiting = Path("/proc", told.decode(), "cmdline")
+    assert _soon(lambda: not (waiting.exists() and waiting.read_bytes()))
+    assert not started.exists()
 
 
 def _soon(holds: Callable[[], bool]) -> bool:
