@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from harness.explore.kinds import armed_table as table
 from harness.explore.kinds.armed_table import Row
+from harness.explore.kinds.needs import needs_of
 from harness.explore.kinds.pairs import NEEDS
 from harness.explore.notation import generated_from
 from harness.explore.run import Generated
@@ -114,7 +115,7 @@ def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
         text = _MAKERS[context.mode](rng, context, met)
         names = [context.mode, context.state, *(row.name for row in context.rows.values())]
         made = generated_from(text, f"{seed}.{number}.{'.'.join(names)}", "armed")
-        needs = frozenset(need for look, need in NEEDS if look.search(text))
+        needs = needs_of(text, NEEDS)
         yield Generated("armed", made.name, made.plan, made.twin, _SLOW.search(text) is not None, needs)
 
 

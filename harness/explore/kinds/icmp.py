@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from harness.explore.kinds import bases
+from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves
 from harness.explore.run import Generated
@@ -76,5 +77,5 @@ def generate() -> Iterator[Generated]:
     for name, text in ODD.items():
         slow = any(word in text for word in ("wait", "recover"))
         for error in (*HARMLESS, *FATAL):
-            needed = needs | ({Capability.SOCKET_OPTIONS} if "keep-alive" in text else set())
+            needed = needs | needs_of(text)
             yield Generated("icmp", f"{name}.{error}", moves(text.format(error)), slow=slow, needs=needed)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from harness.explore.kinds.beginnings import BEGINNINGS, CONDITIONS, OTHER_WAITS
+from harness.explore.kinds.needs import ASKED_FOR, needs_of
 from harness.explore.kinds.things import THINGS, Thing
 from harness.explore.notation import generated_from
 from harness.explore.run import Generated
@@ -58,8 +59,7 @@ UNHEARD = frozenset({"syn-ack-lost", "syn-ack-of-crossing-lost", "closed-and-los
 AT_THE_EDGE = frozenset({"reset-right-of-the-window", "reset-elsewhere-while-opening", "far-text"})
 #: What words need, by how they look.
 NEEDS = (
-    (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
-    (re.compile(r"urgent:|timeout:|keep-alive:|\b[FSRP]*U[A-Z]*@"), Capability.SOCKET_OPTIONS),
+    *ASKED_FOR,
     (re.compile(r"\bpoll|edges|error|peek:|buffer:|shut-rd"), Capability.READINESS),
     (re.compile(r"begin-"), Capability.WAITING_CALLS),
     # Where the SYN,ACK was lost the peer does not know the window's edge, and goes for another one within it.
@@ -220,5 +220,5 @@ def _under(conditions: Sequence[str], words: Sequence[str]) -> str:
 
 def _generated(name: str, text: str) -> Generated:
     made = generated_from(text, name, "pairs")
-    needs = frozenset(need for look, need in NEEDS if look.search(text))
+    needs = needs_of(text, NEEDS)
     return Generated("pairs", name, made.plan, made.twin, _SLOW.search(text) is not None, needs)

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from harness.explore.plan import Move, Plan, Special, moves
+from harness.explore.kinds.needs import needs_of
+from harness.explore.plan import Move, Special, moves, text_of
 from harness.explore.run import Generated
 from harness.fuzz.steps import Call, Probe
-from harness.targets.protocol import Capability
 
 #: Words of a peer in good order, of one in disorder, of the application, of the wire and of time, with their weights.
 ORDERLY = ((8, "A@p,r"), (6, "A@p,r/10"), (2, "A@p,r/1400"), (3, "FA@p,r"), (1, "FA@p,r/10"), (2, "A@p,u"))
@@ -81,13 +81,7 @@ def generate(seed: int = 1, count: int = 4000) -> Iterator[Generated]:
         rng = random.Random(f"tcpspec explore {seed} {number}")
         plan = tuple(_walk(rng, seen))
         slow = any(str(move.step).partition(":")[0] in ("await", "wait", "recover") for move in plan)
-        yield Generated("random", f"{seed}.{number}", plan, slow=slow, needs=_needs(plan))
-
-
-def _needs(plan: Plan) -> frozenset[Capability]:
-    words = {str(move.step).partition(":")[0].partition("@")[0] for move in plan}
-    found = {Capability.ICMP} if words & {"soft", "hard", "quench"} else set()
-    return frozenset(found | ({Capability.SOCKET_OPTIONS} if words & {"urgent", "keep-alive", "AU"} else set()))
+        yield Generated("random", f"{seed}.{number}", plan, slow=slow, needs=needs_of(text_of(plan)))
 
 
 def _walk(rng: random.Random, seen: Counter[tuple[str, str]]) -> Iterator[Move]:

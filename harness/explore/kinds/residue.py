@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.explore.kinds import bases
+from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves
 from harness.explore.run import Generated
-from harness.targets.protocol import Capability
 
 #: What ends each state. A connection that nobody has accepted is accepted behind its end: else the next one's accept()
 #: is for it. In SYN-SENT no other reset counts.
@@ -123,17 +123,8 @@ def generate() -> Iterator[Generated]:
         former = " ".join(f"[{word}]" for word in f"{before} close fresh".split())
         for name, after in COMPARED.items():
             made = generated_from(f"{former} {after}", f"{ending}.as-{name}", "residue")
-            yield replace(made, slow=True, needs=_needs(before))
+            yield replace(made, slow=True, needs=needs_of(before))
     for ending, before in ENDINGS.items():
         for again, after in AGAIN.items():
             plan = moves(f"{before} close fresh {after.replace('*', f'wait:{_SILENCE_MS}')}")
-            yield Generated("residue", f"{ending}.{again}", plan, slow=True, needs=_needs(before))
-
-
-def _needs(text: str) -> frozenset[Capability]:
-    found = (
-        {Capability.SOCKET_OPTIONS}
-        if any(word in text for word in ("urgent", "keep-alive", "timeout", "UA@"))
-        else set()
-    )
-    return frozenset(found | ({Capability.ICMP} if "-error" in text or "soft@" in text or "hard@" in text else set()))
+            yield Generated("residue", f"{ending}.{again}", plan, slow=True, needs=needs_of(before))

@@ -176,7 +176,7 @@ def _text_beside() -> Iterator[Generated]:
 
 def _kept_alive() -> Iterator[Generated]:
     """Keep-alives go on in no state but those in which there is a peer to keep."""
-    needs = frozenset({Capability.SOCKET_OPTIONS})
+    needs = frozenset({Capability.KEEP_ALIVE})
     for closing in ("close A@p,r FA@p,r", "shutdown FA@p,u A@p,r", "FA@p,r close A@p,r", "shutdown A@p,r", "R@p", ""):
         for idle in (5, 20, 60):
             text = f"listen S@i A@p,r accept keep-alive:{idle} A@p,r/10 recv:100 {closing} wait:{idle * 1100} again"

@@ -31,7 +31,7 @@ LEFT = {
 }
 #: What the peer says behind the wait, and the application then.
 BEHIND = {"silence": "error recv:1 send:1", "acknowledgment": "A@p,r recv:1", "text": "A@p,u/10 error recv:100"}
-_NEEDS = frozenset({Capability.SOCKET_OPTIONS})
+_NEEDS = frozenset({Capability.USER_TIMEOUT})
 
 
 def generate() -> Iterator[Generated]:

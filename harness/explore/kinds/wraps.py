@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.explore.kinds import bases
+from harness.explore.kinds.needs import needs_of
 from harness.explore.plan import Plan, moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -107,9 +108,9 @@ def _strung() -> Iterator[Generated]:
     for trait, numbers in (("iss", NUMBERS), ("own-iss", OWN)):
         for number in numbers:
             for name, text in STRUNG.items():
-                needs = frozenset({Capability.SOCKET_OPTIONS} if "keep-alive" in text or "UA@" in text else ())
                 plan = _like(moves(text), f"{trait}={number}")
-                yield Generated("wraps", f"{trait}{number}.{name}", plan, slow=True, needs=needs, strung=True)
+                name = f"{trait}{number}.{name}"
+                yield Generated("wraps", name, plan, slow=True, needs=needs_of(text), strung=True)
     for number in OWN:
         yield Generated("wraps", f"own{number}.refused", _like(moves("connect RA@i,r"), f"own-iss={number}"))
 

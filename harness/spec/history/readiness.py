@@ -59,6 +59,8 @@ def level(world: World) -> Level:
         due |= ERR
     elif world.fate is Fate.SWEPT and not world.told:
         allowed |= ERR
+    elif world.fate is Fate.UNREACHABLE:
+        allowed |= ERR  # the message itself may be kept for whoever asks for it, behind SO_ERROR
     empty = not (world.unacknowledged or world.unsent)
     writer = world.over or world.closing or empty
     return Level(due, due | allowed | OUT, writer)

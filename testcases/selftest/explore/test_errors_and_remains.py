@@ -8,7 +8,11 @@ from harness.explore import forms, run
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves, text_of
 from harness.fuzz.steps import BadSequence
+from harness.spec.connection import Connection as Record
+from harness.spec.history.readiness import ERR, level
+from harness.spec.history.world import Fate, World
 from harness.spec.segment import ACK, Segment
+from harness.spec.states import CLOSED
 from harness.stack import Stack
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
@@ -78,6 +82,13 @@ def test_who_gives_up_may_say_so() -> None:
     assert findings("listen S@i wait:4000000", varied("reset-when-giving-up").stack_class) == []
     closing = "listen S@i A@p,r accept close A@p,r wait:400000"
     assert findings(closing, varied("reset-when-fin-wait-2-ends").stack_class) == []
+
+
+def test_what_an_icmp_error_has_said_may_be_told_on() -> None:
+    """Linux keeps it in the queue of errors when SO_ERROR is told, and poll() tells of that queue."""
+    for fate, may in ((Fate.UNREACHABLE, ERR), (Fate.RESET, 0)):
+        held = level(World(Record(CLOSED), fate=fate, told=True, accepted=True))
+        assert (held.allowed & ERR, held.due & ERR) == (may, 0)
 
 
 def test_what_is_under_way_at_the_mark_is_not_compared() -> None:
