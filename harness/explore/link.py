@@ -75,7 +75,7 @@ class PeerView(View):
     def segment(self, probe: Probe) -> Segment:
         """Return the segment that a step stands for, with octets of the peer's stream."""
         if not probe.options and not probe.flags & RST:
-            tokens = self.offer if probe.flags & SYN else ("t+1",) if self.stamping else ()
+            tokens = self._offer(probe) if probe.flags & SYN else ("t+1",) if self.stamping else ()
             probe = replace(probe, options=tokens)
         elif probe.options == ("b",) and self.stamping:
             probe = replace(probe, options=("t+1", "b"))
@@ -85,6 +85,12 @@ class PeerView(View):
         if probe.octets:
             made.payload = text(made.seq + bool(made.flags & SYN), probe.octets, self.salt)
         return made
+
+    def _offer(self, probe: Probe) -> tuple[str, ...]:
+        """Return what the peer offers in a SYN: who answers one repeats only what was in it (RFC 7323 §2.2, §3.2)."""
+        unheard = {"w"} if self.own_shift is None else set()
+        unheard |= set() if self.own_stamps else {"t"}
+        return tuple(token for token in self.offer if not probe.flags & ACK or token[0] not in unheard)
 
     def sent(self, segment: Segment) -> None:
         """Take note of a segment of the peer."""
@@ -177,6 +183,8 @@ class Link:
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
     syn_options: bytes | None = None
+    #: A SYN of the target has offered timestamps, its last one or one before, which may have been lost.
+    offered_stamps: bool = False
     #: A SYN of the peer in this incarnation has permitted SACK (RFC 2018 §2).
     permits_blocks: bool = False
     #: How often the SYN of this incarnation was sent, answers to the peer's apart.
@@ -215,7 +223,7 @@ class Link:
                 connection.target_iss = each.wire.seq
             if each.wire.flags & SYN and (self.first_number is None or self.first_number[0] != each.wire.seq):
                 self.first_number, self.syns = (each.wire.seq, each.event.time_ns), 0
-                self.syn_options = None  # of an attempt before, which came to its end
+                self.syn_options, self.offered_stamps = None, False  # of an attempt before, which came to its end
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
@@ -256,7 +264,7 @@ class Link:
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
         self.urgent_end = self.syns = 0
-        self.permits_blocks = False
+        self.permits_blocks = self.offered_stamps = False
 
 
 def sent_by(link: Link, received: Sequence[Received]) -> list[Sent]:

@@ -6,6 +6,7 @@ from harness.case.received import Received
 from harness.case.violation import Code, Level
 from harness.explore.link import Link
 from harness.spec import options, seqno
+from harness.spec.history.world import World
 from harness.spec.options import KIND_MSS, KIND_SACK, KIND_SACK_PERMITTED, KIND_TIMESTAMPS, KIND_WINDOW_SCALE
 from harness.spec.segment import ACK, RST, SYN, Segment
 
@@ -45,6 +46,7 @@ def problem(link: Link, received: Received) -> Problem | None:
     if segment.flags & SYN:
         stamps = options.timestamps_of(segment.options)
         link.last_stamp = (now, stamps[0]) if stamps is not None else None
+        link.offered_stamps = link.offered_stamps or stamps is not None
         if link.former is not None and _is_former_number(link, received):
             due = f"another initial sequence number than {segment.seq}, which the connection before had"
             return Problem(due, str(segment.seq), ("RFC 9293 §3.4.1", "MUST-8"), Code.WRONG_SEQ)
@@ -148,9 +150,14 @@ def _stamp(link: Link, segment: Segment, now: int) -> Problem | None:
         if stamping and link.history.every(lambda world: world.stamping and not world.over):
             return Problem("timestamps, as agreed", "none", ("RFC 7323 §3.2",))
         return None
-    if not stamping and link.history.every(lambda world: not world.stamping and not world.over and not world.opening):
+    if not stamping and link.history.every(lambda world: _has_none(link, world)):
         return Problem("no timestamps, as none were agreed on", "timestamps", ("RFC 7323 §3.2",))
     return _of_now(link, segment, now) or _echo(link, found[1])
+
+
+def _has_none(link: Link, world: World) -> bool:
+    """Tell whether no timestamps are agreed on; a SYN before the last may have offered those of the peer's SYN,ACK."""
+    return not (world.stamping or world.over or world.opening or (world.peer_stamps and link.offered_stamps))
 
 
 def _echo(link: Link, echo: int) -> Problem | None:

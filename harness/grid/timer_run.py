@@ -264,8 +264,12 @@ class TimerRun:
             target.send(b"y")
             target.must_send(ACK, seq=n, ack=r + 1, data=b"y")
         elif state is SYN_RECEIVED:
+            has_room = peer.target_window > 0
             peer.send(ACK, seq=r, ack=n + 1)
             calibration.scene(state, target, peer, numbers).hear(segment(RST, seq=n + 1), segment(ACK, seq=n, ack=r))
+            if not has_room:  # the window opens behind the handshake
+                peer.send(ACK, seq=r, ack=n)
+                target.may_send(ACK, seq=n, ack=r)
             self._must_take_text(numbers)
         else:
             calibration.prove(state, target, peer, numbers)

@@ -9,7 +9,7 @@ Table = tuple[tuple[re.Pattern[str], Capability], ...]
 #: What a socket is asked for, urgent text of either side, and errors of the way.
 ASKED_FOR: Table = (
     (re.compile(r"soft@|hard@|quench@"), Capability.ICMP),
-    (re.compile(r"urgent:|\b[FSRP]*U[A-Z]*@"), Capability.SOCKET_OPTIONS),
+    (re.compile(r"urgent:|\b[A-Z]*U[A-Z]*@"), Capability.SOCKET_OPTIONS),
     (re.compile(r"timeout:"), Capability.USER_TIMEOUT),
     (re.compile(r"keep-alive:"), Capability.KEEP_ALIVE),
 )

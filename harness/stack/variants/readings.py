@@ -133,13 +133,13 @@ class TimeWaitReopenedByNumber(Stack):
 
 @variant(
     "constant-for-largest-window",
-    "An ACK is too old when it lies 65,535 below SND.UNA, whatever window the peer has offered.",
+    "An ACK is too old when it lies the largest window field, scaled, below SND.UNA, whatever the peer has offered.",
     "RFC 5961 §5.2",
     allows="MAX.SND.WND may be hard-coded to the largest permissible window.",
 )
 class ConstantForLargestWindow(Connection):
     def is_acceptable_ack(self, segment: Segment) -> bool:
-        oldest = seqno.add(self.snd_una, -65_535)
+        oldest = seqno.add(self.snd_una, -(65_535 << self.snd_shift))
         return seqno.leq(oldest, segment.ack) and seqno.leq(segment.ack, self.snd_nxt)
 
 

@@ -43,6 +43,7 @@ def on(case: str, stack: type[Stack]) -> str:
         ("window-opens-behind-the-handshake", DOZENS),
         ("text-collected-for-a-moment", "grid/close-wait/call-send"),
         ("window-opens-behind-the-handshake", "grid/syn-received-passive/ack/exact/good/none"),
+        ("window-opens-behind-the-handshake", "grid/syn-received-passive/timer-retransmission-timeout"),
         ("close-acknowledges-what-it-refuses", "grid/fin-wait-1-close/ack/exact/acks_fin/data"),
     ],
 )

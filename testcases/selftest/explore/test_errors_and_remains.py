@@ -5,6 +5,7 @@ import pytest
 from harness.case.rig import Rig
 from harness.case.violation import Finding, Level
 from harness.explore import forms, run
+from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves, text_of
 from harness.fuzz.steps import BadSequence
@@ -17,6 +18,7 @@ from harness.stack import Stack
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.variants import varied
+from harness.targets.protocol import Capability
 from harness.targets.reference.target import ReferenceTarget
 from harness.wire import codec
 
@@ -89,6 +91,18 @@ def test_what_an_icmp_error_has_said_may_be_told_on() -> None:
     for fate, may in ((Fate.UNREACHABLE, ERR), (Fate.RESET, 0)):
         held = level(World(Record(CLOSED), fate=fate, told=True, accepted=True))
         assert (held.allowed & ERR, held.due & ERR) == (may, 0)
+
+
+@pytest.mark.parametrize("word", ["UA@p,r/10", "2:AU@p,r", "S@i 3:FAU@p,u", "*:urgent:10"])
+def test_who_is_to_take_urgent_text_needs_a_socket_that_can_be_asked_to(word: str) -> None:
+    assert needs_of(f"listen {word} A@p,r") == {Capability.SOCKET_OPTIONS}
+    assert needs_of("listen S@i FA@p,r") == frozenset()
+
+
+def test_options_that_only_an_earlier_syn_has_offered_may_be_agreed_on() -> None:
+    fewer = varied("options-dropped-on-repeated-syn").stack_class
+    assert findings("1{offer=s.w3.t}:lose:1 connect wait:3000 SA@i,r A@p,r/10 send:100 A@p,r", fewer) == []
+    assert findings("1{offer=t}:lose:1 connect", fewer) == []
 
 
 def test_what_is_under_way_at_the_mark_is_not_compared() -> None:
