@@ -19,15 +19,11 @@ struct Flow {
 #[derive(Default)]
 pub struct Flows {
     flows: BTreeMap<Ends, Flow>,
-    /// The identification of the datagram that comes in fragments, and these by their offsets: the last one or not.
-    ident: [u8; 2],
-    fragments: BTreeMap<usize, (bool, Vec<u8>)>,
 }
 
 impl Flows {
     pub fn forget(&mut self) {
         self.flows.clear();
-        self.fragments.clear();
     }
 
     /// Note a packet of the stack's.
@@ -48,50 +44,29 @@ impl Flows {
         flow.rcv_nxt = segment.ack().then(|| segment.ack_number());
     }
 
-    /// Whether a packet that arrives is the next one of its connection, and acknowledges what is new and was sent: what
+    /// Whether a datagram that arrives is the next one of its connection, and acknowledges what is new and was sent: what
     /// no stack answers with a challenge, and measures a round trip by.
-    pub fn is_next(&mut self, packet: &[u8]) -> bool {
-        let whole = self.whole(packet);
-        let Some(((from, to), segment)) = whole.as_deref().and_then(read) else { return false };
+    pub fn is_next(&mut self, datagram: &[u8]) -> bool {
+        let Some(((from, to), segment)) = read(datagram) else { return false };
         let Some(flow) = self.flows.get_mut(&(to, from)) else { return false };
         let plain = segment.ack() && !segment.syn() && !segment.rst() && flow.rcv_nxt == Some(segment.seq_number());
         let number = segment.ack_number();
-        if !plain || number <= flow.snd_una || number > flow.snd_nxt || (segment.segment_len() > 0 && flow.window == 0) {
+        if !plain || number <= flow.snd_una || number > flow.snd_nxt || (segment.segment_len() > 0 && flow.window == 0)
+        {
             return false;
         }
         flow.snd_una = number;
         true
     }
-
-    /// The datagram that is whole with this packet.
-    fn whole(&mut self, packet: &[u8]) -> Option<Vec<u8>> {
-        let more = packet.get(6)? & 0x20 != 0;
-        let offset = usize::from(u16::from_be_bytes([packet[6] & 0x1f, *packet.get(7)?])) * 8;
-        if packet[0] >> 4 != 4 || (!more && offset == 0) {
-            return Some(packet.to_vec());
-        }
-        if self.ident != packet[4..6] {
-            self.ident.copy_from_slice(&packet[4..6]);
-            self.fragments.clear();
-        }
-        let header = usize::from(packet[0] & 15) * 4;
-        self.fragments.insert(offset, (!more, packet.get(header..)?.to_vec()));
-        let mut found = packet[..header].to_vec();
-        found[6..8].fill(0);
-        for (at, (last, octets)) in &self.fragments {
-            if found.len() - header != *at {
-                return None;
-            }
-            found.extend(octets);
-            if *last {
-                return Some(found);
-            }
-        }
-        None
-    }
 }
 
-/// Read a whole packet.
+/// The sequence number of a SYN.
+pub fn opening_number(datagram: &[u8]) -> Option<u64> {
+    let (_, segment) = read(datagram)?;
+    segment.syn().then(|| u64::from(segment.seq_number().0.cast_unsigned()))
+}
+
+/// Read a whole datagram.
 fn read(packet: &[u8]) -> Option<(Ends, TcpPacket<&[u8]>)> {
     let (addresses, header) = match packet.first()? >> 4 {
         4 => (packet.get(12..20)?, usize::from(packet[0] & 15) * 4),

@@ -7,6 +7,7 @@
 mod api;
 mod device;
 mod flows;
+mod fragments;
 mod stack;
 
 use std::io::{self, BufRead, Write};

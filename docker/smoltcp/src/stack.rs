@@ -13,14 +13,15 @@ use std::collections::BTreeMap;
 use std::mem;
 
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{IPV6_HEADER_LEN, IpCidr, IpEndpoint, Ipv4Packet, TcpPacket};
+use smoltcp::wire::{IpCidr, IpEndpoint};
 
 use crate::api::{
     self, ConnectError, Host, IpListenEndpoint, ListenError, RecvError, Socket, SocketBuffer, SocketHandle, SocketSet,
     State,
 };
 use crate::device::Wire;
-use crate::flows::Flows;
+use crate::flows::{self, Flows};
+use crate::fragments::{Arrival, Fragments};
 
 /// The largest receive buffer that needs no window scaling, and as much for sending.
 const BUFFER: usize = 65535;
@@ -70,13 +71,6 @@ impl Connection {
     }
 }
 
-/// A datagram in fragments, and which of its ends have come.
-struct Pieces {
-    ident: u16,
-    first: bool,
-    last: bool,
-}
-
 struct Listener {
     endpoint: IpListenEndpoint,
     backlog: usize,
@@ -107,8 +101,7 @@ pub struct Stack {
     last_handle: u32,
     /// How often each pair of ports was opened actively since everything was forgotten: each begins at another number.
     opened: BTreeMap<(u16, u16), u64>,
-    /// The datagram in fragments that is not whole yet.
-    pieces: Option<Pieces>,
+    fragments: Fragments,
     ack_delay: Option<Duration>,
     throttled: bool,
     /// When a segment was last answered on the spot, by the clock that it was shown: see [`Stack::throttle`].
@@ -128,7 +121,7 @@ impl Stack {
             entries: BTreeMap::new(),
             last_handle: 0,
             opened: BTreeMap::new(),
-            pieces: None,
+            fragments: Fragments::default(),
             ack_delay: Socket::new(SocketBuffer::new(vec![]), SocketBuffer::new(vec![])).ack_delay(),
             throttled: true,
             answered: None,
@@ -151,27 +144,6 @@ impl Stack {
         }
     }
 
-    /// Something that belongs to the connection that a packet may open: the number of a SYN; where a datagram begins that
-    /// comes in fragments, a sum of the first that came. Behind that nothing begins anew until it is whole: with the
-    /// generator smoltcp forgets what it has of a datagram.
-    fn opening(&mut self, packet: &[u8]) -> Option<u64> {
-        let Some(piece) = fragment(packet) else {
-            let number = opening_number(packet);
-            self.pieces = self.pieces.take().filter(|_| number.is_none());
-            return number;
-        };
-        let pieces = self.pieces.get_or_insert(Pieces { ident: piece.ident, first: false, last: false });
-        let begins = !pieces.first && !pieces.last;
-        if pieces.ident == piece.ident {
-            pieces.first |= piece.first;
-            pieces.last |= piece.last;
-        }
-        if pieces.first && pieces.last {
-            self.pieces = None;
-        }
-        begins.then(|| sum(packet))
-    }
-
     /// For the sockets that are opened from now on; None acknowledges at once.
     pub fn delay_acks(&mut self, delayed: bool) {
         self.ack_delay = delayed.then_some(Duration::from_millis(10));
@@ -188,12 +160,25 @@ impl Stack {
 
     // --- packets and time -------------------------------------------------------------------------------------------
 
-    /// Let a packet arrive.
+    /// Let a packet arrive. The generator of numbers begins anew with a SYN, and where a datagram begins that comes in
+    /// fragments, from a sum of the first that came; behind that not until it is whole: with the generator smoltcp forgets
+    /// what it has of a datagram.
     pub fn arrive(&mut self, packet: Vec<u8>) {
-        if let Some(number) = self.opening(&packet) {
-            self.seed(number);
-        }
-        let in_order = self.flows.is_next(&packet);
+        let in_order = match self.fragments.take(&packet, self.now) {
+            Arrival::Plain => {
+                if let Some(number) = flows::opening_number(&packet) {
+                    self.fragments.forget();
+                    self.seed(number);
+                }
+                self.flows.is_next(&packet)
+            }
+            Arrival::Begins => {
+                self.seed(sum(&packet));
+                false
+            }
+            Arrival::More => false,
+            Arrival::Whole(datagram) => self.flows.is_next(&datagram),
+        };
         self.wire.put(packet);
         if self.tcp().all(|socket| matches!(socket.state(), State::Closed | State::Listen)) {
             self.answered = None; // each socket counts for itself
@@ -429,7 +414,7 @@ impl Stack {
         self.answered = None;
         self.opened.clear();
         self.flows.forget();
-        self.pieces = None;
+        self.fragments.forget();
         self.seed(0);
     }
 
@@ -480,24 +465,6 @@ impl Stack {
 
 const NO_OPTION: Refusal = ("ENOSYS", "smoltcp has no such option");
 const NO_IDLE_TIME: Refusal = ("ENOSYS", "smoltcp has no time of silence of its own");
-
-/// The sequence number of a SYN that is not in fragments.
-fn opening_number(packet: &[u8]) -> Option<u64> {
-    let segment = match packet.first()? >> 4 {
-        4 if fragment(packet).is_some() => return None,
-        4 => packet.get(usize::from(packet[0] & 15) * 4..)?,
-        _ => packet.get(IPV6_HEADER_LEN..)?,
-    };
-    let segment = TcpPacket::new_checked(segment).ok()?;
-    segment.syn().then(|| u64::from(segment.seq_number().0.cast_unsigned()))
-}
-
-/// What a packet is of a datagram that comes in fragments.
-fn fragment(packet: &[u8]) -> Option<Pieces> {
-    let packet = Ipv4Packet::new_checked(packet).ok().filter(|packet| packet.version() == 4)?;
-    let (first, last) = (packet.frag_offset() == 0, !packet.more_frags());
-    (!first || !last).then(|| Pieces { ident: packet.ident(), first, last })
-}
 
 /// Fowler, Noll and Vo's hash, as FNV-1a.
 fn sum(octets: &[u8]) -> u64 {
