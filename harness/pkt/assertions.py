@@ -18,6 +18,8 @@ MAX_NODES = 500
 _MAX_BITS = 64
 #: A line that goes on in the next one.
 _CONTINUED = re.compile(r"\\[ \t]*(?:\r?\n|\Z)")
+#: The statement of the Python that packetdrill ran at first: it says something, and asserts nothing.
+_STATEMENT = re.compile(r"""(^|;)[ \t]*print\b(?!\s*\()(?:"[^"\n]*"|'[^'\n]*'|[^\n;"'])*""", re.MULTILINE)
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -96,7 +98,8 @@ class Assertion:
 
 
 def _dedented(text: str) -> str:
-    return "\n".join(line.strip() for line in _CONTINUED.sub(" ", text).splitlines())
+    text = _STATEMENT.sub(r"\1 pass", _CONTINUED.sub(" ", text))
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 def _prints(node: ast.stmt) -> bool:

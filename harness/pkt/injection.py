@@ -147,7 +147,8 @@ class Peer:
         base = connection.target_iss or 0
         if line.flags & SYN:
             base -= self.written_iss.get(connection.index, 0)
-        ack = seqno.add(line.ack, base) if line.ack is not None else 0
+        # An acknowledgment without a number has 0, which counts from the target's SYN too.
+        ack = seqno.add(line.ack or 0, base) if line.ack is not None or line.flags & ACK else 0
         first = seqno.diff(seq, connection.peer_iss) + bool(line.flags & SYN)
         try:
             field = octets(

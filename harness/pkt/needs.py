@@ -58,13 +58,15 @@ def _too_long(script: Script, traits: Traits) -> Need | None:
     if traits.claims(Capability.VIRTUAL_TIME):
         return None
     now = 0
-    for event in script.events:
+    last_judged = shell.last_judged(script)
+    for at, event in enumerate(script.events):
         begun = now if event.time.clock is Clock.RELATIVE else 0
         until = begun + max(event.time.start_ns, event.time.end_ns)
         if isinstance(event.action, Call) and event.action.stop_ns is not None:
             until = max(until, begun + event.action.stop_ns)
         if isinstance(event.action, Shell):
-            until += int(sum(meaning.sleep_s for meaning in shell.meanings(event.action.text)) * NS)
+            sleeps = (meaning.sleep_s for meaning in shell.meanings(event.action.text))
+            until += int(sum(each for each in sleeps if each <= shell.HOLD_S or at <= last_judged) * NS)
         if until > LONGEST_S * NS:
             return Need(f"{until / NS:.0f} s where time is real", event.place)
         now = max(now, until if not event.time.is_range else begun + event.time.start_ns)

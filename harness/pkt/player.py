@@ -16,7 +16,7 @@ from harness.pkt.differences import Differences
 from harness.pkt.injection import Peer
 from harness.pkt.lines import Lines
 from harness.pkt.schedule import NS, Schedule
-from harness.pkt.settings import Settings
+from harness.pkt.settings import LARGEST_OF_A_ROUTE, Settings
 from harness.pkt.support import PATH_MTU, Unsupported
 from harness.pkt.tree import Call, Event, Icmp, Script, Shell, TcpSegment, Udp
 from harness.pkt.tree import Code as Snippet
@@ -44,6 +44,8 @@ class Player:
         self.lines.pause = self.calling.pause
         #: When the peer or the application began what they do.
         self._acts_ns = 0
+        #: Whether nothing is judged any more, so that a long sleep is for somebody who looks.
+        self._looked_at = False
 
     @property
     def conversation(self) -> Conversation:
@@ -67,8 +69,9 @@ class Player:
         last = max(
             (at for at, event in enumerate(self.script.events) if not isinstance(event.action, Shell)), default=0
         )
+        last_judged = shell.last_judged(self.script)
         for at, event in enumerate(self.script.events):
-            self.settings.over = at > last
+            self.settings.over, self._looked_at = at > last, at > last_judged
             yield from self._reach(event)
             self._begin(event)
             yield from self._perform(event)
@@ -147,6 +150,8 @@ class Player:
             self._run_command(text)
             return
         for meaning in self.settings.meanings(text, self._differences.event.place):
+            if self._looked_at and meaning.sleep_s > shell.HOLD_S:
+                continue
             if meaning.sleep_s:
                 yield from self._wait_until(self.stage.now_ns() + int(meaning.sleep_s * NS))
                 self.schedule.happened(self.schedule.previous_ns, self.stage.now_ns())
@@ -190,7 +195,7 @@ class Player:
         self.stage.mtu = mtu
         self.settings.set_mtu(self.stage.version, mtu, self.event.place)
         if mtu > MTU:
-            self.stage.doubts.append(Doubt(f"an MTU of {mtu}", self.event.place))
+            self.stage.doubts.append(Doubt(f"an MTU of {mtu}", self.event.place, of_all=mtu > LARGEST_OF_A_ROUTE))
 
     def _judge_counter(self, name: str, due: int | None, anew: bool) -> None:
         __tracebackhide__ = True

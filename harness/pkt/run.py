@@ -28,6 +28,8 @@ VERSIONS: Mapping[str, tuple[int, bool]] = {
 }
 #: Words of the dialect of FreeBSD.
 _BSD = ("net.inet.", "TCPS_", "sockstat", "tcpdrop", "kern.ipc", "SO_NOSIGPIPE", "kldload", "SO_DEBUG")
+#: The state CLOSED as FreeBSD numbers it: Linux has no state 0.
+_BSD_STATE = re.compile(r"tcpi_state\s*==\s*0\b")
 #: Options that are not played, and those of them that speak of what no target here has: TCP within UDP.
 _UNPLAYED = ("udp_encapsulation", "psp_udp_port", "init_scripts", "tcp_md5_secret")
 _ELSEWHERE = ("udp_encapsulation", "psp_udp_port")
@@ -83,8 +85,9 @@ def dialect_of(script: Script, chosen: str | None = None) -> Dialect:
     """Return whose symbols a script uses: what was chosen, or what its words tell."""
     if chosen:
         return Dialect(chosen)
-    texts = (event.text if not isinstance(event.action, Shell | Code) else event.action.text for event in script.events)
-    return Dialect.BSD if any(word in text for text in texts for word in _BSD) else Dialect.LINUX
+    texts = [event.text if not isinstance(event.action, Shell | Code) else event.action.text for event in script.events]
+    tells = any(word in text for text in texts for word in _BSD) or any(map(_BSD_STATE.search, texts))
+    return Dialect.BSD if tells else Dialect.LINUX
 
 
 def symbols_of(script: Script, version: Version) -> Mapping[str, str]:

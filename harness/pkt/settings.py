@@ -12,6 +12,8 @@ from harness.targets.protocol import Adjustable, Counting, Remembering, Sizable,
 
 #: What IPv4 and IPv6 ask of a link at least (RFC 791, RFC 8200 §5), and the longest packet of both.
 LEAST_MTU, LARGEST_MTU = {4: 68, 6: 1280}, 65535
+#: What a kernel makes of a larger one on a route (`ip_metrics_convert` of net/ipv4/metrics.c).
+LARGEST_OF_A_ROUTE = 65520
 Execute = Callable[[str], tuple[int, str]]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.pkt.support import Traits
 from harness.pkt.symbols import LINUX_STATES, SHOWN_STATES
-from harness.pkt.tree import Script, Shell
+from harness.pkt.tree import Action, Script, Shell
 from harness.spec.states import State
 from harness.targets.protocol import Capability
 
@@ -21,6 +21,8 @@ _ASSIGNMENT = re.compile(r"([\w.\-/]+) *= *(\"[^\"]*\"|'[^']*'|\S+)")
 _SETTER = re.compile(r"(?:\./|\S*/)?set_sysctls\.py +(.+)")
 _ECHO = re.compile(r"echo +(?:-n +)?(\"[^\"]*\"|'[^']*'|\S+) *> *(/proc/sys/net/\S+)")
 _ARITHMETIC = re.compile(r"\$\(\( *(\d+(?: *\* *\d+)*) *\)\)")
+#: A sleep of more seconds behind all that is judged is for somebody who looks at the target meanwhile.
+HOLD_S = 3600
 #: No command that the table knows is longer, in characters.
 LONGEST = 1000
 #: States as /proc/net/tcp has them, two hexadecimal digits.
@@ -110,6 +112,17 @@ def asks_for_counters(script: Script) -> bool:
     """Tell whether a script looks at counters of the kernel."""
     texts = (event.action.text for event in script.events if isinstance(event.action, Shell))
     return any(meaning.counter is not None for text in texts for meaning in meanings(text))
+
+
+def last_judged(script: Script) -> int:
+    """Return which event is the last at which anything is judged: no setting, and no sleep, changes that behind it."""
+    return max((at for at, event in enumerate(script.events) if _judges(event.action)), default=0)
+
+
+def _judges(action: Action) -> bool:
+    if not isinstance(action, Shell):
+        return True
+    return any(meaning.state is not None or meaning.counter is not None for meaning in meanings(action.text))
 
 
 def _meaning(command: str) -> Meaning:

@@ -85,6 +85,8 @@ def test_the_dialect_of_freebsd_is_read() -> None:
     icmp = grammar.parse("x.pkt", "0 < [4294967295:4294967295(0)] icmp unreachable port_unreachable").events[0].action
     assert isinstance(icmp, Icmp)
     assert (icmp.type, icmp.code, icmp.quoted) == ("unreachable", "port_unreachable", (4294967295, 0))
+    closed, other = (grammar.parse("x.pkt", f"0 %{{ assert tcpi_state == {n} }}%") for n in (0, 7))
+    assert (run.dialect_of(closed), run.dialect_of(other)) == ("bsd", "linux")
     line = only("0 > (class 0x20) P6. 5:5(0)! ack 1 win 3 <mss ..., nop, TS val ... ecr 7, md5 valid>/udp(1 > 9811)")
     assert (line.ip.tos, line.reserved, line.absolute, line.around) == (0x20, 1, True, ("udp",))
     assert line.options is not None
@@ -299,6 +301,9 @@ def test_an_assertion_is_worked_out() -> None:
     fields = {"tcpi_state": 1, "tcpi_options": 7}
     good = "assert tcpi_state == TCP_ESTABLISHED, tcpi_state\nassert tcpi_options & (TCPI_OPT_SACK | 4) == 6"
     assert list(Assertion(good).failures(fields)) == []
+    said = 'print "RTO; then", tcpi_options\nassert tcpi_state == 1; print tcpi_state; assert tcpi_options == 7'
+    assert list(Assertion(said).failures(fields)) == []
+    assert [due for due, _seen in Assertion(said.replace("== 7", "== 8")).failures(fields)] == ["tcpi_options == 8"]
     going_on = "assert tcpi_state == \\\n 1, tcpi_state; \\\n\tassert tcpi_options > 6, tcpi_options;\\\n"
     assert list(Assertion(going_on).failures(fields)) == []
     assert [due for due, _seen in Assertion(going_on.replace("> 6", "> 7")).failures(fields)] == ["tcpi_options > 7"]

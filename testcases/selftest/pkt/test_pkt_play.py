@@ -304,6 +304,22 @@ def test_numbers_count_from_the_syn_of_the_peer_and_of_the_target() -> None:
     assert play(text + FIN_LINES).verdict == "conforms"
 
 
+def test_an_acknowledgment_without_a_number_has_the_number_of_the_syn() -> None:
+    """The reference stack has left that number behind, and is asked again by it (RFC 9293 §3.10.7.4 fifth)."""
+    played = play(SERVER + "+.1 < . 1:1(0) win 9\n+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n")
+    (sent,) = (each.segment for each in played.events if each.segment and each.segment.window == 9)
+    assert (played.verdict, sent.ack) == ("conforms", 0)
+
+
+def test_a_long_sleep_at_the_end_is_for_somebody_who_looks() -> None:
+    target = ReferenceTarget()
+    begun = target.clock.now_ns()
+    text = SERVER + FIN_LINES
+    assert play(f"{text}+0 `sleep 1000000`\n", target=target).verdict == "conforms"
+    assert target.clock.now_ns() - begun < 60e9
+    assert play(f"{text}+0 `sleep 7200; ss state time-wait | grep -c x | grep 1`\n").code is Code.WRONG_STATE
+
+
 CLOSED_PORT = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n"
 
 

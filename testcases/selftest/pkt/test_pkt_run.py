@@ -146,7 +146,9 @@ def test_what_is_no_file_is_refused_and_a_file_elsewhere_is_named_whole(
     [
         ("+7200 close(3) = 0", "7200 s where time is real (line 10)"),
         ("+0...9000 accept(3, ..., ...) = 5", "9000 s where time is real (line 10)"),
-        ("+0 `sleep 99999999999`", "86400 s where time is real (line 10)"),
+        ("+0 `sleep 99999999999`\n+0 close(4) = 0", "86400 s where time is real (line 10)"),
+        ("+0 `sleep 99999999999; sockstat | grep -c TIME_WAIT | grep 0`", "86400 s where time is real (line 10)"),
+        ("+0 `sleep 99999999999`", ""),  # somebody looks at the state
         ("+0~+5000 > . 1:1(0) ack 1", "5000 s where time is real (line 10)"),
         ("+2000 read(4, ..., 1) = 0\n+2000 close(4) = 0", "4000 s where time is real (line 11)"),
         ("+3500 close(3) = 0", ""),

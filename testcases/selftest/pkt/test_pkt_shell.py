@@ -160,6 +160,20 @@ def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
     assert Path("/proc/sys/net/ipv4/tcp_sack").read_text() == sack
 
 
+def test_an_mtu_is_that_of_the_route_which_can_have_nearly_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        LinuxTarget().close()
+    except UnusableTarget as error:
+        pytest.skip(f"needs a pod: {error.message}")
+    monkeypatch.chdir(tmp_path)
+    for mtu, mss, verdict in ((9000, 8960, "conforms"), (9000, 1460, "violates"), (65535, 65495, "not applicable")):
+        Path("a.pkt").write_text(f"--mtu={mtu}\n{SERVER.replace('<...>', f'<mss {mss}>')}")
+        assert cli.main(["show", "a.pkt"]) == (verdict == "violates")
+        assert f"on linux, IPv4: {verdict}" in capsys.readouterr().out
+
+
 def test_a_setting_is_set_back_where_the_script_has_changed_it_before() -> None:
     made: list[tuple[str, str]] = []
 
