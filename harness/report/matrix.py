@@ -33,6 +33,8 @@ _AS_EXPECTED = {
     "unobserved": "unobserved",
     "not applicable": "not applicable",
 }
+#: The release of a stack of which nobody knows it.
+NO_RELEASE = "0"
 #: Verdicts that have a column only where they occur.
 _ALWAYS = frozenset({"conforms", "violates"})
 
@@ -71,8 +73,12 @@ class Matrix:
         facts = self.facts.get(target)
         if not facts:
             return target
-        given = f", by DHCP {text}" if (text := facts.get("details", {}).get("DHCP")) else ""
-        return f"{shown_name(facts, target)}: {facts['implementation']} {facts['version']}{given}"
+        details = facts.get("details", {})
+        release = "" if facts["version"] == NO_RELEASE else f" {facts['version']}"
+        has = f", has {text}" if (text := details.get("has")) else ""
+        if given := details.get("DHCP"):
+            has = f", by DHCP {given}"
+        return f"{shown_name(facts, target)}: {facts['implementation']}{release}{has}"
 
     def changes(self, target: str) -> list[Seen]:
         """Return the known changes of a target, and which of them its cases showed."""

@@ -1,7 +1,6 @@
 """A DHCP server for one client: the stack under test, which is given the address that it was to have (RFC 2131)."""
 
 import ipaddress
-from collections.abc import Iterable
 
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
@@ -16,15 +15,11 @@ _INFORM = 8
 
 
 class DhcpServer:
-    """Gives `address` to whoever asks, with `router` for everything else; all peers lie in the same network."""
+    """Gives `address` to whoever asks, in a network of `prefix` bits, with `router` for everything else."""
 
-    def __init__(self, address: str, peers: Iterable[str]) -> None:
-        others = [ipaddress.IPv4Address(peer) for peer in peers if ":" not in peer]
-        self._address, self._router = address, str(others[0])
-        network = ipaddress.IPv4Network(f"{address}/24", strict=False)
-        while not all(other in network for other in others):
-            network = network.supernet()
-        self._network = network
+    def __init__(self, address: str, prefix: int, router: str) -> None:
+        self._address, self._router = address, router
+        self._network = ipaddress.IPv4Network(f"{address}/{prefix}", strict=False)
         #: What the client was told, for people.
         self.given = ""
 

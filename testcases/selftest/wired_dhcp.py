@@ -32,11 +32,13 @@ def ask() -> None:
         wanted = [("server_id", told["server_id"]), ("requested_addr", offer.yiaddr)]
         answer = _asked(sock, [("message-type", "request"), *wanted])
         mask = sum(int(octet).bit_count() for octet in str(_told(answer)["subnet_mask"]).split("."))
+        router = str(_told(answer)["router"])
         network = ".".join(str(answer.yiaddr).split(".")[:3]) + ".0"
         assert mask == 24
         index = socket.if_nametoindex("inner")
         route.add_address(index, 4, answer.yiaddr, 32)
         route.add_route(index, 4, f"{network}/{mask}", {})
+        subprocess.run(["ip", "route", "add", "default", "via", router], check=True, stdout=sys.stderr)
 
 
 def _asked(sock: socket.socket, options: list[tuple[str, str]]) -> BOOTP:

@@ -23,6 +23,8 @@ from harness.agent.rtnetlink import RouteSocket
 from harness.targets.namespace.helper import ETH_P_ALL, SetupError, new_namespaces
 
 CLONE_NEWPID = 0x20000000
+#: linux/sockios.h, linux/if_arp.h
+SIOCSIFHWADDR, ARPHRD_ETHER = 0x8924, 1
 #: linux/if_tun.h
 TUNSETIFF, TUNSETPERSIST = 0x400454CA, 0x400454CB
 IFF_TUN, IFF_TAP, IFF_NO_PI = 0x0001, 0x0002, 0x1000
@@ -93,6 +95,8 @@ class Keeper:
             with RouteSocket() as route:
                 route.up(socket.if_nametoindex("lo"))
                 if not pair:
+                    if request["mac"]:
+                        _set_mac(self._device, request["mac"])
                     route.up(socket.if_nametoindex(self._device))
                     self.packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
                     self.packets.bind((self._device, ETH_P_ALL))
@@ -248,6 +252,13 @@ def _open_device(name: str, kind: int) -> int:
     except OSError as error:
         raise SetupError("device", error) from None
     return descriptor
+
+
+def _set_mac(name: str, mac: str) -> None:
+    """Give the device the hardware address that the stack is told, since some read it from there (netdevice(7))."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, SIOCSIFHWADDR, struct.pack("16sH6s16x", name.encode(), ARPHRD_ETHER, octets))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from harness.spec.segment import SYN, Segment
+from harness.targets.wired import numbering
 from harness.wire import codec
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LostFence, PacketLink
 
-PEER_MAC = bytes.fromhex("02fe00000002")
+PEER_MAC = bytes.fromhex(numbering.PEER_MAC.replace(":", ""))
 UNKNOWN_MAC = b"\xff" * 6
 ICMP, TCP, ICMPV6, UDP = 1, 6, 58, 17
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
@@ -46,9 +47,9 @@ class WireLink(PacketLink):
         super().__init__(sock, PEER_MAC, UNKNOWN_MAC, socket.inet_aton(target))
         self._device, self._layer, self._target = device, layer, target
         self._target_octets = socket.inet_aton(target)
-        peers = list(peers)
-        self._peers = {ipaddress.ip_address(peer).packed for peer in peers}
-        self._peer = next(packed for peer in peers if len(packed := ipaddress.ip_address(peer).packed) == 4)
+        self._named = list(peers)
+        self._peers = {ipaddress.ip_address(peer).packed for peer in self._named}
+        self._peer = next(packed for peer in self._named if len(packed := ipaddress.ip_address(peer).packed) == 4)
         self.fences = tuple(FENCES) if layer == 2 else tuple(FENCES)[1:]
         self.fence = self.fences[0]
         self.seen: Counter[str] = Counter()
@@ -182,7 +183,7 @@ class WireLink(PacketLink):
     def solicit(self, target: str) -> None:
         """Ask for the stack's link-layer address over IPv6 (RFC 4861 §7.2.2)."""
         wanted = ipaddress.ip_address(target).packed
-        source = next(peer for peer in self._peers if len(peer) == 16)
+        source = next(packed for peer in self._named if len(packed := ipaddress.ip_address(peer).packed) == 16)
         group = bytes.fromhex("ff0200000000000000000001ff") + wanted[-3:]
         body = struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + wanted + b"\x01\x01" + PEER_MAC
         self._transmit(b"\x33\x33" + group[-4:] + PEER_MAC + ETHERTYPE_IPV6 + _icmpv6(source, group, body))

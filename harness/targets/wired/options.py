@@ -3,19 +3,19 @@
 import ipaddress
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Addresses, NotOffered, UnusableTarget
-from harness.targets.wired import placing
+from harness.targets.wired import numbering, placing
+from harness.targets.wired.numbering import Network
 from harness.targets.wired.servers import SERVERS, Server
 
 LAYERS = {"tap": 2, "tun": 3, "qemu": 2}
-OPTIONS = ("app", "dhcp", "ip", "ip6", "peer", "peer6", "start")
+OPTIONS = ("app", "dhcp", "gateway", "gateway6", "ip", "ip6", "mac", "peer", "peer6", "prefix", "prefix6", "start")
 NETWORK_OPTIONS = ("app", "target", "target6", "peer", "peer6", "rate")
 _KEYS = {4: ("ip", "peer"), 6: ("ip6", "peer6")}
 _NETWORK_KEYS = {4: ("target", "peer"), 6: ("target6", "peer6")}
-BROADCAST = "255.255.255.255"
 #: The application that is told what to call: one of the stack's author, or `harness.agent.lines`.
 LINES, AGENT = "lines", "agent"
 #: Packets per second into a real network.
@@ -88,15 +88,30 @@ class WireOptions:
     start_s: float = START_S
     #: Where there is a pair of sockets in place of a device, of which kind it is.
     pair: str = ""
+    #: By IP version; none on a cable, whose board was configured by others.
+    networks: Mapping[int, Network] = field(default_factory=dict)
+    mac: str = ""
 
     def environment(self) -> dict[str, str]:
         """Return the addresses as variables for the program."""
-        return {
-            "TCPSPEC_IP": self.addresses[4].target[0],
-            "TCPSPEC_PEER": self.addresses[4].peer[0],
-            "TCPSPEC_IP6": self.addresses[6].target[0],
-            "TCPSPEC_PEER6": self.addresses[6].peer[0],
-        }
+        found = {}
+        for version, end in ((4, ""), (6, "6")):
+            found[f"TCPSPEC_IP{end}"] = self.addresses[version].target[0]
+            found[f"TCPSPEC_PEER{end}"] = self.addresses[version].peer[0]
+            found[f"TCPSPEC_PREFIX{end}"] = str(self.networks[version].prefix)
+            found[f"TCPSPEC_GATEWAY{end}"] = self.networks[version].gateway
+        if self.mac:
+            found["TCPSPEC_MAC"] = self.mac
+        return found
+
+    def __str__(self) -> str:
+        """What the stack is to have, for who configures it."""
+        parts = []
+        for version, addresses in self.addresses.items():
+            network = self.networks.get(version)
+            own = addresses.target[0]
+            parts.append(f"{own}/{network}" if network is not None else f"{own}, peer {addresses.peer[0]}")
+        return "; ".join(parts)
 
 
 def split(text: str, known: Collection[str] = OPTIONS) -> tuple[str, dict[str, str]]:
@@ -129,15 +144,18 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
     start = options.get("start", str(BOOT_S if pair else START_S))
     if not start.replace(".", "", 1).isdecimal() or not 1 <= float(start) <= LONGEST_START_S:
         raise UnusableTarget(f"start={start} is not a number of seconds from 1 to {LONGEST_START_S:g}")
+    addresses = _addresses(options)
     return WireOptions(
         LAYERS[kind],
         words,
         _server(app),
-        _addresses(options),
+        addresses,
         lines=lines,
         dhcp=dhcp == "yes",
         start_s=float(start),
         pair=pair,
+        networks={version: numbering.network(version, addresses[version], options) for version in addresses},
+        mac=numbering.mac(options, layer=LAYERS[kind]),
     )
 
 
@@ -156,8 +174,8 @@ def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
     addresses = {}
     for version, (target_key, peer_key) in _NETWORK_KEYS.items():
         if target_key in options:
-            target = _address(target_key, options[target_key], version)
-            peer = _address(peer_key, options[peer_key], version)
+            target = numbering.address(target_key, options[target_key], version)
+            peer = numbering.address(peer_key, options[peer_key], version)
             if peer == target:
                 raise UnusableTarget(f"{target_key} and {peer_key} are both {target}")
             addresses[version] = Addresses(NamedAddress((target,)), NamedAddress((peer,)))
@@ -202,28 +220,14 @@ def _addresses(options: Mapping[str, str]) -> dict[int, Addresses]:
     found = {}
     for version, (own_key, peer_key) in _KEYS.items():
         default = ADDRESSES[version]
-        own = _address(own_key, options.get(own_key, default.target[0]), version)
+        own = numbering.address(own_key, options.get(own_key, default.target[0]), version)
         chosen = options.get(peer_key) or (default.peer[0] if own_key not in options else _neighbour(own))
-        peer = _address(peer_key, chosen, version)
+        peer = numbering.address(peer_key, chosen, version)
         if peer == own:
             raise UnusableTarget(f"{own_key} and {peer_key} are both {own}")
         other = _neighbour(peer) if _neighbour(peer) != own else _neighbour(own)
         found[version] = Addresses(OwnAddresses((own,)), (peer, other))
     return found
-
-
-def _address(key: str, text: str, version: int) -> str:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise UnusableTarget(f"{key}={text} is not an address") from None
-    if address.version != version:
-        raise UnusableTarget(f"{key}={text} is not an IPv{version} address")
-    if "%" in text:
-        raise UnusableTarget(f"{key}={text}: leave the zone away", f"{key}={text.partition('%')[0]}")
-    if address.is_multicast or address.is_unspecified or address.is_loopback or text == BROADCAST:
-        raise UnusableTarget(f"{key}={text} is no address that one host can have on a wire")
-    return str(address)
 
 
 def _neighbour(address: str) -> str:

@@ -16,7 +16,7 @@ _MONITOR = ("-chardev", "socket,id=tcpspec,fd={control}", "-mon", "chardev=tcpsp
 #: Words that stand for several.
 WORDS = {
     "{net}": (
-        *("-netdev", _NETDEV, "-device", "virtio-net-pci,netdev=n0,mac=02:fe:00:00:00:01,romfile="),
+        *("-netdev", _NETDEV, "-device", "virtio-net-pci,netdev=n0,mac={mac},romfile="),
         *_MONITOR,
     ),
     "{monitor}": _MONITOR,
@@ -28,10 +28,14 @@ HINT = "--target 'qemu:qemu-system-x86_64 -kernel bzImage -initrd root.cpio -nog
 _MONITORS = ("{net}", "{monitor}")
 
 
-def words(*, waiting: bool = False) -> dict[str, tuple[str, ...]]:
-    """Return the words that stand for several; `waiting`: for an emulator that is told by its monitor what it was."""
+def words(mac: str, *, waiting: bool = False) -> dict[str, tuple[str, ...]]:
+    """Return the words that stand for several; the card has the address `mac`.
+
+    `waiting`: for an emulator that is told by its monitor what it was.
+    """
     also = WAITING if waiting else ()
-    return {name: (*made, *also) if name in _MONITORS else made for name, made in WORDS.items()}
+    filled = {name: tuple(word.replace("{mac}", mac) for word in made) for name, made in WORDS.items()}
+    return {name: (*made, *also) if name in _MONITORS else made for name, made in filled.items()}
 
 
 def wire_of(command: list[str]) -> str:

@@ -55,14 +55,15 @@ class WiredPod(AgentChannel):
 
     def link(self) -> WireLink:
         """Return the wire to the program."""
-        addresses = self._options.addresses
+        addresses, networks = self._options.addresses, self._options.networks
         peers = [peer for each in addresses.values() for peer in each.peer]
+        peers += [each.gateway for each in networks.values() if each.gateway not in peers]
         kind = PairLink if self._options.pair else WireLink
         link = kind(self.packet_socket, self.device, self._options.layer, addresses[4].target[0], peers)
         if self._options.dhcp:
             from harness.wire.dhcp import DhcpServer  # its formats take a while to be imported
 
-            link.dhcp = DhcpServer(addresses[4].target[0], addresses[4].peer)
+            link.dhcp = DhcpServer(addresses[4].target[0], networks[4].prefix, networks[4].gateway)
         return link
 
     def start(self) -> None:
@@ -77,7 +78,9 @@ class WiredPod(AgentChannel):
     def _run(self, *, waiting: bool) -> None:
         self._forget_streams()
         try:
-            _answer, self._streams = self.call({"op": "start", "words": placing.words(waiting=waiting)})
+            _answer, self._streams = self.call(
+                {"op": "start", "words": placing.words(self._options.mac, waiting=waiting)}
+            )
         except AgentRefusal as error:
             raise UnusableTarget(
                 str(error), "the command is looked for from the folder of the call, and in PATH"
@@ -145,6 +148,7 @@ class WiredPod(AgentChannel):
             "rootless": os.geteuid() != 0,
             "layer": options.layer,
             "device": self.device,
+            "mac": options.mac,
             "command": options.command,
             "streams": options.lines is not None and options.lines.within,
             "by_descriptor": bool(options.pair) or any("{fd}" in word for word in options.command),

@@ -210,7 +210,8 @@ def _pace(call: Call, server: Server) -> float:
     if server.echoes:
         if (said := (answer and answer.payload) or call.hear()) != b"q":
             hint = "app=discard:PORT is for a server that reads, app=daytime:PORT for one that closes first"
-            raise UnusableTarget(f"the server on port {server.port} is no echo server: to b'q' it says {said!r}", hint)
+            what = repr(said) if said else "nothing"
+            raise UnusableTarget(f"the server on port {server.port} is no echo server: to b'q' it says {what}", hint)
         call.ack = seqno.add(call.ack, 1)
     call.seq = seqno.add(call.seq, 1)
     return time.monotonic() - started

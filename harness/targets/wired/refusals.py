@@ -58,7 +58,8 @@ def no_start(options: WireOptions, place: Place, link: WireLink, name: str, code
         return _refusal(f"{silent}, only over IPv6 for {own6}", place, hint)
     if not place.restarts:
         return _refusal(silent, place, "is it on this cable, up, and has it this address?")
-    return _refusal(silent, place, f"its own address is option ip=…: {name.split(',ip=')[0]},ip=…; {_SLOW_HINT}")
+    hint = f"it is to have {options}; another address is option ip=…: {name.split(',ip=')[0]},ip=…; {_SLOW_HINT}"
+    return _refusal(silent, place, hint)
 
 
 def ended_early(options: WireOptions, place: Place, code: int) -> UnusableTarget:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from harness.observe.snapshot import FourTuple
 from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetHung, TargetStorms
-from harness.targets.wired import refusals
+from harness.targets.wired import numbering, refusals
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
@@ -114,10 +114,11 @@ class Wiring:
 
     def _found_on_the_wire(self) -> dict[str, str]:
         """Return the addresses, what was seen besides TCP, and how it starts again, for the results' header."""
-        own = ", ".join(each.target[0] for each in self._options.addresses.values())
         peers = ", ".join(each.peer[0] for each in self._options.addresses.values())
         seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
-        details = {"addresses": f"{own}; peers: {peers}", "besides TCP, not judged": seen or "nothing"}
+        details = {"has": str(self._options), "peers": peers, "besides TCP, not judged": seen or "nothing"}
+        if self._options.mac:
+            details["hardware addresses"] = f"{self._options.mac} or its own; peers: {numbering.PEER_MAC}"
         if again := self._place.keep():
             details["started again"] = again
         if self._options.dhcp:

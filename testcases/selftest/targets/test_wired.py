@@ -235,7 +235,7 @@ def test_the_program_ends_with_a_harness_that_is_killed() -> None:
         ("tap:sh -c 'echo oh; exit 3'", "ended with exit code 3\noh"),
         (f"tap:{LINUX} 2,app=echo:6", "nobody listens on port 6 of 198.51.100.1: it answers with a reset"),
         (f"tap:{LINUX} 2,app=echo:{SILENT}", f"nobody answers on port {SILENT} of 198.51.100.1, not even with a reset"),
-        (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says b''"),
+        (f"tap:{LINUX} 2,app=echo:9", "is no echo server: to b'q' it says nothing"),
         (f"tap:{LINUX} 2,app=http:7", "does not close behind a GET"),
     ],
 )

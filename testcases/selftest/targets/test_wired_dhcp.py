@@ -36,7 +36,7 @@ def answered(server: DhcpServer, packet: bytes) -> tuple[bytes, str, str, dict[s
 
 
 def test_an_address_is_offered_and_acknowledged() -> None:
-    server = DhcpServer("10.7.1.20", ["10.7.2.1", "10.7.2.3"])
+    server = DhcpServer("10.7.1.20", 22, "10.7.2.1")
     mac, destination, given, told = answered(server, asked(DISCOVER))
     assert (mac, destination, given, told["message-type"]) == (MAC, "10.7.1.20", "10.7.1.20", 2)
     assert (told["subnet_mask"], told["router"]) == ("255.255.252.0", "10.7.2.1")
@@ -48,7 +48,7 @@ def test_an_address_is_offered_and_acknowledged() -> None:
 
 
 def test_another_address_is_refused_and_what_is_no_question_is_not_answered() -> None:
-    server = DhcpServer("198.51.100.1", ["198.51.100.2"])
+    server = DhcpServer("198.51.100.1", 24, "198.51.100.2")
     mac, destination, given, told = answered(server, asked(REQUEST, ("requested_addr", "192.0.2.9")))
     assert (mac, destination, given, told["message-type"]) == (b"\xff" * 6, "255.255.255.255", "0.0.0.0", 6)
     assert server.answer(asked(REQUEST, ("server_id", "192.0.2.1"), ("requested_addr", "198.51.100.1"))) is None
@@ -58,7 +58,7 @@ def test_another_address_is_refused_and_what_is_no_question_is_not_answered() ->
 
 
 def test_who_can_hear_broadcasts_only_or_has_an_address_is_answered_so() -> None:
-    server = DhcpServer("198.51.100.1", ["198.51.100.2"])
+    server = DhcpServer("198.51.100.1", 24, "198.51.100.2")
     mac, destination, _given, _told = answered(server, asked(DISCOVER, flags=0x8000))
     assert (mac, destination) == (b"\xff" * 6, "255.255.255.255")
     _mac, _destination, given, told = answered(server, asked(INFORM, ciaddr="198.51.100.1"))
@@ -66,13 +66,20 @@ def test_who_can_hear_broadcasts_only_or_has_an_address_is_answered_so() -> None
     assert answered(server, asked(REQUEST, ciaddr="198.51.100.1"))[2] == "198.51.100.1"
 
 
-def test_a_stack_that_configures_itself_is_tested_and_its_address_printed(tmp_path: Path) -> None:
-    target = f"tap:{ASKS},app=lines,dhcp=yes,ip=10.7.1.20"
+@pytest.mark.parametrize(
+    ("named", "given"),
+    [("", "10.7.1.20/24, router 10.7.1.22"), (",gateway=10.7.1.1,peer=203.0.113.9", "10.7.1.20/24, router 10.7.1.1")],
+    ids=["beside its peers", "behind a gateway"],
+)
+def test_a_stack_that_configures_itself_is_tested_and_its_address_printed(
+    named: str, given: str, tmp_path: Path
+) -> None:
+    target = f"tap:{ASKS},app=lines,dhcp=yes,ip=10.7.1.20{named}"
     chosen = ("--grid", "off", "--explore", "off", "--ip", "4", "--case", "sanity/*")
     command = [sys.executable, "-m", "harness", "run", "--target", target, *chosen, "--results", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "by DHCP 10.7.1.20/24, router 10.7.1.22" in done.stdout
+    assert f"by DHCP {given}" in " ".join(done.stdout.split())
     lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert [line["verdict"] for line in lines if line["kind"] == "case"] == ["conforms", "conforms"]
 

@@ -89,7 +89,7 @@ def test_the_monitor_has_its_place_in_a_command_and_a_machine_that_waits_is_told
     for place in ("{net}", "-netdev {netdev} {monitor}"):
         command = options.read("qemu", f"qemu-system-x86_64 {place}", {}).command
         assert placing.has_monitor(command)
-        words = {name: list(parts) for name, parts in placing.words(waiting=True).items()}
+        words = {name: list(parts) for name, parts in placing.words("02:fe:00:00:00:01", waiting=True).items()}
         filled = helper.filled(command, words, {"{fd}": "5", "{control}": "6"})
         assert "socket,id=tcpspec,fd=6" in filled
         assert filled[-2:] == list(monitor.WAITING)

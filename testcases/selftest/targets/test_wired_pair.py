@@ -80,7 +80,7 @@ def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> 
 
 def test_the_places_of_a_command_are_filled() -> None:
     command = options.read("qemu", "qemu-system-x86_64 {net} -netdev {netdev} {port}", {"app": "agent"}).command
-    words = {name: list(parts) for name, parts in placing.words().items()}
+    words = {name: list(parts) for name, parts in placing.words("02:fe:00:00:00:01").items()}
     filled = helper.filled(command, words, {"{fd}": "5", "{lines}": "6", "{control}": "7"})
     assert filled[1:3] == ["-netdev", "dgram,id=n0,local.type=fd,local.str=5"]
     assert "dgram,id=n0,local.type=fd,local.str=5" in filled[3:]
