@@ -2,31 +2,31 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
+from harness.fuzz.play import Player
 from harness.fuzz.session import player_of
-from harness.learn import difference, learner, telling, verdicts
-from harness.learn.cases import Scribe
+from harness.learn import difference, learner, sides, telling, verdicts
 from harness.learn.difference import Parting
 from harness.learn.judging import judge
 from harness.learn.learner import Plan
 from harness.learn.record import Record
 from harness.learn.recording import record_of
+from harness.learn.sides import Side
 from harness.learn.verdicts import Verdict
-from harness.targets.protocol import UnusableTarget
 
 Tell = Callable[[str], None]
 #: So many kinds of differences are played; stacks that are quite others would take for ever.
 MOST_SHOWN = 100
 
 
-def diff(sides: Sequence[Record | Plan], folder: Path, tell: Tell) -> bool:
+def diff(asked: Sequence[Record | Plan], folder: Path, tell: Tell) -> bool:
     """Print how two stacks differ, each a machine or a plan to learn one; tell whether all of it is explained."""
-    records = [side for side in sides if isinstance(side, Record)]
-    if len(records) == len(sides):
+    records = [side for side in asked if isinstance(side, Record)]
+    if len(records) == len(asked):
         difference.comparable(*records)
-    one, other = (side if isinstance(side, Record) else _learned(side, tell) for side in sides)
+    one, other = (side if isinstance(side, Record) else _learned(side, tell) for side in asked)
     difference.comparable(one, other)
     return _told(one, other, folder)
 
@@ -58,65 +58,50 @@ def _learned(plan: Plan, tell: Tell) -> Record:
 
 def _told(one: Record, other: Record, folder: Path) -> bool:
     found = difference.partings(one.machine, other.machine)
-    names = one.target["name"], other.target["name"]
+    names = sides.labels((one, other))
     print(f"A {one.name}: {one.machine.size} states\nB {other.name}: {other.machine.size} states")
     if not found:
         print("the two are bisimilar: nothing that these letters can ask tells them apart")
         return True
     print(f"{len(found)} kinds of differences, by their shortest letters")
-    said: list[tuple[Parting, Verdict | None]] = []
-    with _judge(names, one) as judged:
-        for at, parting in enumerate(found):
-            said.append((parting, judged(parting) if at < MOST_SHOWN else None))
+    with sides.opened((one, other)) as both, _player(both) as player:
+        said: list[tuple[Parting, Verdict]] = []
+        for parting in found[:MOST_SHOWN]:
+            said.append((parting, verdicts.judged(player, both, one.alphabet, parting)))
             print()
             for line in telling.of_parting(parting, names, one.machine, said[-1][1]):
                 print(line, flush=True)
-    if len(found) > MOST_SHOWN:
-        print(f"\n{len(found) - MOST_SHOWN} of {len(found)} are not held against the rules: so many are too many")
-    _write(names, one, said[:MOST_SHOWN], folder)
-    return all(verdict is not None and verdict.explained for _parting, verdict in said)
+        if len(found) > MOST_SHOWN:
+            print(f"\n{len(found) - MOST_SHOWN} of {len(found)} are not held against the rules: so many are too many")
+        _write(both, said, folder)
+    return len(said) == len(found) and all(verdict.explained for _parting, verdict in said)
 
 
 @contextmanager
-def _judge(names: tuple[str, str], one: Record) -> Iterator[Callable[[Parting], Verdict | None]]:
-    """Yield what holds a difference against the rules; nothing does where a target can't be had here."""
-    try:
-        with _scribes(names, one.ip) as scribes:
-            if one.alphabet.times:
-                yield lambda parting: verdicts.as_conversations(scribes, one.alphabet, parting)
-                return
-            with player_of(verdicts.plan_of(names, one.ip)) as player:
-                yield lambda parting: verdicts.judged(player, scribes, names, one.alphabet, parting)
-    except UnusableTarget as error:
-        print(f"not held against the rules: {error.message}")
-        yield lambda _parting: None
-
-
-@contextmanager
-def _scribes(names: Sequence[str], ip: int) -> Iterator[list[Scribe]]:
-    """Yield who plays on each target, and writes down what it does; raises UnusableTarget."""
-    with ExitStack() as stack:
-        scribes = []
-        for name in names:
-            scribes.append(Scribe(name, ip))
-            stack.callback(scribes[-1].close)
-        yield scribes
-
-
-def _write(names: tuple[str, str], one: Record, said: list[tuple[Parting, Verdict | None]], folder: Path) -> None:
-    """Write each difference as a case and a script: what the first does, or the second where the first violates."""
-    cases = 0
-    try:
-        with _scribes(names, one.ip) as scribes:
-            folder.mkdir(parents=True, exist_ok=True)
-            for at, (parting, verdict) in enumerate(said, 1):
-                side = int(verdict is not None and verdict.blames(names[0]))
-                written = verdicts.written(scribes[side], one.alphabet, parting, one.machine, side, names[1 - side])
-                (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
-                if written.case:
-                    cases += 1
-                    (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
-    except UnusableTarget as error:
-        print(f"\nno cases are written: {error.message}")
+def _player(both: Sequence[Side]) -> Iterator[Player | None]:
+    """Yield who plays on both side by side, as `fuzz` does: nobody where one is not here, or time is a letter."""
+    one, other = both
+    names = one.record.target["name"], other.record.target["name"]
+    if one.scribe is None or other.scribe is None or names[0] == names[1] or one.record.alphabet.times:
+        yield None
         return
-    print(f"\n{cases} cases that one of the two passes and the other does not, {len(said)} scripts of them: {folder}")
+    with player_of(verdicts.plan_of(names, one.record.ip)) as player:
+        yield player
+
+
+def _write(both: Sequence[Side], said: Sequence[tuple[Parting, Verdict]], folder: Path) -> None:
+    """Write each difference as a case and a script; those of an earlier comparison go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (*folder.glob("difference-*.pkt"), *folder.glob("test_difference_*.py")):
+        file.unlink()
+    cases = scripts = 0
+    for at, (parting, verdict) in enumerate(said, 1):
+        written = verdicts.written(both, parting, verdict)
+        if written is None:
+            continue
+        scripts += 1
+        (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
+        if written.case:
+            cases += 1
+            (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
+    print(f"\n{cases} cases that one of the two passes and the other does not, {scripts} scripts of them: {folder}")

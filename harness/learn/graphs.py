@@ -4,6 +4,7 @@ States that the RFC does not distinguish stand together in the box of their RFC 
 states are one, with a line for each answer and the letters that draw it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 
 from harness.learn.machine import Machine
@@ -72,9 +73,18 @@ def dot(record: Record) -> str:
 
 
 def mermaid(record: Record) -> str:
-    """Return the machine as a state diagram of Mermaid: between states only, loops are in the other forms."""
+    """Return the machine as a state diagram of Mermaid: between states only, loops are in the other forms.
+
+    The title is quoted: the head is YAML, in which a colon would begin a value.
+    """
     machine = record.machine
-    lines = ["---", f"title: {_title(record)}", "---", "stateDiagram-v2", "  [*] --> s0"]
+    lines = [
+        "---",
+        f"title: {json.dumps(_title(record), ensure_ascii=False)}",
+        "---",
+        "stateDiagram-v2",
+        "  [*] --> s0",
+    ]
     for at, (name, states) in enumerate(groups(machine).items()):
         lines += [
             f'  state "{name or "states not visible"}" as g{at} {{',

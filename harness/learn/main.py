@@ -10,7 +10,7 @@ from harness.case.violation import Unjudgeable
 from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
 from harness.learn.alphabet import SIZES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
-from harness.learn.options import ALPHABET, RANDOM, ROLE, parser
+from harness.learn.options import ALPHABET, IP, RANDOM, ROLE, parser
 from harness.learn.oracle import Effort
 from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
@@ -84,7 +84,8 @@ def _sides(options: argparse.Namespace) -> list[Record | Plan]:
 
 def _tests(record: Record, folder: Path) -> int:
     for path, count in suite.write(record, folder).items():
-        print(f"{path}: {count} cases; tcpspec run {path} --target TARGET")
+        unsaid = f" ({count.unsaid} of {count.cases + count.unsaid} can't be said as cases)" if count.unsaid else ""
+        print(f"{path}: {count.cases} cases{unsaid}; tcpspec run {path} --target TARGET")
     return AS_EXPECTED
 
 
@@ -114,7 +115,7 @@ def plan_of(options: argparse.Namespace, golden: Record | None, name: str = "") 
         return Plan(spec, golden.alphabet, golden.ip, golden.states, again, kept=False)
     effort = Effort(options.k, RANDOM if options.random is None else options.random, options.seed)
     spec = parse(name or options.target or "linux")
-    return Plan(spec, _alphabet(options), options.ip or 4, options.states, effort, kept=not options.anew)
+    return Plan(spec, _alphabet(options), options.ip or IP, options.states, effort, kept=not options.anew)
 
 
 def _agrees(options: argparse.Namespace, golden: Record) -> None:

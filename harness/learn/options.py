@@ -8,7 +8,7 @@ from typing import NoReturn
 from harness.learn.alphabet import ROLES, TIMES
 
 DEFAULT_OUTPUT = Path("results", "learn")
-ROLE, ALPHABET = "server", "small"
+ROLE, ALPHABET, IP = "server", "small", 4
 #: So many random Wp tests are made besides, where nothing else is asked for.
 RANDOM = 20_000
 #: More letters in the middle are billions of tests, of the smallest alphabet too.

@@ -1,13 +1,18 @@
 """From what was learned to the files that keep it."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.learn import drawing, graphs, page
 from harness.learn.judging import Judged
 from harness.learn.learner import Learned, Plan
+from harness.learn.options import ALPHABET, IP
 from harness.learn.record import Record
 from harness.learn.subject import Subject
+
+#: A file's name has at most 255 octets; a target may be a command of any length.
+LONGEST_NAME = 200
 
 
 def record_of(plan: Plan, subject: Subject, learned: Learned, judged: Sequence[Judged]) -> Record:
@@ -27,9 +32,18 @@ def record_of(plan: Plan, subject: Subject, learned: Learned, judged: Sequence[J
     )
 
 
+def stem_of(record: Record) -> str:
+    """Return the name of a machine's files: the target, the role, and what was asked otherwise than usually."""
+    asked = [record.target["name"], record.alphabet.role]
+    asked += [record.alphabet.name.replace(".txt", "")] if record.alphabet.name != ALPHABET else []
+    asked += [f"ipv{record.ip}"] if record.ip != IP else []
+    asked += [] if record.states else ["no-states"]
+    return re.sub(r"[^A-Za-z0-9._+,=-]+", "-", "-".join(asked)).strip("-")[:LONGEST_NAME]
+
+
 def write(record: Record, folder: Path) -> list[Path]:
     """Write the machine in all its forms; return where."""
-    stem = f"{record.target['name'].replace(':', '-').replace('/', '-')}-{record.alphabet.role}"
+    stem = stem_of(record)
     record.write(folder / f"{stem}.json")
     texts = {
         "dot": graphs.dot(record),

@@ -7,6 +7,7 @@ own target did is demanded of any other.
 
 from collections import deque
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.learn.cases import Case, Scribe, case_of, module
@@ -63,19 +64,28 @@ def _nearest(machine: Machine, start: int, left: Collection[tuple[int, int]]) ->
     return ()
 
 
-def write(record: Record, folder: Path) -> dict[Path, int]:
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many cases a suite has, and how many of its words can't be said as a case (LEARN.md says which)."""
+
+    cases: int
+    unsaid: int
+
+
+def write(record: Record, folder: Path) -> dict[Path, Count]:
     """Write both suites as modules of cases; return how many each has. Raises UnusableTarget without the target."""
     folder.mkdir(parents=True, exist_ok=True)
     scribe = Scribe(record.target["name"], record.ip)
     found = {}
     try:
         for kind in (T, TW):
-            cases = [case for word in words(record.machine, kind) if (case := _case(scribe, record, word))]
+            asked = words(record.machine, kind)
+            cases = [case for word in asked if (case := _case(scribe, record, word))]
             stem = f"{record.target['name']}_{record.alphabet.role}_{kind}"
             path = folder / f"test_{''.join(sign if sign.isalnum() else '_' for sign in stem)}.py"
             head = HEADS[kind].format(name=record.name, role=record.alphabet.role)
             path.write_text(module(cases, head), encoding="utf-8")
-            found[path] = len(cases)
+            found[path] = Count(len(cases), len(asked) - len(cases))
     finally:
         scribe.close()
     return found

@@ -46,16 +46,15 @@ def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
     yield f"judged: {count} transitions, {len(others)} not declared; {rest}"
 
 
-def of_parting(parting: Parting, names: tuple[str, str], machine: Machine, verdict: Verdict | None) -> Iterator[str]:
+def of_parting(parting: Parting, names: tuple[str, str], machine: Machine, verdict: Verdict) -> Iterator[str]:
     """Yield a difference: the letters, both answers, what the rules say, both ladders."""
     more = f", and {parting.count - 1} more of its kind" if parting.count > 1 else ""
     yield f"{parting.letters(machine)}   in {parting.place or 'no visible state'}{more}"
     width = max(map(len, names))
     for name, answer in zip(names, parting.answers, strict=True):
         yield f"  {name:<{width}}  {answer}"
-    if verdict is not None:
-        yield f"  {verdict.word}"
-        yield from (f"    {line}".rstrip() for line in verdict.told.splitlines())
+    yield f"  {verdict.word}"
+    yield from (f"    {line}".rstrip() for line in verdict.told.splitlines())
 
 
 def of_two_answers(error: Nondeterminism) -> Iterator[str]:

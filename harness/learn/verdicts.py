@@ -14,13 +14,15 @@ from harness.fuzz.difference import BOTH_ALLOWED
 from harness.fuzz.play import Played, Player
 from harness.fuzz.steps import parse as parse_steps
 from harness.learn.alphabet import Alphabet
-from harness.learn.cases import Scribe, case_of, module
+from harness.learn.cases import case_of, module
 from harness.learn.difference import Parting
 from harness.learn.judging import conversation, cut
-from harness.learn.machine import Machine
 from harness.learn.record import parts
+from harness.learn.sides import Finding, Side
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
+#: What stands behind the name of a side that nobody can ask.
+_AS_LEARNED = ", as it was learned: no target here does so"
 #: How what the rules of one segment leave unexplained begins, where the whole conversation explains it.
 _BY_THE_SEGMENT = "explained by the whole conversation: "
 
@@ -42,10 +44,12 @@ class Verdict:
         return self.word == f"{name} violates"
 
 
-def judged(
-    player: Player, scribes: Sequence[Scribe], names: tuple[str, str], alphabet: Alphabet, parting: Parting
-) -> Verdict:
-    """Play the letters on both targets and return what the rules say."""
+def judged(player: Player | None, sides: Sequence[Side], alphabet: Alphabet, parting: Parting) -> Verdict:
+    """Return what the rules say: both are asked side by side where both are here, and `player` has both."""
+    here = [side.is_here(parting.word) for side in sides]
+    if player is None or not all(here):
+        return as_conversations(sides, here, alphabet, parting)
+    names = sides[0].label, sides[1].label
     sequence = parse_steps(conversation(alphabet, parting.word))
     try:
         played = player.play(sequence)
@@ -58,7 +62,7 @@ def judged(
     if alone.explained:
         return alone
     # The rules of §3.10.7 know no call that waits, and the tables of `fuzz` not all that is declared.
-    whole = as_conversations(scribes, alphabet, parting, ladders=False)
+    whole = as_conversations(sides, here, alphabet, parting, ladders=False)
     if whole.word == NOT_JUDGED:
         return alone
     told = alone.told.replace(f"{UNEXPLAINED}: ", _BY_THE_SEGMENT) if whole.explained else alone.told
@@ -66,28 +70,61 @@ def judged(
 
 
 def as_conversations(
-    scribes: Sequence[Scribe], alphabet: Alphabet, parting: Parting, *, ladders: bool = True
+    sides: Sequence[Side], here: Sequence[bool], alphabet: Alphabet, parting: Parting, *, ladders: bool = True
 ) -> Verdict:
-    """Return what the rules say where each side is judged as a conversation of `explore`: time and calls too."""
-    text = conversation(alphabet, parting.word)
+    """Return what the rules say where each side is judged as a conversation of `explore`: time and calls too.
+
+    A side that is not here (any more) has what was found in it when it was learned.
+    """
     wrong, known, told = [], [], []
-    for scribe in scribes:
+    for side, present in zip(sides, here, strict=True):
         try:
-            heard = scribe.judge(text)
+            heard = _heard(side, alphabet, parting) if present else _kept(side, parting)
         except (Unjudgeable, Replay) as error:
             return Verdict(NOT_JUDGED, str(error))
-        last = [(each, why) for each, why in heard.found if cut(alphabet, parting.word, each) == parting.word]
-        if not heard.followed or len(last) < len(heard.found):
-            return Verdict(NOT_JUDGED, f"{scribe.target} has parted from the rules before")
-        wrong += [scribe.target for _each, why in last[:1] if not why]
-        known += [why for _each, why in last if why]
-        told += [f"  {scribe.target}", *(f"  {line}" for line in heard.ladder)] if ladders else []
-        for each, why in last:
-            about = f"declared: {why}" if why else f"due {each.expected}"
-            told.append(f"  {scribe.target}: {each.code}, {each.observed or 'nothing'}; {about}")
+        told += [f"  {side.label}{'' if present else _AS_LEARNED}"] if ladders or not present else []
+        told += [f"  {line}" for line in heard.ladder] if ladders or not present else []
+        told += [f"  {side.label}: {each.told}" for each in heard.found]
+        told += (
+            [f"  {side.label}: nothing was found in it then"] if not (present or heard.found or heard.why_not) else []
+        )
         told += [""] if ladders else []
+        if heard.why_not:
+            return Verdict(NOT_JUDGED, "\n".join([*told, f"  {side.label} {heard.why_not}"]))
+        wrong += [side.label for each in heard.found[:1] if not each.reason]
+        known += [each.reason for each in heard.found if each.reason]
     word = f"{' and '.join(wrong)} violates" if wrong else DECLARED if known else ALLOWED
     return Verdict(word, "\n".join(told))
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the rules say to a side; `why_not` they can't say anything."""
+
+    found: tuple[Finding, ...]
+    ladder: tuple[str, ...]
+    why_not: str = ""
+
+
+def _heard(side: Side, alphabet: Alphabet, parting: Parting) -> _Heard:
+    assert side.scribe is not None
+    heard = side.scribe.judge(conversation(alphabet, parting.word))
+    last = [(each, why) for each, why in heard.found if cut(alphabet, parting.word, each) == parting.word]
+    if not heard.followed or len(last) < len(heard.found):
+        return _Heard((), heard.ladder, "has parted from the rules before")
+    found = [
+        Finding(
+            f"{each.code}, {each.observed or 'nothing'}; {f'declared: {why}' if why else f'due {each.expected}'}", why
+        )
+        for each, why in last
+    ]
+    return _Heard(tuple(found), heard.ladder)
+
+
+def _kept(side: Side, parting: Parting) -> _Heard:
+    found, was_judged = side.kept(parting.word)
+    why_not = "" if was_judged else "had parted from the rules before"
+    return _Heard(tuple(found), (*side.ladder(parting.word),), why_not)
 
 
 def _word(played: Played, names: tuple[str, str]) -> str:
@@ -115,11 +152,21 @@ class Written:
     script: str
 
 
-def written(scribe: Scribe, alphabet: Alphabet, parting: Parting, machine: Machine, side: int, other: str) -> Written:
-    """Return a difference as a case and as a script: what the scribe's target (on `side`) does, and the other not."""
-    letters = parting.letters(machine)
-    own, others = parting.answers[side], parting.answers[1 - side]
-    title = f"{letters}: {scribe.target} answers {own}, {other} {others}"
+def written(sides: Sequence[Side], parting: Parting, verdict: Verdict) -> Written | None:
+    """Return a difference as a case and as a script: what one side does, and the other not; None where none is here.
+
+    It is the first side's, or the second's where the first one violates the rules, or only the second one is here.
+    """
+    order = (1, 0) if verdict.blames(sides[0].label) else (0, 1)
+    at = next((at for at in order if sides[at].is_here(parting.word)), None)
+    if at is None:
+        return None
+    side, other = sides[at], sides[1 - at]
+    scribe, alphabet = side.scribe, side.record.alphabet
+    assert scribe is not None
+    letters = parting.letters(side.record.machine)
+    own, others = parting.answers[at], parting.answers[1 - at]
+    title = f"{letters}: {side.label} answers {own}, {other.label} {others}"
     talk = scribe.play(conversation(alphabet, parting.word))
     try:
         _call, segments, state = parts(own)

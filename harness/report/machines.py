@@ -39,7 +39,8 @@ def _of(column: Column, folder: Path | None) -> Iterator[MachinePage]:
             href = os.path.relpath(page, folder) if folder is not None else str(page)
             found = machine.get("machine")
             states = len(found) if isinstance(found, list) else 0
-            yield MachinePage(column.label, f"{machine.get('role')}, learned: {states} states", quote(href))
+            asked = f"{machine.get('role')}, {machine.get('alphabet')} letters"
+            yield MachinePage(column.label, f"{asked}, learned: {states} states", quote(href))
 
 
 def _read(file: Path) -> dict[str, object]:

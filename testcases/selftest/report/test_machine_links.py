@@ -18,7 +18,13 @@ def run_in(folder: Path) -> Column:
 
 def learned(folder: Path, **other: str) -> None:
     target = {"name": "lwip", **FACTS, **other}
-    machine = {"schema": "tcpspec-machine/1", "target": target, "role": "server", "machine": [{}, {}]}
+    machine = {
+        "schema": "tcpspec-machine/1",
+        "target": target,
+        "role": "server",
+        "alphabet": "small",
+        "machine": [{}, {}],
+    }
     (folder / "learn").mkdir()
     (folder / "learn" / "lwip-server.json").write_text(json.dumps(machine))
     (folder / "learn" / "lwip-server.html").write_text("")
@@ -27,7 +33,10 @@ def learned(folder: Path, **other: str) -> None:
 def test_a_machine_of_the_same_target_is_linked_relative_to_the_page(tmp_path: Path) -> None:
     learned(tmp_path)
     (page,) = machines.pages([run_in(tmp_path)], tmp_path.parent)
-    assert (page.text, page.href) == ("server, learned: 2 states", f"{tmp_path.name}/learn/lwip-server.html")
+    assert (page.text, page.href) == (
+        "server, small letters, learned: 2 states",
+        f"{tmp_path.name}/learn/lwip-server.html",
+    )
 
 
 def test_a_machine_of_another_version_is_not_linked(tmp_path: Path) -> None:

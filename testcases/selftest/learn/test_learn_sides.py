@@ -1,0 +1,97 @@
+"""Two machines of one target: what is not here any more is held against the rules as it was learned."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
+
+from harness import cli
+from harness.learn import alphabet, graphs, judging, learner, record, recording, sides, suite
+from harness.learn.learner import Plan
+from harness.learn.record import Record
+from harness.targets.registry import parse
+
+LETTERS = "listen S@i A@n,n close FA@n,u"
+#: It goes to TIME-WAIT where CLOSING is due.
+WRONG = "reference,defect=D54"
+
+
+def learned(tmp_path: Path, target: str, version: str) -> Record:
+    """Return the machine of a target as that of a release of the reference stack."""
+    (tmp_path / "few.txt").write_text(LETTERS)
+    plan = Plan(parse(target), alphabet.load(tmp_path / "few.txt", "server"), kept=False)
+    with learner.started(plan) as subject:
+        found = learner.learn(subject, plan, lambda _text: None)[0]
+        judged = judging.judge(subject, plan, found.machine)
+        read = recording.record_of(plan, subject, found, judged)
+    return replace(read, target={**read.target, "name": "reference", "version": version})
+
+
+def test_a_release_that_is_not_here_any_more_violates_as_it_did_when_it_was_learned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned(tmp_path, WRONG, "0.0.9").write(tmp_path / "golden.json")
+    out = tmp_path / "out"
+    assert cli.main(["learn", "--against", str(tmp_path / "golden.json"), "-o", str(out)]) == 1
+    told = capsys.readouterr().out
+    assert "\n  reference (0.0.9) violates\n" in told
+    assert "  reference (0.0.9), as it was learned: no target here does so\n" in told
+    assert "      FA@n,u  A@n,n+1 → TIME-WAIT\n" in told
+    assert "reference (0.0.9): A@n,n+1 → TIME-WAIT; due ack-new → CLOSING" in told
+    assert "target.must_be(CLOSING)" in (out / "test_difference_01.py").read_text()
+
+
+def test_where_neither_release_is_here_no_case_is_written_and_those_of_before_are_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = learned(tmp_path, "reference", "0.0.8")
+    for name, read in (("right", right), ("wrong", learned(tmp_path, WRONG, "0.0.9"))):
+        gone = replace(read, target={**read.target, "name": "reference,defect=D1234567"})
+        gone.write(tmp_path / f"{name}.json")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "test_difference_07.py").write_text("")
+    assert cli.main(
+        ["learn", "--diff", *(str(tmp_path / f"{name}.json") for name in ("right", "wrong")), "-o", str(out)]
+    )
+    told = capsys.readouterr().out
+    assert "D1234567 (0.0.8) can't be asked here: " in told
+    assert "\n  reference,defect=D1234567 (0.0.9) violates\n" in told
+    assert "reference,defect=D1234567 (0.0.8): nothing was found in it then" in told
+    assert "\n0 cases that one of the two passes and the other does not, 0 scripts" in told
+    assert list(out.iterdir()) == []
+
+
+def test_names_tell_two_machines_apart() -> None:
+    folder = Path(record.__file__).with_name("golden")
+    one, other = (record.read(folder / f"{name}-server.json") for name in ("linux", "reference"))
+    assert sides.labels((one, other)) == ("linux", "reference")
+    later = replace(one, target={**one.target, "version": "7.0"})
+    assert sides.labels((one, later)) == (f"linux ({one.target['version']})", "linux (7.0)")
+    assert sides.labels((one, one)) == ("linux (A)", "linux (B)")
+
+
+def test_machines_of_one_target_that_were_asked_otherwise_have_files_of_their_own() -> None:
+    plain = record.read(Path(record.__file__).with_name("golden") / "linux-server.json")
+    usual = replace(plain, alphabet=alphabet.bundled("server", "usual", ("R2",)))
+    assert recording.stem_of(plain) == "linux-server"
+    assert recording.stem_of(usual) == "linux-server-usual+R2"
+    assert recording.stem_of(replace(plain, ip=6, states=False)) == "linux-server-ipv6-no-states"
+    command = replace(plain, target={**plain.target, "name": f"exec:/a/my stack --port '{'7' * 300}'"})
+    assert recording.stem_of(command).startswith("exec-a-my-stack---port-777")
+    assert len(recording.stem_of(command)) <= recording.LONGEST_NAME
+
+
+def test_the_title_of_a_mermaid_diagram_is_quoted_since_its_head_is_yaml() -> None:
+    plain = record.read(Path(record.__file__).with_name("golden") / "linux-server.json")
+    title = graphs.mermaid(plain).splitlines()[1].removeprefix("title: ")
+    assert json.loads(title) == f"{plain.name}, server, small alphabet: 23 states"
+
+
+def test_it_is_counted_what_a_suite_cannot_say(tmp_path: Path) -> None:
+    golden = record.read(Path(record.__file__).with_name("golden") / "reference-server.json")
+    written = {path.stem[-2:]: count for path, count in suite.write(golden, tmp_path).items()}
+    assert written == {"_t": suite.Count(188, 2), "tw": suite.Count(231, 0)}
