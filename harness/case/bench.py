@@ -22,6 +22,13 @@ class Bench(Protocol):
     def is_held_to_one_case(self) -> bool:
         """Whether what one case has drawn is held back from the next."""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the one connection that the target takes at a time may be taken."""
+
+    def discard(self) -> None:
+        """Forget all connections, without waiting for late segments."""
+
     def begin(self, version: int, *, name: str = "", cites: tuple[str, ...] = ()) -> Any:
         """Start another conversation."""
 

@@ -184,6 +184,8 @@ def _ask(
         run.perform(follow_up)
 
     outcome = capture(run.conversation, lead_and_ask, evidence=False)
+    if rig.is_taken:  # the next question, or the cell that is about to begin, needs its only connection
+        rig.discard()
     asked = _Asked(scenes[-1].questions if scenes else 0, learned or {})
     # Where nothing can stand for a question, cells come no further either.
     if outcome.ending is Ending.COMPLETED or (outcome.ending is Ending.NOT_APPLICABLE and asked.questions):

@@ -136,9 +136,10 @@ class GridSession:
     def start(self, rig: Rig, cell: AnyCell, version: int) -> AnyRun:
         """Begin a cell on a rig; nothing has been sent yet."""
         target = rig.target
-        if Capability.VIRTUAL_TIME in target.capabilities and not target.facts.throttle_s:
-            # Time passes in it: none of the cell's, whose timers would speak. Where challenges are held back, each
-            # state is asked in a cell of its own, since a dozen in a row would be beyond the limit.
+        passes_time = Capability.VIRTUAL_TIME in target.capabilities and not target.facts.throttle_s
+        if passes_time or target.facts.lonely:
+            # Time passes in it: none of the cell's, whose timers would speak; or it takes connections: not beside the
+            # cell's. Else each state is asked in a cell of its own: a dozen in a row may be beyond a limit of answers.
             calibrate(rig, version)
         return CallRun(rig, cell, version) if isinstance(cell, EventCell) else CellRun(rig, cell, version)
 
