@@ -11,6 +11,7 @@ from harness.learn import difference, learner, sides, telling, verdicts
 from harness.learn.difference import Parting
 from harness.learn.judging import judge
 from harness.learn.learner import Plan
+from harness.learn.oracle import said as said_of
 from harness.learn.record import Record
 from harness.learn.recording import record_of
 from harness.learn.sides import Side
@@ -60,6 +61,9 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
     found = difference.partings(one.machine, other.machine)
     names = sides.labels((one, other))
     print(f"A {one.name}: {one.machine.size} states\nB {other.name}: {other.machine.size} states")
+    for name, record in zip(names, (one, other), strict=True):
+        if "cut" in record.stopped:
+            print(f"{name} was {said_of(dict(record.stopped), record.machine.size)}: a difference may be what it lacks")
     if not found:
         print("the two are bisimilar: nothing that these letters can ask tells them apart")
         return True

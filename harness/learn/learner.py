@@ -54,6 +54,7 @@ class Figures:
     settled: int = 0
     disturbed: int = 0
     from_disk: int = 0
+    restarted: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able data."""
@@ -155,6 +156,7 @@ def _learned(system: System, plan: Plan, tell: Callable[[str], None], reference:
         system.settled,
         system.disturbed,
         system.tree.loaded,
+        system.restarted,
     )
     return Learned(machine_of(hypothesis, plan.alphabet.texts), tests.stopped, figures)
 

@@ -1,6 +1,8 @@
 """``tcpspec learn``: what a stack really does, as a machine."""
 
 import argparse
+import errno
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ from harness.learn.options import ALPHABET, IP, RANDOM, ROLE, parser
 from harness.learn.oracle import Effort
 from harness.learn.record import BadMachine, Record, read
 from harness.learn.system import Nondeterminism
-from harness.targets.protocol import UnusableTarget
+from harness.targets.protocol import TargetGone, UnusableTarget
 from harness.targets.registry import parse
 
 AS_EXPECTED, FAILED, INTERRUPTED, INTERNAL, USAGE = range(5)
@@ -37,9 +39,11 @@ def main(arguments: Sequence[str]) -> int:
     except (FileExistsError, NotADirectoryError):
         return _say(f"-o {options.output} is no folder, and can't be made one; name another", USAGE)
     except OSError as error:
-        return _say(f"{error.filename or options.output}: {error.strerror}", USAGE)
+        return _say(f"{error.filename or options.output}: {error.strerror}; -o names another folder", USAGE)
     except (UnusableTarget, BadAlphabet, BadMachine) as error:
         return _say(str(error), USAGE)
+    except TargetGone as error:
+        return _say(f"{error}; each time anew, and not by what it was asked", INTERNAL)
     except Unjudgeable as error:
         return _say(str(error), INTERNAL)
     except Nondeterminism as error:
@@ -58,18 +62,27 @@ def _run(options: argparse.Namespace) -> int:
         raise UnusableTarget(
             "--target goes with --against, or alone", "leave it out: --diff and --tests have their own"
         )
+    if options.seconds and (options.diff or options.tests or options.against):
+        raise UnusableTarget("--for goes with a machine that is learned, alone", "--random and --k bound what is asked")
     if options.tests:
         return _tests(read(options.tests), options.output)
     if options.diff:
         sides = _sides(options)
-        options.output.mkdir(parents=True, exist_ok=True)
+        _made(options.output)
         return AS_EXPECTED if comparing.diff(sides, options.output, tell) else FAILED
     golden = read(options.against) if options.against else None
     plan = plan_of(options, golden)
-    options.output.mkdir(parents=True, exist_ok=True)
+    _made(options.output)
     if golden is not None:
         return AS_EXPECTED if comparing.against(plan, golden, options.output, tell) else FAILED
     return _learn(plan, options.output, tell)
+
+
+def _made(folder: Path) -> None:
+    """Make the folder, before anything is asked; raises OSError where nothing can be written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def _sides(options: argparse.Namespace) -> list[Record | Plan]:
@@ -113,7 +126,8 @@ def plan_of(options: argparse.Namespace, golden: Record | None, name: str = "") 
         spec = parse(name or options.target or golden.target["name"])
         again = Effort(options.k, options.random, options.seed)
         return Plan(spec, golden.alphabet, golden.ip, golden.states, again, kept=False)
-    effort = Effort(options.k, RANDOM if options.random is None else options.random, options.seed)
+    random = RANDOM if options.random is None else options.random
+    effort = Effort(options.k, random, options.seed, options.seconds)
     spec = parse(name or options.target or "linux")
     return Plan(spec, _alphabet(options), options.ip or IP, options.states, effort, kept=not options.anew)
 

@@ -1,6 +1,7 @@
 """The options of `tcpspec learn`. They can be read, and printed, where AALpy is not installed."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--k", type=_few, metavar="N", help="Wp tests with N letters in the middle (default: 1, 0 if they are many)")
     add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
     add("--seed", type=_number, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
+    add("--for", type=_seconds, dest="seconds", metavar="10m", help="for so long (s, m, h), and end with what there is")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
     add = found.add_mutually_exclusive_group().add_argument
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
@@ -54,6 +56,12 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text[:18])
+
+
+def _seconds(text: str) -> float:
+    if not (found := re.fullmatch(r"(\d{1,6})([smh]?)", text)) or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time: 90s, 10m, 2h")
+    return float(int(found[1]) * {"m": 60, "h": 3600}.get(found[2], 1))
 
 
 def _few(text: str) -> int:

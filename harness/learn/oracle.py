@@ -26,18 +26,21 @@ MOST_PROOF = 60_000
 FEW_STATES = 10
 #: How often a long series of tests tells how far it is, in seconds.
 TELL_S = 10.0
+#: Whoever still finds new states after so many seconds may go on for long: it is said once what can be done.
+GROWS_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How hard a hypothesis is tried: `k` letters between each transition and the identification, and random tests.
 
-    None leaves a number to the size of the machine.
+    None leaves a number to the size of the machine. `seconds`: after so many no hypothesis is tried any more.
     """
 
     k: int | None = None
     random: int | None = None
     seed: int = 1
+    seconds: float | None = None
 
     def for_size(self, states: int, tests: int) -> tuple[int, int]:
         """Return k and the number of random tests for a machine whose proof with k = 1 takes so many tests.
@@ -60,6 +63,8 @@ class Tests(Oracle):  # type: ignore[misc]
         self.rounds = 0
         self._tell = tell
         self._random = random.Random(f"tcpspec learn {effort.seed}")
+        self._begin = time.monotonic()
+        self._grows = False
 
     def find_cex(self, hypothesis: Any) -> Word | None:
         """Return letters that the target answers otherwise than the hypothesis, None if all tests pass."""
@@ -69,6 +74,15 @@ class Tests(Oracle):  # type: ignore[misc]
         made, told = 0, time.monotonic()
         k, count = self.effort.for_size(machine.size, proof_size(machine, 1))
         for word in self._words(machine, k, count):
+            if self.effort.seconds is not None and time.monotonic() - self._begin >= self.effort.seconds:
+                self.stopped = {
+                    "k": k,
+                    "random": count,
+                    "seed": self.effort.seed,
+                    "tests": made,
+                    "cut": self.effort.seconds,
+                }
+                return None
             if time.monotonic() - told >= TELL_S:
                 told = time.monotonic()
                 self._tell(f"  {made:,} tests pass, of at most {most_tests(machine, k) + count:,}")
@@ -76,9 +90,18 @@ class Tests(Oracle):  # type: ignore[misc]
             failed = self._fails(machine, word)
             if failed:
                 self._tell(f"  otherwise: {' '.join(machine.letters[letter] for letter in failed)}")
+                self._warn()
                 return failed
         self.stopped = {"k": k, "random": count, "seed": self.effort.seed, "tests": made}
         return None
+
+    def _warn(self) -> None:
+        """Say once that it may take long, and how to end it."""
+        if not self._grows and self.effort.seconds is None and time.monotonic() - self._begin >= GROWS_S:
+            self._grows = True
+            self._tell(
+                "new states are still found; all answers are kept: ctrl-C, and --for 10m ends with what there is"
+            )
 
     def _words(self, machine: Machine, k: int, count: int) -> Iterator[Word]:
         """Yield the tests: of the transitions themselves first, then the longer ones in a random order."""
@@ -148,8 +171,13 @@ def most_tests(machine: Machine, k: int) -> int:
 
 
 def said(stopped: dict[str, Any], size: int) -> str:
-    """Return what it proves that the tests found nothing more."""
+    """Return what it proves that the tests found nothing more, or that they were cut off."""
     k, count = stopped["k"], stopped["random"]
+    if "cut" in stopped:
+        return (
+            f"cut off after {stopped['cut']:g} s, {stopped['tests']:,} tests behind the last new state: "
+            "each transition was seen, but this need not be the whole machine"
+        )
     proof = (
         f"every Wp test with k={k} passes: nothing with up to {size + k} states behaves otherwise"
         if k

@@ -4,8 +4,9 @@ schema        "tcpspec-machine/1"
 target        name, implementation, version (of the target that it was learned of)
 role, alphabet, setup, letters, ip, states
               what was asked: role, the alphabet's name, the steps before each query, the letters in their order
-stopped       the tests that found nothing more: k, random, seed, tests; `proves` says what that means
-figures       queries, steps, rounds, cpu_s, wall_s, settled, disturbed, from_disk
+stopped       the tests that found nothing more: k, random, seed, tests, and `cut` (seconds) where there was no more
+              time for all of them; `proves` says what that means
+figures       queries, steps, rounds, cpu_s, wall_s, settled, disturbed, from_disk, restarted
 machine       per state: `access` (shortest letters that lead there), `rfc` (the states of RFC 9293 that the target
               showed there; none where they can't be seen), and per letter `on`: [answer, next state]
 judged        per transition that is not simply allowed: state, letter, verdict, due, cites, rules, reason

@@ -4,6 +4,7 @@ The text of an answer is that of `harness.fuzz.compare`, with what would make a 
 octets a segment has (``/+``) or a call gives (``data``), and where what is sent again begins (``u``, SND.UNA).
 """
 
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from harness.fuzz.view import View
 from harness.learn.alphabet import Alphabet, Letter, Time
 from harness.spec.segment import ACK
 from harness.spec.states import CLOSED, LISTEN
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, TargetError
 from harness.trace.events import Kind
 
 #: So many queries share the tidying up; with time among the letters each has its own.
@@ -103,6 +104,12 @@ class Subject:
         lasted = (self.rig.target.clock.now_ns() - self._begin_ns) / 1e9
         quick = lasted < self.rig.target.guard_s(syn_sent=True)
         return not quick and self.side.disturbed()
+
+    def renew(self) -> None:
+        """Start the target anew, which somebody else has ended."""
+        with contextlib.suppress(TargetError):
+            self.rig.close()
+        self._side, self.rig = None, self._open_rig()
 
     def close(self) -> None:
         """End the target."""

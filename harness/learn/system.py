@@ -13,6 +13,7 @@ from harness.case.violation import Unjudgeable
 from harness.learn.alphabet import Alphabet
 from harness.learn.subject import Subject
 from harness.learn.tree import Node, Tree
+from harness.targets.protocol import TargetGone
 
 #: A query that shows something else than before, or that a timer disturbs, is repeated so often.
 REPLAYS = 5
@@ -43,6 +44,8 @@ class System(SUL):  # type: ignore[misc]
         self.settled = 0
         #: Queries that a timer has disturbed.
         self.disturbed = 0
+        #: How often the target was started anew, since something else than what it was asked had ended it.
+        self.restarted = 0
         self._letters = subject.alphabet.letters
         self._word: list[int] = []
         self._answers: list[int] = []
@@ -93,7 +96,11 @@ class System(SUL):  # type: ignore[misc]
     # --- the target --------------------------------------------------------------------------------------------------
 
     def _asked(self, letter: int) -> int:
-        answer = self.tree.number(self.subject.ask(self._letters[letter]))
+        try:
+            answer = self.tree.number(self.subject.ask(self._letters[letter]))
+        except TargetGone:
+            self._restart()
+            return self._settled(self._word)[-1]
         if self.subject.disturbed():
             self.disturbed += 1
             answer = self._settled(self._word)[-1]
@@ -101,18 +108,36 @@ class System(SUL):  # type: ignore[misc]
 
     def _replay(self, word: Sequence[int]) -> None:
         """Bring the target to where a word leads."""
-        if self._play(word) != self._answers:
+        try:
+            same = self._play(word) == self._answers
+        except TargetGone:
+            same = False
+            self._restart()
+        if not same:
             self._settled(word)
+
+    def _restart(self) -> None:
+        self.restarted += 1
+        self.subject.renew()
 
     def _play(self, word: Sequence[int]) -> list[int]:
         self.subject.begin()
         return [self.tree.number(self.subject.ask(self._letters[letter])) for letter in word]
 
     def _settled(self, word: Sequence[int]) -> list[int]:
-        """Return what the target answers, as often as it takes: undisturbed, and as it has answered before."""
+        """Return what the target answers, as often as it takes: undisturbed, and as it has answered before.
+
+        Raises TargetGone where it has ended each time, not by what it was asked.
+        """
         seen: list[list[int]] = []
+        gone: TargetGone | None = None
         for _attempt in range(REPLAYS):
-            answers = self._play(word)
+            try:
+                answers = self._play(word)
+            except TargetGone as error:
+                gone = error
+                self._restart()
+                continue
             if self.subject.disturbed():
                 self.disturbed += 1
                 continue
@@ -120,6 +145,8 @@ class System(SUL):  # type: ignore[misc]
                 self.settled += bool(seen)
                 return answers
             seen.append(answers)
+        if gone is not None:
+            raise gone
         if not seen:
             raise Unjudgeable(f"a timer spoke in each of {REPLAYS} attempts: the machine is too slow or too busy")
         raise self._contradiction(word, seen)

@@ -22,6 +22,8 @@ def of_machine(record: Record, learned: Learned) -> Iterator[str]:
     yield f"{figures.queries:,} queries, {figures.steps:,} steps, {figures.cpu_s:.1f} CPU s, {figures.wall_s:.1f} s"
     if figures.settled or figures.disturbed:
         yield f"{figures.disturbed} queries were disturbed by timers, {figures.settled} settled by playing them again"
+    if figures.restarted:
+        yield f"the target was ended {figures.restarted} times, not by what it was asked, and started anew"
 
 
 def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:

@@ -43,6 +43,10 @@ DEAF = f"exec:{shlex.join([sys.executable, str(Path(__file__).parents[1] / 'deaf
         (["--seed", "x"], "'x' is no number from 0 on"),
         (["--k", "99"], "99 is too much: 4 letters in the middle are the most"),
         (["--diff", "linux"], "expected 2 arguments"),
+        (["--for", "soon"], "'soon' is no length of time: 90s, 10m, 2h"),
+        (["--for", "0s"], "'0s' is no length of time"),
+        (["--for", "1m", "--against", str(SERVER)], "--for goes with a machine that is learned, alone"),
+        (["--for", "1m", "--diff", "linux", "lwip"], "--for goes with a machine that is learned, alone"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(
