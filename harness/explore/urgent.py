@@ -20,9 +20,16 @@ def problem(link: Link, received: Received) -> Problem | None:
     seq = seqno.add(segment.seq, 0)
     ahead = seqno.diff(link.urgent_end, seq) if link.urgent_end else 0
     if not segment.flags & URG:
-        if ahead <= 0 or ahead > LARGEST_FIELD:
+        if ahead <= 0 or ahead > LARGEST_FIELD or _is_keep_alive(link, received):
             return None
         return Problem("URG on text that is urgent", "none", CITES, Code.WRONG_FLAGS)
     if link.urgent_end and segment.urgent == min(max(ahead, 0), LARGEST_FIELD):
         return None
     return Problem(f"an urgent pointer of {max(ahead, 0)}", str(segment.urgent), CITES, Code.WRONG_HEADER)
+
+
+def _is_keep_alive(link: Link, received: Received) -> bool:
+    """Tell whether an octet is that of a keep-alive (§3.8.4): in the place of one that the peer has acknowledged."""
+    segment = received.segment
+    end = seqno.add(segment.seq, 1)
+    return len(segment.payload) == 1 and all(seqno.leq(end, world.connection.snd_una) for world in link.history.worlds)

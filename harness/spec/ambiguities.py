@@ -354,6 +354,16 @@ REGISTER: dict[str, Ambiguity] = {
             errata=(4772,),
         ),
         Ambiguity(
+            "fin-acknowledged-later",
+            ("RFC 9293 §3.10.7.4 eighth", "RFC 9293 §3.8.6.3", "MUST-40"),
+            (
+                "The ACK of a FIN is sent when it comes: delayed ACKs are told of a stream of data segments.",
+                "It is an ACK as that of text, which the seventh check has sent likewise, and may be delayed.",
+            ),
+            "ack, at once or within half a second.",
+            "Both: MUST-40 bounds the delay of an ACK, whatever it is of; Linux delays a lone FIN's by 40 ms.",
+        ),
+        Ambiguity(
             "abort-time-wait",
             ("RFC 9293 §3.10.5", "RFC 9293 §3.5.2", "RFC 9293 §3.3.2"),
             (

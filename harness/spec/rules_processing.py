@@ -290,6 +290,7 @@ EIGHTH_RULES = (
         (replace(_TAKE_FIN, next=CLOSE_WAIT),),
         (_EIGHTH, "RFC 9293 §3.6"),
         "The peer has closed its direction; ours stays open until the application closes it.",
+        ("fin-acknowledged-later",),
     ),
     Rule(
         "other/eighth/fin-wait-1",
@@ -299,6 +300,7 @@ EIGHTH_RULES = (
         (replace(_TAKE_FIN, next=CLOSING),),
         (_EIGHTH, "RFC 9293 §3.6"),
         "The FINs have crossed: ours is still unacknowledged.",
+        ("fin-acknowledged-later",),
     ),
     Rule(
         "other/eighth/fin-wait-2",
@@ -308,6 +310,7 @@ EIGHTH_RULES = (
         (replace(_TAKE_FIN, next=TIME_WAIT),),
         (_EIGHTH, "RFC 9293 §3.6", "RFC 9293 §3.6.1", "MUST-13"),
         "Both directions are closed; the wait makes sure that the last ACK arrives and old segments die.",
+        ("fin-acknowledged-later",),
     ),
     Rule(
         "other/eighth/second-fin-above-gap",

@@ -177,6 +177,8 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
             raise _fall(at, Broken.WRONG_DATA, sent, "what the application has sent", "RFC 9293 §3.8.1")
     if seqno.leq(end, connection.snd_una) and not len(sent.payload) <= PROBE:
         raise _fall(at, Broken.EXTRA, sent, f"nothing below {connection.snd_una}", "RFC 9293 §3.10.7.4 fifth")
+    if world.keep_alive and end == connection.snd_una == connection.snd_nxt and not fin:
+        return _probe_or_fall(at, sent)
     limit = seqno.add(world.send_edge, PROBE)
     if seqno.lt(limit, end) and not _probes(world, seq, now):
         raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")

@@ -180,8 +180,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
     spare = segment.length > 0 and not reaction.segments
-    # A FIN is acknowledged at once, unless it comes with text whose ACK may wait (MUST-40).
-    whole = segment.flags & FIN and segment.payload and after.rcv_nxt == seqno.add(segment.seq, segment.length)
+    # The ACK of a FIN in sequence may wait as that of text may (MUST-40; register: fin-acknowledged-later).
+    whole = segment.flags & FIN and after.rcv_nxt == seqno.add(segment.seq, segment.length)
     deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING)
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
