@@ -31,7 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "coverage": ("tcpspec coverage results", "tcpspec coverage --by tc8 results"),
     "grid": ("tcpspec grid --json cells.json",),
     "mutate": ("tcpspec mutate D01 D54",),
-    "variants": ("tcpspec variants",),
+    "variants": ("tcpspec variants", "tcpspec variants --mixtures 60 --explore 40"),
     "explore": ("tcpspec explore --help",),
     "pkt": ("tcpspec pkt coverage scripts/ --target linux --target lwip",),
     "fuzz": ("tcpspec fuzz --target reference,defect=D54 --against reference --count 50",),

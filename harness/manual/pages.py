@@ -44,6 +44,7 @@ PAGES: dict[str, Page] = {
     "fuzz": Page("harness/fuzz/FUZZ.md", "compare two stacks by random sequences"),
     "learn": Page("harness/learn/LEARN.md", "learn what a stack really does: its machine, differences, tests"),
     "defects": Page("harness/mutate/DEFECTS.md", "the seeded defects, and what kills them"),
+    "variants": Page("harness/stack/variants/VARIANTS.md", "stacks that are correct, but different: no case may fail"),
     "architecture": Page("harness/ARCHITECTURE.md", "the packages, the life of a segment, where to add what"),
     "spec": Page("harness/spec/SPEC.md", "TCP as data: how a rule is read, and used without the harness"),
     "design": Page("harness/DESIGN.md", "how it works, and how to work on it"),

@@ -116,6 +116,8 @@ def _varied(variant: Variant, timed: bool) -> ReferenceTarget:
 def _not_applicable(script: Script, target: ReferenceTarget) -> str:
     if missing := script.case.missing(target.capabilities):
         return missing
+    if script.generated is not None and (lacking := script.generated.needs - target.capabilities):
+        return f"needs {', '.join(sorted(lacking))}"
     return GridSession().not_applicable(target, script.cell) if script.cell is not None else ""
 
 

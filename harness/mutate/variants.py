@@ -10,7 +10,7 @@ from harness.case.verdict import BAD, Verdict
 from harness.mutate.campaign import Noticed
 from harness.mutate.script import Script, Shown, play
 from harness.mutate.workers import Died, in_order
-from harness.stack.variants import Variant
+from harness.stack.variants import AND, Variant, varied
 
 #: So many cases on one variant are one piece of work.
 PIECE = 400
@@ -50,11 +50,25 @@ def play_on(scripts: Sequence[Script], variant: Variant) -> Played:
     for script in scripts:
         shown = play(script, variant=variant)
         if shown.verdict in BAD:
-            failed.append(Noticed(script.name, script.ip, shown))
+            failed.append(Noticed(script.name, script.ip, shown, script.case.summary if script.generated else ""))
         elif shown.verdict is Verdict.DEVIATES:
             noted.append(Noticed(script.name, script.ip, shown))
         not_applicable += shown.verdict is Verdict.NOT_APPLICABLE
     return Played(variant.name, len(scripts), tuple(failed), tuple(noted), not_applicable)
+
+
+def smallest(script: Script, variant: Variant) -> Variant:
+    """Return the part of a variant that a case fails on likewise, where several have been put together."""
+    names, shown = variant.name.split(AND), play(script, variant=variant)
+    for name in tuple(names):
+        without = [each for each in names if each != name]
+        if without and _alike(play(script, variant=varied(AND.join(without))), shown):
+            names = without
+    return varied(AND.join(names))
+
+
+def _alike(one: Shown, other: Shown) -> bool:
+    return (one.verdict, one.code) == (other.verdict, other.code)
 
 
 def _lost(scripts: Sequence[Script], variant: Variant, death: Died) -> Played:

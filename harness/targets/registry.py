@@ -198,7 +198,7 @@ def _open_qemu(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     """Start the reference stack, or one with a defect or a variant of it."""
     from harness.stack.defects import DEFECTS, UnknownDefect, defective
-    from harness.stack.variants import UnknownVariant, varied
+    from harness.stack.variants import Contradiction, UnknownVariant, varied
     from harness.targets.reference.target import ReferenceTarget
 
     if len(spec.options) > 1:
@@ -222,6 +222,8 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
     except UnknownVariant as error:
         hint = f"nearest: {', '.join(error.near)}" if error.near else "tcpspec variants --list prints them"
         raise UnusableTarget(f"target {spec.text!r}: {error}", hint) from None
+    except Contradiction as error:
+        raise UnusableTarget(f"target {spec.text!r}: {error}", "leave one of them out") from None
     return open_it()
 
 

@@ -1,7 +1,8 @@
 """Named variants of the reference stack: correct, but different. What a suite must not hold against a TCP.
 
 `VARIANTS` has them by name, `varied` looks one up. Defects are the other half of the proof: no case may break a MUST
-on a variant, and each defect must break one. Each variant names the sentence that allows it.
+on a variant, and each defect must break one. Each variant names the sentence that allows it. Several names with "+"
+between them are one stack that differs in all these ways.
 """
 
 import difflib
@@ -13,7 +14,9 @@ from harness.stack.variants import (
     calls,
     closing,
     crossing,
+    embedded,
     extensions,
+    hosts,
     limits,
     numbers,
     opening,
@@ -24,9 +27,20 @@ from harness.stack.variants import (
     sending,
     timing,
 )
+from harness.stack.variants.together import AND, Contradiction, mixtures, together
 from harness.stack.variants.variant import DECLARED, Variant
 
-__all__ = ["TOPICS", "VARIANTS", "UnknownVariant", "Variant", "varied"]
+__all__ = [
+    "AND",
+    "TOPICS",
+    "VARIANTS",
+    "Contradiction",
+    "UnknownVariant",
+    "Variant",
+    "mixtures",
+    "together",
+    "varied",
+]
 
 #: Where they are declared.
 TOPICS = (
@@ -44,6 +58,8 @@ TOPICS = (
     closing,
     timing,
     released,
+    embedded,
+    hosts,
 )
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(DECLARED)
@@ -62,8 +78,12 @@ class UnknownVariant(KeyError):
 
 
 def varied(name: str) -> Variant:
-    """Return the variant of this name; raises UnknownVariant."""
+    """Return the variant of this name, or several as one; raises UnknownVariant and Contradiction."""
+    return together([_named(each) for each in name.lower().split(AND)])
+
+
+def _named(name: str) -> Variant:
     try:
-        return VARIANTS[name.lower()]
+        return VARIANTS[name]
     except KeyError:
         raise UnknownVariant(name) from None

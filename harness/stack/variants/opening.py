@@ -8,6 +8,7 @@ from harness.stack.datagram import Datagram
 from harness.stack.listener import Listener
 from harness.stack.options import Options
 from harness.stack.sockets import Socket
+from harness.stack.stack import Stack
 from harness.stack.variants.variant import variant
 
 
@@ -100,30 +101,29 @@ class HalfOpenResetsFirst(Connection):
         return super().check_sequence(segment, found)
 
 
+class _CountsWhatIsReady(Listener):
+    @property
+    def full(self) -> bool:
+        return len(self.ready) >= self.backlog
+
+
+class _WaitsForRoom(Connection):
+    def check_ack(self, segment: Segment) -> bool:
+        owner = self.owner
+        if self.state is SYN_RECEIVED and isinstance(owner, Listener) and owner.full:
+            return False
+        return super().check_ack(segment)
+
+
 @variant(
     "third-segment-waits-for-room",
     "A connection counts against the backlog only when it is established; the third ACK is ignored while it is full.",
     "RFC 9293 §3.9.1.1",
     allows="Backlogs are the implementation's own; the SYN,ACK is repeated, and the peer's ACK comes again.",
 )
-class ThirdSegmentWaitsForRoom(Listener):
-    @property
-    def full(self) -> bool:
-        """Tell whether no further connection may wait."""
-        return len(self.ready) >= self.backlog
-
-    def open(self, datagram: Datagram, replaced: Connection | None) -> Connection:
-        connection = super().open(datagram, replaced)
-        connection.__class__ = _WaitingForRoom
-        return connection
-
-
-class _WaitingForRoom(Connection):
-    def check_ack(self, segment: Segment) -> bool:
-        owner = self.owner
-        if self.state is SYN_RECEIVED and isinstance(owner, Listener) and owner.full:
-            return False
-        return super().check_ack(segment)
+class ThirdSegmentWaitsForRoom(Stack):
+    listener_class = _CountsWhatIsReady
+    connection_class = _WaitsForRoom
 
 
 @variant(

@@ -44,6 +44,10 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
         ("syn-again-counts-as-repetition", "listen S@n [S@i] wait:400000"),
         ("fin-behind-text-acknowledged-with-delay", "1{delay=200}:listen S@i A@p,r FA@p,r/1 accept recv:10"),
         ("probes-without-an-octet", "connect SA@i,r send:100 A@p,u%0 wait:5000"),
+        ("fin-acknowledged-with-delay", "1{delay=200}:connect SA@i,r FA@p,r close A@p,r"),
+        ("fin-acknowledged-with-delay", "1{delay=400}:listen S@i A@p,r accept close A@p,r FA@p,r"),
+        ("keep-alive-with-an-octet", "connect SA@i,r A@p,r keep-alive:20 send:10 A@p,r wait:900000"),
+        ("keep-alive-with-an-octet", "connect SA@i,r A@p,r keep-alive:20 urgent:10 A@p,r wait:50000"),
     ],
 )
 def test_conversations_have_an_explanation(name: str, plan: str) -> None:

@@ -34,8 +34,8 @@ SETTLED = (
     "window-told-with-the-next-ack",
 )
 ENOUGH = 80
-#: RFCs of congestion control and recovery, SACK, ECN and accurate ECN, and of floods of SYNs.
-BESIDE = ("2018", "2883", "3042", "3168", "4987", "5681", "5827", "8985", "9768")
+#: RFCs of congestion control and recovery, SACK, ECN and accurate ECN, floods of SYNs, and the choice of ports.
+BESIDE = ("2018", "2883", "3042", "3168", "4987", "5681", "5827", "6056", "8985", "9768")
 #: A plain run plays one case in so many on each variant, another share on each; with TCPSPEC_VARIANTS=all every case.
 SHARE = 12
 #: And of the scenarios one in so many.
