@@ -12,6 +12,10 @@ ASKED_FOR: Table = (
     (re.compile(r"urgent:|\b[A-Z]*U[A-Z]*@"), Capability.SOCKET_OPTIONS),
     (re.compile(r"timeout:"), Capability.USER_TIMEOUT),
     (re.compile(r"keep-alive:"), Capability.KEEP_ALIVE),
+    (re.compile(r"begin-"), Capability.WAITING_CALLS),
+    # Which of two calls that wait for the same comes first, and how their texts mix, is nobody's promise (POSIX send(),
+    # recv()): in virtual time it is always the same.
+    (re.compile(r"begin-recv\b.*begin-recv\b|begin-send\b.*\b(send|urgent):"), Capability.VIRTUAL_TIME),
 )
 
 

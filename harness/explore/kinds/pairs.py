@@ -61,7 +61,6 @@ AT_THE_EDGE = frozenset({"reset-right-of-the-window", "reset-elsewhere-while-ope
 NEEDS = (
     *ASKED_FOR,
     (re.compile(r"\bpoll|edges|error|peek:|buffer:|shut-rd"), Capability.READINESS),
-    (re.compile(r"begin-"), Capability.WAITING_CALLS),
     # Where the SYN,ACK was lost the peer does not know the window's edge, and goes for another one within it.
     (re.compile(r"\[RA?@(n\+|e)"), Capability.RFC5961_RST),
     (re.compile(r"\[S@n\+10"), Capability.RFC5961_SYN),

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
+from harness.explore.kinds.needs import needs_of
 from harness.explore.plan import moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -127,7 +128,7 @@ LEAVING = {
     "window": "A@p,u",
     "half": "A@p,u+50",
 }
-_NEEDS = frozenset({Capability.READINESS, Capability.WAITING_CALLS, Capability.SOCKET_OPTIONS})
+_NEEDS = frozenset({Capability.READINESS, Capability.SOCKET_OPTIONS})
 
 
 def generate() -> Iterator[Generated]:
@@ -160,4 +161,4 @@ def _closing() -> Iterator[Generated]:
 
 
 def _made(name: str, text: str) -> Generated:
-    return Generated("application", f"waiting-{name}", moves(text), slow="wait:" in text, needs=_NEEDS)
+    return Generated("application", f"waiting-{name}", moves(text), slow="wait:" in text, needs=_NEEDS | needs_of(text))

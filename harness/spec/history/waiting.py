@@ -76,7 +76,8 @@ def connected(world: World, _octets: int, answer: Answer, _now: int) -> Iterator
     if world.fate in ENDINGS:
         if answer.error not in errors_of(world):
             raise _fall(f"an error: {world.fate}", answer, "RFC 9293 §3.10.1", "MUST-12")
-        yield Step(replace(world, told=True))
+        # POSIX connect(): behind one that has failed the state of the socket is unspecified.
+        yield Step(replace(world, told=True, fate=Fate.ABORTED))
         return
     if answer.error and not world.over:
         raise _fall("success: the connection is open", answer, "RFC 9293 §3.10.1")

@@ -4,9 +4,11 @@ import contextlib
 import select
 import socket
 import struct
+from typing import Any
 
 from harness.agent import uncommon
-from harness.targets.protocol import Ends, Message
+from harness.targets.namespace.callers import Caller, Callers
+from harness.targets.protocol import Ends, Message, UnderWay
 
 #: Room for the control data of one message, in octets.
 CONTROL = 1024
@@ -21,8 +23,8 @@ LINGER_RESET = struct.pack("ii", 1, 0)
 class DescriptorSocket:
     """An application socket of the target's namespace, worked through a passed descriptor."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, sock: socket.socket, callers: Callers) -> None:
+        self._sock, self._callers = sock, callers
         self._edges: select.epoll | None = None
         self._polls: dict[int, select.epoll] = {}
         self._lent: list[bytes] = []
@@ -43,7 +45,7 @@ class DescriptorSocket:
         """Return the next established connection."""
         accepted, _address = self._sock.accept()
         accepted.setblocking(False)
-        return DescriptorSocket(accepted)
+        return DescriptorSocket(accepted, self._callers)
 
     def send(self, data: bytes, flags: int = 0) -> int:
         """SEND; without SIGPIPE."""
@@ -87,14 +89,31 @@ class DescriptorSocket:
         """Close the sending direction, or what `how` says."""
         self._sock.shutdown(how)
 
+    def start(self, call: str, *arguments: Any) -> UnderWay:
+        """Begin a call that waits."""
+        if call == "connect":
+            local, remote = arguments
+            self._sock.bind(local)
+            return self._callers.start(self._sock, call, remote=remote)
+        if call == "accept":
+            return _Accepting(self._callers.start(self._sock, call), self._callers)
+        if call == "close":
+            (seconds,) = arguments
+            self._leave()
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, int(seconds)))
+            return self._callers.start(self._sock, call)
+        (argument,) = arguments
+        named = {"data": argument.hex()} if call == "send" else {"limit": argument}
+        return self._callers.start(self._sock, call, **named)
+
     def close(self) -> None:
-        """CLOSE."""
-        self._close_epoll()
+        """CLOSE; calls that wait are ended before, for as long as one does nobody else's close() counts."""
+        self._leave()
         self._sock.close()
 
     def abort(self) -> None:
         """ABORT: SO_LINGER with a time of 0, then close()."""
-        self._close_epoll()
+        self._leave()
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
         self._sock.close()
 
@@ -139,7 +158,8 @@ class DescriptorSocket:
         """Return what an epoll tells of the socket."""
         return sum(events for _descriptor, events in self._polls[poll].poll(0))
 
-    def _close_epoll(self) -> None:
+    def _leave(self) -> None:
+        self._callers.end(self._sock)
         for each in (self._edges, *self._polls.values()):
             if each is not None:
                 each.close()
@@ -151,3 +171,19 @@ class DescriptorSocket:
     def get_option(self, level: int, name: int, size: int = 0) -> int | bytes:
         """Return a socket option."""
         return self._sock.getsockopt(level, name, size) if size else self._sock.getsockopt(level, name)
+
+
+class _Accepting:
+    """An accept() that waits: its result is a socket."""
+
+    def __init__(self, caller: Caller, callers: Callers) -> None:
+        self._caller, self._callers = caller, callers
+
+    @property
+    def done(self) -> bool:
+        return self._caller.done
+
+    def result(self) -> DescriptorSocket:
+        accepted = socket.socket(fileno=self._caller.result())
+        accepted.setblocking(False)
+        return DescriptorSocket(accepted, self._callers)

@@ -13,6 +13,7 @@ from harness.observe.sockdiag import NetlinkSocket, SockDiag
 from harness.targets.addresses import ADDRESSES
 from harness.targets.namespace import pins
 from harness.targets.namespace.calibration import calibrated_proof
+from harness.targets.namespace.callers import Callers
 from harness.targets.namespace.descriptor_socket import DescriptorSocket
 from harness.targets.namespace.pod import Pod, PodConfig
 from harness.targets.protocol import (
@@ -126,7 +127,9 @@ class LinuxTarget:
         except BaseException:
             self.pod.close()
             raise
-        self.capabilities = frozenset(Capability) - {Capability.VIRTUAL_TIME, Capability.WAITING_CALLS}
+        self._callers = Callers()
+        lacks = {Capability.VIRTUAL_TIME} | (set() if self._has_descriptors() else {Capability.WAITING_CALLS})
+        self.capabilities = frozenset(Capability) - lacks
         self._jiffy_s = time.clock_getres(CLOCK_MONOTONIC_COARSE)
 
     def addresses(self, version: int) -> Addresses:
@@ -145,12 +148,21 @@ class LinuxTarget:
     def socket(self, version: int) -> AppSocket:
         """Return a fresh socket of the pod."""
         sock = self.pod.socket(version)
-        return DescriptorSocket(sock) if isinstance(sock, socket.socket) else sock
+        return DescriptorSocket(sock, self._callers) if isinstance(sock, socket.socket) else sock
+
+    def _has_descriptors(self) -> bool:
+        """Tell whether sockets are real ones, not worked by an agent."""
+        sock = self.pod.socket(4)
+        sock.close()
+        return isinstance(sock, socket.socket)
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
-        """Inject packets, then wait for the fence behind them."""
+        """Inject packets, then wait for the fence behind them, and for those whom they have woken."""
         try:
-            return self._link.exchange(packets, destination_mac)
+            arrivals = self._link.exchange(packets, destination_mac)
+            while self._callers.rest():
+                arrivals += self._link.exchange(())
+            return arrivals
         except Flood as error:
             raise TargetStorms(str(error)) from None
         except LostFence as error:
@@ -216,6 +228,7 @@ class LinuxTarget:
 
     def forget_connections(self) -> None:
         """Destroy every socket, those in TIME-WAIT too (SOCK_DESTROY)."""
+        self._callers.end()
         self.pod.destroy_sockets()
 
     def check(self) -> None:
@@ -225,6 +238,7 @@ class LinuxTarget:
 
     def close(self) -> None:
         """End the pod."""
+        self._callers.close()
         self.pod.close()
 
     def _facts(self) -> Facts:
