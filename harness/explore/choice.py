@@ -128,10 +128,14 @@ def _survey() -> list[tuple[str, str, str, list[str]]]:
     found = []
     for kind in KINDS.values():
         first = itertools.islice(kind.generate(), kind.core_of)
-        quick = (generated for generated in shuffled(first, kind.name) if not generated.slow)
+        quick = (generated for generated in shuffled(first, kind.name) if not _wants_virtual_time(generated))
         for generated in itertools.islice(quick, SMALL):
             found.append((kind.name, generated.name, notation.text_of(generated), sorted(map(str, generated.needs))))
     return found
+
+
+def _wants_virtual_time(generated: Generated) -> bool:
+    return generated.slow or Capability.VIRTUAL_TIME in generated.needs
 
 
 def shuffled(all_of_them: Iterable[Generated], seed: str) -> Iterator[Generated]:
