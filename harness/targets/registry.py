@@ -1,5 +1,7 @@
 """``--target KIND[:ID][,key=value…]``: from the text to a target."""
 
+import contextlib
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -55,7 +57,7 @@ def parse(text: str) -> TargetSpec:
     head, *rest = text.split(",")
     kind, _colon, ident = head.partition(":")
     if kind not in _OPENERS:
-        raise UnusableTarget(f"there is no target {text!r}", f"known targets: {', '.join(sorted(_OPENERS))}")
+        raise UnusableTarget(f"there is no target {text!r}", _hint_of_kinds(head))
     options = {}
     for item in rest:
         key, equals, value = item.partition("=")
@@ -80,6 +82,15 @@ def parse(text: str) -> TargetSpec:
     if ident and kind not in _WITH_IDENT:
         raise UnusableTarget(f"target {text!r}: {kind} takes nothing behind a colon")
     return spec
+
+
+def _hint_of_kinds(head: str) -> str:
+    """Return what to do instead of a target that there is not; an address is that of somebody on a cable."""
+    known = f"known targets: {', '.join(sorted(_OPENERS))}"
+    with contextlib.suppress(ValueError):
+        key = "target" if ipaddress.ip_address(head).version == 4 else "target6"
+        return f"a machine on a cable is 'net:INTERFACE,peer=ADDRESS,{key}={head}'; {known}"
+    return known
 
 
 def _is_command_line(text: str) -> bool:

@@ -10,7 +10,7 @@ from harness.targets.last_words import printable, telling
 from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.namespace.pod import HINTS, START_TIMEOUT_S, await_end, start_process
 from harness.targets.protocol import TargetError, UnusableTarget
-from harness.targets.wired import placing
+from harness.targets.wired import placing, refusals
 from harness.targets.wired.keeping import MachineKeeper
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
@@ -82,9 +82,7 @@ class WiredPod(AgentChannel):
                 {"op": "start", "words": placing.words(self._options.mac, waiting=waiting)}
             )
         except AgentRefusal as error:
-            raise UnusableTarget(
-                str(error), "the command is looked for from the folder of the call, and in PATH"
-            ) from None
+            raise UnusableTarget(str(error), refusals.no_program(self._options, self.device)) from None
         if self._monitored:
             self._machine.attend(self._streams.pop())
 

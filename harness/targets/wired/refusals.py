@@ -62,6 +62,15 @@ def no_start(options: WireOptions, place: Place, link: WireLink, name: str, code
     return _refusal(silent, place, hint)
 
 
+def no_program(options: WireOptions, device: str) -> str:
+    """Return what to do where the command can't be started: it may be the device's name, as in ``tun:tun0``."""
+    kind = device.rstrip("0123456789")
+    if len(options.command) == 1 and options.command[0].rstrip("0123456789") == kind:
+        form = f"'{kind}:./my-stack {{if}}'"
+        return f"behind {kind}: stands the command of the program, which opens the device {{if}}: {form}"
+    return "the command is looked for from the folder of the call, and in PATH"
+
+
 def ended_early(options: WireOptions, place: Place, code: int) -> UnusableTarget:
     """Return what is to be said of a program that ends while it is asked what the cases need to know."""
     text = f"{options.command[0]} {ending(code)} while it was asked the first questions, one connection after the other"
