@@ -334,8 +334,12 @@ class Channel:
         return self._peer_has_closed()
 
     def last_reset(self) -> bytes | None:
-        """Return a reset that ends the connection, None where there is none to end."""
-        pattern = self._template or self._opening  # a handshake that is not completed would go on for a minute
-        if pattern is None or self.reset or not self.rcv_nxt:
+        """Return a reset that ends the connection, None where there is none to end.
+
+        A reset that either side has sent may have ended nothing: in SYN-RECEIVED one refuses a wrong acknowledgment,
+        and the handshake goes on for a minute. What is left of it has a place in the server's queue.
+        """
+        pattern = self._template or self._opening
+        if pattern is None or not self.rcv_nxt:
             return None
         return pattern.written(seq=self.rcv_nxt, ack=self._snd_nxt, flags=RST | ACK, payload=b"")

@@ -182,6 +182,19 @@ def test_a_handshake_that_was_left_is_reset_too() -> None:
     assert (reset.flags, reset.seq, reset.destination_port) == (RST | ACK, 101, 7)
 
 
+def test_a_handshake_is_reset_behind_the_reset_that_refuses_a_wrong_acknowledgment_too() -> None:
+    talk = Talk.__new__(Talk)
+    talk.injected, talk.channel = [], Channel(SERVERS["echo"], 5000, lambda _packet: None)
+    talk.send(SYN, 100, 0)
+    talk.hear(SYN | ACK, 1000, 101)
+    talk.send(RST | FIN, 101, 0)
+    for refused in (1000, 1001):
+        talk.hear(RST, refused, 0)
+        reset = TcpPacket.read(talk.channel.last_reset() or b"")
+        assert reset is not None
+        assert (reset.flags, reset.seq) == (RST | ACK, 101)
+
+
 def test_text_for_a_web_server_would_be_a_request() -> None:
     with pytest.raises(NotOffered, match="takes text for a request"):
         Talk("http").send(ACK, 101, 1001, b"text")
