@@ -12,17 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.cache import kept
-from harness.explore import notation
+from harness.explore import meetings, notation
 from harness.explore.circumstances import under
 from harness.explore.kinds import KINDS
-from harness.explore.plan import Move, Special
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
 
 #: So many conversations of a kind are shuffled at a time: a generator may have no end.
 WINDOW = 1 << 15
-#: Among so many the next one is chosen; words meet with at most so many between them.
-CANDIDATES, NEAR = 64, 10
+#: Among so many the next one is chosen.
+CANDIDATES = 64
 TOO_SLOW = "conversations in which minutes pass (--slow)"
 
 
@@ -166,9 +165,9 @@ class _Candidate:
 
     def __init__(self, generated: Generated, seen: set[tuple[str, str]]) -> None:
         self.generated = generated
-        meetings = _meetings(generated)
-        self.sizes = [len(found) for found in meetings]
-        self.left = [found - seen for found in meetings]
+        met = _meetings(generated)
+        self.sizes = [len(found) for found in met]
+        self.left = [found - seen for found in met]
 
     def news(self) -> float:
         """Return which share of it is new, of its parts and of its words."""
@@ -194,19 +193,9 @@ def _spread(source: Iterable[Generated]) -> Iterator[Generated]:
 
 
 def _meetings(generated: Generated) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """Return the pairs of what it is made of, by its name, and of the words of which one follows soon on the other.
-
-    What a connection is like meets every word; how much time passes is not looked at.
-    """
+    """Return the pairs of what it is made of, by its name, and of its words."""
     parts = set(itertools.combinations([f".{part}" for part in generated.name.split(".")], 2))
-    words = [str(move.step) for move in generated.plan if not _is_pause(move)]
-    found = {(word, other) for at, word in enumerate(words) for other in words[at + 1 : at + 1 + NEAR]}
-    like = [trait for move in generated.plan for trait in move.like]
-    return parts, found | set(itertools.product(like, words))
-
-
-def _is_pause(move: Move) -> bool:
-    return isinstance(move.step, Special) and move.step.name == "wait"
+    return parts, meetings.of_words(generated.plan)
 
 
 def _by_turns(sources: list[tuple[int, Iterator[Generated]]]) -> Iterator[Generated]:

@@ -15,7 +15,7 @@ from harness.explore.talk import AWAIT_S, Talk
 from harness.fuzz.steps import Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.world import World
-from harness.spec.segment import ACK, FIN, SYN
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
     ESTABLISHED,
@@ -24,6 +24,7 @@ from harness.spec.states import (
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
+    SYNCHRONIZED,
     TIME_WAIT,
 )
 
@@ -130,6 +131,10 @@ def _answer(talk: Talk, link: Link) -> None:
     """Do as the peer's TCP does: acknowledge what came, repeat what is not acknowledged, then the FIN."""
     view = link.view
     states = link.history.states
+    if states <= SYNCHRONIZED - {TIME_WAIT} and link.history.every(lambda world: world.connection.rcv_nxt <= view.iss):
+        # The peer has forgotten that connection, and would answer whatever comes of it with a reset (RFC 9293 §3.5.1).
+        talk.inject(link, Segment(RST, link.history.worlds[0].connection.rcv_nxt, 0, 0))
+        return
     if states <= {SYN_SENT, LISTEN}:
         _send(talk, link, SYN | ACK, view.iss, 0)
         return

@@ -223,7 +223,8 @@ class Link:
                 connection.target_iss = each.wire.seq
             if each.wire.flags & SYN and (self.first_number is None or self.first_number[0] != each.wire.seq):
                 self.first_number, self.syns = (each.wire.seq, each.event.time_ns), 0
-                self.syn_options, self.offered_stamps = None, False  # of an attempt before, which came to its end
+                # Of an attempt before, which came to its end.
+                self.syn_options, self.offered_stamps, self.urgent_end = None, False, 0
             self.view.own_first = connection.target_iss or 0
             each.event.segment = each.wire.relative(connection.target_iss or 0, connection.peer_iss)
         return received
@@ -263,7 +264,7 @@ class Link:
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
-        self.urgent_end = self.syns = 0
+        self.syns = 0
         self.permits_blocks = self.offered_stamps = False
 
 

@@ -146,6 +146,11 @@ class Talk:
             self._retire()
             link = self.links[number] = self.all_links[number] = begin(self, number, like)
             self._by_index[link.connection.index] = link
+        elif not self.ending and all(
+            other.connection.tuple4 != link.connection.tuple4 for other in self.links.values()
+        ):
+            self.links[number] = link  # nobody looked at it any more, and there is more about it
+            self.conversation.observed.append(link.connection)
         return link
 
     def _retire(self) -> None:
@@ -172,8 +177,7 @@ class Talk:
         packets = forms.shaped(packet, link.form)
         event.annotations += [f"({link.form})"] if link.form else []
         arrived, crowded = replace_numbers(segment), self.application.is_crowded(link.connection.tuple4.port)
-        now = self._now()
-        ended = waits_ended(link)
+        now, ended = self._now(), waits_ended(link)
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: world.over):
             self.call(link, "close")  # whoever opens anew has done with the connection before
         self._settle(
@@ -264,8 +268,7 @@ class Talk:
             room = view.edge - view.sent_end
             if room <= 0 or view.peer_fin is not None or not view.synchronized:
                 return
-            probe = Probe(ACK, Position("p"), Position("r"), min(room, FULL_SIZED))
-            self.inject(link, view.segment(probe))
+            self.inject(link, view.segment(Probe(ACK, Position("p"), Position("r"), min(room, FULL_SIZED))))
 
     def recover(self, link: Link, rounds: int = 12) -> Waits:
         """Do as a TCP does whose segments were lost, until nothing is missing at the peer; losses go on until then."""
@@ -345,9 +348,8 @@ class Talk:
     def _remark(self, link: Link) -> None:
         for fall in link.history.remarks[link.remarked :]:
             link.remarked += 1
-            self.refuse(
-                link, Code(str(fall.code)), fall.due, fall.seen, (*fall.cites, f"rule {fall.rule}"), Level.SHOULD
-            )
+            cites = (*fall.cites, f"rule {fall.rule}")
+            self.refuse(link, Code(str(fall.code)), fall.due, fall.seen, cites, Level.SHOULD)
 
     def _fallen(self, link: Link, received: Sequence[Received], fall: Fall) -> None:
         for each in received:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.explore.kinds import (
+    again,
     application,
     armed,
     beside,
@@ -15,6 +16,7 @@ from harness.explore.kinds import (
     loss,
     many,
     options,
+    order,
     pairs,
     queue,
     random_walks,
@@ -80,6 +82,24 @@ KINDS = {
             "armed",
             "whatever is pending meets any segment, call, neighbour and former life",
             armed.generate,
+            450,
+            seeded=True,
+            ordered=True,
+            every=1,
+        ),
+        Kind(
+            "again",
+            "any conversation beside itself, behind itself, or parts of it several times",
+            again.generate,
+            450,
+            seeded=True,
+            ordered=True,
+            every=1,
+        ),
+        Kind(
+            "order",
+            "any conversation with words the other way round, or something between them",
+            order.generate,
             450,
             seeded=True,
             ordered=True,

@@ -66,7 +66,7 @@ NEEDS = (
     (re.compile(r"\[S@n\+10"), Capability.RFC5961_SYN),
 )
 _TEXT = re.compile(r"[^:]*@[^/]*/\d+.*|fill")
-_SLOW = re.compile(r"wait:|await|recover")
+SLOW = re.compile(r"wait:|await|recover")
 
 #: By a thing and the state in which it begins: what has stood before it (a thing, a condition, or a beginning), and
 #: what has stood directly before it (False) or around it (True).
@@ -180,7 +180,7 @@ def _chain(rng: random.Random, met: Met) -> tuple[str, str]:
         chain.end()
     watched = rng.choice(WATCHED_TIME_WAIT if chain.state == "TW" else WATCHED)
     words = [*beginning.split(), *chain.words, *([f"wait:{watched}"] if watched else [])]
-    timed = any(_SLOW.search(word) for word in words)
+    timed = any(SLOW.search(word) for word in words)
     small = any(word.startswith("listen:") for word in words)  # a place that another one takes is missing
     if small or not timed or not _twin_is_alike(chain, conditions):
         words = [word.strip("[]") for word in words]
@@ -220,4 +220,4 @@ def _under(conditions: Sequence[str], words: Sequence[str]) -> str:
 def _generated(name: str, text: str) -> Generated:
     made = generated_from(text, name, "pairs")
     needs = needs_of(text, NEEDS)
-    return Generated("pairs", name, made.plan, made.twin, _SLOW.search(text) is not None, needs)
+    return Generated("pairs", name, made.plan, made.twin, SLOW.search(text) is not None, needs)

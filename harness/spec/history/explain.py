@@ -155,19 +155,19 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
     """Text or FIN: new, or again."""
     world, connection = at.world, at.world.connection
     if world.state not in SENDING:
-        return _probe_or_fall(at, sent)
+        return _probe_or_fall(at, sent, now)
     seq, fin = seqno.add(sent.seq, 0), bool(sent.flags & FIN)
     end_of_data = seqno.add(seq, len(sent.payload))
     end = seqno.add(end_of_data, fin)
     if not sent.flags & ACK:
         raise _fall(at, Broken.WRONG_FLAGS, sent, "an acknowledgment in every segment", "RFC 9293 §3.10.7.4 fifth")
     if seqno.lt(seq, 1) and not fin and len(sent.payload) <= PROBE:
-        return _probe_or_fall(at, sent)
+        return _probe_or_fall(at, sent, now)
     if seqno.lt(connection.snd_nxt, seq) or seqno.lt(seq, 1):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}> at most", "RFC 9293 §3.4")
     if seqno.lt(world.end_of_text, end_of_data):
         if len(sent.payload) <= PROBE and seqno.lt(seq, connection.snd_nxt):
-            return _probe_or_fall(at, sent)
+            return _probe_or_fall(at, sent, now)
         raise _fall(at, Broken.WRONG_DATA, sent, f"text up to {world.end_of_text - 1} only", "RFC 9293 §3.10.2")
     if fin and (not world.closing or end_of_data != world.end_of_text):
         raise _fall(at, Broken.WRONG_FLAGS, sent, "no FIN before the end of the stream", "RFC 9293 §3.10.4")
@@ -178,11 +178,13 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
     if seqno.leq(end, connection.snd_una) and not len(sent.payload) <= PROBE:
         raise _fall(at, Broken.EXTRA, sent, f"nothing below {connection.snd_una}", "RFC 9293 §3.10.7.4 fifth")
     if world.keep_alive and end == connection.snd_una == connection.snd_nxt and not fin:
-        return _probe_or_fall(at, sent)
-    limit = seqno.add(world.send_edge, PROBE)
+        return _probe_or_fall(at, sent, now)
+    probe = len(sent.payload) + fin <= PROBE or seqno.leq(end, connection.snd_nxt)
+    limit = seqno.add(world.send_edge, PROBE if probe else 0)
     if seqno.lt(limit, end) and not _probes(world, seq, now):
         raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")
     _not_silly(at, sent, seq, end)
+    _pushed(at, sent, end)
     return _sent_on(at, sent, end, now)
 
 
@@ -208,6 +210,16 @@ def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
     if idle and len(sent.payload) * FEW < rest <= min(usable, SMALL):
         cites = ("RFC 9293 §3.8.6.2.1", "MUST-38")
         raise Fall(Broken.WRONG_DATA, f"all {rest} octets, which fit", sent.notation(), cites, "silly-window")
+
+
+def _pushed(at: Open, sent: Segment, end: int) -> None:
+    """Refuse the last of the text without PSH; a FIN says as much, and so does an octet that asks for a window."""
+    world = at.world
+    last = end == world.end_of_text and not sent.flags & FIN
+    asks = len(sent.payload) <= PROBE and (not world.connection.snd_wnd or seqno.leq(end, world.connection.snd_una))
+    if last and not asks and not sent.flags & PSH:
+        cites = ("RFC 9293 §3.9.1.2", "MUST-61")
+        raise Fall(Broken.WRONG_FLAGS, "PSH: no more waits to be sent", sent.notation(), cites, "push")
 
 
 def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
@@ -237,13 +249,13 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
     )
 
 
-def _probe_or_fall(at: Open, sent: Segment) -> Open:
+def _probe_or_fall(at: Open, sent: Segment, now: int) -> Open:
     """A keep-alive: an octet that was acknowledged already (§3.8.4)."""
     connection = at.world.connection
     seq = seqno.add(sent.seq, 0)
     old = seq == seqno.add(connection.snd_nxt, -1) and not sent.flags & FIN and len(sent.payload) <= PROBE
     if old and at.world.state in SENDING | {FIN_WAIT_2}:
-        return _carries_ack(_asked_for(at, sent), sent)
+        return _carries_ack(_asked_for(at, sent, now), sent)
     raise _fall(at, Broken.EXTRA, sent)
 
 
@@ -272,10 +284,10 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
         before.add(seqno.add(connection.snd_una, -1))  # what the peer has taken its window back from is under way
     if seqno.lt(seq, connection.snd_una) and seq not in before:
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
-    if seqno.lt(connection.snd_nxt, seq):
+    if seqno.lt(connection.snd_nxt, seq) or not _may_stand_for_next(world, seq):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
     if seq in before and world.state in SENDING | {FIN_WAIT_2}:
-        return _probed(_carries_ack(_asked_for(at, sent), sent), now)  # a keep-alive, or a probe without an octet
+        return _probed(_carries_ack(_asked_for(at, sent, now), sent), now)  # a keep-alive, or a probe without an octet
     if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
         return _carries_ack(at, sent)
     if at.owed:
@@ -285,9 +297,27 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
     raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)
 
 
-def _asked_for(at: Open, sent: Segment) -> Open:
-    """Refuse a keep-alive that the application has not asked for (MUST-25); one that waits for the peer may probe."""
+def _may_stand_for_next(world: World, seq: int) -> bool:
+    """Tell whether an acknowledgment may have this number of what is under way (§3.10.7.4: it has SND.NXT).
+
+    Who sends again, asks for a window or sends keep-alives goes back; where the window was taken back, its edge counts.
+    """
+    connection = world.connection
+    if world.tries or world.keep_alive or not connection.snd_wnd:
+        return True
+    edge = seqno.add(connection.snd_una, connection.snd_wnd)
+    return seq in _next_numbers(world) or seqno.lt(edge, connection.snd_nxt) or not world.unacknowledged
+
+
+def _asked_for(at: Open, sent: Segment, now: int) -> Open:
+    """Refuse a keep-alive that the application has not asked for (MUST-25), or not yet (MUST-26).
+
+    One that waits for the peer may probe.
+    """
     world = at.world
+    if world.keep_alive and not world.asked and now < world.asks_from and not world.outstanding:
+        due = f"no keep-alive before {world.keep_alive // 1_000_000_000} s without a sign of the peer"
+        raise _fall(at, Broken.EXTRA, sent, due, "RFC 9293 §3.8.4", "MUST-26")
     if world.keep_alive:
         return replace(at, world=replace(world, asked=min(world.asked + 1, SEVERAL)))
     if world.outstanding or at.owed or at.spare or world.ack_by is not None:

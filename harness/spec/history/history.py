@@ -18,7 +18,7 @@ from harness.spec.history.clock import age, delayed, is_at_rest
 from harness.spec.history.explain import Open, explain, named, unmet
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step, arrive
-from harness.spec.history.readiness import Edges
+from harness.spec.history.readiness import OUT, Edges, no_room
 from harness.spec.history.waiting import Call, may_wait
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
@@ -89,6 +89,8 @@ class History:
         self.reader_waits = False
         #: Text was read that RECEIVE has not given yet, to find out whose connection it is.
         self.read_ahead = False
+        #: A call has shown that SEND takes no more, and not all of it was acknowledged since.
+        self._full = False
         self._own_salt, self._peer_salt = own_salt, peer_salt
         self._spending = spending or Spending()
 
@@ -133,6 +135,7 @@ class History:
                 Broken.SILENT, "a reset: text is lost that nobody has read", "", cites, "close-unread", must=False
             )
             self.remarks.append(fall)
+        self._full = self._full or no_room(name, octets, answer)
         if name == "edges" and self.edges is not None and not self.lost:
             self.edges.looked(answer.ready or 0, self.worlds)
 
@@ -224,7 +227,8 @@ class History:
         self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
         former, self.worlds = self.worlds, list(found)
         if self.edges is not None and not asking:
-            self.edges.changed(former, self.worlds)
+            self.edges.changed(former, self.worlds, OUT if self._full else 0)
+        self._full = self._full and self.some(lambda world: world.outstanding)
         if len(found) > LIMIT:
             self.lost = True
 

@@ -176,7 +176,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     if new.before is not None and new.state is not SYN_RECEIVED:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
     if new.keep_alive and (outcome.hears_ack or new.connection.rcv_nxt != low_ack):
-        new = replace(new, silent_since=now, asked=0)
+        new = replace(new, silent_since=now, asked=0, asks_from=now + new.keep_alive * 9 // 10)
     new = _timestamp_taken(new, segment, world, outcome, now)
     new = _moved(new, was, reaction, now)
     spare = segment.length > 0 and not reaction.segments

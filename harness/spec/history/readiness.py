@@ -9,7 +9,7 @@ import select
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.spec.history.answers import ENDINGS, TROUBLE, Answer, conditions, errors_of
+from harness.spec.history.answers import AGAIN, ENDINGS, TROUBLE, Answer, conditions, errors_of
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.react import Step
 from harness.spec.history.world import Fate, World
@@ -105,7 +105,8 @@ def buffer(world: World, _octets: int, _answer: Answer, _now: int) -> Iterator[S
 
 def keep_alive(world: World, seconds: int, answer: Answer, now: int) -> Iterator[Step]:
     """The application has asked for keep-alives, which may end a connection whose peer is silent (§3.8.4)."""
-    yield Step(world if answer.error else replace(world, keep_alive=seconds * 1_000_000_000, silent_since=now))
+    silence = seconds * 1_000_000_000
+    yield Step(world if answer.error else replace(world, keep_alive=silence, silent_since=now, asks_from=0))
 
 
 def _fall(due: str, answer: Answer, *cites: str) -> Fall:
@@ -121,6 +122,13 @@ CALLS: dict[str, Callable[[World, int, Answer, int], Iterator[Step]]] = {
 }
 
 
+def no_room(name: str, octets: int, answer: Answer) -> bool:
+    """Tell whether a call has shown that SEND takes no more."""
+    if name == "poll":
+        return not (answer.ready or 0) & _WAKES_WRITER
+    return name in ("send", "urgent") and (answer.error == AGAIN or (not answer.error and answer.taken < octets))
+
+
 class Edges:
     """Which conditions have newly come about since an edge-triggered look, in all worlds at once.
 
@@ -132,9 +140,9 @@ class Edges:
         self._news = ALL
         self._quiet = False
 
-    def changed(self, before: list[World], after: list[World]) -> None:
-        """Something has happened."""
-        could, must = _could(before), _must(after)
+    def changed(self, before: list[World], after: list[World], denied: int = 0) -> None:
+        """Something has happened; what was `denied` before surely did not hold then."""
+        could, must = _could(before) & ~denied, _must(after)
         self._news |= must & ~could
         self._quiet = False
 

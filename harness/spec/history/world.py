@@ -123,6 +123,8 @@ class World:
     keep_alive: int = 0
     silent_since: int = 0
     asked: int = 0
+    #: A sign of life has come since they were asked for: none comes before this time.
+    asks_from: int = 0
     #: Whether anybody has accepted it (True for an active OPEN).
     accepted: bool = False
     #: Whether the listener that it came from has been closed; another one may be there since.
