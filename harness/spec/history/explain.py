@@ -213,11 +213,10 @@ def _not_silly(at: Open, sent: Segment, seq: int, end: int) -> None:
 
 
 def _pushed(at: Open, sent: Segment, end: int) -> None:
-    """Refuse the last of the text without PSH; a FIN says as much, and so does an octet that asks for a window."""
-    world = at.world
-    last = end == world.end_of_text and not sent.flags & FIN
-    asks = len(sent.payload) <= PROBE and (not world.connection.snd_wnd or seqno.leq(end, world.connection.snd_una))
-    if last and not asks and not sent.flags & PSH:
+    """Refuse the last of the text without PSH; a FIN says as much, and what asks for a window is no such segment."""
+    world, connection = at.world, at.world.connection
+    asks = not connection.snd_wnd or seqno.leq(end, connection.snd_una)
+    if end == world.end_of_text and not asks and not sent.flags & (PSH | FIN):
         cites = ("RFC 9293 §3.9.1.2", "MUST-61")
         raise Fall(Broken.WRONG_FLAGS, "PSH: no more waits to be sent", sent.notation(), cites, "push")
 
@@ -284,14 +283,17 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
         before.add(seqno.add(connection.snd_una, -1))  # what the peer has taken its window back from is under way
     if seqno.lt(seq, connection.snd_una) and seq not in before:
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
-    if seqno.lt(connection.snd_nxt, seq) or not _may_stand_for_next(world, seq):
+    if seqno.lt(connection.snd_nxt, seq):
         raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.4")
-    if seq in before and world.state in SENDING | {FIN_WAIT_2}:
+    believable = _may_stand_for_next(world, seq)
+    if believable and seq in before and world.state in SENDING | {FIN_WAIT_2}:
         return _probed(_carries_ack(_asked_for(at, sent, now), sent), now)  # a keep-alive, or a probe without an octet
-    if world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent)):
+    if believable and (world.ack_by is not None or seqno.lt(world.shown_edge, _edge(world, sent))):
         return _carries_ack(at, sent)
     if at.owed:
         raise _fall(at, Broken.WRONG_SEQ, sent)
+    if not believable:
+        raise _fall(at, Broken.WRONG_SEQ, sent, f"<SEQ={connection.snd_nxt}>", "RFC 9293 §3.10.7.4 first")
     if at.spare:
         return replace(_carries_ack(at, sent), spare=False)
     raise _fall(at, Broken.EXTRA, sent, "nothing", *at.cites, rule=at.rule)

@@ -15,7 +15,7 @@ from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.history import LIMIT, History, Sent
 from harness.spec.history.world import Traits, World, text
-from harness.spec.segment import ACK, FIN, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -70,7 +70,7 @@ def segment(flags: int, seq: int, ack: int = 0, octets: int = 0, salt: int = PEE
 
 
 def own(flags: int, seq: int, ack: int, octets: int = 0) -> Segment:
-    return segment(flags, seq, ack, octets, OWN)
+    return segment(flags | (PSH if octets else 0), seq, ack, octets, OWN)
 
 
 def established(hand: Hand) -> Hand:

@@ -5,7 +5,7 @@ import pytest
 from harness.spec import options
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
-from harness.spec.segment import ACK, FIN, SYN, Segment
+from harness.spec.segment import ACK, FIN, PSH, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED
 from testcases.selftest.explore.test_judge import OWN, PEER, Hand, established, own, segment, text
 
@@ -29,8 +29,8 @@ def test_a_window_may_be_larger_by_what_was_read_and_by_what_its_scale_rounds_of
     hand.call("recv", 1, Answer(data=text(1, 1, PEER)), state=ESTABLISHED)
 
     def go_on() -> None:
-        hand.peer(segment(ACK, 2, 1, 10), Segment(ACK, 1, taken, window=0), state=ESTABLISHED)
-        hand.call("send", 1, Answer(taken=1), Segment(ACK, 1, taken, window=0, payload=text(1, 1, OWN)))
+        hand.peer(segment(ACK, 2, 1, 10), Segment(ACK | PSH, 1, taken, window=0), state=ESTABLISHED)
+        hand.call("send", 1, Answer(taken=1), Segment(ACK | PSH, 1, taken, window=0, payload=text(1, 1, OWN)))
 
     if allowed:
         go_on()
