@@ -1,7 +1,7 @@
 """Variants of what a sender makes of ACKs that stay away or come twice (RFC 5681 and what extends it)."""
 
 from harness.spec import seqno
-from harness.spec.segment import ACK, FIN, Segment
+from harness.spec.segment import ACK, FIN, PSH, Segment
 from harness.stack.config import nanoseconds
 from harness.stack.connection import Connection
 from harness.stack.datagram import Pair
@@ -63,7 +63,8 @@ class LossProbes(Connection):
         text = min(self.flight - fin, self.send_mss)
         at = seqno.add(self.snd_nxt, -(text + fin))
         first = seqno.diff(at, self.snd_first)
-        self.transmit(ACK | (FIN if fin else 0), at, bytes(self.send_buffer[first : first + text]))
+        pushed = PSH if text and seqno.add(at, text) == self.snd_end else 0  # MUST-61
+        self.transmit(ACK | pushed | (FIN if fin else 0), at, bytes(self.send_buffer[first : first + text]))
         self.timers.stop(Timer.RETRANSMISSION)
         self.start_retransmission_timer()
 
