@@ -24,6 +24,9 @@ EARLY = 1 << 16
 #: All addresses of the target, by IP version.
 UNSPECIFIED = {4: "0.0.0.0", 6: "::"}
 
+#: Where a listener listens: its port, and its address or the unspecified one.
+End = tuple[int, str]
+
 
 class Application:
     """Makes the calls of a talk. `refuse` takes a link, a code, what was due, what was seen, and citations."""
@@ -35,29 +38,45 @@ class Application:
         all_links: Mapping[int, Link],
         refuse: Callable[[Link, Code, str, str, tuple[str, ...]], None],
     ) -> None:
-        self.listeners: dict[int, AppSocket] = {}
-        #: By port, how many ended connections may wait for `accept()` on whose ports another has begun since.
-        self.ghosts: Counter[int] = Counter()
+        self.listeners: dict[End, AppSocket] = {}
+        #: By listener, how many ended connections may wait for `accept()` on whose ports another has begun since.
+        self.ghosts: Counter[End] = Counter()
         self.links = links
         self._all_links = all_links
         self._target = target
         self._refuse = refuse
         #: Urgent text is to stay in the stream (RFC 9293 §3.8.5): sockets take its last octet out by default.
         self.inline = False
-        self._backlogs: dict[int, int] = {}
+        self._backlogs: dict[End, int] = {}
         #: Among how many ports the target may choose, None where that is not known.
         self.choices: int | None = None
 
-    def is_crowded(self, port: int) -> bool:
+    def end_of(self, link: Link) -> End:
+        """Return where whoever has the requests of a connection listens: at its address, or else at all of them."""
+        tuple4 = link.connection.tuple4
+        own, everywhere = (tuple4.port, tuple4.address), (tuple4.port, UNSPECIFIED[tuple4.version])
+        return everywhere if everywhere in self.listeners and own not in self.listeners else own
+
+    def listener_of(self, link: Link) -> End:
+        """Return where the application listens by a call about a connection: at all addresses, maybe."""
+        tuple4 = link.connection.tuple4
+        everywhere = tuple4.port, UNSPECIFIED[tuple4.version]
+        return everywhere if link.any_address else self.end_of(link)
+
+    def has_listener(self, link: Link) -> bool:
+        """Tell whether somebody listens for a connection."""
+        return self.end_of(link) in self.listeners
+
+    def is_crowded(self, end: End) -> bool:
         """Tell whether so many wait for `accept()`, ended ones among them, that a listener may refuse more."""
         waiting = [
             link
             for link in self.links.values()
-            if link.connection.tuple4.port == port
+            if self.end_of(link) == end
             and not link.accepted
             and link.history.some(lambda world: world.queued or not world.over)
         ]
-        return len(waiting) + self.ghosts[port] >= self._backlogs.get(port, BACKLOG)
+        return len(waiting) + self.ghosts[end] >= self._backlogs.get(end, BACKLOG)
 
     def call(self, link: Link, name: str, octets: int) -> Answer | None:
         """Make a call and return its answer; None where there is nothing to call on."""
@@ -67,13 +86,13 @@ class Application:
             return Answer(errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0)))
 
     def _perform(self, link: Link, name: str, octets: int) -> Answer | None:
-        tuple4, port = link.connection.tuple4, link.connection.tuple4.port
+        tuple4, end = link.connection.tuple4, self.listener_of(link)
         if name == "listen":
-            return self._listen(link, octets or BACKLOG) if port not in self.listeners else None
+            return self._listen(link, octets or BACKLOG) if self._may_listen(link) else None
         if name == "unlisten":
-            return self._unlisten(port) if port in self.listeners else None
+            return self._unlisten(end) if end in self.listeners else None
         if name == "accept":
-            return self._accept(port) if port in self.listeners else None
+            return self._accept(end) if end in self.listeners else None
         if name == "connect":
             if link.app is not None:
                 return None
@@ -84,7 +103,7 @@ class Application:
             link.app, link.accepted, link.written, link.read = sock, True, 0, 0
             return Answer()
         if name == "poll-listener":
-            return self._poll_listener(port)
+            return self._poll_listener(end)
         app = link.app
         if app is None:
             return None
@@ -154,41 +173,56 @@ class Application:
         gone = other.app is None and other.history.every(lambda world: world.over)
         return other is not link and same_peer and not gone
 
+    def _may_listen(self, link: Link) -> bool:
+        """Tell whether nobody listens where a connection would; beside another one only before requests have come."""
+        tuple4 = link.connection.tuple4
+        here = tuple4.port, UNSPECIFIED[tuple4.version] if link.any_address else tuple4.address
+        if not any(port == tuple4.port for port, _address in self.listeners):
+            return True
+        same_port = [each for each in self.links.values() if each.connection.tuple4.port == tuple4.port]
+        idle = all(each.history.every(lambda world: world.over and not world.queued) for each in same_port)
+        return here not in self.listeners and idle
+
     def _listen(self, link: Link, backlog: int) -> Answer:
         tuple4 = link.connection.tuple4
+        address = UNSPECIFIED[tuple4.version] if link.any_address else tuple4.address
         sock = self.socket(tuple4.version)
-        sock.listen(UNSPECIFIED[tuple4.version] if link.any_address else tuple4.address, tuple4.port, backlog)
-        self.listeners[tuple4.port], self._backlogs[tuple4.port] = sock, backlog
-        self._listening(tuple4.port, True)
+        sock.listen(address, tuple4.port, backlog)
+        self.listeners[tuple4.port, address], self._backlogs[tuple4.port, address] = sock, backlog
+        self._listening(tuple4.port)
         return Answer()
 
-    def _unlisten(self, port: int) -> Answer:
-        self.listeners.pop(port).close()
-        self._listening(port, False)
+    def _unlisten(self, end: End) -> Answer:
+        served = [link for link in self.links.values() if self.end_of(link) == end]
+        self.listeners.pop(end).close()
+        for link in served:
+            link.view.listening = False
+            link.history.listens(False)  # what nobody has accepted goes with it, though another one may listen there
+        self._listening(end[0])
         return Answer()
 
-    def _listening(self, port: int, listening: bool) -> None:
+    def _listening(self, port: int) -> None:
         for link in self.links.values():
-            if link.connection.tuple4.port == port:
-                link.history.listens(listening)
-                link.view.listening = listening
+            if link.connection.tuple4.port == port and link.view.listening != self.has_listener(link):
+                link.view.listening = not link.view.listening
+                link.history.listens(link.view.listening)
 
-    def _accept(self, port: int) -> Answer | None:
+    def _accept(self, end: End) -> Answer | None:
         try:
-            sock = self.listeners[port].accept()
+            sock = self.listeners[end].accept()
         except BlockingIOError:
-            for link in self.ready(port)[:1]:
+            for link in self.ready(end)[:1]:
                 cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.10.7.4 fifth")
                 self._refuse(link, Code.WRONG_ANSWER, "the connection that is established", "EAGAIN", cites)
             return Answer("EAGAIN")
-        return self.accepted(port, sock)
+        return self.accepted(end, sock)
 
-    def accepted(self, port: int, sock: AppSocket) -> Answer:
+    def accepted(self, end: End, sock: AppSocket) -> Answer:
         """Find out whose connection it is that a listener has given."""
-        waiting = self.queue(port)
-        link = self._identify(waiting, sock, port)
-        if link is None and self.ghosts[port]:
-            self.ghosts[port] -= 1
+        waiting = self.queue(end)
+        link = self._identify(waiting, sock, end)
+        if link is None and self.ghosts[end]:
+            self.ghosts[end] -= 1
             sock.close()
             return Answer()
         if link is None:
@@ -200,35 +234,33 @@ class Application:
         link.history.accepted()
         return Answer()
 
-    def _poll_listener(self, port: int) -> Answer | None:
-        listener = self.listeners.get(port)
+    def _poll_listener(self, end: End) -> Answer | None:
+        listener = self.listeners.get(end)
         if not isinstance(listener, TellingSocket):
             return None
         answer = Answer(ready=listener.poll())
         readable = bool((answer.ready or 0) & select.POLLIN)
-        ready, link = self.ready(port), self.links[min(self.links)]
+        ready, link = self.ready(end), self.links[min(self.links)]
         if ready and not readable:
             self._refuse(ready[0], Code.WRONG_ANSWER, "a listener that is readable", str(answer), CITES)
-        if readable and not self.queue(port) and not self.ghosts[port]:
+        if readable and not self.queue(end) and not self.ghosts[end]:
             self._refuse(link, Code.WRONG_ANSWER, "a listener that is not readable", str(answer), CITES)
         return answer
 
-    def ready(self, port: int) -> list[Link]:
-        """Return the connections of a port that `accept()` must give."""
-        return [link for link in self.queue(port) if link.history.every(lambda world: world.queued and not world.over)]
+    def ready(self, end: End) -> list[Link]:
+        """Return the connections of a listener that `accept()` must give."""
+        return [link for link in self.queue(end) if link.history.every(lambda world: world.queued and not world.over)]
 
-    def queue(self, port: int) -> list[Link]:
-        """Return the connections of a port that nobody has accepted and that may be waiting, in their order."""
+    def queue(self, end: End) -> list[Link]:
+        """Return the connections of a listener that nobody has accepted and that may be waiting, in their order."""
         found = [
             link
             for link in self.links.values()
-            if link.connection.tuple4.port == port
-            and not link.accepted
-            and link.history.some(lambda world: world.queued)
+            if self.end_of(link) == end and not link.accepted and link.history.some(lambda world: world.queued)
         ]
         return sorted(found, key=lambda link: link.established_at)
 
-    def _identify(self, waiting: list[Link], sock: AppSocket, port: int) -> Link | None:
+    def _identify(self, waiting: list[Link], sock: AppSocket, end: End) -> Link | None:
         """Return whose connection was accepted: the first in order that lives, unless only ended ones are left.
 
         The socket tells whose it is where it can. Elsewhere, where ended ones may wait too, what RECEIVE gives tells.
@@ -240,9 +272,9 @@ class Application:
             waiting = [link for link in waiting if link.history.some(lambda world: world.over)]
         alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
         ended: list[Link | None] = [link for link in waiting if link not in alive]
-        if self.ghosts[port]:
+        if self.ghosts[end]:
             ended.append(None)
-        if not alive and len(ended) > 1 and ended[0] is not None and self.ghosts[port]:
+        if not alive and len(ended) > 1 and ended[0] is not None and self.ghosts[end]:
             return _unless_foreign(ended[0], sock)
         if not (alive and ended):
             return (alive or ended or [None])[0]

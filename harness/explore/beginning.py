@@ -54,10 +54,7 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
         now=now,
         spending=talk.spending,
     )
-    port_open = connection.tuple4.port in talk.application.listeners
-    if port_open:
-        history.listens(True)
-    view = PeerView(salt=salt + 5, listening=port_open)
+    view = PeerView(salt=salt + 5)
     view.last_tsval = int(like.get("tsval", view.last_tsval))
     if "offer" in like:
         view.offer = tuple("t+0" if token == "t" else token for token in like["offer"].split("."))
@@ -65,6 +62,9 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
     _choose(talk, like)
     link = Link(number, connection, history, view, salt + 5, like.get("form", ""))
     link.any_address, link.any_port = "any-address" in like, "any-port" in like
+    if talk.application.has_listener(link):
+        view.listening = True
+        history.listens(True)
     link.number_chosen = any(trait.startswith("own-iss") for move in talk.plan for trait in move.like)
     return link
 

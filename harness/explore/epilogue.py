@@ -9,6 +9,7 @@
 
 from harness.case.timers import Waits
 from harness.case.violation import Code
+from harness.explore.application import UNSPECIFIED, End
 from harness.explore.link import Link
 from harness.explore.plan import moves
 from harness.explore.talk import AWAIT_S, Talk
@@ -48,9 +49,10 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
     talk.ending = True
     old = list(talk.links.values())
     for link in old:
+        link.any_address = False  # accept() is called from now on where the link's own requests go
         yield from carry(talk, link)
-    for port in list(talk.application.listeners):
-        yield from _another(talk, port)
+    for end in list(talk.application.listeners):
+        yield from _another(talk, end)
     if not patient:
         return
     yield from talk.let_pass(talk.traits.two_msl_s[1] + 1)
@@ -106,8 +108,7 @@ def _takes_text(world: World) -> bool:
 
 def _serve(talk: Talk, link: Link) -> None:
     """Do as an application does that wants to be done: accept, read, close."""
-    port = link.connection.tuple4.port
-    if not link.accepted and port in talk.application.listeners:
+    if not link.accepted and talk.application.has_listener(link):
         for _each in range(len(talk.links) + 1):
             if talk.call(link, "accept").error:
                 break
@@ -173,27 +174,29 @@ def _demand_end(talk: Talk, link: Link) -> None:
         worlds = link.history.worlds
         seen = f"it is in {' or '.join(sorted(link.history.states))}"
         # Whoever has closed the listener has closed what it had not accepted.
-        forsaken = not link.accepted and link.connection.tuple4.port not in talk.application.listeners
+        forsaken = not link.accepted and not talk.application.has_listener(link)
         alive = any(not world.over and (world.connection.reader_gone or forsaken) for world in worlds)
         if alive or link.app is not None:
             talk.refuse(link, Code.WRONG_STATE, _ACCEPTABLE_END, seen, _END_CITES)
         return
 
 
-def _another(talk: Talk, port: int) -> Waits:
+def _another(talk: Talk, end: End) -> Waits:
     """Demand that a listener takes a new connection, and serves it."""
     number = max(talk.all_links) + 1
     first = talk.all_links[min(talk.all_links)]
-    if first.connection.tuple4.port != port:
+    here = first.connection.tuple4
+    elsewhere = end[1] not in (here.address, UNSPECIFIED[here.version])
+    if here.port != end[0] or (not elsewhere and talk.application.end_of(first) != end):
         return
-    link = talk.link(number, ("same-port",))
-    yield from serve_once(talk, link)
+    link = talk.link(number, ("same-port", "address") if elsewhere else ("same-port",))
+    if talk.application.end_of(link) == end:
+        yield from serve_once(talk, link)
 
 
 def serve_once(talk: Talk, link: Link) -> Waits:
     """Demand that the link's listener takes a connection: handshake, text both ways, close."""
-    port = link.connection.tuple4.port
-    if talk.application.is_crowded(port):  # with what has ended there: it gives its place back
+    if talk.application.is_crowded(talk.application.end_of(link)):  # with what has ended there: it gives its place back
         while not talk.call(link, "accept").error:
             pass
     for move in moves("S@i A@p,r A@p,r/4"):
@@ -213,7 +216,7 @@ def serve_once(talk: Talk, link: Link) -> Waits:
 def again(talk: Talk, link: Link) -> Waits:
     """Demand that the same pair works again, with nothing left of the connection before."""
     link.renew()
-    if link.connection.tuple4.port in talk.application.listeners:
+    if talk.application.has_listener(link):
         yield from serve_once(talk, link)
         return
     for move in moves("connect SA@i,r A@p,r/4 recv:100 send:4 A@p,r"):

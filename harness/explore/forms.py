@@ -14,6 +14,10 @@ _WITHIN_HEADER = 16
 _DATA_OFFSET = 12
 #: Expedited forwarding (RFC 3246), without ECN.
 _OTHER_CLASS = 0xB8
+#: The identities of datagrams that never become whole; odd and even ones, as no other form has them together.
+FIRST_REUSED = 0x7FF1
+#: The form of datagrams that have them again.
+REUSED = "fragments-reused"
 #: Both bits of ECN.
 _CONGESTION = 0b11
 _IPV4, _IPV6 = 4, 6
@@ -61,14 +65,15 @@ def _options_in_fragments(packet: bytes) -> list[bytes] | None:
     return _fragments(forms.with_ipv4_options(packet, forms.NOPS)) if _version(packet) == _IPV4 else None
 
 
-def _fragments(packet: bytes) -> list[bytes]:
+def _fragments(packet: bytes, identity: int | None = None) -> list[bytes]:
     """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5).
 
     On IPv4 the first ends within the header. On IPv6 it has to hold all headers (RFC 8200 §4.5); what is no longer than
     these comes as an atomic fragment (RFC 6946).
     """
     body = packet[(packet[0] & 15) * 4 if _version(packet) == _IPV4 else 40 :]
-    identity = random.Random(body).randrange(1, 1 << 15) << 1
+    if identity is None:
+        identity = random.Random(body).randrange(1, 1 << 15) << 1
     headers = ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
     cut = _WITHIN_HEADER if _version(packet) == _IPV4 else headers
     return forms.fragmented(packet, [cut] if cut < len(body) else [], identity)
@@ -113,6 +118,20 @@ def _fragments_between(packet: bytes) -> list[bytes]:
     return [first, forms.fragment(packet, 0, bytes(_WITHIN_HEADER), identity, more=True), *rest]
 
 
+def _fragments_reused(packet: bytes) -> list[bytes]:
+    """Two fragments with the identity of a datagram that came long ago and never became whole, or of the one behind."""
+    return _fragments(packet, FIRST_REUSED + random.Random(packet).randrange(2))
+
+
+def lonely(packet: bytes, number: int, *, last: bool) -> bytes:
+    """Return one of the two fragments of a packet with other octets, the last or the first: no other one comes of it.
+
+    `number` counts the identities of such datagrams.
+    """
+    made = _fragments(packet, FIRST_REUSED + number)[-1 if last else 0]
+    return made[:-1] + bytes((made[-1] ^ 0xFF,))
+
+
 def _last_hop(packet: bytes) -> list[bytes]:
     """A packet that has come a long way."""
     return [forms.with_hops(packet, 1)]
@@ -153,6 +172,7 @@ _SINGLE: dict[str, Form] = {
     "padded-fragments": _padded_fragments,
     "fragments-twice": _fragments_twice,
     "fragments-between": _fragments_between,
+    REUSED: _fragments_reused,
     "ttl-1": _last_hop,
     "dscp": _other_class,
     "changing-class": _changing_class,

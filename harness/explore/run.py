@@ -10,9 +10,10 @@ from harness.case.throttling import longest_s
 from harness.case.timers import COARSENESS, Wait, Waits
 from harness.case.violation import Code, Violation
 from harness.explore import twins
+from harness.explore.alone import play
 from harness.explore.epilogue import epilogue
 from harness.explore.plan import Plan, ip_of, moves
-from harness.explore.talk import Talk, play
+from harness.explore.talk import Talk
 from harness.spec.history.world import Traits
 from harness.spec.states import TIME_WAIT
 from harness.targets.protocol import Capability, Target, UnusableTarget

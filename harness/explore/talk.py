@@ -12,11 +12,12 @@ from harness.case.conversation import Conversation
 from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
-from harness.case.violation import Code, Level, Violation
-from harness.explore import first_flight, forms, icmp_errors, option_checks, urgent
+from harness.case.violation import Code, Level
+from harness.explore import first_flight, icmp_errors, option_checks, urgent
 from harness.explore.application import Application, waits_ended
 from harness.explore.beginning import begin
 from harness.explore.link import Link, replace_numbers, sent_by
+from harness.explore.pieces import Pieces
 from harness.explore.plan import Move, Plan, Special, unrolled
 from harness.explore.promises import Promise
 from harness.explore.waiting import PREFIX, WaitingCalls
@@ -78,6 +79,7 @@ class Talk:
         self.application.inline = any(isinstance(move.step, Probe) and move.step.flags & URG for move in plan)
         self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
         self._promise: Promise | None = None
+        self.pieces = Pieces()
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
@@ -131,6 +133,10 @@ class Talk:
                 self.inject(link, link.last_probe)
         elif step.name == "fresh":
             link.renew()
+        elif step.name == "piece":
+            packet = self.pieces.next(link, self._now())
+            self.conversation.note(Kind.NOTE, "a fragment that stays alone", link.connection, packet)
+            self._settle(link, None, [packet], lambda sent: link.history.passes(self._now(), sent, link.state))
         elif step.name == "mark":
             self.conversation.note(Kind.NOTE, MARKED, link.connection)
             self.settled = link.history.every(lambda world: world.opening or world.over or not world.outstanding)
@@ -174,10 +180,10 @@ class Talk:
         packet = codec.encode(link.connection.path, link.connection.to_wire(replace(segment)))
         event = self.conversation.note(Kind.SENT, "", link.connection, packet)
         event.segment = segment
-        packets = forms.shaped(packet, link.form)
+        packets = self.pieces.shaped(packet, link.form, self._now())
         event.annotations += [f"({link.form})"] if link.form else []
-        arrived, crowded = replace_numbers(segment), self.application.is_crowded(link.connection.tuple4.port)
-        now, ended = self._now(), waits_ended(link)
+        end, arrived = self.application.end_of(link), replace_numbers(segment)
+        crowded, now, ended = self.application.is_crowded(end), self._now(), waits_ended(link)
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: world.over):
             self.call(link, "close")  # whoever opens anew has done with the connection before
         self._settle(
@@ -186,7 +192,7 @@ class Talk:
         if segment.flags & ACK and not segment.flags & (SYN | RST) and not link.history.lost:
             link.view.acknowledged(min((world.connection.snd_una for world in link.history.worlds), default=0))
         if ended and not waits_ended(link):
-            self.application.ghosts[link.connection.tuple4.port] += 1
+            self.application.ghosts[end] += 1
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
             link.app.close()  # of a connection in TIME-WAIT that has been reopened
             link.app = None
@@ -381,20 +387,3 @@ class Talk:
 
     def _now(self) -> int:
         return self.rig.target.clock.now_ns()
-
-
-def play(talk: Talk, waits: Waits) -> Violation | None:
-    """Let a talk go on to its end in its target's own time, alone; return the violation that ended it."""
-    clock, still = talk.rig.target.clock, 0
-    try:
-        for wait in waits:
-            while (left := wait.until_ns - clock.now_ns()) > 0:
-                before = clock.now_ns()
-                clock.wait(left / 1e9)
-                talk.rig.collect(talk.conversation)
-                still = still + 1 if clock.now_ns() == before else 0
-                if any(link.connection.inbox for link in talk.links.values()) or still > STILL:
-                    break
-    except Violation as violation:
-        return violation
-    return None

@@ -83,7 +83,7 @@ class WaitingCalls:
             link.app, link.accepted, link.written, link.read = sock, True, 0, 0
             return sock, under_way
         if call.name == "accept":
-            listener = self._application.listeners.get(tuple4.port)
+            listener = self._application.listeners.get(self._application.listener_of(link))
             return (listener, listener.start("accept")) if isinstance(listener, WaitingSocket) else None
         if not isinstance(app, WaitingSocket) or link.early:
             return None
@@ -114,7 +114,7 @@ class WaitingCalls:
     def _is_gone(self, each: Waiting) -> bool:
         """Tell whether the socket on which a call waits was closed, or its connection has begun anew."""
         if each.call.name == "accept":
-            return self._application.listeners.get(each.link.connection.tuple4.port) is not each.sock
+            return self._application.listeners.get(self._application.listener_of(each.link)) is not each.sock
         if each.call.name == "close":
             return each.link.view is not each.view
         return each.link.app is not each.sock
@@ -123,7 +123,7 @@ class WaitingCalls:
         link, call = each.link, each.call
         if call.name == "accept":
             self._told(link, each.text, "")
-            self._application.accepted(link.connection.tuple4.port, each.under_way.result())
+            self._application.accepted(self._application.listener_of(link), each.under_way.result())
             return
         answer = _answer(call, each.under_way)
         self._told(link, each.text, "" if str(answer) == "ok" else str(answer))
@@ -139,7 +139,7 @@ class WaitingCalls:
 
     def _waits(self, each: Waiting, now: int) -> None:
         if each.call.name == "accept":
-            for link in self._application.ready(each.link.connection.tuple4.port):
+            for link in self._application.ready(self._application.listener_of(each.link)):
                 cites = ("RFC 9293 §3.9.1.1", "RFC 9293 §3.9.1.8")
                 self._fallen(link, Fall(Broken.WRONG_ANSWER, "accept() to return", "it waits", cites, "waiting/accept"))
             return

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from harness.case.violation import Finding, Level
 from harness.explore import notation, pasted, run
+from harness.explore.alone import play
 from harness.explore.playing import Player, Stage
-from harness.explore.talk import Talk, play
+from harness.explore.talk import Talk
 from harness.explore.transcript import Inexpressible, Transcript
 from harness.pkt import writer
 from harness.spec.states import State

@@ -12,8 +12,8 @@ from typing import Any
 
 from harness.case.violation import Finding, Level, Replay, Unjudgeable
 from harness.explore import notation, run
+from harness.explore.alone import play
 from harness.explore.playing import Player, Stage
-from harness.explore.talk import play
 from harness.fuzz.reader import Reading, read
 from harness.fuzz.steps import Probe
 from harness.learn.alphabet import Alphabet, Time

@@ -5,6 +5,8 @@ A conversation begins with one of the ways; what a connection is like holds from
 
 #: Another connection that nobody has accepted.
 OTHER_WAITS = "90{same-port}:S@i 90:A@p,r"
+#: A second listener on the port: at the target's other address, or at all that it has.
+SECOND, FOR_ALL = "80{same-port,address}", "80{same-port,any-address}"
 #: Ways to a state from which a conversation goes on, each with its state; those that begin with `listen` leave one.
 BEGINNINGS = (
     ("SS", "connect"),
@@ -41,6 +43,11 @@ BEGINNINGS = (
     ("QC", f"listen S@i A@p,r {OTHER_WAITS} FA@p,r"),
     ("QC", "listen S@i A@p,r FA@p,r/10"),
     ("QC", "listen:2 S@i A@p,r/10 FA@p,r"),
+    ("Q", f"listen {SECOND}:listen 80:S@i 80:A@p,r S@i A@p,r"),
+    ("E", f"listen {SECOND}:listen S@i A@p,r accept 80:S@i 80:A@p,r 80:accept"),
+    ("Q", f"listen {FOR_ALL}:listen unlisten S@i A@p,r"),
+    ("E", f"listen {FOR_ALL}:listen 80:unlisten S@i A@p,r accept"),
+    ("E", f"listen {FOR_ALL}:listen 81{{same-port,address}}:S@i 81:A@p,r 80:accept S@i A@p,r accept"),
     ("X", "listen S@i A@p,r accept send:100 R@p"),
     ("X", "listen S@i A@p,r accept FA@p,r close A@p,r"),
     ("X", "connect RA@i,r"),
@@ -76,6 +83,7 @@ CONDITIONS = (
         "form=ip-options+marked",
         "form=hop-by-hop+padded",
         "form=destination-header+ttl-1",
+        "form=fragments-reused",
         "tsval=-3",
         "address",
     ),

@@ -45,6 +45,7 @@ RESTARTING = frozenset(
         "kept-alive-unanswered",
         "patient",
         "minutes-of-silence",
+        "pieces-that-stay-alone",
         "others-wait",
         "kept-alive-later",
         "another-talks",

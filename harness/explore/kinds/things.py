@@ -254,6 +254,7 @@ _CALLS = (
     # Neither on the steps of a back-off from a second nor from 200 ms: what restarts a timer there shows.
     Thing("moment", f"SS SR CR {SYNCHRONIZED}", "wait:130"),
     Thing("silence", f"SR CR {SYNCHRONIZED} X", "wait:2300"),
+    Thing("pieces-that-stay-alone", "Q E F2 QC CW", "piece wait:200000"),
     Thing("minutes-of-silence", "Q E F2 QC CW", "wait:700000"),
     Thing("kept-alive", "E F1 F2 CW", "keep-alive:9 wait:10000", "A@p,r", "F1>F2"),
     Thing("kept-alive-later", "E F1 F2 CW", "keep-alive:9", "wait:70000 A@p,r", "F1>F2"),

@@ -226,6 +226,7 @@ class History:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
         self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
         former, self.worlds = self.worlds, list(found)
+        self._full = self._full and not self.some(lambda world: world.closing)  # who SENDs then is refused, in any case
         if self.edges is not None and not asking:
             self.edges.changed(former, self.worlds, OUT if self._full else 0)
         self._full = self._full and self.some(lambda world: world.outstanding)

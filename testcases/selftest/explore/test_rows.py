@@ -68,6 +68,8 @@ def test_that_no_port_is_left_is_told_and_no_finding() -> None:
             "1{any-port,ports=2}:connect SA@i,r close A@p,r FA@p,r repeat:2 *{any-port}:connect *:RA@i,r *:close end",
         ),
         ("D450", ROW),
+        ("D623", "1{any-address}:listen 2{same-port,address}:listen 2:unlisten 2:S@i 2:A@p,r 2:accept"),
+        ("D809", "listen 2{same-port,address}:listen 2:S@i 2:A@p,r 2:accept"),
     ],
 )
 def test_what_leaks_or_is_mistaken_shows(name: str, text: str) -> None:
@@ -94,6 +96,27 @@ def test_what_leaks_or_is_mistaken_shows(name: str, text: str) -> None:
 def test_what_was_agreed_and_what_is_delayed_shows(name: str, text: str) -> None:
     assert played(text).conversation.findings == []
     assert played(text, defective(name).stack_class).conversation.findings != []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen 2{same-port,any-address}:listen",
+        "listen 2{same-port,any-address}:listen 3{same-port,address}:S@i 3:A@p,r 2:accept S@i A@p,r accept",
+        "1{any-address}:listen 2{same-port,address}:listen unlisten S@i 2:S@i 2:A@p,r 2:accept",
+        "listen 2{same-port,address}:listen 2:begin-accept S@i A@p,r 2:S@i 2:A@p,r accept",
+        "listen 2{same-port,address}:listen 2:S@i 2:A@p,r unlisten S@i 2:accept poll-listener 2:poll-listener",
+    ],
+)
+def test_two_listeners_share_a_port(text: str) -> None:
+    outcome = played(text)
+    assert (outcome.conversation.findings, outcome.lost) == ([], False)
+
+
+def test_nobody_else_listens_at_a_port_where_connections_wait() -> None:
+    """Whose they are could not be told then."""
+    for text in ("listen S@i 2{same-port,address}:listen", "listen 2{same-port}:listen"):
+        assert len(played(text).talk.application.listeners) == 1
 
 
 @pytest.mark.parametrize("stamp", [-1, -2_000_000_000, 100])
