@@ -13,8 +13,8 @@ from harness.fuzz import shrink
 from harness.fuzz.steps import SIMPLER, Call, Probe
 from harness.targets.registry import parse
 
-#: So many shorter ones are tried of a finding.
-TRIES = 400
+#: So many shorter ones are tried of a finding, for at most so many seconds.
+TRIES, LIMIT_S = 400, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def shortest(player: Player, generated: Generated, sort: Sort, seed: int) -> Gen
         if not shows_it(parts):
             return None
         part = next((parts[:end] for end in range(1, len(parts)) if shows_it(parts[:end])), parts)
-        return _generated(shrink.shortest(part, shows_it, seed, _SIMPLER, tries=TRIES)) or generated
+        return _generated(shrink.shortest(part, shows_it, seed, _SIMPLER, tries=TRIES, limit_s=LIMIT_S)) or generated
     finally:
         sound.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.explore import notation, pasted, shrinking
 from harness.explore.choice import Choice
-from harness.explore.findings import Found, Sort, Tally
+from harness.explore.findings import Found, Sort, Tally, sort_of
 from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
 from harness.explore.transcript import Inexpressible
@@ -65,10 +65,12 @@ def _story(sort: Sort, found: Found, player: Player, seed: int) -> str:
     short = None
     if sort.code and sort.verdict != "gone deviation":
         short = shrinking.shortest(player, notation.generated_from(record["title"]), sort, seed)
-        if short is None:
+        again = player.play([short])[0] if short is not None else None
+        if again is not None and sort_of(again).code == sort.code:
+            record = again
+        else:
+            short = None
             words.append("  it did not show again when it was played alone")
-    if short is not None:
-        (record,) = player.play([short])
     words += [f"  found by {found.record['id']}" + (f", and {found.count - 1} more" if found.count > 1 else "")]
     return "\n".join((told(record, player), "", *words, *(_pasted(player, short) if short is not None else ())))
 

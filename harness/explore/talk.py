@@ -66,8 +66,9 @@ class Talk:
         self.plan = plan
         self.policies = policies
         self.traits = traits
-        self.spending = Spending() if traits.throttles_host else None
         self.conversation: Conversation = rig.begin(version, name=name)
+        #: What a limit for the whole host holds back may have been spent before.
+        self.spending = Spending(self._now()) if traits.throttles_host else None
         #: Connections by number, without those that have come to their end so long ago that nobody looks at them any
         #: more, and all.
         self.links: dict[int, Link] = {}

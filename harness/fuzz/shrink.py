@@ -5,8 +5,10 @@ nearly always yes at random, but no is the smaller choice, and it looks for the 
 A part is a step of a sequence, or anything else that can be left out and made simpler.
 """
 
+import math
 import random
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +24,10 @@ ATTEMPTS = 1000
 _Part = TypeVar("_Part")
 #: Ways to make a part simpler; one that has nothing to simplify leaves it as it is.
 Simpler = Sequence[Callable[[_Part], _Part]]
+
+
+class _EnoughError(BaseException):
+    """Ends a search from within: Hypothesis takes an Exception for one more thing to look for."""
 
 
 @st.composite
@@ -45,17 +51,24 @@ def shortest(
     simpler: Simpler[_Part],
     *,
     tries: int | None = None,
+    limit_s: float = math.inf,
 ) -> tuple[_Part, ...]:
     """Return a shortest choice of the parts that still `shows_it`; the same for the same seed.
 
-    With `tries` no more than so many are asked for.
+    With `tries` no more than so many are asked for, none behind `limit_s` seconds: what is the shortest then counts.
     """
     known: dict[tuple[_Part, ...], bool] = {}
+    shown = [parts]
+    end = time.monotonic() + limit_s
 
     def remembered(candidate: tuple[_Part, ...]) -> bool:
+        if time.monotonic() > end:
+            raise _EnoughError
         if candidate not in known:
             tired = tries is not None and len(known) >= tries
             known[candidate] = not tired and bool(candidate) and shows_it(candidate)
+            if known[candidate]:
+                shown.append(candidate)
         return known[candidate]
 
     options = settings(
@@ -73,6 +86,8 @@ def shortest(
             )
         except NoSuchExample:
             return parts
+        except _EnoughError:
+            return min(shown, key=len)
         finally:
             configuration.set_hypothesis_home_dir(None)
     return found

@@ -33,8 +33,8 @@ KEY = b"tcpspec reference"
 BEGINNING_NS = 1_000 * NS
 #: What its timers may take on the clock on the wall without that anything comes of it.
 IDLE_LIMIT_S = 10.0
-#: So many challenges in a period are more than a case provokes.
-FEW_CHALLENGES = 5
+#: So many challenges in a period are more than a case or a conversation provokes.
+FEW_CHALLENGES = 1000
 #: The directed broadcast addresses of the networks that the addresses belong to.
 BROADCASTS = ("198.51.100.0", "198.51.100.255")
 CAPABILITIES = in_parts(

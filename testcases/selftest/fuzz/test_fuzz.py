@@ -1,5 +1,6 @@
 """``tcpspec fuzz``: the same seed gives the same, what is found is shrunk, what is declared is explained."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,21 @@ def test_a_difference_is_shrunk_to_the_shortest_sequence_that_shows_it(defective
     assert defective.play(long).unexplained is not None
     assert text_of(session.shortest(defective, difference, seed=1)) == SHORTEST
     assert shortest(parse(SHORTEST), shows_it, 1, SIMPLER) == parse(SHORTEST)
+
+
+def test_who_has_looked_long_enough_takes_the_shortest_that_was_seen() -> None:
+    asked: list[steps.Sequence] = []
+
+    def shows_it(candidate: steps.Sequence) -> bool:
+        asked.append(candidate)
+        time.sleep(0.02)
+        return True
+
+    long = parse("connect SA@i,n close recv:5 FA@n,u A@n,n")
+    assert shortest(long, shows_it, 1, SIMPLER, limit_s=0) == long
+    assert not asked
+    assert len(shortest(long, shows_it, 1, SIMPLER, limit_s=0.03)) <= len(long)
+    assert 1 <= len(asked) <= 2
 
 
 def test_a_declared_difference_is_explained_and_only_that(defective: Player, tmp_path: Path) -> None:
