@@ -3,20 +3,23 @@
 from collections.abc import Iterator
 
 from harness.pkt import run, shell
+from harness.pkt.assertions import Assertion, BadAssertion
 from harness.pkt.matching import flag_letters
 from harness.pkt.support import beyond
 from harness.pkt.tree import Call, Code, Event, Icmp, Script, Shell, TcpSegment, Udp
 
 WHAT, TIME = 9, 10
+#: So much is shown of an assertion that is none, in characters.
+_LONGEST = 80
 
 
-def explain(script: Script) -> str:
-    """Return the explanation of a script."""
+def explain(script: Script, dialect: str | None = None) -> str:
+    """Return the explanation of a script, read by a dialect, or by the one that its words tell."""
     versions = ", ".join(map(str, run.versions(script)))
     lines = [script.name]
     if script.summary:
         lines.append(f"  {script.summary}")
-    lines.append(f"  {len(script.events)} events, {versions}, {run.dialect_of(script)} dialect")
+    lines.append(f"  {len(script.events)} events, {versions}, {run.dialect_of(script, dialect)} dialect")
     lines += [f"  --{name}={value}" for name, value in script.options.items() if name != "ip_version"]
     lines.append("")
     lines += [f"{line}{_where(event)}" for event in script.events for line in _event(event)]
@@ -47,10 +50,18 @@ def _event(event: Event) -> Iterator[str]:
             until = " (blocks)" if action.stop_ns is not None else ""
             yield f"{head}{'calls':<{WHAT}} {event.text[event.text.find(action.function + '(') :]}{until}"
         case Code():
-            yield f"{head}{'asserts':<{WHAT}} {' '.join(action.text.split())}"
+            yield f"{head}{_claims(' '.join(action.text.split()), action)}"
         case Shell():
             for meaning in shell.meanings(action.text):
                 yield f"{head}{_means(meaning)}"
+
+
+def _claims(shown: str, code: Code) -> str:
+    try:
+        Assertion(code.text)
+    except BadAssertion as error:
+        return f"{'unplayed':<{WHAT}} {shown[:_LONGEST]} ({error})"
+    return f"{'asserts':<{WHAT}} {shown}"
 
 
 def _segment(line: TcpSegment) -> str:

@@ -154,6 +154,9 @@ class Tally:
             self._print_left_out(terminalreporter)
             self._tell_github(terminalreporter)
         _print_skipped(terminalreporter)
+        if self.options.pkt_folder is not None and self._judged and not self.unexpected:
+            declared = "; --no-expectations writes what is declared too" if self.options.bundled else ""
+            terminalreporter.write_line(f"--pkt: no script is written, since all is as expected{declared}")
         if self.writer is not None and self._judged:
             terminalreporter.write_line(f"results: {self.writer.path}")
 

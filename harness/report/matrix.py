@@ -35,6 +35,8 @@ _AS_EXPECTED = {
 }
 #: The release of a stack of which nobody knows it.
 NO_RELEASE = "0"
+#: What conforms tells a reason where something of it was not asserted: scripts do.
+_CONFORMS = "conforms"
 #: Verdicts that have a column only where they occur.
 _ALWAYS = frozenset({"conforms", "violates"})
 
@@ -53,7 +55,7 @@ class Matrix:
         """Count one case."""
         key = (str(record["target"]), str(record["id"]).partition("/")[0])
         self.counts.setdefault(key, Counter())[record["verdict"]] += 1
-        if record["verdict"] not in ("conforms",):
+        if record["verdict"] != _CONFORMS or record.get("reason"):
             self.records.append(record)
         if "changes" in record:
             self.told.setdefault(str(record["target"]), []).append(record)
@@ -117,17 +119,18 @@ class Matrix:
         """Say in a line how many cases do not simply conform, and are as expected all the same."""
         total = self.rows(target)["all"]
         words = [f"{total[verdict]} {text}" for verdict, text in _AS_EXPECTED.items() if total[verdict]]
+        if part := len(self._of(target, _CONFORMS)):
+            words.append(f"{part} conform with something not asserted")
         if words:
             console.print(Text(f"{', '.join(words)} (-v lists them, tcpspec report shows them)"), soft_wrap=True)
 
     def _print_reasons(self, console: Console, target: str) -> None:
         """Say once per reason, in a line, what does not simply conform and why."""
-        for verdict, title in _AS_EXPECTED.items():
+        for verdict, title in {**_AS_EXPECTED, _CONFORMS: _CONFORMS}.items():
             reasons: dict[str, set[str]] = {}
-            for record in self.records:
-                if record["target"] == target and record["verdict"] == verdict:
-                    issue = f" ({record['issue']})" if "issue" in record else ""
-                    reasons.setdefault(record.get("reason", "") + issue, set()).add(record["id"])
+            for record in self._of(target, verdict):
+                issue = f" ({record['issue']})" if "issue" in record else ""
+                reasons.setdefault(record.get("reason", "") + issue, set()).add(record["id"])
             if not reasons:
                 continue
             console.print(Text(f"{title}:", style="bold"))
@@ -135,6 +138,9 @@ class Matrix:
                 names = sorted(ids)
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 console.print(Text(f"  {names[0]}{more}: {reason}"), no_wrap=True, overflow="ellipsis")
+
+    def _of(self, target: str, verdict: str) -> list[dict[str, Any]]:
+        return [record for record in self.records if (record["target"], record["verdict"]) == (target, verdict)]
 
 
 def _cell(count: int, style: str) -> Text:

@@ -7,11 +7,16 @@ from harness.verbs import NOTHING_RAN, USAGE_ERROR, keeping, printing, starting
 from harness.verbs.starting import is_script
 
 HELP = "print a case's rule, source and expected ladder (--svg: the ladder as a drawing)"
-USAGE = "tcpspec explain CASE|SCRIPT.pkt [--svg | --pkt]    (tcpspec list prints the cases)"
+USAGE = (
+    "tcpspec explain CASE [--svg | --pkt]    (tcpspec list prints the cases)\n"
+    "       tcpspec explain SCRIPT.pkt [--pkt-dialect linux|bsd]"
+)
+_DIALECT = "--pkt-dialect"
 
 
 def main(arguments: list[str]) -> int:
     """Print what a case, or a cell of the grid, is about, without running it."""
+    arguments, dialect = _dialect(arguments)
     names = [argument for argument in arguments if argument not in ("--svg", "--pkt")]
     drawn, scripted = "--svg" in arguments, "--pkt" in arguments
     if len(names) != 1 or names[0].startswith("-"):
@@ -22,7 +27,7 @@ def main(arguments: list[str]) -> int:
     if names[0].startswith("grid/"):
         return _explain_cell(names[0])
     if is_script(names[0]):
-        return _explain_script(Path(names[0]))
+        return _explain_script(Path(names[0]), dialect)
     code, collector = starting.collect(["--ip", "4", "--grid", "off", "--case", names[0]])
     if code:
         return code
@@ -56,13 +61,29 @@ def _write_script(name: str) -> int:
     return 0
 
 
-def _explain_script(path: Path) -> int:
+def _dialect(arguments: list[str]) -> tuple[list[str], str | None]:
+    """Return the arguments without the dialect, if one is named, and that."""
+    from harness.pkt.profile import Dialect
+
+    for at, argument in enumerate(arguments):
+        name, given, value = argument.partition("=")
+        if name != _DIALECT:
+            continue
+        value, rest = (
+            (value, arguments[at + 1 :]) if given else ("".join(arguments[at + 1 : at + 2]), arguments[at + 2 :])
+        )
+        if value in list(Dialect):
+            return arguments[:at] + rest, value
+    return arguments, None
+
+
+def _explain_script(path: Path, dialect: str | None) -> int:
     from harness.pkt import explain as scripts
     from harness.pkt import run as reading
     from harness.pkt.scanner import BadScript
 
     try:
-        print(scripts.explain(reading.load(path)))
+        print(scripts.explain(reading.load(path), dialect))
     except BadScript as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR

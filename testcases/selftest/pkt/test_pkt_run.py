@@ -94,6 +94,29 @@ def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.C
     assert "broken.pkt:2:1: expected '='" in capsys.readouterr().err
 
 
+def test_explain_reads_by_a_dialect_that_is_named_and_tells_what_is_no_assertion(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "odd.pkt").write_text(GOOD + "+0 %{ import os }%\n")
+    for arguments in (["--pkt-dialect", "bsd", "odd.pkt"], ["odd.pkt", "--pkt-dialect=bsd"]):
+        assert cli.main(["explain", *arguments]) == 0
+        out = capsys.readouterr().out
+        assert "ipv4, bsd dialect" in out
+        assert "unplayed  import os ('import os': only `assert` is understood)" in out
+    assert cli.main(["explain", "odd.pkt", "--pkt-dialect", "sun"]) == 4
+
+
+def test_what_was_not_asserted_is_counted_at_the_end_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "wide.pkt").write_text(GOOD.replace("ack 1 <...>", "ack 1 win 5 <...>"))
+    assert cli.main(["run", "wide.pkt", "--target", "reference", "--pkt", "out"]) == 0
+    out = capsys.readouterr().out
+    assert "1 conform with something not asserted (-v lists them" in out
+    assert "--pkt: no script is written, since all is as expected; --no-expectations writes what is declared too" in out
+    assert cli.main(["run", "wide.pkt", "--target", "reference", "-v"]) == 0
+    assert "conforms:\n  pkt/" in (out := capsys.readouterr().out)
+    assert "/wide: 1 window not asserted\n" in out
+
+
 def test_coverage_tells_what_can_be_played(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "odd.pkt").write_text(GOOD + "+0 splice(4, 0, 3, 0, 1, 0) = 1\n")
     assert cli.main(["pkt", "coverage", ".", "--target", "reference"]) == 0
