@@ -150,9 +150,12 @@ class Stage:
         self.current = own
         return own
 
-    def go_without(self, construct: str, place: Place) -> None:
-        """Note what the target has not and the script is played without: a difference behind it may come of that."""
-        self.doubts.append(Doubt(construct, place, of_all=True))
+    def go_without(self, construct: str, place: Place, *, of_all: bool = True) -> None:
+        """Note what the target has not and the script is played without: a difference behind it may come of that.
+
+        Unless `of_all` that is one of when text is sent.
+        """
+        self.doubts.append(Doubt(construct, place, of_all=of_all))
 
     @property
     def under_test(self) -> Connection:

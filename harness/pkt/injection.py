@@ -172,7 +172,10 @@ class Peer:
         )
 
     def _moved(self, connection: Connection, line: TcpSegment) -> int:
-        """Return how far a number at the edge of the window that the script means is from that of the target's."""
+        """Return how far a number at the edge of the window that the script means is from that of the target's.
+
+        A number that is outside of both is left as it is.
+        """
         claimed = self._stage.claimed_windows.get(connection.index)
         spoken = [each.wire for each in connection.received if each.wire.flags & ACK and not each.wire.flags & RST]
         if self._stage.strict or claimed is None or not spoken:
@@ -187,8 +190,11 @@ class Peer:
             return 0
         first = next((each.wire for each in connection.received if each.wire.flags & SYN), None)
         shift = (window_scale_of(first.options) or 0) if first is not None and scaled else 0
+        size = last.window << (0 if last.flags & SYN else shift)
+        if offset >= max(edge, size):
+            return 0  # it is outside of either window
         self._stage.left_out["number at the edge of a window"] += 1
-        return (last.window << (0 if last.flags & SYN else shift)) - edge
+        return size - edge
 
     def _is_synchronized(self, connection: Connection) -> bool:
         """Tell whether the target has acknowledged a SYN of the peer: from then on the numbers count from that one."""

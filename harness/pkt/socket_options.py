@@ -48,6 +48,8 @@ _CLAIMED = {
 }
 #: Options that only what a Linux kernel's error queue tells depends on.
 _OF_THE_ERROR_QUEUE = {"SO_ZEROCOPY", "SO_TIMESTAMPING"}
+#: Options that say when text is sent, and nothing else.
+_PACING = {"TCP_NODELAY", "TCP_CORK", "TCP_NOTSENT_LOWAT"}
 _QUEUES = {"SIOCINQ": "in", "FIONREAD": "in", "SIOCOUTQ": "out", "FIONWRITE": "out", "TIOCOUTQ": "out"}
 #: To look at all that is there.
 _PEEK = 1 << 22
@@ -90,11 +92,11 @@ class SocketOptions:
             if ignored or (name in _BUFFERS and not self._stage.traits.has_sockets):
                 return done()
             if lacking:
-                return self._go_without(lacking, place)
+                return self._go_without(name, place)
             try:
                 self._put(descriptor, call, name, value, place)
             except NotOffered:
-                return self._go_without(f"the socket option {name}", place)
+                return self._go_without(name, place)
             except OSError as error:
                 return self._refused(error, call, name, place)
             descriptor.opens_fast |= name == "TCP_FASTOPEN_CONNECT"
@@ -120,8 +122,8 @@ class SocketOptions:
             return reason.construct
         return ""
 
-    def _go_without(self, construct: str, place: Place) -> Answer:
-        self._stage.go_without(construct, place)
+    def _go_without(self, name: str, place: Place) -> Answer:
+        self._stage.go_without(f"the socket option {name}", place, of_all=name not in _PACING)
         return done()
 
     def _put(self, descriptor: Descriptor, call: Call, name: str, value: Expression, place: Place) -> None:
@@ -136,7 +138,7 @@ class SocketOptions:
             return refused(error)
         if error.errno in (errno_of("ENOPROTOOPT"), errno_of("ENOENT"), errno_of("EPERM"), errno_of("EOPNOTSUPP")):
             if call.function == "setsockopt" and not call.error:
-                return self._go_without(f"the socket option {name}", place)
+                return self._go_without(name, place)
             raise Unsupported(f"the socket option {name}", place, lacking=True)
         return refused(error)
 

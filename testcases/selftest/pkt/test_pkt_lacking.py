@@ -143,12 +143,12 @@ def test_an_adapter_has_the_options_that_it_claims() -> None:
         assert found == [f"the socket option {name}" for name in lacking]
 
 
-def test_an_option_that_turns_out_to_be_none_is_gone_without() -> None:
+def _without_options() -> ReferenceTarget:
+    """Return a target whose accepted connections have no options."""
     target = ReferenceTarget()
     real = target.socket
 
     def socket(version: int) -> AppSocket:
-        """Return a socket whose connections have no options."""
         made = real(version)
         accept = made.accept
 
@@ -165,5 +165,23 @@ def test_an_option_that_turns_out_to_be_none_is_gone_without() -> None:
         return made
 
     target.socket = socket  # type: ignore[method-assign]
-    played = play(SERVER + "+0 setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [2], 4) = 0\n" + FIN_LINES, target=target)
+    return target
+
+
+def test_an_option_that_turns_out_to_be_none_is_gone_without() -> None:
+    text = SERVER + "+0 setsockopt(4, SOL_TCP, TCP_KEEPIDLE, [2], 4) = 0\n" + FIN_LINES
+    played = play(text, target=_without_options())
     assert (played.verdict, played.notes) == ("conforms", "played without the socket option TCP_KEEPIDLE")
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ("+0 close(4) = 0\n+0 > R. 1:1(0) ack 1\n", "violates"),
+        ("+0 write(4, ..., 9) = 9\n+0 > P. 1:11(10) ack 1\n", "not applicable"),
+    ],
+)
+def test_what_comes_of_an_option_that_says_when_text_is_sent_is_text_alone(lines: str, verdict: str) -> None:
+    text = SERVER + "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n"
+    assert play(text + FIN_LINES, target=_without_options()).verdict == "conforms"
+    assert play(text + lines, target=_without_options()).verdict == verdict

@@ -7,6 +7,7 @@ from harness.pkt import needs
 from harness.pkt.schedule import Schedule
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.tree import Clock, Time
+from harness.spec.segment import RST
 from testcases.selftest.playing import SERVER, play
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"
@@ -37,6 +38,15 @@ def test_a_number_at_the_edge_of_the_script_s_window_is_moved_to_the_target_s_un
     assert played.verdict == "conforms"
     assert "1 number at the edge of a window" in played.notes
     assert play(text.replace("30000:30000", "30005:30005") + "+0 > . 1:1(0) ack 1\n").verdict == "conforms"
+
+
+def test_a_number_outside_of_the_script_s_window_and_of_the_target_s_stays_as_it_is() -> None:
+    text = SERVER + "+0 getsockopt(4, SOL_SOCKET, SO_RCVBUF, [{0}], [4]) = 0\n+.1 < R {1}:{1}(0) win 0\n"
+    for claimed, number, moved in ((70000, 70001, 0), (70000, 70000, 1), (30000, 30001, 1)):
+        played = play(text.format(claimed, number) + ("+0 > . 1:1(0) ack 1\n" if number == claimed else ""))
+        assert (played.verdict, "edge of a window" in played.notes) == ("conforms", bool(moved))
+        (sent,) = (each.segment for each in played.events if each.segment and each.segment.flags & RST)
+        assert (sent.seq == number) is not bool(moved)
 
 
 def test_the_window_of_a_connection_that_is_not_accepted_yet_is_at_most_65535() -> None:
