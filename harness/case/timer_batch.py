@@ -254,8 +254,9 @@ class _Schedule:
             # Now, not when the group is done: in minutes the state will be another.
             with contextlib.suppress(TargetError):
                 conversation.evidence = take_evidence(conversation)
-        still_s = LATE_SWEEP_S if error is None else 0
-        conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(still_s * 1e9)
+        if conversation.deaf_after_ns is None:  # a script has said itself until when it answers
+            still_s = LATE_SWEEP_S if error is None else 0
+            conversation.deaf_after_ns = self._rig.target.clock.now_ns() + int(still_s * 1e9)
 
 
 def _clock_offset_ns(rig: Rig) -> int:

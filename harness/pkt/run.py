@@ -39,6 +39,7 @@ ADDRESSES = {4: ("192.0.2.1", "192.168.0.1"), 6: ("fd3d:fa7b:d17d::1", "fd3d:a0b
 LATE_NS = 3_000_000
 #: What is counted, without what is said of it: the segment of ``segment of an earlier connection``.
 _NOUN = re.compile(r"^(option(?= \w+ that )|.+?(?= (?:at|behind|of) |$))")
+_SINGULAR_Y = re.compile(r"(?<![aeiou])y$")
 #: Commands of scripts are about packetdrill's device: so the pod's has that name too.
 _SECOND_NAME = "ip link property add dev t0 altname tun0"
 
@@ -127,7 +128,7 @@ class Outcome:
 
     def notes(self) -> str:
         """Return what was not asserted or set: ``3 windows, 1 window scale not asserted; played without sysctl …``."""
-        counts = [f"{count} {_plural(name, count)}" for name, count in sorted(self.stage.left_out.items())]
+        counts = [f"{count} {plural(name, count)}" for name, count in sorted(self.stage.left_out.items())]
         said = [f"{', '.join(counts)} not asserted"] if counts else []
         without = [doubt.construct for doubt in self.stage.doubts if doubt.of_all]
         said += [f"played without {', '.join(dict.fromkeys(without))}"] if without else []
@@ -164,8 +165,9 @@ def _number(options: Mapping[str, str], name: str, default: float) -> float:
         return default
 
 
-def _plural(name: str, count: int) -> str:
-    return name if count == 1 else _NOUN.sub(r"\1s", name, count=1)
+def plural(name: str, count: int) -> str:
+    """Return the name of what was counted, as it is said of so many: ``segments behind the last line``."""
+    return name if count == 1 else _NOUN.sub(lambda noun: _SINGULAR_Y.sub("ie", noun[1]) + "s", name, count=1)
 
 
 def begin(

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.case.violation import Code
-from harness.pkt import needs
+from harness.pkt import needs, run
 from harness.pkt.schedule import Schedule
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.tree import Clock, Time
@@ -24,6 +24,7 @@ def test_several_of_what_was_not_asserted_are_told_as_several() -> None:
     text = SERVER + "+.1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11\n"
     played = play(text + "+.1 < . 1:1(0) ack 1 win 65535\n" * 2)
     assert played.notes == "2 segments behind the last line not asserted"
+    assert [run.plural("copy of text", count) for count in (1, 2)] == ["copy of text", "copies of text"]
 
 
 def test_an_old_number_behind_the_last_line_may_be_answered_but_not_by_a_reset() -> None:

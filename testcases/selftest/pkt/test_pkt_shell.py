@@ -174,6 +174,21 @@ def test_an_mtu_is_that_of_the_route_which_can_have_nearly_all(
         assert f"on linux, IPv4: {verdict}" in capsys.readouterr().out
 
 
+def test_what_a_timer_sends_behind_the_last_line_is_nobodys_business(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tail loss probe may be new text, which repeats nothing (RFC 8985 §7.3)."""
+    try:
+        LinuxTarget().close()
+    except UnusableTarget as error:
+        pytest.skip(f"needs a pod: {error.message}")
+    monkeypatch.chdir(tmp_path)
+    opening = SERVER.replace("<mss 1460>", "<mss 1000,sackOK>").replace("+.1 <", "+.05 <")
+    Path("a.pkt").write_text(opening + "+0 write(4, ..., 20000) = 20000\n+0 > P. 1:10001(10000) ack 1\n")
+    assert cli.main(["run", "a.pkt", "--results", "there"]) == 0
+    assert "pkt           1         ·" in capsys.readouterr().out
+
+
 def test_a_setting_is_set_back_where_the_script_has_changed_it_before() -> None:
     made: list[tuple[str, str]] = []
 
