@@ -33,6 +33,8 @@ TUN_IPV4 = b"\x00\x00\x08\x00"
 ANY = "0.0.0.0"
 #: A machine has been up for a while when its first connection begins.
 UPTIME_MS = 1_000_000
+#: So many timers that were stopped may wait beside those that run, before they are cleared away.
+STOPPED = 1_000
 #: So often the pacing of a session may tick in one instant.
 MOST_TICKS = 10_000
 SPELLING = {FsmState.SYN_RCVD: "SYN-RECEIVED"}
@@ -61,6 +63,7 @@ class VirtualTimer:
         self.now_ms = UPTIME_MS
         self._waiting: list[tuple[int, int, Due]] = []
         self._order = itertools.count()
+        self._stopped = 0
 
     def start(self) -> None: ...
 
@@ -75,6 +78,11 @@ class VirtualTimer:
 
     def cancel(self, due: Due, /) -> None:
         due.cancelled = True
+        self._stopped += 1
+        if self._stopped > max(STOPPED, len(self._waiting) // 2):  # the stack sets its timers anew with each packet
+            self._waiting = [entry for entry in self._waiting if not entry[2].cancelled]
+            heapq.heapify(self._waiting)
+            self._stopped = 0
 
     def _enter(self, delay_ms: int, due: Due) -> Due:
         heapq.heappush(self._waiting, (self.now_ms + delay_ms, next(self._order), due))

@@ -163,8 +163,7 @@ class Conversation(Course):
     def await_delayed(self, connection: Connection) -> None:
         """Where time costs nothing, wait for an acknowledgment that may be delayed."""
         __tracebackhide__ = True
-        timeless = Capability.VIRTUAL_TIME in self.rig.target.capabilities
-        if timeless and not self.shares_time and not connection.inbox:
+        if Capability.VIRTUAL_TIME in self.rig.target.capabilities and not connection.inbox:
             self.await_late_answer(connection, acknowledging.DELAY_S)
 
     def _is_spare(self, connection: Connection, received: Received) -> bool:

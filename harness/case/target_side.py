@@ -163,11 +163,20 @@ class TargetSide(UserCalls):
             self._be((State.LISTEN if before.listening else before.state,), Level.MUST)
 
     def must_deliver(self, data: bytes) -> None:
-        """Demand that RECEIVE gives exactly these octets now; `EOF` for the end of the stream."""
+        """Demand that RECEIVE gives exactly these octets now, in as many calls as it takes; `EOF` for the stream's end.
+
+        A call may return before its buffer is full (RFC 9293 §3.9.1.3): some stacks give one segment's text each time.
+        """
         __tracebackhide__ = True
-        got = self._call("recv()", lambda: self._app().recv(len(data) + 4096), due=data, about=len(data) + 4096)
+        got = self._received(data)
+        while got and got != data and data.startswith(got) and (more := self._received(data[len(got) :])):
+            got += more
         if got != data:
             self._wrong_answer(f"recv() gives {data_text(data)}", f"it gives {data_text(got or b'')}")
+
+    def _received(self, data: bytes) -> bytes:
+        __tracebackhide__ = True
+        return self._call("recv()", lambda: self._app().recv(len(data) + 4096), due=data, about=len(data) + 4096) or b""
 
     def must_not_deliver(self) -> None:
         """Demand that RECEIVE has nothing: neither data nor the end of the stream."""

@@ -267,6 +267,8 @@ def _close_wait(scene: Scene) -> Tells:
         scene.target.accept()
         scene.target.close_listener()  # that a port is closed is asked below, not how a listener meets an ACK
     scene.target.shutdown()
+    if not scene.target.connection.inbox:
+        scene.peer.send(ACK, seq=r, ack=n)  # some have one segment under way at a time, so that the FIN waits
     scene.hear(segment(FIN | ACK, seq=n, ack=r))
     scene.peer.send(ACK, seq=r, ack=n + 1)
     scene.hear(silence())

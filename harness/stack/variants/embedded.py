@@ -37,25 +37,6 @@ settings_variant(
     receive_buffer=1000,
 )
 
-settings_variant(
-    "first-rto-200-ms",
-    "The first retransmission time-out is 200 ms, and none is shorter, as Zephyr has it.",
-    "RFC 6298 §2.1",
-    "RFC 6298 §2.4",
-    allows="It SHOULD be one second, and rounded up to that later.",
-    rto_initial_s=0.2,
-    rto_min_s=0.2,
-)
-
-settings_variant(
-    "time-wait-of-ten-seconds",
-    "TIME-WAIT lasts ten seconds.",
-    "MUST-13",
-    "RFC 9293 §3.4.2",
-    allows="MSL is two minutes by an engineering choice that may be changed.",
-    msl_s=5.0,
-)
-
 
 @variant(
     "one-segment-under-way",
@@ -66,9 +47,9 @@ settings_variant(
 )
 class OneSegmentUnderWay(Connection):
     def usable_window(self) -> int:
-        """Return no more than what is under way, or else one segment."""
-        new = self.cursor == self.snd_nxt and self.flight
-        return min(super().usable_window(), self.flight if new else self.send_mss + 1)
+        """Return no more than what is under way, or else one segment; a SYN that is under way keeps nothing back."""
+        new = self.cursor == self.snd_nxt and self.flight and self.snd_una != self.iss
+        return min(super().usable_window(), self.flight if new else self.flight + self.send_mss + 1)
 
 
 @variant(

@@ -6,30 +6,39 @@ from dataclasses import replace
 from harness.spec import options as coding
 from harness.spec import seqno
 from harness.spec.segment import ACK, RST, SYN, Segment
-from harness.spec.states import CLOSING, LAST_ACK, SYN_RECEIVED
+from harness.spec.states import SYN_RECEIVED
+from harness.stack.config import Config
 from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram, Pair
 from harness.stack.listener import Listener, answering
 from harness.stack.options import NONE as NO_OPTIONS
-from harness.stack.options import Options
+from harness.stack.options import TIMESTAMPS_LENGTH, Options
 from harness.stack.settings import SocketSettings
 from harness.stack.stack import Stack
 from harness.stack.tcb import Host
-from harness.stack.variants.variant import settings_variant, variant
+from harness.stack.variants.variant import variant
 
 EXTENSIONS = ("timestamps", "window-scale", "sack")
 #: The largest shift count (RFC 7323 §2.3).
 LARGEST_SHIFT = 14
 MILLISECOND_NS = 1_000_000
 
-settings_variant(
+
+@variant(
     "mss-of-jumbo-frames",
-    "Segments of 8,960 octets at most are asked for, and sent.",
+    "Segments of 8,960 octets are asked for, and none is sent that the link can't carry.",
     "SHLD-5",
+    "MUST-16",
     "MUST-67",
-    allows="The MSS option says what fits the receiver's own buffers and link.",
+    allows="The MSS option says what the receiver can put together, which is no less than what its link takes at once.",
     mss={4: 8960, 6: 8940},
 )
+class MssOfJumboFrames(Connection):
+    @property
+    def send_mss(self) -> int:
+        return min(
+            super().send_mss, Config().mss_of(self.pair.local.version) - (TIMESTAMPS_LENGTH if self.stamping else 0)
+        )
 
 
 @variant(
@@ -151,20 +160,6 @@ class RoundTripsByTimestamps(Connection):
             return
         self.timed = None
         self.rtt.sample(max(0, seqno.diff(self.timestamp(), self.echoed)) * MILLISECOND_NS)
-
-
-@variant(
-    "abort-in-last-states-resets",
-    "ABORT sends a reset in CLOSING and LAST-ACK too, as BSD's tcp_drop does in every state with a peer.",
-    "RFC 9293 §3.10.5",
-    "RFC 9293 §3.5.2",
-    allows="There it deletes the TCB: that nothing is sent, no sentence says, and a peer that waits hears of it.",
-)
-class AbortInLastStatesResets(Connection):
-    def abort(self) -> None:
-        if self.state in (CLOSING, LAST_ACK):
-            self.send_reset()
-        super().abort()
 
 
 @variant(

@@ -26,6 +26,13 @@ from testcases.selftest.mutate.test_variants import every_script
         ("isn-of-the-clock", "passive-open/initial-sequence-numbers-differ", {Verdict.CONFORMS}),
         ("window-taken-back", "grid/established-zero-window/none/exact/-/*", {Verdict.CONFORMS}),
         ("probes-without-an-octet", "timers/*probe*", {Verdict.CONFORMS, Verdict.NOT_APPLICABLE}),
+        ("receive-by-segments", "half-close/repeated-data", {Verdict.CONFORMS}),
+        ("receive-by-segments", "passive-close/fin-at-a-closed-window", {Verdict.DEVIATES}),
+        ("one-segment-under-way", "header/nagle-can-be-switched-off", {Verdict.NOT_APPLICABLE}),
+        ("one-segment-under-way", "timers/data-and-fin-are-repeated-in-order", {Verdict.CONFORMS}),
+        ("one-segment-under-way", "grid/close-wait/call-send", {Verdict.CONFORMS}),
+        ("nagle-waits-for-everything", "header/nagle-can-be-switched-off", {Verdict.CONFORMS}),
+        ("fin-acknowledged-with-delay", "timers/half-close-is-not-bounded*", {Verdict.CONFORMS}),
     ],
 )
 def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdicts: set[Verdict]) -> None:
