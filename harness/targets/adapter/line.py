@@ -25,6 +25,9 @@ PATIENCE = 6
 USUAL_TIMES, SHORTEST_LIMIT_S, SECOND_LIMIT_S = 100, 0.25, 2.0
 #: How long it may take to end when its standard input is closed.
 FAREWELL_S = 2.0
+#: An adapter that holds more memory has died of it; one that holds half as much between two cases is started anew. That
+#: is looked at behind so many commands, and so often while an answer is waited for, in seconds.
+MEMORY_OCTETS, LOOK_COMMANDS, LOOK_S = 2 << 30, 256, 1.0
 #: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
 MAX_LINE = 2 * 65535 + 1024
 _OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
@@ -110,6 +113,9 @@ class Carrier(Protocol):
     def last_words(self) -> str:
         """Return the end of what the adapter wrote to its standard error."""
 
+    def memory(self) -> int:
+        """Return how much memory the adapter holds, in octets; 0 where that can't be told."""
+
     def close(self, farewell_s: float = FAREWELL_S) -> bool:
         """End the adapter and all that it started; return whether it went by itself within `farewell_s`."""
 
@@ -131,6 +137,12 @@ class AdapterLine:
         self.carrier = carrier
         self._patience = patience
         self._unread = b""
+        self._asked = 0
+
+    @property
+    def is_bloated(self) -> bool:
+        """Whether the adapter holds so much memory that it had better be started anew."""
+        return self.carrier.memory() > MEMORY_OCTETS // 2
 
     def ask(self, command: str, *, extra_s: float = 0.0, octets: int = 0) -> Answer:
         """Send a command and return its answer.
@@ -139,6 +151,9 @@ class AdapterLine:
         """
         if self._unread or self.carrier.wait(0):
             self._demand_silence()
+        self._asked += 1
+        if not self._asked % LOOK_COMMANDS:
+            self._look(command)
         begin = time.monotonic()
         deadline = begin + self._patience.limit(_verb(command)) + extra_s
         self._write(command, deadline)
@@ -179,8 +194,7 @@ class AdapterLine:
         while b"\n" not in self._unread:
             if len(self._unread) > longest:
                 raise AdapterFailure(f"the adapter answered {_short(command)} with a line of over {longest} octets")
-            # However late it is: who was stopped itself finds what has come meanwhile.
-            if not self.carrier.wait(max(0.0, deadline - time.monotonic())):
+            if not self._wait(command, deadline):
                 raise self._hangs(command)
             try:
                 octets = self.carrier.read()
@@ -194,6 +208,20 @@ class AdapterLine:
             return line.rstrip(b"\r").decode("ascii")
         except UnicodeDecodeError:
             raise AdapterFailure(f"the adapter answered {_short(command)} with {line[:60]!r}: not text") from None
+
+    def _wait(self, command: str, deadline: float) -> bool:
+        """Wait for octets; however late it is, who was stopped itself finds what has come meanwhile."""
+        while (left := deadline - time.monotonic()) > LOOK_S:
+            if self.carrier.wait(LOOK_S):
+                return True
+            self._look(command)
+        return self.carrier.wait(max(0.0, left))
+
+    def _look(self, command: str) -> None:
+        """Raise if the adapter holds more memory than any stack needs: it would take the machine's."""
+        if self.carrier.memory() > MEMORY_OCTETS:
+            cause = f"the adapter holds more than {MEMORY_OCTETS >> 20} MiB of memory"
+            raise AdapterDied(cause, f"at {_short(command)}{self._said()}")
 
     def _demand_silence(self) -> None:
         """Raise if the adapter has said anything behind its last final line; the end of the process shows later."""

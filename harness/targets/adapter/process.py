@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.targets.adapter.line import FAREWELL_S, AdapterFailure, ending_by_signal, ending_with_code
 from harness.targets.last_words import LAST_WORDS, telling
@@ -104,6 +105,14 @@ class AdapterProcess:
         size = self._words_on_stderr.seek(0, os.SEEK_END)
         self._words_on_stderr.seek(max(0, size - LAST_WORDS))
         return telling(self._words_on_stderr.read().decode(errors="replace"))
+
+    def memory(self) -> int:
+        """Return how much memory the process itself holds, in octets."""
+        try:
+            resident = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
+        except (OSError, IndexError):
+            return 0
+        return resident * os.sysconf("SC_PAGE_SIZE")
 
     def close(self, farewell_s: float = FAREWELL_S) -> bool:
         """End the process and all that it started; return whether it went by itself within `farewell_s`."""

@@ -225,6 +225,9 @@ class AdapterTarget:
         if self._trouble:
             self._trouble = None
             self._start()
+        elif self._line is not None and self._line.is_bloated:
+            self._line.close()
+            self._start()
         elif self.ask("reset").error:
             raise self.fail("the adapter refuses 'reset'")
 

@@ -65,6 +65,10 @@ class Streams:
             return ""
         return ending_by_signal(-code) if code < 0 else ending_with_code(code)
 
+    def memory(self) -> int:
+        """Return 0: what runs elsewhere is bounded there."""
+        return 0
+
     def last_words(self) -> str:
         """Return the end of what the program has written to its standard error."""
         return self._place.last_words()
