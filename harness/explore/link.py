@@ -57,6 +57,8 @@ class PeerView(View):
     #: Where text reached over the window's edge, and the octets that the field may have left out by its scale: it is
     #: cut off within them.
     cuts: list[tuple[int, int]] = field(default_factory=list)
+    #: What a peer knew that begins anew: the target falls back to it if it takes the new SYN for an old one (MAY-2).
+    forgotten: "PeerView | None" = None
 
     @property
     def end_above(self) -> int:
@@ -94,7 +96,10 @@ class PeerView(View):
 
     def sent(self, segment: Segment) -> None:
         """Take note of a segment of the peer."""
+        before = self.before
         View.sent(self, segment)
+        if self.before is not None and self.before is not before and self.forgotten is not None:
+            self.before = replace(self.forgotten, state=self.before.state)
         if segment.flags & RST or not segment.length:
             return
         begin = segment.seq + bool(segment.flags & SYN)
@@ -261,6 +266,7 @@ class Link:
             offer=old.offer,
             usual_window=old.usual_window,
             last_tsval=old.last_tsval,
+            forgotten=replace(old, before=None, forgotten=None),
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None

@@ -119,6 +119,11 @@ def offering(options: tuple[str, ...]) -> Callable[[Probe], Probe]:
     return lambda probe: replace(probe, options=options) if probe.flags & SYN and not probe.options else probe
 
 
+def backlogged(plan: Plan, backlog: int) -> Plan:
+    """Return the plan with a backlog for listeners that have the usual one."""
+    return tuple(replace(move, step=Call("listen", backlog)) if move.step == Call("listen") else move for move in plan)
+
+
 def calls(plan: Plan) -> list[int]:
     """Return the places of the application's calls and of what is lost."""
     return [at for at, move in enumerate(plan) if isinstance(move.step, Call) or name_of(move) == "lose"]

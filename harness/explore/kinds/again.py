@@ -15,7 +15,7 @@ from harness.explore.kinds import sources
 from harness.explore.kinds.armed_table import ANEW
 from harness.explore.kinds.needs import needs_of
 from harness.explore.kinds.pairs import NEEDS, SLOW
-from harness.explore.plan import Plan, text_of
+from harness.explore.plan import Plan, text_of, with_traits
 from harness.explore.run import Generated
 
 #: Of so many the best is taken.
@@ -31,13 +31,18 @@ LATER_OFFERS = ((), (), ("m536",), ("w7", "s", "t+0"), ("t+0",), ("w0",))
 WINDOWS = (0, 0, 0, 200, 1000, 20_000)
 #: How many lives there are, and what lies between two: all is over, or the pair is asked for again as it is.
 LIVES = (2, 2, 3)
-BETWEEN = (ANEW, ANEW, "close fresh", "close fresh", "accept close wait:300000 fresh", "close wait:20000 fresh")
+BETWEEN = (
+    *(ANEW, ANEW, "close fresh", "close fresh", "accept close wait:300000 fresh"),
+    *("close wait:20000 fresh", "close wait:100000 fresh"),
+)
+#: How often listeners have little room, and for how many connections.
+SMALL, BACKLOGS = 0.2, (1, 1, 2)
 #: How many words a part has, how often it comes, after which pause in milliseconds, and how many words later.
 PARTS, TIMES, PAUSES, LATER = (1, 1, 2, 2, 3, 4), (2, 2, 2, 3, 3, 6, 10), (0, 0, 0, 130, 730, 4570), (0, 0, 1, 3)
 #: Where a part may not begin or end: it opens the connection, or lets go of it.
 _ONCE = frozenset({"listen", "unlisten", "connect", "begin-connect", "fresh", "mark"})
-#: What is looked at behind it, in milliseconds: on no step of a back-off.
-WATCHED = (0, 0, 12_000, 100_000, 300_000)
+#: What is looked at behind it, and how often: a silence in which what is pending goes on by itself.
+WATCHED = ("", "", "wait:12000", "wait:25000 " * 4, "wait:50000 " * 6, "wait:100000 " * 7)
 
 
 def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
@@ -53,7 +58,9 @@ def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
 
 
 def _side(rng: random.Random) -> tuple[str, Plan]:
-    plan, count = sources.draw(rng, alone=True), rng.choice(COMPANY)
+    plan, count = _small(rng, sources.draw(rng, alone=True)), rng.choice(COMPANY)
+    if not any("offer=" in like for like in plan[0].like) and (offer := rng.choice(OFFERS)):
+        plan = with_traits(plan, [offer])
     count = min(count, 3) if len(plan) > LONG else count
     likes = [[offer] if (offer := rng.choice(OFFERS)) else [] for _each in range(count - 1)]
     lag = rng.choice(LAGS)
@@ -74,12 +81,17 @@ def _lives(rng: random.Random) -> tuple[str, Plan]:
 
 
 def _life(rng: random.Random) -> Plan:
-    plan = sources.draw(rng)
+    plan = _small(rng, sources.draw(rng))
     if window := rng.choice(WINDOWS):
         plan = operations.each(plan, operations.windowed(window))
     if options := rng.choice(LATER_OFFERS):
         plan = operations.each(plan, operations.offering(options))
     return plan
+
+
+def _small(rng: random.Random, plan: Plan) -> Plan:
+    """Return the plan, now and then with listeners that have little room."""
+    return operations.backlogged(plan, rng.choice(BACKLOGS)) if rng.random() < SMALL else plan
 
 
 def _part(rng: random.Random) -> tuple[str, Plan]:
@@ -100,7 +112,7 @@ def _watched(rng: random.Random, plan: Plan) -> Plan:
     watched = rng.choice(WATCHED)
     if not watched or not SLOW.search(text_of(plan)):
         return plan
-    return operations.inserted(plan, len(plan), f"wait:{watched}")
+    return operations.inserted(plan, len(plan), watched)
 
 
 _MAKERS = {"side": _side, "lives": _lives, "part": _part}

@@ -46,9 +46,8 @@ def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
         plan = drawn[meetings.newest(drawn, seen)]
         text = text_of(plan)
         slow = bool(SLOW.search(text))
-        watched = rng.choice(WATCHED) if slow else 0
-        if watched:
-            plan = operations.inserted(plan, len(plan), f"wait:{watched}")
+        if slow and (watched := rng.choice(WATCHED)):
+            plan = operations.inserted(plan, len(plan), watched)
         yield Generated("order", f"{seed}.{number}", plan, None, slow, needs_of(text, NEEDS))
 
 

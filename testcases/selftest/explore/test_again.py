@@ -70,6 +70,12 @@ def test_segments_are_given_windows_and_syns_options() -> None:
     assert plan_text(operations.each(plan, operations.offering(("w2",)))) == "S@i~w2 A@p,r%5 2:A@p,r"
 
 
+def test_listeners_are_given_little_room() -> None:
+    assert plan_text(operations.backlogged(moves("listen 2:listen:7 S@i"), 1)) == "listen:1 2:listen:7 S@i"
+    texts = [text_of(made) for made in itertools.islice(again.generate(), 100)]
+    assert any("listen:1 " in text for text in texts)
+
+
 def test_the_plan_is_chosen_in_which_most_is_new() -> None:
     plans = [moves("listen S@i"), moves("listen S@i A@p,r"), moves("connect SA@i,r")]
     seen: meetings.Met = set()
@@ -107,6 +113,8 @@ MENDED = (
     "listen S@n A@n,n fresh A@n,n",
     "1{iss=-1}:listen S@n FA@n,n fresh FA@p,n",
     f"{PASSIVE} urgent:1 fresh await",
+    f"{PASSIVE} close FA@n,n fresh S@i R@n SA@n,n",
+    "1{own-iss=-1}:listen S@i A@p,r accept close FA@n,n fresh S@i R@n A@n,n",
     "A@n,n 2:S@n 3:A@n,n 4:S@n 5:S@n 6:S@n 7:S@n 8:S@n 2:connect",
 )
 
