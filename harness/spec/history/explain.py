@@ -96,7 +96,12 @@ def _same(due: Outgoing, sent: Segment, raw_seq: int) -> bool:
 
 
 def _aborts(at: Open, due: Outgoing, sent: Segment) -> bool:
-    """Tell whether this is the reset of ABORT, at SND.NXT (§3.10.5), or one like it that a segment has provoked."""
+    """Tell whether this is the reset of ABORT, at SND.NXT (§3.10.5), or one like it that a segment has provoked.
+
+    Where nothing has had a number yet there are no SND.NXT and RCV.NXT that a reset could have.
+    """
+    if at.rule.startswith(("closed/", "listen/")) and not at.world.connection.snd_nxt:
+        return False
     if not at.rule:
         return any(_same(replace(due, seq=seq), sent, 0) for seq in _next_numbers(at.world))
     bare = due.flags == RST and due.seq == at.world.connection.snd_nxt

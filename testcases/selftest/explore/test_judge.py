@@ -141,6 +141,11 @@ WRONG: dict[str, tuple[Callable[[Hand], Hand], Act, Broken]] = {
     "an ACK answers an ACK": (established, lambda h: h.peer(segment(ACK, 1, 1), own(ACK, 1, 1)), Broken.EXTRA),
     "a reset for nothing": (established, lambda h: h.peer(segment(ACK, 1, 1), own(RST, 1, 0)), Broken.RESET),
     "another ACK": (established, lambda h: h.peer(segment(ACK, 1, 1, 5), own(ACK, 1, 7)), Broken.WRONG_ACK),
+    "a reset with ACK where nothing has a number": (
+        lambda h: h,
+        lambda h: h.peer(segment(ACK, 0, 0), own(RST | ACK, 0, 0), state=CLOSED),
+        Broken.WRONG_SEQ,
+    ),
     "another number": (established, lambda h: h.peer(segment(ACK, 9000, 5), own(ACK, 2, 1)), Broken.WRONG_SEQ),
     "another state": (established, lambda h: h.peer(segment(ACK, 1, 1), state=CLOSE_WAIT), Broken.WRONG_STATE),
     "text that nobody has sent": (established, lambda h: h.wait(1, (0.5, own(ACK, 1, 1, 5))), Broken.WRONG_DATA),
