@@ -165,7 +165,9 @@ class Talk:
         if len(self.all_links) <= AT_ONCE or self.ending:
             return
         link = next(itertools.islice(reversed(self.all_links.values()), AT_ONCE - 1, None))
-        ended = link.app is None and link.history.every(lambda world: world.over or world.state is TIME_WAIT)
+        ended = link.app is None and link.history.every(
+            lambda world: world.over or (world.state is TIME_WAIT and world.ack_by is None)
+        )
         if ended and not link.history.some(lambda world: world.queued) and link.number in self.links:
             del self.links[link.number]
             self.conversation.observed.remove(link.connection)

@@ -21,7 +21,7 @@ from harness.explore.link import LOST
 from harness.explore.plan import EACH
 from harness.explore.talk import MARKED, NOT_POSSIBLE, Talk
 from harness.fuzz.steps import Probe
-from harness.spec.segment import ACK, SYN, flag_names
+from harness.spec.segment import ACK, FIN, SYN, flag_names
 from harness.trace.events import Event, Kind
 
 CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.8")
@@ -68,6 +68,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)
+    if _fins_as_answers(talk) > _fins_as_answers(twin):
+        return None  # its timer began anew: what must come of it in time, the rules know without a twin
     if _brings_text(talk, twin):
         here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
         return _other(here, there, _length(twin), beside_text=True)
@@ -86,6 +88,12 @@ def _answered_again(talk: Talk) -> int:
     """
     answers = (event.segment for event, since in _sent(_planned(talk)) if since <= ANSWER_S * 1e9)
     return sum(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in answers)
+
+
+def _fins_as_answers(talk: Talk) -> int:
+    """Return how often an answer was the target's FIN: sent again so, its timer may begin anew (RFC 6298 §5)."""
+    answers = (event.segment for event, since in _sent(_planned(talk)) if since <= ANSWER_S * 1e9)
+    return sum(segment is not None and bool(segment.flags & FIN) for segment in answers)
 
 
 def _brings_text(talk: Talk, twin: Talk) -> bool:

@@ -163,6 +163,11 @@ class ReceiveBySegments(Connection):
     allows="Any ACK may be delayed, by less than half a second.",
 )
 class FinAcknowledgedWithDelay(Connection):
+    def enter_time_wait(self) -> None:
+        waits = self.timers.runs(Timer.DELAYED_ACK)
+        super().enter_time_wait()
+        self.ack_due = self.ack_due or waits
+
     def process_text_and_fin(self, segment: Segment) -> None:
         due, before, fin = self.ack_due, self.rcv_nxt, self.fin_received
         super().process_text_and_fin(segment)

@@ -53,6 +53,15 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
         ("probes-without-an-octet", "connect SA@i,r send:100 A@p,u%0 wait:5000"),
         ("fin-acknowledged-with-delay", "1{delay=200}:connect SA@i,r FA@p,r close A@p,r"),
         ("fin-acknowledged-with-delay", "1{delay=400}:listen S@i A@p,r accept close A@p,r FA@p,r"),
+        (
+            "fin-acknowledged-with-delay",
+            "1{delay=200}:listen S@i A@p,r repeat:9 *{same-port}:S@i *:A@p,r accept *:close *:FA@p,r end wait:4000",
+        ),
+        ("fin-acknowledged-with-delay", "1{delay=200}:connect SA@i,r shutdown FA@p,u A@p,r wait:4570"),
+        (
+            "fin-again-with-each-new-ack",
+            "connect SA@i,r%0 shutdown wait:9130 [A@p,u/10%0] wait:9130 [A@p,u/10%0] wait:9130 wait:60000",
+        ),
         ("keep-alive-with-an-octet", "connect SA@i,r A@p,r keep-alive:20 send:10 A@p,r wait:900000"),
         ("keep-alive-with-an-octet", "connect SA@i,r A@p,r keep-alive:20 urgent:10 A@p,r wait:50000"),
     ],
