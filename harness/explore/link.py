@@ -266,6 +266,8 @@ class Link:
             offer=old.offer,
             usual_window=old.usual_window,
             last_tsval=old.last_tsval,
+            edges=set(old.edges),  # of what the target may tell of until the peer's next SYN
+            cuts=list(old.cuts),
             forgotten=replace(old, before=None, forgotten=None),
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""

@@ -220,6 +220,7 @@ class Talk:
         event = self.conversation.note(Kind.CALL, f"{name}({octets or ''})", link.connection)
         now = self._now()
         promise, self._promise = self._promise, None
+        ended = name.endswith("connect") and waits_ended(link)
         link.history.read_ahead = bool(link.early)
         judged, answer = self._perform(link, name, octets, now)
         if answer is None:
@@ -234,6 +235,8 @@ class Talk:
             self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state, spare=read), spare=read)
         else:
             self._settle(link, now, (), lambda sent: link.history.calls(judged, octets, answer, now, sent, link.state))
+        if ended and not waits_ended(link):
+            self.application.ghosts[self.application.end_of(link)] += 1
         if answer.ready is not None and name != "edges":
             self._promise = Promise(link, name, answer.ready)
         return answer

@@ -135,7 +135,7 @@ class History:
                 Broken.SILENT, "a reset: text is lost that nobody has read", "", cites, "close-unread", must=False
             )
             self.remarks.append(fall)
-        self._full = self._full or no_room(name, octets, answer)
+        self._full = (self._full or no_room(name, octets, answer)) and not (answer.ready or 0) & OUT
         if name == "edges" and self.edges is not None and not self.lost:
             self.edges.looked(answer.ready or 0, self.worlds)
 
