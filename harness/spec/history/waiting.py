@@ -18,6 +18,8 @@ from harness.spec.values import replace
 
 #: Linger time is over not earlier than asked for, and at most so much later, in nanoseconds.
 SLACK = 1_000_000_000
+#: So long text may wait for more of it before it is sent (MUST-60), in nanoseconds.
+COLLECTED = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def may_wait(world: World, call: Call, now: int) -> bool:
     if call.name == "recv":
         return world.opening or not (world.available > 0 or world.fin_in or world.reads_no_more or world.over)
     if call.name == "send":
-        return not world.over and bool(world.opening or world.unacknowledged or (world.unsent and _is_held_back(world)))
+        held = world.unsent and (_is_held_back(world) or now - world.waiting_since <= COLLECTED)
+        return not world.over and bool(world.opening or world.unacknowledged or held)
     return not _has_left(world) and now < call.deadline + SLACK
 
 

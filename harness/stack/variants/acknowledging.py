@@ -145,7 +145,7 @@ class WindowUpdateAtHalfTheBuffer(Connection):
 
 @variant(
     "window-shown-in-whole-segments",
-    "The window that is offered is a multiple of the MSS.",
+    "The window that is offered is a multiple of the MSS, or of the whole buffer if that is less.",
     "RFC 9293 §3.8.6.2.2",
     allows="A receiver may hold its edge back until a whole segment fits.",
 )
@@ -153,8 +153,9 @@ class WindowShownInWholeSegments(Connection):
     def offer_window(self, shift: int) -> int:
         before = self.rcv_edge
         super().offer_window(shift)
-        mss = self.config.mss_of(self.pair.local.version)
-        edge = seqno.add(self.rcv_nxt, self.rcv_wnd // mss * mss)
+        buffer = self.settings.receive_buffer or self.config.receive_buffer
+        unit = min(self.config.mss_of(self.pair.local.version), buffer)
+        edge = seqno.add(self.rcv_nxt, self.rcv_wnd // unit * unit)
         self.rcv_edge = edge if seqno.lt(before, edge) else before  # it never moves left
         return self.rcv_wnd
 

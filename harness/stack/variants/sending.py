@@ -135,7 +135,7 @@ class NoFastRetransmit(Connection):
 
 @variant(
     "closed-window-probed-at-once",
-    "What meets a closed window is probed for at once.",
+    "What meets a closed window is probed for at once, with one octet.",
     "SHLD-29",
     "MUST-36",
     allows="The first probe SHOULD wait for a retransmission time-out.",
@@ -145,7 +145,10 @@ class ClosedWindowProbedAtOnce(Connection):
         idle = self.unsent and self.snd_wnd == 0 and not self.flight and self.cursor == self.snd_nxt
         super()._arm_send_timers()
         if idle and not self.probes and self.state not in (SYN_SENT, SYN_RECEIVED):
-            self.probe_timeout()
+            self.probes += 1
+            Connection.send_probe(self)
+            self.start(Timer.PROBE, self.probe_interval())
+            self.start_user_timeout()
 
 
 @variant(

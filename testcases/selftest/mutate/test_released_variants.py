@@ -57,6 +57,14 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
             "fin-acknowledged-with-delay",
             "1{delay=200}:listen S@i A@p,r repeat:9 *{same-port}:S@i *:A@p,r accept *:close *:FA@p,r end wait:4000",
         ),
+        (
+            "text-collected-for-a-moment",
+            "1{window=1000}:connect SA@i,r buffer:8000 begin-send:60000 A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r",
+        ),
+        (
+            "window-smaller-than-a-segment+window-shown-in-whole-segments",
+            "1{offer=w7}:connect SA@i,r send:300 A@p,r A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
+        ),
         ("fin-acknowledged-with-delay", "1{delay=200}:connect SA@i,r shutdown FA@p,u A@p,r wait:4570"),
         (
             "fin-again-with-each-new-ack",
