@@ -59,7 +59,7 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
         ),
         (
             "text-collected-for-a-moment",
-            "1{window=1000}:connect SA@i,r buffer:8000 begin-send:60000 A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r",
+            "1{window=1000}:connect SA@i,r buffer:8000 begin-send:60000 A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r",
         ),
         (
             "window-smaller-than-a-segment+window-shown-in-whole-segments",
