@@ -57,6 +57,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return None  # what answers the segment that changes nothing was lost in place of something else
     if marked is None and _opened(talk, twin) > _opened(twin, twin):
         return None  # the connection had ended by then, as the rules have seen: a request opens the next one
+    if marked is None and _guessed(talk) > _guessed(twin):
+        return None  # by chance the segment that was to change nothing has acknowledged what was lost
     if marked is not None and not (talk.settled and twin.settled):
         return None
     if Counter(_impossible(twin)) - Counter(_impossible(talk)):
@@ -184,6 +186,23 @@ def _opened(talk: Talk, twin: Talk) -> int:
         if event.kind is Kind.RECEIVED and event.segment is not None and event.segment.flags & SYN
     }
     return len(asked & answered)
+
+
+def _guessed(talk: Talk) -> int:
+    """Return how often the peer has acknowledged what the target has sent and the peer never got."""
+    got, sent, guessed = Counter[int](), Counter[int](), 0
+    for event in _planned(talk):
+        key, segment = event.connection, event.segment
+        if segment is None:
+            continue
+        if event.kind is Kind.RECEIVED:
+            if segment.flags & SYN:
+                got[key] = sent[key] = 0
+            sent[key] = max(sent[key], segment.seq + segment.length)
+            got[key] = got[key] if LOST in event.annotations else max(got[key], segment.seq + segment.length)
+        elif segment.flags & ACK and got[key] < segment.ack <= sent[key]:
+            guessed += 1
+    return guessed
 
 
 def _impossible(talk: Talk) -> Iterator[str]:

@@ -116,6 +116,10 @@ def test_who_begins_with_the_window_of_the_connection_before_breaks_no_must() ->
     assert [(str(each.code), each.level) for each in found] == [("late", Level.SHOULD)]
 
 
+def test_who_acknowledges_by_chance_what_was_lost_changes_something() -> None:
+    assert findings("connect lose:1 S@i await A@p,r lose:1 send:6000 wait:2000 [FA@n,n+1000/5] wait:12000") == []
+
+
 def test_faster_than_the_twin_is_no_finding() -> None:
     text = f"{FORMER} listen S@i A@p,r accept mark lose:4 send:100 wait:12000"
     assert findings(text, varied("smallest-rto-200-ms").stack_class) == []
