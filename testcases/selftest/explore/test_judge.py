@@ -137,7 +137,11 @@ def test_what_the_rfc_leaves_open_stays_open() -> None:
 Act = Callable[[Hand], None]
 #: Something wrong: how far the conversation has come, what happens then, and the kind of difference.
 WRONG: dict[str, tuple[Callable[[Hand], Hand], Act, Broken]] = {
-    "text is not acknowledged": (established, lambda h: (h.peer(segment(FIN | ACK, 1, 1)), None)[1], Broken.SILENT),
+    "a FIN is not acknowledged": (
+        established,
+        lambda h: (h.peer(segment(FIN | ACK, 1, 1)), h.wait(1))[1],
+        Broken.SILENT,
+    ),
     "an ACK answers an ACK": (established, lambda h: h.peer(segment(ACK, 1, 1), own(ACK, 1, 1)), Broken.EXTRA),
     "a reset for nothing": (established, lambda h: h.peer(segment(ACK, 1, 1), own(RST, 1, 0)), Broken.RESET),
     "another ACK": (established, lambda h: h.peer(segment(ACK, 1, 1, 5), own(ACK, 1, 7)), Broken.WRONG_ACK),
@@ -243,9 +247,9 @@ def test_a_listener_that_is_full_may_refuse() -> None:
 def test_the_rule_that_fell_last_is_named() -> None:
     hand = established(Hand())
     with pytest.raises(Fall) as fallen:
-        hand.peer(segment(FIN | ACK, 1, 1), state=CLOSE_WAIT)
-    assert fallen.value.rule == "other/eighth/established"
-    assert "<ACK=2>" in fallen.value.due
+        hand.peer(segment(ACK, 1, 9000), state=ESTABLISHED)
+    assert fallen.value.rule == "other/fifth/unsent"
+    assert "<ACK=1>" in fallen.value.due
 
 
 def test_a_name_that_comes_early_is_a_remark_and_no_fall() -> None:
