@@ -15,7 +15,7 @@ from harness.spec.history.react import Step
 from harness.spec.history.timeout import given
 from harness.spec.history.world import Fate, World, text
 from harness.spec.reaction import Outgoing
-from harness.spec.segment import RST, SYN
+from harness.spec.segment import ACK, RST, SYN
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -243,6 +243,9 @@ def _reset(world: World, now: int) -> Iterator[Step]:
     connection = world.connection
     reset = (Outgoing(RST, connection.snd_nxt, connection.rcv_nxt),)
     yield Step(world.ended(Fate.ABORTED), reset)
+    if world.ack_by is not None:  # an acknowledgment that was delayed may leave before it
+        late = Outgoing(ACK, connection.snd_nxt, connection.rcv_nxt)
+        yield Step(world.ended(Fate.ABORTED), (late, *reset))
     resting = replace(world.with_connection(state=TIME_WAIT), time_wait_since=now, held=(), closing=True)
     yield Step(resting, reset)
 

@@ -43,6 +43,7 @@ IN_ORDER = {
     "the one that was established first is accepted first": "listen S@i 2{same-port}:S@i 2:A@p,r A@p,r accept accept "
     "A@p,r/10 2:A@p,r/7 recv:100 2:recv:100",
     "an active open on the port of a listener": "listen connect S@i A@p,r accept",
+    "an ACK that waited leaves before the reset of ABORT": "listen S@i A@n,n accept send:4 send:4 FA@n,u abort",
     "a backlog that is full": "listen:1 S@i 2{same-port}:S@i",
     "an ACK behind a probe that the window has no room for": "listen S@i A@p,r%0 accept send:100 FA@p,u%0 A@p,r",
 }
