@@ -182,7 +182,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     spare = segment.length > 0 and not reaction.segments
     # The ACK of a FIN in sequence may wait as that of text may (MUST-40; register: fin-acknowledged-later).
     whole = segment.flags & FIN and after.rcv_nxt == seqno.add(segment.seq, segment.length)
-    deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING)
+    deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING | {SYN_RECEIVED})
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
 

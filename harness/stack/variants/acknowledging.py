@@ -208,7 +208,8 @@ class WindowOpensBehindTheHandshake(Connection):
 
     def establish(self) -> None:
         super().establish()
-        self.ack_due = self.ack_due or self.passive
+        if self.passive and self.offer_window(self.rcv_scale):
+            self.ack_due = True
 
 
 @variant(

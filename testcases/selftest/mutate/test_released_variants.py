@@ -65,6 +65,7 @@ def test_what_no_sentence_forbids_breaks_no_must(name: str, pattern: str, verdic
             "window-smaller-than-a-segment+window-shown-in-whole-segments",
             "1{offer=w7}:connect SA@i,r send:300 A@p,r A@p,r/10 recv:100 shutdown A@p,r FA@p,r",
         ),
+        ("fin-acknowledged-with-delay+acks-for-every-second-segment", "connect S@i FA@p,r/5 wait:1000"),
         ("fin-acknowledged-with-delay", "1{delay=200}:connect SA@i,r shutdown FA@p,u A@p,r wait:4570"),
         (
             "fin-again-with-each-new-ack",
