@@ -96,9 +96,9 @@ class PeerView(View):
 
     def sent(self, segment: Segment) -> None:
         """Take note of a segment of the peer."""
-        before = self.before
+        before, begun = self.before, self.sent_end > self.iss
         View.sent(self, segment)
-        if self.before is not None and self.before is not before and self.forgotten is not None:
+        if self.before is not None and self.before is not before and self.forgotten is not None and not begun:
             self.before = replace(self.forgotten, state=self.before.state)
         if segment.flags & RST or not segment.length:
             return

@@ -117,6 +117,7 @@ MENDED = (
     "1{own-iss=-1}:listen S@i A@p,r accept close FA@n,n fresh S@i R@n A@n,n",
     "1{offer=s.w3.t}:listen S@n A@p+10,n/1 fresh",
     "listen S@i A@p,r RA@p,r fresh connect SA@i,r",
+    f"{PASSIVE} R@p close fresh S@i A@p,r accept close A@p,r FA@p,r S@n+100 R@n A@p,r",
     f"{PASSIVE} buffer:8000 send:30000 send:30000 edges A@p,r edges A@p,r edges",
     "A@n,n 2:S@n 3:A@n,n 4:S@n 5:S@n 6:S@n 7:S@n 8:S@n 2:connect",
 )
