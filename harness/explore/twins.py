@@ -70,7 +70,7 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return _slower(talk, twin) or _smaller(talk, twin)
     if any(event.text.startswith(PREFIX) for event in _planned(talk)):
         return _slower(talk, twin)
-    if _fins_as_answers(talk) > _fins_as_answers(twin):
+    if _fins_as_answers(talk, twin) > _fins_as_answers(twin, twin):
         return None  # its timer began anew: what must come of it in time, the rules know without a twin
     if _brings_text(talk, twin):
         here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
@@ -92,10 +92,15 @@ def _answered_again(talk: Talk) -> int:
     return sum(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in answers)
 
 
-def _fins_as_answers(talk: Talk) -> int:
-    """Return how often an answer was the target's FIN: sent again so, its timer may begin anew (RFC 6298 §5)."""
-    answers = (event.segment for event, since in _sent(_planned(talk)) if since <= ANSWER_S * 1e9)
-    return sum(segment is not None and bool(segment.flags & FIN) for segment in answers)
+def _fins_as_answers(talk: Talk, twin: Talk) -> int:
+    """Return how often an answer was a FIN that had been sent before: its timer may begin anew then (RFC 6298 §5)."""
+    numbers, sent, again = {move.link for move in twin.plan}, set(), 0
+    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers}
+    for event, since in _sent(_planned(talk)):
+        if event.segment is not None and event.segment.flags & FIN and event.connection in shared:
+            again += since <= ANSWER_S * 1e9 and event.connection in sent
+            sent.add(event.connection)
+    return again
 
 
 def _brings_text(talk: Talk, twin: Talk) -> bool:
