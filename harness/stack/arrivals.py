@@ -106,7 +106,7 @@ class Arrivals(Handshake):
             if self.check_ack(segment):
                 self.ack_due = True
             return False
-        if self.state is TIME_WAIT and segment.flags & FIN:
+        if self.state is TIME_WAIT and segment.flags & FIN and seqno.add(segment.seq, segment.length) == self.rcv_nxt:
             self.restart_time_wait()  # the peer's FIN again: our ACK of it was lost
         self.answer_unacceptable()
         return False
