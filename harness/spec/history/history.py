@@ -252,7 +252,8 @@ class History:
                 except _Fallen as fallen:
                     falls.append((own + fallen.explained, fallen.fall))
                 except Fall as fall:
-                    falls.append((len(sent) + 1, fall))
+                    # That the connection was gone before is not what a target is told that shows another state.
+                    falls.append((own - 1 if world.over else len(sent) + 1, fall))
         return found, falls
 
     def _rests(self, now: int, state: State | None) -> bool:
