@@ -59,6 +59,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return None  # the connection had ended by then, as the rules have seen: a request opens the next one
     if marked is None and _guessed(talk) > _guessed(twin):
         return None  # by chance the segment that was to change nothing has acknowledged what was lost
+    if marked is None and _drawn(talk, twin) > _drawn(twin, twin):
+        return None  # a window that was to change nothing has let text out that waited
     if marked is not None and not (talk.settled and twin.settled):
         return None
     if Counter(_impossible(twin)) - Counter(_impossible(talk)):
@@ -177,8 +179,7 @@ def _lost(talk: Talk) -> Iterator[str]:
 
 def _opened(talk: Talk, twin: Talk) -> int:
     """Return how many requests were answered by a SYN,ACK that acknowledges them, on connections that the twin has."""
-    numbers = {move.link for move in twin.plan}
-    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers}
+    shared = _shared(talk, twin)
     events = [event for event in _planned(talk) if event.connection in shared]
     asked = {
         (event.connection, event.segment.seq + 1)
@@ -191,6 +192,23 @@ def _opened(talk: Talk, twin: Talk) -> int:
         if event.kind is Kind.RECEIVED and event.segment is not None and event.segment.flags & SYN
     }
     return len(asked & answered)
+
+
+def _drawn(talk: Talk, twin: Talk) -> int:
+    """Return how many octets were sent for the first time, by no timer, on connections that the twin has."""
+    shared = _shared(talk, twin)
+    ends, drawn = Counter[int](), 0
+    for event, since in _sent(_planned(talk)):
+        key, segment = event.connection, event.segment
+        if segment is None or key not in shared:
+            continue
+        if segment.flags & SYN:
+            ends[key] = 0
+        end = segment.seq + segment.length
+        if segment.payload and since <= ANSWER_S * 1e9:
+            drawn += max(0, end - max(ends[key], segment.seq))
+        ends[key] = max(ends[key], end)
+    return drawn
 
 
 def _guessed(talk: Talk) -> int:
@@ -208,6 +226,12 @@ def _guessed(talk: Talk) -> int:
         elif segment.flags & ACK and got[key] < segment.ack <= sent[key]:
             guessed += 1
     return guessed
+
+
+def _shared(talk: Talk, twin: Talk) -> set[int]:
+    """Return the connections that the twin has, too."""
+    numbers = {move.link for move in twin.plan}
+    return {link.connection.index for number, link in talk.all_links.items() if number in numbers}
 
 
 def _impossible(talk: Talk) -> Iterator[str]:

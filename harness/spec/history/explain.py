@@ -307,8 +307,8 @@ def _acknowledgment(at: Open, sent: Segment, now: int) -> Open:
 def _may_stand_for_next(world: World, seq: int) -> bool:
     """Tell whether an acknowledgment may have this number of what is under way (§3.10.7.4: it has SND.NXT).
 
-    Who sends again, asks for a window or sends keep-alives goes back, and a lone octet may have asked for one; where the
-    window was taken back, its edge counts.
+    Who sends again, asks for a window or sends keep-alives goes back, and a lone octet may have asked for one. Where
+    the window was taken back, its edge counts.
     """
     connection = world.connection
     asked = not connection.snd_wnd or seqno.diff(connection.snd_nxt, connection.snd_una) <= PROBE

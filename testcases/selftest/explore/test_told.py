@@ -275,7 +275,7 @@ def test_every_conversation_of_the_kind_can_be_read_back() -> None:
     [
         ("D505", "listen begin-accept S@i A@p,r"),
         ("D506", "connect SA@i,r begin-recv:10 FA@p,r"),
-        ("D507", "connect SA@i,r buffer:8000 A@p,r%0 begin-send:12000 A@p,r A@p,r A@p,r"),
+        ("D507", "connect SA@i,r buffer:8000 A@p,r%0 begin-send:12000 A@p,r A@p,r A@p,r wait:3000"),
         ("D509", "begin-connect RA@i,r"),
         ("D514", "connect SA@i,r A@p,r/10 edges edges"),
         ("D523", "listen S@i poll-listener"),
