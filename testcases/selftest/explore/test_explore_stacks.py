@@ -78,6 +78,19 @@ def test_half_open_connections_do_not_end_with_a_later_socket() -> None:
     assert _verdict("lwip", f"listen repeat:9 *:listen *:S@i *:unlisten end {later}") == "conforms"
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "listen S@n A@n,n/1 2{same-port}:S@n 2:A@n,n/1 fresh 2:R@n",
+        "listen:2 S@n A@n,n/1 R@n 2{same-port}:S@n 2:A@n,n/1 fresh S@i 2:R@n A@n,n",
+    ],
+    ids=["forgotten", "ended"],
+)
+def test_text_that_a_peer_sent_before_it_began_anew_is_told_from_that_of_an_ended_connection(plan: str) -> None:
+    """It has the numbers that the peer counted from then, not those of its next connection."""
+    assert _verdict("netstack", plan) == "conforms"
+
+
 def test_text_of_a_connection_that_was_reset_is_not_taken_for_that_of_another_ended_one() -> None:
     """Nobody accepted either; which of both `accept()` gives, its address does not tell any more."""
     plan = "listen 2{offer=s.w3.t,same-port}:listen S@n AU@n,n/1 2:S@n R@n 2:FA@n,n 2:R@n S@n"
