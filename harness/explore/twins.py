@@ -96,8 +96,7 @@ def _answered_again(talk: Talk) -> int:
 
 def _fins_as_answers(talk: Talk, twin: Talk) -> int:
     """Return how often an answer was a FIN that had been sent before: its timer may begin anew then (RFC 6298 §5)."""
-    numbers, sent, again = {move.link for move in twin.plan}, set(), 0
-    shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers}
+    shared, sent, again = _shared(talk, twin), set(), 0
     for event, since in _sent(_planned(talk)):
         if event.segment is not None and event.segment.flags & FIN and event.connection in shared:
             again += since <= ANSWER_S * 1e9 and event.connection in sent
