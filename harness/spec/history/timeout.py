@@ -21,15 +21,15 @@ CITES = ("RFC 9293 §3.10.8", "MUST-21")
 def chosen(world: World, milliseconds: int, answer: Answer, now: int) -> Iterator[Step]:
     """The application has chosen a user timeout, or was refused."""
     patience = 0 if answer.error else milliseconds * 1_000_000
-    yield Step(replace(world, patience=patience, given_since=now, stuck_since=now))
+    since = world.given_since if world.outstanding else now  # it is for all that was submitted (§3.9.1.1)
+    yield Step(replace(world, patience=patience, given_since=since, stuck_since=now))
 
 
 def given(world: World, now: int) -> World:
     """Return the world with something new to be sent."""
     if world.outstanding:
         return world
-    since = now if world.patience else 0
-    return replace(world, waiting_since=now, given_since=since, stuck_since=since)
+    return replace(world, waiting_since=now, given_since=now, stuck_since=now if world.patience else 0)
 
 
 def may_end(world: World, now: int) -> bool:

@@ -68,6 +68,7 @@ def test_every_way_to_look_is_taken() -> None:
 MENDED = (
     f"{PASSIVE} shutdown FA@n,n S@n wait:200000",
     f"{PASSIVE} timeout:1000 send:1 RA@n,n wait:700000 error",
+    f"{PASSIVE} send:1 wait:20000 timeout:20000 wait:12000",
     f"{PASSIVE} FA@n,n FA@p+10,n%2 send:100",
     f"{PASSIVE} unlisten listen:1 repeat:12 *{{same-port}}:S@i *:A@p,r accept *:R@p end 2:listen",
 )
