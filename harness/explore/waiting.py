@@ -80,6 +80,8 @@ class WaitingCalls:
                 return None
             there = (tuple4.peer_address, tuple4.peer_port)
             under_way = sock.start("connect", (tuple4.address, tuple4.port), there)
+            if under_way.done:
+                under_way.result()  # where it was refused at once, that is its answer
             link.app, link.accepted, link.written, link.read = sock, True, 0, 0
             return sock, under_way
         if call.name == "accept":

@@ -46,6 +46,12 @@ def test_a_call_waits_until_it_may_return(rig: Rig, plan: str, returns: str) -> 
     assert f"{returns}() returns" in calls
 
 
+def test_a_call_that_is_refused_at_once_does_not_wait(rig: Rig) -> None:
+    conversation = run.play_generated(rig, generated_from("connect SA@i,r close begin-connect")).conversation
+    assert conversation is not None
+    assert conversation.findings == []
+
+
 def pair() -> tuple[socket.socket, socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname())
