@@ -311,7 +311,8 @@ def _may_stand_for_next(world: World, seq: int) -> bool:
     the window was taken back, its edge counts.
     """
     connection = world.connection
-    asked = not connection.snd_wnd or seqno.diff(connection.snd_nxt, connection.snd_una) <= PROBE
+    lone = seqno.diff(connection.snd_nxt, connection.snd_una) <= PROBE and not connection.fin_sent
+    asked = lone or not connection.snd_wnd
     if world.tries or world.keep_alive or asked:
         return True
     edge = seqno.add(connection.snd_una, connection.snd_wnd)

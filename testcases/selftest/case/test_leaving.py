@@ -117,4 +117,8 @@ def test_a_window_that_never_opens_is_no_way_out() -> None:
         def offer_window(self, shift: int) -> int:
             return seqno.diff(self.rcv_edge, self.rcv_nxt) if self.irs else super().offer_window(shift)
 
+        def establish(self) -> None:
+            super().establish()
+            self.ack_due = True
+
     assert on(DOZENS, stack_with(Closed)) != ""

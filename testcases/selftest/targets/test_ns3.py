@@ -91,11 +91,13 @@ def test_a_connection_lives_in_the_time_of_the_simulator(command: Command, versi
 
 @pytest.mark.slow
 def test_what_crashes_or_hangs_is_a_verdict_of_its_own_case_only(command: Command, tmp_path: Path) -> None:
-    names = ("one", "zero", "mss-zero", "missing", "mss-too-long")
+    names = ("one", "zero", "mss-zero", "mss-too-long")  # of a missing length it reads whatever lies behind the header
     chosen = [f"header/illegal-length-in-a-syn[{name}]" for name in names]
     codes = _codes(tmp_path, *(f"--case={case}" for case in (*chosen, "sanity/*")))
     fatal = [codes[case] & {"died", "hung"} for case in chosen]
-    assert fatal == [set(), {"hung"}, {"died"}, set(), {"died"}]
+    endless = fatal.pop(1)  # it reads for ever, into memory that comes to its bound before or behind the time limit
+    assert endless in ({"hung"}, {"died"})
+    assert fatal == [set(), {"died"}, {"died"}]
     assert codes["sanity/open-and-close-first"] == codes["sanity/open-and-close-last"] == set()
 
 
