@@ -27,7 +27,7 @@ USUAL_TIMES, SHORTEST_LIMIT_S, SECOND_LIMIT_S = 100, 0.25, 2.0
 FAREWELL_S = 2.0
 #: An adapter that holds more memory has died of it; one that holds half as much between two cases is started anew. That
 #: is looked at behind so many commands, and so often while an answer is waited for, in seconds.
-MEMORY_OCTETS, LOOK_COMMANDS, LOOK_S = 2 << 30, 256, 1.0
+MEMORY_OCTETS, LOOK_COMMANDS, LOOK_S = 8 << 30, 256, 1.0
 #: The longest IP packet in hexadecimal and what stands around it; text that was asked for comes on top.
 MAX_LINE = 2 * 65535 + 1024
 _OUT = re.compile(r"out (\d{1,15}(?:\.\d{1,6})?) ((?:[0-9a-fA-F]{2})+)")
