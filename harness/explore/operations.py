@@ -10,7 +10,7 @@ from itertools import chain
 
 from harness.explore.plan import EACH, Move, Plan, Special, moves
 from harness.fuzz.steps import USUAL_WINDOW, Call, Probe
-from harness.spec.segment import RST, SYN
+from harness.spec.segment import SYN
 
 #: What connections are like, by their number.
 Likes = Mapping[int, tuple[str, ...]]
@@ -127,9 +127,3 @@ def backlogged(plan: Plan, backlog: int) -> Plan:
 def calls(plan: Plan) -> list[int]:
     """Return the places of the application's calls and of what is lost."""
     return [at for at, move in enumerate(plan) if isinstance(move.step, Call) or name_of(move) == "lose"]
-
-
-def ends_it(move: Move) -> bool:
-    """Tell whether a word may be the last one of its connection."""
-    fatal = isinstance(move.step, Probe) and bool(move.step.flags & RST)
-    return fatal or name_of(move) in ("abort", "fresh")

@@ -364,6 +364,16 @@ REGISTER: dict[str, Ambiguity] = {
             "Both: MUST-40 bounds the delay of an ACK, whatever it is of; Linux delays a lone FIN's by 40 ms.",
         ),
         Ambiguity(
+            "fin-behind-the-window",
+            ("RFC 9293 §3.1", "RFC 9293 §3.4", "RFC 9293 §3.8.6"),
+            (
+                "A FIN has a number, and numbers from SND.UNA+SND.WND on are not yet allowed.",
+                "The window is a number of data octets: a FIN behind the last that it holds may go along with it.",
+            ),
+            "a FIN within the window, or one number behind it.",
+            "Both, in `harness.spec.history` only: lwIP and smoltcp do the second, and Linux behind several segments.",
+        ),
+        Ambiguity(
             "abort-time-wait",
             ("RFC 9293 §3.10.5", "RFC 9293 §3.5.2", "RFC 9293 §3.3.2"),
             (

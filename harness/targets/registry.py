@@ -213,7 +213,7 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
     from harness.targets.reference.target import ReferenceTarget
 
     if len(spec.options) > 1:
-        raise UnusableTarget(f"target {spec.text!r}: a defect or a variant, not both")
+        raise UnusableTarget("a defect or a variant, not both")
     open_it = partial(ReferenceTarget, name=spec.text, timers=timers, settings=settings.sysctls)
     try:
         if name := spec.options.get("defect"):
@@ -229,12 +229,12 @@ def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Targe
             )
     except UnknownDefect as error:
         near = ", ".join(error.near) or f"{min(DEFECTS)} to {max(DEFECTS)}"
-        raise UnusableTarget(f"target {spec.text!r}: {error}", f"nearest: {near}") from None
+        raise UnusableTarget(str(error), f"nearest: {near}") from None
     except UnknownVariant as error:
         hint = f"nearest: {', '.join(error.near)}" if error.near else "tcpspec variants --list prints them"
-        raise UnusableTarget(f"target {spec.text!r}: {error}", hint) from None
+        raise UnusableTarget(str(error), hint) from None
     except Contradiction as error:
-        raise UnusableTarget(f"target {spec.text!r}: {error}", "leave one of them out") from None
+        raise UnusableTarget(str(error), "leave one of them out") from None
     return open_it()
 
 

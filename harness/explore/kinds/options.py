@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from harness.explore.kinds import bases
 from harness.explore.kinds.loss import losing
+from harness.explore.kinds.needs import needs_of
 from harness.explore.plan import Plan, moves
 from harness.explore.run import Generated
 
@@ -79,9 +80,8 @@ def generate() -> Iterator[Generated]:
                     continue
                 for number, closing in enumerate(CLOSED):
                     plan = _offered(moves(f"{bases.OPENINGS[opening]} {talk} {closing}"), offer)
-                    yield Generated(
-                        "options", f"{offer}.{opening}.{name}.{number + 1}", plan, slow=bases.takes_time(plan)
-                    )
+                    full, slow = f"{offer}.{opening}.{name}.{number + 1}", bases.takes_time(plan)
+                    yield Generated("options", full, plan, slow=slow, needs=needs_of(talk))
     for offer in ("s.w7.t", "w7", "w5.t"):
         for name, syn in LEARNT.items():
             text = f"listen S@i {syn} A@p,r accept A@p,r%20 send:300 wait:2000 A@p,r A@p,r/10 recv:100 send:3000 A@p,r"

@@ -92,10 +92,11 @@ def _clock() -> Iterator[Generated]:
     """Yield timers that run over the wraps of the target's clock, and silences of weeks."""
     needs = frozenset({Capability.VIRTUAL_TIME})
     for clock in CLOCKS:
-        for name, text in OVER.items():
+        for what, text in OVER.items():
             for offer in ("", "s.w3.t"):
                 plan = _like(moves(f"clock:{clock} {text}"), *([f"offer={offer}"] if offer else []))
-                yield Generated("wraps", f"clock-{clock}.{name}.{offer}", plan, slow=True, needs=needs)
+                name = f"clock-{clock}.{what}.{offer}"
+                yield Generated("wraps", name, plan, slow=True, needs=needs | needs_of(text))
     for stamp in (-1, -2_000_000_000, 1, 100, 2_000_000_000):
         for opening in ("passive", "active"):
             words = f"A@p,r/10 recv:100 wait:{LONG_AGO} A@p,r/10~t{stamp:+d} recv:100 A@p,r/10 recv:100 send:10 A@p,r"

@@ -184,7 +184,8 @@ def _stream(at: Open, sent: Segment, now: int, salt: int) -> Open:
         raise _fall(at, Broken.EXTRA, sent, f"nothing below {connection.snd_una}", "RFC 9293 §3.10.7.4 fifth")
     if world.keep_alive and end == connection.snd_una == connection.snd_nxt and not fin:
         return _probe_or_fall(at, sent, now)
-    probe = len(sent.payload) + fin <= PROBE or seqno.leq(end, connection.snd_nxt)
+    # The window counts octets of text, so that a FIN behind them may go along (register: fin-behind-the-window).
+    probe = fin or len(sent.payload) <= PROBE or seqno.leq(end, connection.snd_nxt)
     limit = seqno.add(world.send_edge, PROBE if probe else 0)
     if seqno.lt(limit, end) and not _probes(world, seq, now):
         raise _fall(at, Broken.EXTRA, sent, f"nothing beyond the window, {limit}", "RFC 9293 §3.8.6", "RFC 9293 §3.4")

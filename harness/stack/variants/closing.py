@@ -48,6 +48,17 @@ class FinWait2ForEver(Connection):
 
 
 @variant(
+    "fin-behind-the-window",
+    "The FIN goes along with text that fills the window: it stands behind that.",
+    "RFC 9293 §3.1",
+    allows="The window is the number of data octets that are accepted, and a FIN is none.",
+)
+class FinBehindTheWindow(Connection):
+    def _fin_fits(self, size: int, usable: int) -> bool:
+        return super()._fin_fits(size, usable + (size > 0))
+
+
+@variant(
     "fin-again-with-each-new-ack",
     "In FIN-WAIT-1, CLOSING and LAST-ACK what acknowledges the peer's text or FIN carries our FIN again.",
     "RFC 9293 §3.10.8",

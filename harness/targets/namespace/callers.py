@@ -20,17 +20,17 @@ REST_LIMIT_S = 10.0
 #: How long to leave the processor to one that runs.
 LOOK_EVERY_S = 0.00005
 ASLEEP = "S"
-#: What is told of a process in /proc fits.
-PAGE = 4096
+#: What /proc tells of a process fits, however many groups it is in.
+STATUS_OCTETS = 1 << 16
 
 
 class Caller:
-    """One call that waits. `result` is a number of octets, octets, a descriptor, or nothing, by the call."""
+    """One call that waits. `result` is a number of octets, octets, a socket, or nothing, by the call."""
 
     def __init__(self, owner: "Callers", pid: int, pair: socket.socket, name: str) -> None:
         self._owner, self.pid, self._pair, self._name = owner, pid, pair, name
         self._answer: dict[str, Any] | None = None
-        self._made: list[int] = []
+        self._accepted: socket.socket | None = None
         self._status = os.open(f"/proc/{pid}/status", os.O_RDONLY)
         self._runs = -1
 
@@ -40,12 +40,12 @@ class Caller:
         return self._answer is not None
 
     def result(self) -> Any:
-        """Return what it returned, once; raises its OSError."""
+        """Return what it returned; raises its OSError."""
         answer = self._answer or {}
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
-        if self._name == "accept":
-            return self._made.pop()
+        if self._accepted is not None:
+            return self._accepted
         return bytes.fromhex(answer["data"]) if "data" in answer else answer.get("taken")
 
     def rest(self) -> bool:
@@ -64,7 +64,7 @@ class Caller:
 
     def _seen(self) -> tuple[str, int]:
         """Return the process's state, and how often it has been off a processor."""
-        lines = os.pread(self._status, PAGE, 0).decode().splitlines()
+        lines = os.pread(self._status, STATUS_OCTETS, 0).decode().splitlines()
         said = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         switches = int(said["voluntary_ctxt_switches"]) + int(said["nonvoluntary_ctxt_switches"])
         return said["State"][0], switches
@@ -72,8 +72,11 @@ class Caller:
     def _look(self) -> bool:
         """Take the answer if it is there."""
         with contextlib.suppress(BlockingIOError):
-            message, self._made, _flags, _address = socket.recv_fds(self._pair, waiter.MAX_MESSAGE, 1)
+            message, made, _flags, _address = socket.recv_fds(self._pair, waiter.MAX_MESSAGE, 1)
             self._answer = json.loads(message) if message else {"errno": 0}
+            for descriptor in made:
+                self._accepted = socket.socket(fileno=descriptor)
+                self._accepted.setblocking(False)
         return self.done
 
     def ended(self) -> None:

@@ -184,6 +184,4 @@ class _Accepting:
         return self._caller.done
 
     def result(self) -> DescriptorSocket:
-        accepted = socket.socket(fileno=self._caller.result())
-        accepted.setblocking(False)
-        return DescriptorSocket(accepted, self._callers)
+        return DescriptorSocket(self._caller.result(), self._callers)

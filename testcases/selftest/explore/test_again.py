@@ -138,7 +138,6 @@ NARROWED = {
     "D785": f"{PASSIVE} buffer:8000 send:30000 send:30000 edges A@p,u%50000 FA@p,r edges",
     "D786": f"{PASSIVE} keep-alive:9 A@p,u/10 wait:5000 A@n,u wait:7000",
     "D789": f"{PASSIVE} lose:1 send:100 recover",
-    "D798": "listen S@i%100 A@p,r%100 accept A@p,u%0 send:100 shutdown A@p,u%100 A@p,r",
 }
 
 

@@ -1,10 +1,13 @@
 """ICMP errors, urgent text, and what of a connection must not outlive it."""
 
+import itertools
+
 import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Finding, Level
 from harness.explore import forms, run
+from harness.explore.kinds import KINDS
 from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
 from harness.explore.plan import moves, text_of
@@ -18,7 +21,7 @@ from harness.stack import Stack
 from harness.stack.connection import Connection
 from harness.stack.defects import defective
 from harness.stack.variants import varied
-from harness.targets.protocol import Capability
+from harness.targets.protocol import Capability, in_parts
 from harness.targets.reference.target import ReferenceTarget
 from harness.wire import codec
 
@@ -97,6 +100,13 @@ def test_what_an_icmp_error_has_said_may_be_told_on() -> None:
 def test_who_is_to_take_urgent_text_needs_a_socket_that_can_be_asked_to(word: str) -> None:
     assert needs_of(f"listen {word} A@p,r") == {Capability.SOCKET_OPTIONS}
     assert needs_of("listen S@i FA@p,r") == frozenset()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_conversation_asks_for_what_its_words_need(kind: str) -> None:
+    for generated in itertools.islice(KINDS[kind].generate(), 3000):
+        lacking = needs_of(text_of(generated.plan)) - in_parts(generated.needs)
+        assert not lacking, generated.id
 
 
 def test_options_that_only_an_earlier_syn_has_offered_may_be_agreed_on() -> None:

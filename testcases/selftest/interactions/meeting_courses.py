@@ -142,16 +142,6 @@ def a_fin_leaves_behind_a_full_segment(lab: Lab) -> None:
     peer.expect(FIN | ACK, seq=1, data=b"x" * 1460)
 
 
-@shows("D798")
-def a_fin_has_its_place_in_the_window(lab: Lab) -> None:
-    sock, peer = lab.opened()
-    peer.send(ACK, window=0)
-    sock.send(b"text")
-    sock.shutdown()
-    peer.send(ACK, window=4)
-    peer.expect(ACK, seq=1, data=b"text")
-
-
 @shows("D799")
 def text_of_a_syn_ends_with_its_attempt(lab: Lab) -> None:
     listener, peer = lab.listen(), lab.peer()

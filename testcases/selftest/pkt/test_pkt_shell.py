@@ -135,15 +135,21 @@ def test_the_table_says_each_thing_once_and_why() -> None:
     )
 
 
-def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each script has a namespace of its own then, and what it tries beyond that does not work."""
+@pytest.fixture(name="folder_and_pod")
+def fixture_folder_and_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be in an empty folder, on a machine that can make pods."""
     try:
         LinuxTarget().close()
     except UnusableTarget as error:
         pytest.skip(f"needs a pod: {error.message}")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("folder_and_pod")
+def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each script has a namespace of its own then, and what it tries beyond that does not work."""
     panic, sack = (Path("/proc/sys", name).read_text() for name in ("kernel/panic", "net/ipv4/tcp_sack"))
     before = (
         "`test -f a.pkt && ! echo 77 > /proc/sys/kernel/panic; sysctl -q net.ipv4.tcp_sack=0; ip link show dev tun0`\n"
@@ -160,29 +166,17 @@ def test_commands_run_in_the_namespace_alone_where_they_are_asked_for(
     assert Path("/proc/sys/net/ipv4/tcp_sack").read_text() == sack
 
 
-def test_an_mtu_is_that_of_the_route_which_can_have_nearly_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try:
-        LinuxTarget().close()
-    except UnusableTarget as error:
-        pytest.skip(f"needs a pod: {error.message}")
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("folder_and_pod")
+def test_an_mtu_is_that_of_the_route_which_can_have_nearly_all(capsys: pytest.CaptureFixture[str]) -> None:
     for mtu, mss, verdict in ((9000, 8960, "conforms"), (9000, 1460, "violates"), (65535, 65495, "not applicable")):
         Path("a.pkt").write_text(f"--mtu={mtu}\n{SERVER.replace('<...>', f'<mss {mss}>')}")
         assert cli.main(["show", "a.pkt"]) == (verdict == "violates")
         assert f"on linux, IPv4: {verdict}" in capsys.readouterr().out
 
 
-def test_what_a_timer_sends_behind_the_last_line_is_nobodys_business(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("folder_and_pod")
+def test_what_a_timer_sends_behind_the_last_line_is_nobodys_business(capsys: pytest.CaptureFixture[str]) -> None:
     """A tail loss probe may be new text, which repeats nothing (RFC 8985 §7.3)."""
-    try:
-        LinuxTarget().close()
-    except UnusableTarget as error:
-        pytest.skip(f"needs a pod: {error.message}")
-    monkeypatch.chdir(tmp_path)
     opening = SERVER.replace("<mss 1460>", "<mss 1000,sackOK>").replace("+.1 <", "+.05 <")
     Path("a.pkt").write_text(opening + "+0 write(4, ..., 20000) = 20000\n+0 > P. 1:10001(10000) ack 1\n")
     assert cli.main(["run", "a.pkt", "--results", "there"]) == 0

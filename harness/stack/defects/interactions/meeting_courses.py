@@ -210,17 +210,6 @@ class FinBehindFullSegment(Connection):
         return fits and not self.forgotten
 
 
-@defect(
-    "D798",
-    "The FIN goes along with text that fills the window: it stands behind that.",
-    "RFC 9293 §3.8.6",
-    kind="close-unsent",
-)
-class FinBehindTheWindow(Connection):
-    def _fin_fits(self, size: int, usable: int) -> bool:
-        return super()._fin_fits(size, usable + (size > 0))
-
-
 # --- residue ---------------------------------------------------------------------------------------------------------
 
 
