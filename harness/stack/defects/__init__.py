@@ -32,7 +32,17 @@ from harness.stack.defects import (
 )
 from harness.stack.defects.defect import DECLARED, Defect
 
-__all__ = ["DEFECTS", "INTERACTIONS", "KINDS", "NOT_IMPLEMENTED", "TOPICS", "Defect", "UnknownDefect", "defective"]
+__all__ = [
+    "ALLOWED",
+    "DEFECTS",
+    "INTERACTIONS",
+    "KINDS",
+    "NOT_IMPLEMENTED",
+    "TOPICS",
+    "Defect",
+    "UnknownDefect",
+    "defective",
+]
 
 #: Where they are declared.
 TOPICS = (
@@ -65,6 +75,9 @@ KINDS: Mapping[str, str] = MappingProxyType(interactions.KINDS)
 #: Numbers without a defect here, and why.
 NOT_IMPLEMENTED: Mapping[str, str] = MappingProxyType({})
 
+#: Numbers of what was taken for a defect and is allowed, each with the variant that does it: they are not given again.
+ALLOWED: Mapping[str, str] = MappingProxyType({"D798": "fin-behind-the-window"})
+
 
 class UnknownDefect(KeyError):
     """There is no defect of this name; `near` are names that look like it."""
@@ -75,7 +88,9 @@ class UnknownDefect(KeyError):
 
     def __str__(self) -> str:
         """Return a message for people."""
-        return f"there is no defect {self.args[0]!r}"
+        variant = ALLOWED.get(self.args[0].upper())
+        allowed = f": it is allowed, and the variant {variant!r} does it" if variant else ""
+        return f"there is no defect {self.args[0]!r}{allowed}"
 
 
 def defective(name: str) -> Defect:

@@ -9,8 +9,9 @@ from harness.spec import citations
 from harness.spec.states import CLOSED, ESTABLISHED
 from harness.stack import Config, Endpoint, Stack
 from harness.stack.config import NS
-from harness.stack.defects import DEFECTS, INTERACTIONS, NOT_IMPLEMENTED, Defect, UnknownDefect, defective
+from harness.stack.defects import ALLOWED, DEFECTS, INTERACTIONS, NOT_IMPLEMENTED, Defect, UnknownDefect, defective
 from harness.stack.defects.defect import PLACES
+from harness.stack.variants import varied
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
 from harness.targets.registry import Settings
@@ -159,6 +160,15 @@ def test_an_unknown_defect_names_its_neighbours() -> None:
         defective("D4x")
     assert caught.value.near
     assert set(caught.value.near) <= set(DEFECTS)
+
+
+def test_what_turned_out_to_be_allowed_is_no_defect_any_more_and_the_message_says_which_variant_it_is() -> None:
+    assert set(ALLOWED).isdisjoint({*DEFECTS, *INTERACTIONS})
+    for name, variant in ALLOWED.items():
+        assert varied(variant).title
+        with pytest.raises(UnknownDefect) as caught:
+            defective(name)
+        assert str(caught.value) == f"there is no defect {name!r}: it is allowed, and the variant {variant!r} does it"
 
 
 def test_the_target_has_the_defect_and_says_so() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.spec import citations
 from harness.stack import Stack
-from harness.stack.defects import DEFECTS, INTERACTIONS, KINDS, defective
+from harness.stack.defects import ALLOWED, DEFECTS, INTERACTIONS, KINDS, defective
 from testcases.selftest.interactions.proof import PROOFS
 
 ENOUGH, ENOUGH_OF_A_KIND = 150, 8
@@ -34,7 +34,7 @@ def test_there_are_enough_of_each_kind() -> None:
 
 
 def test_numbers_go_on_where_the_others_end_and_titles_differ() -> None:
-    numbers = [int(name.removeprefix("D")) for name in INTERACTIONS]
+    numbers = sorted(int(name.removeprefix("D")) for name in {*INTERACTIONS, *ALLOWED})
     assert numbers == list(range(len(DEFECTS) + 1, len(DEFECTS) + 1 + len(numbers)))
     titles = [defect.title for defect in (*DEFECTS.values(), *INTERACTIONS.values())]
     assert len(set(titles)) == len(titles)
