@@ -84,12 +84,15 @@ def _open_window(watch: Stopwatch, target: Target, peer: Peer, *, fin: bool) -> 
     flags, data = (FIN | ACK, b"") if fin else (ACK, DATA)
     if target.may_send(flags, seq=1, ack=1, data=data):
         return
-    # Or what is behind the octets of a probe goes first, and those wait for their time.
-    any(target.may_send(ACK, seq=1 + probed, ack=1, data=data[probed:]) for probed in range(1, len(data)))
+    # Or what is behind the octets of a probe goes first, at once or when more has come together, and those wait.
+    rests = [Expected(ACK, 1 + probed, 1, data=data[probed:]) for probed in range(1, len(data))]
     brought = any(each.segment.seq == 1 and each.segment.length for each in target.connection.received)
     latest = 2.3 * max(USUAL_FIRST_PROBE_S, watch.interval) if brought else 0.5
     oldest = Expected(ACK, 1, 1, data=None, check=_brings_what_waits) if data else Expected(flags, 1, 1)
-    yield from watch.must_send_between(0, latest, oldest, since_ns=watch.now_ns())
+    opened_ns = watch.now_ns()
+    first = yield from watch.must_send_between(0, latest, oldest, *(rests if brought else ()), since_ns=opened_ns)
+    if first.seq != 1:
+        yield from watch.must_send_between(0, latest, oldest, since_ns=opened_ns)
 
 
 @timer(seconds=10)

@@ -107,3 +107,17 @@ def test_the_verb_plays_mixtures_and_conversations(capsys: pytest.CaptureFixture
     assert "leave one of them out" in capsys.readouterr().err
     assert cli.main(["variants", "--mixtures", "0"]) == 4
     assert "1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cases", "names"),
+    [
+        ("timers/closed-window-is-probed*", "probes-of-two-octets+text-collected-for-a-moment"),
+        ("header/nagle-can-be-switched-off*", "text-collected-for-a-moment"),
+    ],
+)
+def test_what_was_once_held_against_a_correct_stack_is_clean(cases: str, names: str) -> None:
+    """Behind the octets of a probe the rest may come a moment later; and who collects text does not do so by Nagle."""
+    played = play_on(_scripts(cases), varied(names))
+    assert played.cases > played.not_applicable
+    assert not played.failed
