@@ -131,6 +131,20 @@ def test_wait_begins_with_the_last_fin(target: Target, peer: Peer) -> Waits:
     yield from _time_wait_is_over(watch, target)
 
 
+@timer(seconds=310)
+@cites("MUST-13", "RFC 9293 §3.3.2", "RFC 9293 §3.10.7.4 eighth")
+@in_state(ESTABLISHED)
+def test_time_wait_behind_a_long_silence(target: Target, peer: Peer) -> Waits:
+    """2 MSL count from the entry into TIME-WAIT, however long nothing had come before the connection was closed."""
+    watch = Stopwatch(target)
+    yield from watch.must_stay_silent(LONGEST_TWO_MSL_S + 1)
+    target.close()
+    target.must_send(FIN | ACK, seq=1, ack=1)
+    peer.send(FIN | ACK, ack=2)
+    target.must_send(ACK, seq=2, ack=2)
+    yield from _time_wait_is_over(watch, target)
+
+
 @timer(seconds=112)
 @cites("RFC9293-3.10.7.4-time-wait", "MUST-13", "RFC 9293 §3.10.7.4 eighth")
 @in_state(TIME_WAIT, closed_by=(SHUTDOWN, CLOSE))

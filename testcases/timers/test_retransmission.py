@@ -37,6 +37,8 @@ from testcases.timers.giving_up import gave_up, swallow
 
 #: A first retransmission comes within this time: RFC 6298 rounds small timeouts up to 1 s, or starts with 3 s.
 FIRST_RTO_S = 3.5
+#: Longer than 2 MSL are anywhere.
+SILENCE_S = 300
 #: Round trips shorter than any timeout, by turns, and between which times a timeout of RFC 6298 §2.3 lies behind them:
 #: SRTT and four times RTTVAR are 0.8 s in the one case, and about 0.5 s and 1.6 s in the other.
 ROUND_TRIPS = {"even": ((0.8, 0.8), 0.8, 2.4), "uneven": ((0.1, 0.9), 1.5, 4.2)}
@@ -229,6 +231,21 @@ def test_fin_is_given_up(target: Target, peer: Peer) -> Waits:
     gave_up(target, FIN | ACK, seq=1, ack=1)
     peer.send(ACK, ack=2)
     target.must_send(RST, seq=2)
+
+
+@timer(seconds=310)
+@cites("RFC9293-3.6-retransmit", "RFC 9293 §3.8.1", "RFC 9293 §3.3.2")
+@in_state(ESTABLISHED, CLOSE_WAIT)
+def test_lost_fin_behind_a_long_silence(target: Target, peer: Peer) -> Waits:
+    """A FIN that was lost comes again, however long nothing had been said before the connection was closed."""
+    watch = Stopwatch(target)
+    yield from watch.must_stay_silent(SILENCE_S)
+    target.close()
+    sent_ns = watch.now_ns()
+    fin = target.must_send(FIN | ACK, seq=1)
+    yield from watch.must_send_within(FIRST_RTO_S, FIN | ACK, seq=1, ack=fin.ack, since_ns=sent_ns)
+    peer.send(ACK, ack=2)
+    target.must_be(FIN_WAIT_2 if fin.ack == 1 else CLOSED)
 
 
 @timer(seconds=8)
