@@ -20,6 +20,7 @@ MIXED = (
     *("ordinary_courses", "ordinary_numbers", "historic"),
     *("further_courses", "further_numbers", "two_things"),
     *("meeting_courses", "meeting_numbers"),
+    *("between_courses", "between_numbers"),
 )
 
 for kind in (*KINDS, *MIXED):

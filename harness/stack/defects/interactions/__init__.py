@@ -7,6 +7,8 @@ it should be. For each there is a proof in `testcases/selftest/interactions`, wh
 from harness.stack.defects.interactions import (
     application,
     before_accept,
+    between_courses,
+    between_numbers,
     close_unsent,
     fresh_courses,
     fresh_neighbours,
@@ -57,6 +59,7 @@ MIXED = (
     *(ordinary_courses, ordinary_numbers, historic),
     *(further_courses, further_numbers, two_things),
     *(meeting_courses, meeting_numbers),
+    *(between_courses, between_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
