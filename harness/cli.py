@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import __version__
 from harness.manual import examples
-from harness.verbs import USAGE_ERROR
+from harness.verbs import INTERRUPTED, USAGE_ERROR
 
 #: A file each in `harness/verbs`, in the order of the help.
 VERBS = (
@@ -85,6 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `tcpspec list | head`: nobody reads on, and the interpreter flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:  # before the verb itself could know what was begun
+        print(f"tcpspec {verb}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return code
 
 

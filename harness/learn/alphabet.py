@@ -129,7 +129,7 @@ def of_texts(name: str, role: str, letters: Iterable[str], setup: str) -> Alphab
 
 def _lines(path: Path) -> Iterable[tuple[str, str]]:
     """Yield what a file says, line by line: a name before a colon (a call such as send:4 is none), and the rest."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
         text = line.partition("#")[0].strip()
         head, colon, rest = text.partition(": ")
         if text:

@@ -19,7 +19,7 @@ from harness.learn.verdicts import Verdict
 
 Tell = Callable[[str], None]
 #: So many kinds of differences are played; stacks that are quite others would take for ever.
-MOST_SHOWN = 100
+MOST_SHOWN = 300
 
 
 def diff(asked: Sequence[Record | Plan], folder: Path, tell: Tell) -> bool:

@@ -60,7 +60,12 @@ def lines_of(labels: Labels) -> list[str]:
 def dot(record: Record) -> str:
     """Return the machine in Graphviz's language; what changes nothing (the same state, no answer) is left out."""
     machine = record.machine
-    lines = ["digraph machine {", f"  label={_quoted(_title(record))};", "  node [shape=box, style=rounded];"]
+    lines = [
+        "digraph machine {",
+        "  newrank=true;",
+        f"  label={_quoted(_title(record))};",
+        "  node [shape=box, style=rounded];",
+    ]
     for at, (name, states) in enumerate(groups(machine).items()):
         inner = "; ".join(f"s{state}" for state in states)
         lines.append(f"  subgraph cluster_{at} {{ label={_quoted(name or 'states not visible')}; {inner} }}")

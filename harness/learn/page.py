@@ -17,7 +17,7 @@ from harness.learn import drawing
 from harness.learn.alphabet import Letter
 from harness.learn.graphs import place
 from harness.learn.oracle import said
-from harness.learn.record import Record, parts
+from harness.learn.record import UNSEEN, Record, parts
 from harness.report import svg
 from harness.spec.segment import flag_names
 
@@ -57,7 +57,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         remark = f"{verdict['verdict']}: {verdict['reason'] or verdict['due']}" if verdict else ""
         words = (here, str(state), text, spelled.replace(",", " "), call, segments, shown, verdict.get("verdict", ""))
         yield {
-            "place": f"{here} ({state})",
+            "place": f"{here or UNSEEN} ({state})",
             "reached": " ".join(machine.letters[each] for each in machine.access[state]),
             "letter": text,
             "spelled": spelled,

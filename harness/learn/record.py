@@ -24,7 +24,7 @@ from harness.learn.oracle import said
 
 SCHEMA = "tcpspec-machine/1"
 _ARROW = " → "
-_UNSEEN = "?"
+UNSEEN = "?"
 _JUDGED = ("letters", "verdict", "seen", "due", "cites", "rules", "reason")
 _LEARN = "tcpspec learn -o FOLDER writes machines"
 
@@ -155,7 +155,7 @@ def rfc_states(machine: Machine) -> list[set[str]]:
     found: list[set[str]] = [set() for _state in range(machine.size)]
     for _state, _letter, answer, after in machine.transitions:
         shown = answer.rpartition(_ARROW)[2]
-        if shown != _UNSEEN:
+        if shown != UNSEEN:
             found[after].add(shown)
     return found
 

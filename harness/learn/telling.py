@@ -38,7 +38,8 @@ def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
         yield f"  the rules  {each.due}   {', '.join((*each.rules, *each.cites))}"
     count = record.machine.size * len(letters)
     if declared:
-        yield f"{len(declared)} transitions deviate in a way that is declared:"
+        verb = "transition deviates" if len(declared) == 1 else "transitions deviate"
+        yield f"{len(declared)} {verb} in a way that is declared:"
         for reason in dict.fromkeys(each.reason for each in declared):
             number = sum(each.reason == reason for each in declared)
             yield f"  {number:>4}  {reason if len(reason) <= 100 else reason[:99] + '…'}"

@@ -3,5 +3,6 @@
 `main` takes the arguments behind the verb and returns the exit code.
 """
 
+INTERRUPTED = 2
 NOTHING_RAN = 5
 USAGE_ERROR = 4

@@ -1,6 +1,8 @@
 """Two machines of one target: what is not here any more is held against the rules as it was learned."""
 
 import json
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, graphs, judging, learner, record, recording, sides, suite
+from harness.learn import alphabet, drawing, graphs, judging, learner, page, record, recording, sides, suite
 from harness.learn.learner import Plan
 from harness.learn.record import Record
 from harness.targets.registry import parse
@@ -89,6 +91,27 @@ def test_the_title_of_a_mermaid_diagram_is_quoted_since_its_head_is_yaml() -> No
     plain = record.read(Path(record.__file__).with_name("golden") / "linux-server.json")
     title = graphs.mermaid(plain).splitlines()[1].removeprefix("title: ")
     assert json.loads(title) == f"{plain.name}, server, small alphabet: 23 states"
+
+
+def test_graphviz_draws_a_machine_whose_boxes_lead_back_and_forth() -> None:
+    golden = record.read(Path(record.__file__).with_name("golden") / "lwip-closes.json")
+    text = graphs.dot(golden)
+    assert "newrank=true" in text
+    if not (dot := shutil.which("dot")):
+        pytest.skip("Graphviz is not here")
+    drawn = subprocess.run([dot, "-Tsvg"], input=text, capture_output=True, text=True, timeout=120, check=False)
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.count("<title>s") >= golden.machine.size
+
+
+def test_a_machine_without_visible_states_is_drawn_with_all_its_edges() -> None:
+    golden = record.read(Path(record.__file__).with_name("golden") / "linux-server.json")
+    blind = golden.machine.answering(lambda answer: f"{answer.rpartition(' → ')[0]} → ?")
+    drawn = drawing.draw(replace(golden, machine=blind, states=False, judged=()))
+    assert drawn.count('<rect class="box"') == drawn.count('<circle class="box"') == blind.size
+    assert drawn.count('class="edge') == len(graphs.edges(blind, loops=False))
+    page_ = page.render(replace(golden, machine=blind, states=False, judged=()))
+    assert '<td title="listen">? (1)</td>' in page_
 
 
 def test_it_is_counted_what_a_suite_cannot_say(tmp_path: Path) -> None:
