@@ -46,6 +46,8 @@ class Connection:
         self.says_nothing_new = False
         self._step_from = 0
         self.snapshot: Snapshot | None = None
+        #: Whether segments have gone to others since the last look.
+        self.overlooked = False
         self.listener: AppSocket | None = None
         self.app: AppSocket | None = None
 

@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _HERE = str(Path(__file__).parent)
 #: The name of all steps of a walk.
 SET_UP = "set-up"
+#: Of more connections than this, a segment on one is no reason to look at all.
+LOOKED_AT = 4
 #: How long a patient rig waits for an answer that is due: less than any time-out of a target.
 LATE_ANSWER_S = 0.1
 
@@ -37,16 +39,45 @@ LATE_ANSWER_S = 0.1
 class Conversation(Course):
     """The course of one run, judged step by step: every segment must be explained by the case, the rules or a timer."""
 
-    def step(self, packets: Iterable[bytes] = (), destination_mac: bytes | None = None) -> None:
-        """Inject `packets` (none: after a call), then take in everything the target did because of it."""
+    def step(
+        self,
+        packets: Iterable[bytes] = (),
+        destination_mac: bytes | None = None,
+        *,
+        about: Connection | None = None,
+    ) -> None:
+        """Inject `packets` (none: after a call), then take in everything the target did because of it.
+
+        Of many connections those are looked at that the packets are `about` or that have said something, and the others
+        when somebody asks, or at the end.
+        """
         __tracebackhide__ = True
+        told = len(self.events)
         self.rig.exchange(self, packets, destination_mac)
-        for connection in self.observed:
+        many = about is not None and len(self.observed) > LOOKED_AT and not self.rig.patient
+        for connection in self._concerned(about, told) if many else self.observed:
             self.observe(connection)
             if self.rig.patient:
                 repeats.set_aside(self, connection)
         self.steps.append(len(self.events))
         self._check_headers()
+
+    def _concerned(self, about: Connection | None, told: int) -> list[Connection]:
+        """Return the connections that a step has to do with, and mark the others as overlooked."""
+        spoke = {event.connection for event in self.events[told:] if event.kind is Kind.RECEIVED}
+        concerned = []
+        for connection in self.observed:
+            if connection is about or connection.index in spoke:
+                concerned.append(connection)
+            else:
+                connection.overlooked = True
+        return concerned
+
+    def look_again(self) -> None:
+        """Look at the connections that were overlooked."""
+        for connection in self.observed:
+            if connection.overlooked:
+                self.observe(connection)
 
     def begin_step(self) -> None:
         """Demand that everything so far is explained, and remember which source line comes next."""
@@ -58,6 +89,7 @@ class Conversation(Course):
         """End the case: nothing may be left unexplained."""
         __tracebackhide__ = True
         self.demand_quiet()
+        self.look_again()
         self.finished = True
         self.told = len(self.events)
 
@@ -200,6 +232,8 @@ class Conversation(Course):
         to a state, their own cases show.
         """
         __tracebackhide__ = True
+        if connection.overlooked:
+            self.observe(connection)
         snapshot = connection.snapshot
         if snapshot is None:
             self.unobserved += 1
@@ -238,6 +272,7 @@ class Conversation(Course):
         Raises Replay instead if a timer of the target may explain what was seen; `received` is the segment that was.
         """
         __tracebackhide__ = True
+        self.look_again()
         where = connection or self.main
         state, cites = where.state, cites or self.cites
         finding = Finding(code, level, expected, observed, state, cites, self.step_name, details or {})

@@ -110,8 +110,11 @@ class Course:
 
     def observe(self, connection: Connection) -> None:
         """Take a snapshot of the target's state; an event where it changed."""
+        connection.overlooked = False
         last, seen = connection.snapshot, self.rig.snapshot(connection.tuple4)
-        if last is not None and seen is not None and (seen.state, seen.listening) == (last.state, last.listening):
+        if seen is last and seen is not None:
+            return
+        if last is not None and seen is not None and seen.state is last.state and seen.listening == last.listening:
             connection.snapshot = seen
             return
         before = connection.state

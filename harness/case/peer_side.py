@@ -206,7 +206,7 @@ class PeerSide:
             event.annotations += ["(in a frame to several hosts)"] if destination_mac is not None else []
             event.annotations += [f"(from {path.source} to {path.destination})"] if path != connection.path else []
             packets.append(packet)
-        conversation.step(packets, destination_mac)
+        conversation.step(packets, destination_mac, about=connection)
 
     def _right_checksum(self, path: codec.Path, segment: Segment) -> int:
         packet = codec.encode(path, self._connection.to_wire(replace(segment)))

@@ -155,7 +155,7 @@ class TargetSide(UserCalls):
     def must_stay(self) -> Iterator[None]:
         """Demand that the connection is in the same state after the context as before it."""
         __tracebackhide__ = True
-        before = self._connection.snapshot
+        before = self.snapshot
         yield
         if before is None:
             self.conversation.unobserved += 1

@@ -54,6 +54,8 @@ class UserCalls:
     @property
     def snapshot(self) -> Snapshot | None:
         """The last look at the target's record of the connection."""
+        if self._connection.overlooked:
+            self.conversation.observe(self._connection)
         return self._connection.snapshot
 
     # --- user calls (RFC 9293 §3.10.1 to §3.10.6) --------------------------------------------------------------------

@@ -35,6 +35,7 @@ KERNEL_STATES = {
 }
 
 _HEADER = struct.Struct("=IHHII")
+_SEQUENCE = struct.Struct("=I")
 _REQUEST = struct.Struct("=BBBxI")
 _ID = struct.Struct("!HH16s16s")
 _ID_TAIL = struct.pack("=I", 0) + b"\xff" * 8
@@ -54,19 +55,29 @@ def _packed(address: str) -> bytes:
     return socket.inet_pton(family, address).ljust(16, b"\0")
 
 
+def limit_wait(sock: socket.socket, seconds: float) -> None:
+    """Let a netlink socket wait so long for an answer, by the kernel's clock: Python's own looks before each call."""
+    sock.settimeout(None)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", *divmod(round(seconds * 1e6), 10**6)))
+
+
 def request(kind: int, flags: int, sequence: int, tuple4: FourTuple) -> bytes:
     """Return the netlink message that asks for (or destroys) exactly `tuple4`."""
-    return _HEADER.pack(_REQUEST_OCTETS, kind, flags, sequence, 0) + _body(tuple4)
+    before, behind = _around_sequence(kind, flags, tuple4)
+    return before + _SEQUENCE.pack(sequence) + behind
 
 
 @lru_cache(maxsize=4096)
-def _body(tuple4: FourTuple) -> bytes:
+def _around_sequence(kind: int, flags: int, tuple4: FourTuple) -> tuple[bytes, bytes]:
+    """Return what stands before a request's number and what stands behind it."""
     family = socket.AF_INET6 if tuple4.version == 6 else socket.AF_INET
-    return (
+    header = _HEADER.pack(_REQUEST_OCTETS, kind, flags, 0, 0)
+    body = (
         _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF)
         + _ID.pack(tuple4.port, tuple4.peer_port, _packed(tuple4.address), _packed(tuple4.peer_address))
         + _ID_TAIL
     )
+    return header[:8], header[12:] + body
 
 
 def parse(message: bytes) -> Snapshot:
@@ -78,15 +89,19 @@ def parse(message: bytes) -> Snapshot:
             return Snapshot(State.CLOSED)
         raise DiagError(f"sock_diag: {os.strerror(code)}")
     at = _HEADER.size
-    state, timer = KERNEL_STATES[message[at + 1]], message[at + 2]
-    receive_queue, send_queue = _QUEUES.unpack_from(message, at + 56)
+    return _read(KERNEL_STATES[message[at + 1]], message[at + 2], message[at + 56 : at + 64])
+
+
+@lru_cache(maxsize=4096)
+def _read(state: State, timer: int, queues: bytes) -> Snapshot:
+    receive_queue, send_queue = _QUEUES.unpack(queues)
     if state is State.LISTEN:
         return Snapshot(State.CLOSED, True, receive_queue, send_queue)
     return Snapshot(state, False, receive_queue, send_queue, timer == TIMER_TIME_WAIT)
 
 
 class NetlinkSocket(Protocol):
-    """A netlink socket, or what relays its messages; with a time limit of its own."""
+    """A netlink socket, or what relays its messages; with a time limit of its own (`limit_wait`)."""
 
     def send(self, message: bytes, /) -> int:
         """Send a message."""
@@ -123,8 +138,13 @@ class SockDiag:
 
     def _ask(self, kind: int, flags: int, tuple4: FourTuple) -> bytes:
         self._sequence += 1
-        self._sock.send(request(kind, flags, self._sequence, tuple4))
-        while True:
-            message = self._sock.recv(_ANSWER_OCTETS)
-            if _HEADER.unpack_from(message)[3] == self._sequence:
-                return message
+        before, behind = _around_sequence(kind, flags, tuple4)
+        number = _SEQUENCE.pack(self._sequence)
+        self._sock.send(before + number + behind)
+        try:
+            while True:
+                message = self._sock.recv(_ANSWER_OCTETS)
+                if message[8:12] == number:
+                    return message
+        except BlockingIOError:
+            raise TimeoutError("sock_diag does not answer") from None

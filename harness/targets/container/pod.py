@@ -5,6 +5,7 @@ import dataclasses
 import socket
 from typing import Any
 
+from harness.observe.sockdiag import limit_wait
 from harness.targets.container.confined import SocketUnreachable
 from harness.targets.container.engine import GREETING_LIMIT_S, REQUEST_LIMIT_S
 from harness.targets.container.sidecar import Sidecar, obstacle
@@ -101,7 +102,7 @@ class DockerPod:
             self.made = self._outside.made
             _answer, (descriptor,) = self.agent.call({"op": "diag"})
             self.diag_socket = stack.enter_context(socket.socket(fileno=descriptor))
-            self.diag_socket.settimeout(DIAG_LIMIT_S)
+            limit_wait(self.diag_socket, DIAG_LIMIT_S)
             self._stack = stack.pop_all()
 
     def _join(self, image: str, wire: str, config: PodConfig) -> Pod | Sidecar:

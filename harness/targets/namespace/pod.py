@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.agent import server
+from harness.observe.sockdiag import limit_wait
 from harness.targets.addresses import ADDRESSES, PREFIXES
 from harness.targets.namespace.agent_channel import AgentChannel, AgentRefusal
 from harness.targets.protocol import TargetError, UnusableTarget
@@ -96,7 +97,7 @@ class Pod(AgentChannel):
             raise
         self.packet_socket = socket.socket(fileno=descriptors[0])
         self.diag_socket = socket.socket(fileno=descriptors[1])
-        self.diag_socket.settimeout(DIAG_LIMIT_S)
+        limit_wait(self.diag_socket, DIAG_LIMIT_S)
 
     def __enter__(self) -> "Pod":
         return self
