@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 HARNESS = Path(__file__).parents[1]
@@ -20,12 +21,13 @@ class Import:
 
 def imports_of(source: str, package: str) -> Iterator[Import]:
     """Yield the imports of a module that lies in `package` (such as ``harness.case``)."""
-    tree = ast.parse(source)
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    lazy = {id(inner) for function in functions for inner in ast.walk(function)}
-    for node in ast.walk(tree):
+    ahead: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
+    while ahead:
+        node, lazy = ahead.pop()
         for name in _names(node, package):
-            yield Import(name, getattr(node, "lineno", 0), id(node) in lazy)
+            yield Import(name, getattr(node, "lineno", 0), lazy)
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ahead.extend((inner, lazy) for inner in ast.iter_child_nodes(node))
 
 
 def _names(node: ast.AST, package: str) -> list[str]:
@@ -43,6 +45,7 @@ def _names(node: ast.AST, package: str) -> list[str]:
     return []
 
 
+@cache
 def packages() -> dict[str, set[str]]:
     """Return what each package of the harness imports of the others; `cli` is a file."""
     found: dict[str, set[str]] = {}

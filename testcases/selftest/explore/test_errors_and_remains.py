@@ -102,9 +102,13 @@ def test_who_is_to_take_urgent_text_needs_a_socket_that_can_be_asked_to(word: st
     assert needs_of("listen S@i FA@p,r") == frozenset()
 
 
+#: Kinds that draw lots: so many of their conversations have about all words that they know. Of others 3,000 are asked.
+ENOUGH = {"armed": 400, "pairs": 400, "random": 400, "order": 800, "again": 1000}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_conversation_asks_for_what_its_words_need(kind: str) -> None:
-    for generated in itertools.islice(KINDS[kind].generate(), 3000):
+    for generated in itertools.islice(KINDS[kind].generate(), ENOUGH.get(kind, 3000)):
         lacking = needs_of(text_of(generated.plan)) - in_parts(generated.needs)
         assert not lacking, generated.id
 

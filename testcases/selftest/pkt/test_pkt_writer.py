@@ -31,11 +31,11 @@ class Writer:
             writer.path_in(self.folder, case.case_id, "").write_text(text)
 
 
-def written(folder: Path, cases: str) -> dict[str, str]:
+def written(folder: Path, *cases: str) -> dict[str, str]:
     """Return the scripts of cases, played on the reference stack, and leave them in a folder."""
     made = Writer(folder)
     options = ["-p", "no:terminal", "--target", "reference", "--ip", "4", "--no-expectations", "--grid", "off"]
-    starting.start([*options, "--case", cases], made)
+    starting.start([*options, *(f"--case={pattern}" for pattern in cases)], made)
     return made.texts
 
 
@@ -75,7 +75,8 @@ def test_what_no_script_can_say_ends_it_and_demands_nothing(tmp_path: Path) -> N
 def test_options_urgent_data_and_pending_errors_are_written(tmp_path: Path) -> None:
     buffer = written(tmp_path, "header/urgent-data-beyond-the-field*")
     assert any("setsockopt(4, SOL_SOCKET, SO_SNDBUF, [" in text for text in buffer.values())
-    conversations = written(tmp_path, "explore/u*").values()
+    patterns = ("explore/urgent/passive.*", "explore/unsent/*told", "explore/unread/passive.two.*asked")
+    conversations = written(tmp_path, *patterns).values()
     assert any(", MSG_OOB) = " in text for text in conversations)
     assert any("SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0" in text for text in conversations)
     assert not any("the application calls urgent" in text or "calls error()" in text for text in conversations)
