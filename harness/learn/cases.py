@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from harness.case.rig import Rig
 from harness.case.violation import Finding, Level
 from harness.explore import notation, pasted, run
 from harness.explore.alone import play
@@ -12,11 +13,14 @@ from harness.explore.talk import Talk
 from harness.explore.transcript import Inexpressible, Transcript
 from harness.pkt import writer
 from harness.spec.states import State
-from harness.targets.registry import parse
+from harness.targets.registry import open_target, parse
 from harness.trace import ladder
+from harness.trace.events import Kind, Mark
 
 #: The number of a reset that has 0 on the wire (§3.5.2) is another relative one each time.
 _ZERO = re.compile(r"(must_send\(RST \| ACK), seq=-?\d{6,}")
+#: A conversation in which time passes.
+_WAITS = re.compile(r"\ba?wait\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +46,32 @@ class Heard:
     ladder: tuple[str, ...]
 
 
+class _AsTimed(Player):
+    """A player on a target that acknowledges in its own time, as it does in timer cases, and where time is a letter."""
+
+    def _fresh(self) -> Rig:
+        return Rig(open_target(self.stage.spec, self.stage.settings, timers=True), guarded=False)
+
+
 class Scribe:
     """Plays letters on a target and writes down what it did. Raises UnusableTarget where there is none."""
 
     def __init__(self, target: str, ip: int) -> None:
         self.target = target
         self._ip = ip
-        self._player = Player(Stage(parse(target), ip))
+        stage = Stage(parse(target), ip)
+        self._plain = self._player = Player(stage)
+        self._timed = _AsTimed(stage)
         _started = self._player.rig
 
     def close(self) -> None:
         """End the target."""
-        self._player.close()
+        self._plain.close()
+        self._timed.close()
 
     def play(self, text: str) -> Talk:
         """Play a conversation of `explore`, to its end or to what the rules do not allow."""
+        self._player = self._timed if _WAITS.search(text) else self._plain
         talk = run.begin(self._player.rig, notation.generated_from(text), self._ip).talk
         play(talk, talk.run())
         return talk
@@ -82,8 +97,9 @@ class Scribe:
         self._player.rig.discard()
 
     def script(self, talk: Talk, title: str) -> str:
-        """Return what was played as a script of packetdrill."""
-        return writer.write(talk.conversation.events, title=title, version=self._ip)
+        """Return what the target did in what was played as a script of packetdrill, whatever was due."""
+        done = [replace(each, mark=Mark.NONE) for each in talk.conversation.events if each.kind is not Kind.EXPECTED]
+        return writer.write(done, title=title, version=self._ip)
 
 
 def case_of(talk: Talk, letters: str, told: str, *, silent: bool, state: str) -> Case | None:

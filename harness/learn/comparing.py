@@ -98,14 +98,16 @@ def _write(both: Sequence[Side], said: Sequence[tuple[Parting, Verdict]], folder
     folder.mkdir(parents=True, exist_ok=True)
     for file in (*folder.glob("difference-*.pkt"), *folder.glob("test_difference_*.py")):
         file.unlink()
-    cases = scripts = 0
+    cases = scripts = unsaid = 0
     for at, (parting, verdict) in enumerate(said, 1):
         written = verdicts.written(both, parting, verdict)
         if written is None:
             continue
-        scripts += 1
-        (folder / f"difference-{at:02}.pkt").write_text(written.script, encoding="utf-8")
-        if written.case:
-            cases += 1
-            (folder / f"test_difference_{at:02}.py").write_text(written.case, encoding="utf-8")
+        unsaid += not (written.case or written.script)
+        for name, text in ((f"difference-{at:02}.pkt", written.script), (f"test_difference_{at:02}.py", written.case)):
+            if text:
+                (folder / name).write_text(text, encoding="utf-8")
+        cases, scripts = cases + bool(written.case), scripts + bool(written.script)
     print(f"\n{cases} cases that one of the two passes and the other does not, {scripts} scripts of them: {folder}")
+    if unsaid:
+        print(f"{unsaid} kinds have none: windows and options are demanded by neither")

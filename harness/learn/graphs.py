@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from harness.learn.machine import Machine
-from harness.learn.record import Record, parts, rfc_states
+from harness.learn.record import SILENT, Record, parts, rfc_states
 
 #: The answers of an edge, each with the letters that draw it.
 Labels = Mapping[str, list[str]]
@@ -32,8 +32,7 @@ def brief(answer: str) -> str:
     """Return an answer without its state: what stands on an edge."""
     call, segments, _state = parts(answer)
     return (
-        " ".join(text for text in (f"({call})" if call else "", segments if segments != "nothing" else "") if text)
-        or "–"
+        " ".join(text for text in (f"({call})" if call else "", segments if segments != SILENT else "") if text) or "–"
     )
 
 

@@ -25,6 +25,8 @@ from harness.learn.oracle import said
 SCHEMA = "tcpspec-machine/1"
 _ARROW = " → "
 UNSEEN = "?"
+#: What the segments of an answer are called where there is none.
+SILENT = "nothing"
 _JUDGED = ("letters", "verdict", "seen", "due", "cites", "rules", "reason")
 _LEARN = "tcpspec learn -o FOLDER writes machines"
 

@@ -10,12 +10,15 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.fuzz.steps import Probe
+from harness.learn.alphabet import Time
 from harness.learn.cases import Case, Scribe, case_of, module
 from harness.learn.judging import conversation
 from harness.learn.learner import transitions
 from harness.learn.machine import Machine, Word
 from harness.learn.oracle import wp
-from harness.learn.record import Record, parts
+from harness.learn.record import SILENT, Record, parts
+from harness.learn.recording import stem_of
 from harness.spec.states import State
 
 T, TW = "t", "tw"
@@ -81,7 +84,7 @@ def write(record: Record, folder: Path) -> dict[Path, Count]:
         for kind in (T, TW):
             asked = words(record.machine, kind)
             cases = [case for word in asked if (case := _case(scribe, record, word))]
-            stem = f"{record.target['name']}_{record.alphabet.role}_{kind}"
+            stem = f"{stem_of(record)}_{kind}"
             path = folder / f"test_{''.join(sign if sign.isalnum() else '_' for sign in stem)}.py"
             head = HEADS[kind].format(name=record.name, role=record.alphabet.role)
             path.write_text(module(cases, head), encoding="utf-8")
@@ -100,6 +103,14 @@ def _case(scribe: Scribe, record: Record, word: Word) -> Case | None:
     try:
         if state in set(State) and talk.conversation.main.state != state:
             return None  # the application of `explore` has let go of an ended connection, that of the machine not
-        return case_of(talk, letters, f"{letters}: {answers[-1]}", silent=segments == "nothing", state=state)
+        case = case_of(talk, letters, f"{letters}: {answers[-1]}", silent=segments == SILENT, state=state)
+        asked = [record.alphabet.letters[letter] for letter in word]
+        if case is None or not any(isinstance(each, Time) for each in asked):
+            return case
+        if not case.timed:
+            return None  # the judge has stopped before
+        if segments == SILENT and isinstance(asked[-1], Probe) and asked[-1].octets:
+            return None  # its acknowledgment may come later than the case ends
+        return case
     finally:
         scribe.forget()

@@ -5,10 +5,13 @@ or it is a difference that nothing explains. A case in the vocabulary, and a scr
 of the two did, or the second where the first one violates the rules; the other one fails them.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness.case.violation import Replay, Unjudgeable
+from harness.explore.talk import Talk
 from harness.fuzz import report, session
 from harness.fuzz.difference import BOTH_ALLOWED
 from harness.fuzz.play import Played, Player
@@ -17,7 +20,7 @@ from harness.learn.alphabet import Alphabet
 from harness.learn.cases import case_of, module
 from harness.learn.difference import Parting
 from harness.learn.judging import conversation, cut
-from harness.learn.record import parts
+from harness.learn.record import SILENT, parts
 from harness.learn.sides import Finding, Side
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
@@ -25,6 +28,8 @@ ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "un
 _AS_LEARNED = ", as it was learned: no target here does so"
 #: How what the rules of one segment leave unexplained begins, where the whole conversation explains it.
 _BY_THE_SEGMENT = "explained by the whole conversation: "
+#: Windows and options of an answer, for which cases and scripts demand nothing.
+_UNSAID = re.compile(r"[%~]\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ def plan_of(names: tuple[str, str], ip: int) -> session.Plan:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A difference as a case and as a script, "" where that can't say it."""
+    """A difference as a case and as a script, "" where that can't tell the two apart."""
 
     case: str
     script: str
@@ -155,23 +160,58 @@ class Written:
 def written(sides: Sequence[Side], parting: Parting, verdict: Verdict) -> Written | None:
     """Return a difference as a case and as a script: what one side does, and the other not; None where none is here.
 
-    It is the first side's, or the second's where the first one violates the rules, or only the second one is here.
+    It is the first side's, or the second's where the first one violates the rules, or only the second one is here. A
+    script does not see silence at its end, so that it is of the side that speaks there, unless that one is to blame.
     """
     order = (1, 0) if verdict.blames(sides[0].label) else (0, 1)
-    at = next((at for at in order if sides[at].is_here(parting.word)), None)
-    if at is None:
+    here = [at for at in order if sides[at].is_here(parting.word)]
+    if not here:
         return None
-    side, other = sides[at], sides[1 - at]
-    scribe, alphabet = side.scribe, side.record.alphabet
+    at = here[0]
+    demanded = [tuple(map(_demanded, parts(answer))) for answer in parting.answers]
+    case = _case(sides, parting, at) if demanded[0] != demanded[1] else ""
+    if demanded[0][:2] == demanded[1][:2]:
+        return Written(case, "")
+    if demanded[at][1] == SILENT and 1 - at in here and not verdict.blames(sides[1 - at].label):
+        at = 1 - at
+    return Written(case, _script(sides, parting, at))
+
+
+def _demanded(part: str) -> str:
+    """Return what a case or a script demands of a part of an answer: no windows, and no options."""
+    return _UNSAID.sub("", part)
+
+
+def _title(sides: Sequence[Side], parting: Parting, at: int) -> str:
+    letters = parting.letters(sides[at].record.machine)
+    return (
+        f"{letters}: {sides[at].label} answers {parting.answers[at]}, {sides[1 - at].label} {parting.answers[1 - at]}"
+    )
+
+
+def _case(sides: Sequence[Side], parting: Parting, at: int) -> str:
+    """Return what a side does as a case, "" where it can't be said as one."""
+    with _talk(sides[at], parting) as talk:
+        _call, segments, state = parts(parting.answers[at])
+        differs = state if state != parts(parting.answers[1 - at])[2] else ""
+        letters = parting.letters(sides[at].record.machine)
+        case = case_of(talk, letters, _title(sides, parting, at), silent=segments == SILENT, state=differs)
+        return module([case]) if case else ""
+
+
+def _script(sides: Sequence[Side], parting: Parting, at: int) -> str:
+    scribe = sides[at].scribe
     assert scribe is not None
-    letters = parting.letters(side.record.machine)
-    own, others = parting.answers[at], parting.answers[1 - at]
-    title = f"{letters}: {side.label} answers {own}, {other.label} {others}"
-    talk = scribe.play(conversation(alphabet, parting.word))
+    with _talk(sides[at], parting) as talk:
+        return scribe.script(talk, _title(sides, parting, at))
+
+
+@contextmanager
+def _talk(side: Side, parting: Parting) -> Iterator[Talk]:
+    """Yield a difference's letters, played on a side."""
+    assert side.scribe is not None
+    talk = side.scribe.play(conversation(side.record.alphabet, parting.word))
     try:
-        _call, segments, state = parts(own)
-        differs = state if state != parts(others)[2] else ""
-        case = case_of(talk, letters, title, silent=segments == "nothing", state=differs)
-        return Written(module([case]) if case else "", scribe.script(talk, title))
+        yield talk
     finally:
-        scribe.forget()
+        side.scribe.forget()

@@ -114,6 +114,30 @@ def test_a_machine_without_visible_states_is_drawn_with_all_its_edges() -> None:
     assert '<td title="listen">? (1)</td>' in page_
 
 
+def test_a_script_is_of_the_side_that_speaks_and_none_is_written_of_what_it_cannot_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = Path(record.__file__).with_name("golden")
+    names = [str(golden / f"{name}-client.json") for name in ("reference", "linux")]
+    assert cli.main(["learn", "--diff", *names, "-o", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "\n32 kinds have none: windows and options are demanded by neither\n" in told
+    scripts = [file.read_text() for file in sorted(tmp_path.glob("*.pkt"))]
+    assert len(scripts) == len(list(tmp_path.glob("*.py"))) == 22
+    assert not any("this was due" in text or "%less" in text.partition(",")[0] for text in scripts)
+    assert not [text for text in scripts if "answers nothing →" in text.partition("\n")[0]]
+
+
+def test_a_suite_with_time_is_of_a_stack_that_acknowledges_in_its_own_time(tmp_path: Path) -> None:
+    golden = record.read(Path(record.__file__).with_name("golden") / "reference-client-time.json")
+    files = suite.write(golden, tmp_path)
+    assert [path.name for path in files] == [
+        f"test_reference_client_small_2MSL_RTO_R2_{kind}.py" for kind in ("t", "tw")
+    ]
+    command = ["run", str(next(iter(files))), "--target", "reference", "--ip", "4", "--timers", "9999", "-q"]
+    assert cli.main([*command, "--no-expectations", "--results", str(tmp_path / "results")]) == 0
+
+
 def test_it_is_counted_what_a_suite_cannot_say(tmp_path: Path) -> None:
     golden = record.read(Path(record.__file__).with_name("golden") / "reference-server.json")
     written = {path.stem[-2:]: count for path, count in suite.write(golden, tmp_path).items()}
