@@ -10,6 +10,8 @@ USAGE = "tcpspec test [--all] [PATH…] [options of pytest]    (in workers, as m
 
 #: What is left out unless `--all` asks for it: the selftests' conftest.py says which these are.
 QUICK_TESTS = ("-m", "not slow")
+#: Workers get at most so many tests at once, so that none has a row of long ones to itself when the others are done.
+SMALL_CHUNKS = ("--maxschedchunk", "10")
 
 
 def main(arguments: list[str]) -> int:
@@ -22,7 +24,7 @@ def main(arguments: list[str]) -> int:
     rest = [argument for argument in arguments if argument != "--all"]
     if starting.names_paths(rest):
         return starting.start([*rest, "-q", "--no-header"])
-    own = ["-q", "--no-header"]
+    own = ["-q", "--no-header", *SMALL_CHUNKS]
     if not any(argument.startswith(("-n", "--numprocesses", "--pdb", "--tx")) for argument in rest):
         own += ["-n", "auto"]
     if every:

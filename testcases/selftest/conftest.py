@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes long, and put it behind everything else, the longest first."""
+    """Mark what takes long, and put it behind everything else, the longest first, what waits between what computes."""
     for item in items:
         if item.path.stem in SLOW and Path(__file__).parent in item.path.parents:
             item.add_marker("slow")
-    items.sort(key=_rank)
+    ranks = {item: _rank(item) for item in items}
+    places = _places(item.path for item in items if ranks[item] == 2)
+    items.sort(key=lambda item: (ranks[item], places[item.path] if ranks[item] == 2 else 0.0))
+
+
+def _places(paths: Iterable[Path]) -> dict[Path, float]:
+    """Return where each module of slow tests goes, from 0 to 1: those that wait for real targets among the others."""
+    modules = list(dict.fromkeys(paths))
+    waiting = [module for module in modules if module.parent.name in ("targets", "selftest")]
+    computing = [module for module in modules if module not in waiting]
+    return {module: at / len(group) for group in (waiting, computing) for at, module in enumerate(group)}
 
 
 def _rank(item: pytest.Item) -> int:
