@@ -31,6 +31,8 @@ class Odd(lines.Application):
             super().answer(f"close {right.split()[1]}")
         if how == "keeps" and verb == "reset":
             return "err ENOSYS nothing is forgotten here"
+        if how == "few" and verb in ("connect", "abort"):
+            return f"err ENOSYS there is no {verb} here"
         return right
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from harness.spec.segment import SYN
 from harness.targets.adapter.socket import AdapterSocket, Dialogue
 from harness.targets.adapter.target import Greeting
-from harness.targets.protocol import Addresses, Capability, UnusableTarget
+from harness.targets.protocol import Addresses, Capability, NotOffered, UnusableTarget
 from harness.targets.wired import probing
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
@@ -102,7 +102,7 @@ class _Desk:
         """Open a connection."""
         with contextlib.suppress(OSError):
             while True:
-                self._listener.accept().abort()
+                _end(self._listener.accept())
         return probing.patiently(self._link, self._path, PORT, offer, flags)
 
     def again_s(self, octets: int) -> float:
@@ -137,17 +137,25 @@ def _proof_of_calls(link: WireLink, addresses: Addresses, told: Told, proof: str
         begin, app, port = time.monotonic(), AdapterSocket(told), PORT - 1 - number
         try:
             app.connect((addresses.target[0], port), (addresses.peer[0], PORT))
-        except OSError:  # it opens none
+        except (OSError, NotOffered):  # it opens none
             return proof
         while not _has_syn(told.waiting(), port) and time.monotonic() < begin + ECHO_LIMIT_S:
             late += 1
             link.wait(ECHO_LIMIT_S)
         slowest_s = max(slowest_s, time.monotonic() - begin)
-        app.abort()
+        _end(app)
     if not late:
         return proof
     link.quiet_s = max(link.quiet_s or 0.0, probing.LEAST_QUIET_S, probing.SLACK * slowest_s)
     return f"timed silence of {1000 * link.quiet_s:.0f} ms (what the application's calls send comes behind the fence)"
+
+
+def _end(app: AdapterSocket) -> None:
+    """Abort a connection; a stack that has no ABORT closes it."""
+    try:
+        app.abort()
+    except NotOffered:
+        app.close()
 
 
 def _has_syn(arrivals: list[Arrival], port: int) -> bool:

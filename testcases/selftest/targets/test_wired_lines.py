@@ -231,6 +231,12 @@ def test_a_death_in_the_middle_of_a_case_is_a_violation_of_that_case(tmp_path: P
     assert "nobody closes here" in said
 
 
+def test_an_application_without_connect_and_abort_is_asked_all_else(tmp_path: Path) -> None:
+    cases = ("--ip", "4", "--case", "passive-close/four-way-close*")
+    said = run("--target", f"tap:{ODD} few {{if}},app=lines", *cases, where=tmp_path)
+    assert set(verdicts(tmp_path).values()) == {"conforms", "not applicable"}, said
+
+
 def test_the_program_ends_with_a_harness_that_is_killed() -> None:
     assert all(ends(pid) for pid in of_a_killed_harness(f"tap:{LINUX} -,app=lines"))
 
