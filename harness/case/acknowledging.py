@@ -1,5 +1,6 @@
 """When acknowledgments come, and on what: they may be delayed, and ride on what is sent again."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
@@ -56,6 +57,13 @@ def updates_window(events: Sequence[Event], received: Received) -> bool:
     cause = next((event for event in reversed(before) if event.kind in _CAUSES or _is_of(event, received)), None)
     by_receive = cause is not None and cause.kind is Kind.CALL and cause.text.startswith("recv")
     return by_receive and told.window <= last.window
+
+
+def is_late_update(events: Sequence[Event], received: Received) -> bool:
+    """Tell whether an acknowledgment tells of a window no later behind RECEIVE than any ACK may come (MUST-40)."""
+    calls = (event.time_ns for event in reversed(events) if event.kind is Kind.CALL and event.text.startswith("recv"))
+    by_receive = received.event.time_ns - next(calls, -math.inf) <= DELAY_S * 1e9
+    return by_receive and received.segment.is_bare_ack and updates_window(events, received)
 
 
 def _is_of(event: Event, received: Received) -> bool:

@@ -328,10 +328,12 @@ def _is_the_authors(world: World, segment: Segment, answered: bool) -> bool:
     if world.state is State.SYN_RECEIVED and segment.flags & SYN and not answered:
         return True  # an answer is due, though which one is open
     rcv_nxt = world.connection.rcv_nxt
-    if segment.length and not segment.flags & (ACK | SYN | RST) and (world.over or world.connection.rcv_wnd):
+    # What was offered last counts: a window may have been taken back (SHLD-14).
+    offers = bool(world.connection.rcv_wnd) and (not world.last_edge or seqno.lt(rcv_nxt, world.last_edge))
+    if segment.length and not segment.flags & (ACK | SYN | RST) and (world.over or offers):
         return True  # such a segment draws nothing at all where it lies in the window (§3.10.7.4 fifth)
     if world.state in _HEARD_ALL and segment.payload and not segment.flags & FIN:
-        return seqno.leq(rcv_nxt, segment.seq)  # text behind the peer's FIN is ignored
+        return offers and seqno.leq(rcv_nxt, segment.seq)  # text behind the peer's FIN is ignored
     synchronized = world.state not in (State.CLOSED, State.LISTEN, State.SYN_SENT)
     return synchronized and abs(seqno.diff(segment.seq, rcv_nxt)) >= HALF_WAY
 

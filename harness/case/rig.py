@@ -269,7 +269,8 @@ class Rig:
 
 
 def _came_when_it_may(events: list[Event], received: Received) -> bool:
-    return acknowledging.is_delayed(events, received) or leaving.is_late_text(events, received)
+    acknowledges = acknowledging.is_delayed(events, received) or acknowledging.is_late_update(events, received)
+    return acknowledges or leaving.is_late_text(events, received)
 
 
 def _guarded(action: Callable[[], _T]) -> _T:

@@ -90,6 +90,8 @@ class Talk:
         self.states: tuple[str, ...] = ()
         #: Nothing was under way at the mark, so that what follows can be compared.
         self.settled = True
+        #: The connection was in TIME-WAIT at the mark, which a request may open again or not (MAY-2).
+        self.rested = False
         #: Settings of the target that hold until the talk is over.
         self.chosen = ExitStack()
         self.salt = salt
@@ -141,6 +143,7 @@ class Talk:
         elif step.name == "mark":
             self.conversation.note(Kind.NOTE, MARKED, link.connection)
             self.settled = link.history.every(lambda world: world.opening or world.over or not world.outstanding)
+            self.rested = TIME_WAIT in link.history.states
         elif step.position is not None:
             self._error(link, step.name, step.position)
         else:

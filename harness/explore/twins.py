@@ -63,6 +63,8 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return None  # a window that was to change nothing has let text out that waited
     if marked is not None and not (talk.settled and twin.settled):
         return None
+    if marked is not None and talk.rested and not _answers_a_request(talk):
+        return None  # TIME-WAIT need not be opened again (MAY-2), and the twin has none
     if Counter(_impossible(twin)) - Counter(_impossible(talk)):
         return None  # the application there has got no socket yet: an ended connection stood in front of it
     for mine, other in zip(talk.states, twin.states, strict=False):  # the twin may have fewer connections
@@ -242,6 +244,12 @@ def _begin(talk: Talk) -> int | None:
     """Return the place of the mark among the events, None without one."""
     found = (at for at, event in enumerate(_planned(talk)) if event.kind is Kind.NOTE and event.text == MARKED)
     return next(found, None)
+
+
+def _answers_a_request(talk: Talk) -> bool:
+    """Tell whether a SYN,ACK has come behind the mark."""
+    sent = (event.segment for event, _since in _sent(_compared(talk)))
+    return any(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in sent)
 
 
 def _compared(talk: Talk) -> Sequence[Event]:

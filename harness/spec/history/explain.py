@@ -239,6 +239,8 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
     # What the timer sends again begins with the earliest segment (RFC 6298 §5.4); other parts may come besides.
     front = not new and not seqno.lt(connection.snd_una, seqno.add(sent.seq, 0))
     waited = world.waited + now - world.waiting_since
+    # What a window lets out as it opens tells nothing of the timer, which probes may have backed off (RFC 6298 §5.5).
+    backed_off = world.tries or now - world.waiting_since < PROBED_AFTER_NS
     moved = replace(connection, snd_nxt=end if new else connection.snd_nxt, fin_sent=fin_sent, state=state)
     return replace(
         at,
@@ -248,19 +250,21 @@ def _sent_on(at: Open, sent: Segment, end: int, now: int) -> Open:
             waiting_since=now if front or idle else world.waiting_since,
             tries=world.tries + front,
             # A fast retransmit comes in the midst of an RTO that was backed off, and leaves it (RFC 5681 §3.2).
-            interval=max(world.interval if world.tries else 0, waited) if front else world.interval,
+            interval=max(world.interval if backed_off else 0, waited) if front else world.interval,
             waited=0 if front or idle else world.waited,
         ),
     )
 
 
 def _probe_or_fall(at: Open, sent: Segment, now: int) -> Open:
-    """A keep-alive: an octet that was acknowledged already (§3.8.4)."""
-    connection = at.world.connection
+    """An octet that was acknowledged already: a keep-alive (§3.8.4), or a probe (§3.8.6.1: "or retransmit")."""
+    world, connection = at.world, at.world.connection
     seq = seqno.add(sent.seq, 0)
-    old = seq == seqno.add(connection.snd_nxt, -1) and not sent.flags & FIN and len(sent.payload) <= PROBE
-    if old and at.world.state in SENDING | {FIN_WAIT_2}:
-        return _carries_ack(_asked_for(at, sent, now), sent)
+    shut = world.outstanding and not connection.snd_wnd
+    before = {seqno.add(connection.snd_nxt, -1), seqno.add(connection.snd_una if shut else connection.snd_nxt, -1)}
+    old = seq in before and not sent.flags & FIN and len(sent.payload) <= PROBE
+    if old and world.state in SENDING | {FIN_WAIT_2}:
+        return _probed(_carries_ack(_asked_for(at, sent, now), sent), now)
     raise _fall(at, Broken.EXTRA, sent)
 
 

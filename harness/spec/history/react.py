@@ -183,6 +183,8 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     # The ACK of a FIN in sequence may wait as that of text may (MUST-40; register: fin-acknowledged-later).
     whole = segment.flags & FIN and after.rcv_nxt == seqno.add(segment.seq, segment.length)
     deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING | {SYN_RECEIVED})
+    # One that need not come at all may come late as well.
+    deferrable |= reaction.level is Level.MAY and all(due.flags == ACK for due in reaction.segments)
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
 
@@ -247,15 +249,16 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
     idle = connection.snd_una == connection.snd_nxt
     shut = believed and newer and not offered  # it answers, so that it may keep its window shut (MUST-37)
     opened = wnd and (not connection.snd_wnd or (idle and wnd > connection.snd_wnd))
+    turned = opened or (shut and connection.snd_wnd)  # a timer may count from when the window was shut (SHLD-29)
     return replace(
         world,
         connection=replace(connection, snd_una=una, snd_wnd=wnd, max_snd_wnd=max(connection.max_snd_wnd, wnd)),
         send_edge=edge if believed and seqno.lt(world.send_edge, edge) else world.send_edge,
         window_seq=segment.seq if believed and newer else world.window_seq,
         window_ack=segment.ack if believed and newer else world.window_ack,
-        waiting_since=now if progress or opened else world.waiting_since,
+        waiting_since=now if progress or turned else world.waiting_since,
         tries=0 if progress or opened or shut else world.tries,
-        waited=0 if progress else world.waited + (now - world.waiting_since if opened else 0),
+        waited=0 if progress else world.waited + (now - world.waiting_since if turned else 0),
         stuck_since=now if (progress or opened) and world.patience else world.stuck_since,
     )
 
@@ -322,7 +325,8 @@ def _with_held(step: Step, now: int, policies: Collection[Policy]) -> Iterator[S
                 continue
             more = _apply(replace(world, held=rest), follow, outcome, now)
             moved = replace(more.world, send_edge=world.send_edge)
-            yield from _with_held(replace(more, world=moved, low_ack=step.low_ack), now, policies)
+            later = more.deferrable and (step.deferrable or not step.owed)  # what is due at once stays due at once
+            yield from _with_held(replace(more, world=moved, low_ack=step.low_ack, deferrable=later), now, policies)
 
 
 def _piece(piece: Held, world: World) -> Segment:

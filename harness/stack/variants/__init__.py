@@ -25,6 +25,7 @@ from harness.stack.variants import (
     recovery,
     released,
     sending,
+    slower,
     timing,
 )
 from harness.stack.variants.together import AND, Contradiction, mixtures, together
@@ -53,6 +54,7 @@ TOPICS = (
     limits,
     acknowledging,
     sending,
+    slower,
     recovery,
     calls,
     closing,

@@ -176,3 +176,44 @@ class FinAcknowledgedWithDelay(Connection):
         if first and segment.flags & FIN and not due and delay_s is not None:
             self.ack_due = False
             self.start(Timer.DELAYED_ACK, nanoseconds(delay_s))
+
+
+@variant(
+    "window-opens-when-all-is-read",
+    "The window moves on when nothing is left to read.",
+    "MAY-8",
+    "RFC 9293 §3.8.6.2.2",
+    allows="How much a receiver offers is its own choice, as long as its edge does not move left.",
+)
+class WindowOpensWhenAllIsRead(Connection):
+    def offer_window(self, shift: int) -> int:
+        if self.receive_buffer and self.rcv_nxt != seqno.add(self.irs, 1):
+            return self.rcv_wnd
+        return super().offer_window(shift)
+
+
+@variant(
+    "window-of-zero-behind-the-fin",
+    "When the peer's FIN has come no window is offered any more.",
+    "SHLD-14",
+    "RFC 9293 §3.10.7.4 seventh",
+    allows="Nothing can come behind a FIN; a window SHOULD NOT be taken back, and a peer MUST bear that it is.",
+)
+class WindowOfZeroBehindTheFin(Connection):
+    def offer_window(self, shift: int) -> int:
+        super().offer_window(shift)
+        if self.fin_received:
+            self.rcv_edge = self.rcv_nxt
+        return self.rcv_wnd
+
+
+@variant(
+    "four-segments-under-way",
+    "No more than four segments are under way, whatever the windows.",
+    "RFC 5681 §3.1",
+    "RFC 9293 §3.7",
+    allows="Windows are upper bounds.",
+)
+class FourSegmentsUnderWay(Connection):
+    def usable_window(self) -> int:
+        return min(super().usable_window(), 4 * self.send_mss)

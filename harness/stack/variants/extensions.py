@@ -3,7 +3,9 @@
 from harness.spec import options as coding
 from harness.spec.segment import ACK, CWR, ECE, SYN, Segment
 from harness.stack.connection import Connection
+from harness.stack.datagram import Pair
 from harness.stack.options import Options
+from harness.stack.stack import Stack
 from harness.stack.variants.variant import settings_variant, variant
 
 #: Octets of a SACK block.
@@ -83,3 +85,27 @@ class EcnGranted(Connection):
         if self.asked and segment.flags & (SYN | ACK) == SYN | ACK:
             segment.flags |= ECE
         super().emit(segment)
+
+
+@variant(
+    "timestamps-begin-with-the-connection",
+    "The timestamps of each connection begin at 1: those of a later one may lie below those of the one before.",
+    "RFC 7323 §5.4",
+    "RFC 7323 §7.1",
+    allows="The clock is approximately proportional to real time; what it begins with is left open.",
+)
+class TimestampsBeginWithTheConnection(Stack):
+    def choose_timestamp_offset(self, pair: Pair) -> int:
+        chosen = self.config.timestamp_offset
+        return 1 - self.now // 1_000_000 if chosen is None else super().choose_timestamp_offset(pair)
+
+
+@variant(
+    "timestamps-of-one-clock",
+    "All connections have the timestamps of one clock, which begins with the stack.",
+    "RFC 7323 §5.4",
+    allows="That each connection has an offset of its own is a suggestion (RFC 7323 §7.1).",
+)
+class TimestampsOfOneClock(Stack):
+    def choose_timestamp_offset(self, pair: Pair) -> int:
+        return 0 if self.config.timestamp_offset is None else super().choose_timestamp_offset(pair)

@@ -20,6 +20,8 @@ FAST_OPEN = 34
 USER_TIMEOUT = 28
 #: What a segment's time to live is unless somebody chooses another.
 DEFAULT_TTL = 64
+#: CS6 (RFC 4594 §3.1).
+NETWORK_CONTROL = 0xC0
 #: The AE flag of RFC 9768 among the four bits that RFC 9293 reserves.
 AE = 0b0001
 
@@ -356,6 +358,18 @@ class UserTimeoutAnnounced(Connection):
 class TtlOf255(Stack):
     def transmit(self, datagram: Datagram) -> None:
         super().transmit(replace(datagram, ttl=255 if datagram.ttl == DEFAULT_TTL else datagram.ttl))
+
+
+@variant(
+    "traffic-class-of-network-control",
+    "Segments leave with the traffic class of network control, unless the application has chosen one.",
+    "MUST-48",
+    "RFC 9293 §3.9.2",
+    allows="The field is chosen by the application, and no default is given.",
+)
+class TrafficClassOfNetworkControl(Stack):
+    def transmit(self, datagram: Datagram) -> None:
+        super().transmit(replace(datagram, traffic_class=datagram.traffic_class or NETWORK_CONTROL))
 
 
 @variant(

@@ -124,6 +124,18 @@ def test_what_came_from_a_closed_listener_may_go_with_it_though_another_listens(
             hand.peer(segment(ACK, 51, 1), own(RST, 1, 0), state=LISTEN)
 
 
+@pytest.mark.parametrize("challenged", [True, False], ids=["challenged", "silent"])
+def test_what_is_due_at_once_does_not_wait_with_text_that_follows(challenged: bool) -> None:
+    """Text of a SYN may be queued. When another SYN sets it free its ACK may be delayed, and the challenge not."""
+    hand = Hand()
+    hand.call("connect", 0, Answer(), own(SYN, 0, 0), state=SYN_SENT)
+    hand.peer(segment(SYN, 0, octets=1), own(SYN | ACK, 0, 1), state=SYN_RECEIVED)
+    hand.peer(segment(FIN | ACK, 2, 1), state=ESTABLISHED)
+    with contextlib.nullcontext() if challenged else pytest.raises(Fall) as fallen:
+        hand.peer(segment(SYN, 1), *([own(ACK, 1, 1)] if challenged else []), state=ESTABLISHED)
+    assert challenged or fallen.value.code is Broken.SILENT
+
+
 def test_what_the_rfc_leaves_open_stays_open() -> None:
     """Text above a gap is held or not: the next acknowledgment tells."""
     for held, acknowledged in ((True, 21), (False, 11)):

@@ -1,5 +1,7 @@
 """The judge of whole conversations, by hand: windows that open, shut, and are larger inside than was shown."""
 
+import contextlib
+
 import pytest
 
 from harness.spec import options
@@ -84,3 +86,36 @@ def test_the_acknowledgment_of_a_part_has_a_number_that_is_sent(seq: int) -> Non
     with pytest.raises(Fall) as fallen:
         hand.peer(both, own(ACK, seq, 10), own(ACK, 1, 11), state=CLOSE_WAIT)
     assert fallen.value.code in (Broken.WRONG_ACK, Broken.WRONG_SEQ)
+
+
+@pytest.mark.parametrize("again_s", [170, 300])
+def test_what_a_window_lets_out_as_it_opens_keeps_what_the_timer_has_backed_off_to(again_s: int) -> None:
+    """Probes may have backed it off (RFC 6298 §5.5), and a segment that leaves with the window measures nothing."""
+    hand = established(Hand())
+    hand.call("send", 9, Answer(taken=9), own(ACK, 1, 1, 9), state=ESTABLISHED)
+    hand.peer(Segment(ACK, 1, 1, window=0), state=ESTABLISHED)
+    probe = own(ACK, 0, 1)
+    hand.wait(200, (10, probe), (30, probe), (70, probe), (150, probe), state=ESTABLISHED)
+    hand.peer(Segment(ACK, 1, 1, window=65535), own(ACK, 1, 1, 9), state=ESTABLISHED)
+    with contextlib.nullcontext() if again_s == 170 else pytest.raises(Fall):
+        hand.wait(again_s, state=ESTABLISHED)
+
+
+@pytest.mark.parametrize("shut", [True, False])
+def test_a_timer_may_count_from_when_the_window_was_shut(shut: bool) -> None:
+    """The first probe comes when a zero window has existed for the time-out (SHLD-29)."""
+    hand = established(Hand())
+    hand.call("send", 9, Answer(taken=9), own(ACK, 1, 1, 9), state=ESTABLISHED)
+    hand.wait(100, state=ESTABLISHED)
+    hand.peer(Segment(ACK, 1, 1, window=0 if shut else 65535), state=ESTABLISHED)
+    with contextlib.nullcontext() if shut else pytest.raises(Fall):
+        hand.wait(100, state=ESTABLISHED)
+
+
+def test_an_acknowledgment_that_need_not_come_may_come_late() -> None:
+    """What stands behind a gap MAY be acknowledged (MAY-13): once, and within the time that any ACK has (MUST-40)."""
+    for late_s, twice in ((0.3, False), (0.9, False), (0.3, True)):
+        hand = established(Hand())
+        hand.peer(segment(ACK, 11, 1, 10), state=ESTABLISHED)
+        with contextlib.nullcontext() if late_s < 0.5 and not twice else pytest.raises(Fall):
+            hand.wait(1, (late_s, own(ACK, 1, 1)), *([(late_s + 0.1, own(ACK, 1, 1))] * twice), state=ESTABLISHED)

@@ -204,6 +204,12 @@ def test_names_are_the_same_each_time_and_differ(kind: str) -> None:
         ("window-opens-behind-the-handshake", "listen S@i~w7.t+0 A@p,r/10 accept send:10"),
         ("keep-alive-with-an-octet", f"{PASSIVE} keep-alive:10 FA@p,r wait:30000"),
         ("time-wait-ignores-resets", f"{PASSIVE} shutdown A@p,r FA@p,r R@n+10 R@n"),
+        (
+            "time-wait-never-reopened",
+            "[listen] [S@i] [A@p,r] [accept] [shutdown] [FA@p,r] [fresh] listen mark S@i wait:170000",
+        ),
+        ("gaps-acknowledged-with-delay", "1{delay=200}:connect SA@i,r send:100 A@p+10,u/10 wait:1170"),
+        ("probes-with-an-old-octet", "listen S@i A@p,r%200 accept send:100 A@p,u%0 send:50 wait:50000"),
     ],
 )
 def test_what_was_once_held_against_a_correct_stack_is_clean(name: str, text: str) -> None:

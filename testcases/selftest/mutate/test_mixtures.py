@@ -114,10 +114,12 @@ def test_the_verb_plays_mixtures_and_conversations(capsys: pytest.CaptureFixture
     [
         ("timers/closed-window-is-probed*", "probes-of-two-octets+text-collected-for-a-moment"),
         ("header/nagle-can-be-switched-off*", "text-collected-for-a-moment"),
+        ("passive-close/segments-without-ack*", "window-of-zero-behind-the-fin"),
+        ("passive-close/data-in-last-ack*", "window-of-zero-behind-the-fin"),
     ],
 )
 def test_what_was_once_held_against_a_correct_stack_is_clean(cases: str, names: str) -> None:
-    """Behind the octets of a probe the rest may come a moment later; and who collects text does not do so by Nagle."""
+    """What a probe has not brought may follow a moment later, text is not collected by Nagle, a window may be gone."""
     played = play_on(_scripts(cases), varied(names))
     assert played.cases > played.not_applicable
     assert not played.failed
