@@ -96,7 +96,7 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     ack = scanner.integer("an acknowledgment number", U32) if scanner.take("ack") else None
     window = scanner.integer("a window", U16) if scanner.take("win") else None
     urgent = scanner.integer("an urgent pointer", U16) if scanner.take("urg") else 0
-    options = _options(scanner) if scanner.sees("<") else ()
+    options = _options(scanner, inbound=head.inbound) if scanner.sees("<") else ()
     around = list(head.around)
     while (found := scanner.match(_ENCAPSULATED)) is not None:
         around.append(str(found[1] or found[2]))
@@ -139,12 +139,16 @@ def _flags(scanner: Scanner) -> tuple[Flags, int]:
     return flags, reserved
 
 
-def _options(scanner: Scanner) -> tuple[TcpOption, ...] | None:
+def _options(scanner: Scanner, *, inbound: bool) -> tuple[TcpOption, ...] | None:
+    """Read the options; None for any. One fork says `<nocheck>` for any, where it asks for none of the peer's."""
     at = scanner.at
     scanner.demand("<")
     if scanner.take("..."):
         scanner.demand(">")
         return None
+    if scanner.take("nocheck"):
+        scanner.demand(">")
+        return () if inbound else None
     found: list[TcpOption] = []
     while not scanner.sees(">"):
         found.append(_option(scanner))

@@ -10,7 +10,7 @@ from harness.pkt.answers import Answer, Attempt, done, error_name, refused
 from harness.pkt.descriptors import LARGEST_WINDOW, Descriptor, Stage, Table, argument, int_of
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
-from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place, Record, Text
+from harness.pkt.tree import Anything, Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.targets.protocol import Capability, NotOffered
 
 #: Options whose value is the size of a buffer, of which windows are made; they are not asserted.
@@ -297,6 +297,8 @@ def _name(call: Call, at: int, place: Place) -> str:
     given = call.arguments[at] if at < len(call.arguments) else None
     if isinstance(given, Name):
         return given.name
+    if isinstance(given, Number) and isinstance(level := call.arguments[1], Name):
+        return f"{level.name} {given.value}"  # whoever has sockets knows it by its number
     raise Unsupported(f"an option of {call.function}() without a name", place)
 
 

@@ -20,6 +20,7 @@ FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 6
     [
         ("+0 `sysctl -w net.inet.tcp.insecure_rst=1`\n", "sysctl net.inet.tcp.insecure_rst=1"),
         ("+0 setsockopt(4, IPPROTO_TCP, TCP_KEEPINIT, [5], 4) = 0\n", "the socket option TCP_KEEPINIT"),
+        ("+0 setsockopt(4, IPPROTO_TCP, 24, [1], 8) = 0\n", "the socket option IPPROTO_TCP 24"),
         ("+0 < icmp unreachable frag_needed mtu 1280 [1:1(0)]\n", "the MTU of a path"),
     ],
 )

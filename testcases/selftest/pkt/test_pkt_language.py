@@ -26,6 +26,12 @@ def only(text: str) -> TcpSegment:
     return action
 
 
+def test_any_options_are_written_in_two_ways_and_the_peer_has_none_then() -> None:
+    assert only("0 > . 1:1(0) ack 1 <...>").options is None
+    assert only("0 > . 1:1(0) ack 1 <nocheck>").options is None
+    assert only("0 < . 1:1(0) ack 1 win 9 <nocheck>").options == ()
+
+
 @pytest.mark.parametrize(
     ("flags", "bits"),
     [
