@@ -36,6 +36,8 @@ FEW = 7
 LARGEST_WINDOW = 65535
 _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
 _GONE = frozenset({CLOSED, LISTEN})
+#: Rules by which an ACK may come, or none at all.
+_MAY_BE_ACKNOWLEDGED = frozenset({"other/seventh/gap", "other/first/held-may-ack"})
 #: Rules by which the acknowledgment counts of what lies outside a window that is shut (MUST-66).
 _IN_A_SHUT_WINDOW = frozenset(f"other/first/zero-window-{what}" for what in ("last-ack", "urgent", "ack"))
 
@@ -184,7 +186,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     whole = segment.flags & FIN and after.rcv_nxt == seqno.add(segment.seq, segment.length)
     deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING | {SYN_RECEIVED})
     # One that need not come at all may come late as well.
-    deferrable |= reaction.level is Level.MAY and all(due.flags == ACK for due in reaction.segments)
+    deferrable |= reaction.level is Level.MAY and reaction.rule in _MAY_BE_ACKNOWLEDGED
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
 

@@ -8,7 +8,7 @@ from harness.spec import options
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.segment import ACK, FIN, PSH, SYN, Segment
-from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED
+from harness.spec.states import CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED, TIME_WAIT
 from testcases.selftest.explore.test_judge import OWN, PEER, Hand, established, own, segment, text
 
 #: A shift of one: the lowest bit of a window is not shown.
@@ -119,3 +119,12 @@ def test_an_acknowledgment_that_need_not_come_may_come_late() -> None:
         hand.peer(segment(ACK, 11, 1, 10), state=ESTABLISHED)
         with contextlib.nullcontext() if late_s < 0.5 and not twice else pytest.raises(Fall):
             hand.wait(1, (late_s, own(ACK, 1, 1)), *([(late_s + 0.1, own(ACK, 1, 1))] * twice), state=ESTABLISHED)
+
+
+def test_a_fin_that_is_heard_again_in_closing_is_acknowledged_at_once() -> None:
+    """That it is heard is open (RFC 9293 §A.2), the ACK on what is unacceptable is not."""
+    hand = established(Hand())
+    hand.call("shutdown", 0, Answer(), own(FIN | ACK, 1, 1), state=FIN_WAIT_1)
+    hand.peer(segment(FIN | ACK, 1, 1), own(ACK, 2, 2), state=CLOSING)
+    with pytest.raises(Fall):
+        hand.peer(segment(FIN | ACK, 1, 2), state=TIME_WAIT)
