@@ -76,7 +76,7 @@ KINDS: Mapping[str, str] = MappingProxyType(interactions.KINDS)
 NOT_IMPLEMENTED: Mapping[str, str] = MappingProxyType({})
 
 #: Numbers of what was taken for a defect and is allowed, each with the variant that does it: they are not given again.
-ALLOWED: Mapping[str, str] = MappingProxyType({"D798": "fin-behind-the-window"})
+ALLOWED: Mapping[str, str] = MappingProxyType({"D666": "first-duplicate-is-enough", "D798": "fin-behind-the-window"})
 
 
 class UnknownDefect(KeyError):

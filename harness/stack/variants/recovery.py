@@ -86,6 +86,20 @@ class EarlyRetransmit(Connection):
 
 
 @variant(
+    "first-duplicate-is-enough",
+    "The first duplicate ACK has the first of what is under way sent again, whatever comes behind it.",
+    "RFC 5681 §3.2",
+    allows="That three call for it is a SHOULD, which bounds what must come, and retransmission is open to a sender.",
+)
+class FirstDuplicateIsEnough(Connection):
+    def duplicate(self, segment: Segment) -> None:
+        before = self.congestion.duplicates
+        super().duplicate(segment)
+        if self.congestion.duplicates == before + 1 == 1:
+            self.resend_front()
+
+
+@variant(
     "limited-transmit",
     "The first two duplicate ACKs in a row let a new segment each leave, beyond the congestion window.",
     "RFC 3042 §2",

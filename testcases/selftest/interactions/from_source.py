@@ -100,16 +100,6 @@ def challenges_come_back(lab: Lab) -> None:
         peer.quiet(60)
 
 
-@shows("D666")
-def one_duplicate_is_none(lab: Lab) -> None:
-    sock, peer = lab.opened()
-    sock.send(bytes(1460 * 6))
-    peer.sleep(0.1)
-    peer.inbox.clear()
-    peer.send(ACK, ack=1)
-    peer.quiet(0.1)
-
-
 @shows("D667")
 def a_window_is_no_duplicate(lab: Lab) -> None:
     sock, peer = lab.opened()

@@ -1,7 +1,8 @@
 """Where two ordinary things meet in numbers, tables, packets and calls between the steps of a connection."""
 
 import errno
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 from harness.spec.segment import ACK, RST, Segment
 from harness.spec.states import CLOSED, LAST_ACK, SYN_RECEIVED
@@ -18,6 +19,7 @@ from harness.stack.stack import Stack
 from harness.stack.tcb import Tcb
 from harness.stack.timers import Timer
 
+T = TypeVar("T")
 #: What a clock of milliseconds in 32 bits takes for one round.
 ROUND_NS = (1 << 32) * 1_000_000
 
@@ -223,20 +225,20 @@ class AtomicMeetsPieces(IpInput):
     kind="application",
 )
 class SecondAcceptFails(Socket):
-    def start_accept(self) -> Pending[Socket]:
-        waits = False
+    def wait(self, attempt: Callable[[], T]) -> Pending[T]:
+        woken = False
 
-        def attempt() -> Socket:
-            nonlocal waits
+        def once() -> T:
+            nonlocal woken
             try:
-                return self.accept()
+                return attempt()
             except BlockingIOError:
-                if waits:
+                if woken and self._listener is not None:
                     raise OSError(errno.EINVAL, "woken for nothing") from None
-                waits = True
+                woken = True
                 raise
 
-        return self.wait(attempt)
+        return super().wait(once)
 
 
 @defect(

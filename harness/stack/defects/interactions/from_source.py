@@ -113,15 +113,6 @@ class LimitIsForEver(Stack):
         return allowed and self._challenges <= self.config.challenge_limit
 
 
-@defect("D666", "The first ACK that repeats itself has data sent again.", "RFC 5681 §3.2", kind="loss-state")
-class OneDuplicateIsEnough(Connection):
-    def duplicate(self, segment: Segment) -> None:
-        before = self.congestion.duplicates
-        super().duplicate(segment)
-        if self.congestion.duplicates == before + 1 == 1:
-            self.resend_front()
-
-
 @defect("D667", "ACKs that only tell another window count as duplicates.", "RFC 5681 §3.2", kind="loss-state")
 class UpdatesAreDuplicates(Connection):
     def duplicate(self, segment: Segment) -> None:
