@@ -42,6 +42,8 @@ class Application:
         self.listeners: dict[End, AppSocket] = {}
         #: By listener, how many ended connections may wait for `accept()` on whose ports another has begun since.
         self.ghosts: Counter[End] = Counter()
+        #: Listeners that were asked for keep-alives, and behind how many seconds of silence.
+        self.kept_alive: dict[End, int] = {}
         self.links = links
         self._all_links = all_links
         self._target = target
@@ -63,6 +65,12 @@ class Application:
         tuple4 = link.connection.tuple4
         everywhere = tuple4.port, UNSPECIFIED[tuple4.version]
         return everywhere if link.any_address else self.end_of(link)
+
+    def inherit(self, link: Link, now: int) -> None:
+        """Let a connection that a SYN may have begun send keep-alives if its listener was asked: it may inherit."""
+        seconds = self.kept_alive.get(self.end_of(link))
+        if seconds and link.app is None and not link.accepted and not link.history.lost:
+            link.history.calls("keep-alive", seconds, Answer(), now, (), link.state)
 
     def has_listener(self, link: Link) -> bool:
         """Tell whether somebody listens for a connection."""
@@ -106,6 +114,9 @@ class Application:
         if name == "poll-listener":
             return self._poll_listener(end)
         app = link.app
+        if app is None and name == "keep-alive" and end in self.listeners:
+            self.kept_alive[end] = octets
+            app = self.listeners[end]
         if app is None:
             return None
         if name in ("send", "urgent"):
@@ -196,6 +207,7 @@ class Application:
     def _unlisten(self, end: End) -> Answer:
         served = [link for link in self.links.values() if self.end_of(link) == end]
         self.listeners.pop(end).close()
+        self.kept_alive.pop(end, None)
         for link in served:
             link.view.listening = False
             link.history.listens(False)  # what nobody has accepted goes with it, though another one may listen there

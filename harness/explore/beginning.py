@@ -72,8 +72,9 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
 def _connection(talk: Company, number: int, like: dict[str, str]) -> Connection:
     conversation, first = talk.conversation, _first(talk)
     iss = int(like["iss"]) & 0xFFFFFFFF if "iss" in like else None
-    addresses = talk.rig.target.addresses(talk.version)
-    address = addresses.target[-1] if "address" in like else None
+    other = "other-ip" in like and first is not None and Capability.IPV6 in talk.rig.target.capabilities
+    addresses = talk.rig.target.addresses({4: 6, 6: 4}[talk.version] if other else talk.version)
+    address = addresses.target[-1] if "address" in like else addresses.target[0] if other else None
     if first is None:
         connection = conversation.main
         if iss is not None:
@@ -83,7 +84,8 @@ def _connection(talk: Company, number: int, like: dict[str, str]) -> Connection:
         return conversation.connect_peer(target_address=address, iss=iss) if address else connection
     here = first.connection.tuple4
     if not {"same-port", "apart", "peer", "turned"} & like.keys():
-        return conversation.connect_peer(target_address=address, iss=iss)
+        peer = addresses.peer[0] if other else None
+        return conversation.connect_peer(target_address=address, peer_address=peer, iss=iss)
     # The rig's own peer ports go down from the first one, so those above are free.
     peer_port = here.peer_port + int(like.get("apart", 0)) if {"apart", "peer"} & like.keys() else None
     if "turned" in like:
@@ -94,7 +96,7 @@ def _connection(talk: Company, number: int, like: dict[str, str]) -> Connection:
         port=port,
         peer_port=FIRST_PEER_PORT + number if peer_port is None else peer_port,
         target_address=address or here.address,
-        peer_address=addresses.peer[-1] if "peer" in like else None,
+        peer_address=addresses.peer[-1] if "peer" in like else addresses.peer[0] if other else None,
         iss=iss,
     )
 

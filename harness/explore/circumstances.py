@@ -17,8 +17,11 @@ from harness.spec.segment import FIN
 CHOSEN = frozenset({"ip", "iss", "own-iss", "offer", "delay"})
 #: Forms of packets that there are on one IP version only.
 ONLY_ON = {
-    4: ("ip-options", "options-in-fragments"),
-    6: ("hop-by-hop", "destination-header", "extension-headers", "flow-label", "hop-by-hop-and-fragments"),
+    4: ("ip-options", "options-in-fragments", "fragments-copied"),
+    6: (
+        *("hop-by-hop", "destination-header", "extension-headers", "flow-label", "hop-by-hop-and-fragments"),
+        "atomic-between",
+    ),
 }
 #: How often the peer's numbers wrap within the conversation, else the target's, how often options are offered, and
 #: acknowledgments delayed.

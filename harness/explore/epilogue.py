@@ -51,6 +51,8 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
     for link in old:
         link.any_address = False  # accept() is called from now on where the link's own requests go
         yield from carry(talk, link)
+    while talk.remains:
+        talk.remains.pop().demand(talk.refuse)
     for end in list(talk.application.listeners):
         yield from _another(talk, end)
     if not patient:
@@ -187,9 +189,10 @@ def _another(talk: Talk, end: End) -> Waits:
     first = talk.all_links[min(talk.all_links)]
     here = first.connection.tuple4
     elsewhere = end[1] not in (here.address, UNSPECIFIED[here.version])
+    place = "other-ip" if (":" in end[1]) != (here.version == 6) else "address"
     if here.port != end[0] or (not elsewhere and talk.application.end_of(first) != end):
         return
-    link = talk.link(number, ("same-port", "address") if elsewhere else ("same-port",))
+    link = talk.link(number, ("same-port", place) if elsewhere else ("same-port",))
     if talk.application.end_of(link) == end:
         yield from serve_once(talk, link)
 

@@ -10,6 +10,8 @@ from harness.wire import forms
 
 #: An IPv4 first fragment that ends within the TCP header; a multiple of eight.
 _WITHIN_HEADER = 16
+#: Where three fragments are cut, all within the shortest TCP header.
+_THREE = (8, 16)
 #: Where a TCP header says how long it is.
 _DATA_OFFSET = 12
 #: Expedited forwarding (RFC 3246), without ECN.
@@ -65,15 +67,24 @@ def _options_in_fragments(packet: bytes) -> list[bytes] | None:
     return _fragments(forms.with_ipv4_options(packet, forms.NOPS)) if _version(packet) == _IPV4 else None
 
 
+def _body(packet: bytes) -> bytes:
+    return packet[(packet[0] & 15) * 4 if _version(packet) == _IPV4 else 40 :]
+
+
+def _identity(packet: bytes) -> int:
+    """Return the identity of a datagram that becomes whole: an even number."""
+    return random.Random(_body(packet)).randrange(1, 1 << 15) << 1
+
+
 def _fragments(packet: bytes, identity: int | None = None) -> list[bytes]:
     """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5).
 
     On IPv4 the first ends within the header. On IPv6 it has to hold all headers (RFC 8200 §4.5); what is no longer than
     these comes as an atomic fragment (RFC 6946).
     """
-    body = packet[(packet[0] & 15) * 4 if _version(packet) == _IPV4 else 40 :]
+    body = _body(packet)
     if identity is None:
-        identity = random.Random(body).randrange(1, 1 << 15) << 1
+        identity = _identity(packet)
     headers = ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
     cut = _WITHIN_HEADER if _version(packet) == _IPV4 else headers
     return forms.fragmented(packet, [cut] if cut < len(body) else [], identity)
@@ -106,6 +117,26 @@ def _fragments_twice(packet: bytes) -> list[bytes] | None:
         return None
     *pieces, last = _fragments(packet)
     return [*(piece for piece in pieces for _copy in range(2)), last]
+
+
+def _fragments_copied(packet: bytes) -> list[bytes] | None:
+    """Three fragments, of which the first comes twice and the middle one last: a copy does not fill what is missing."""
+    if _version(packet) != _IPV4:
+        return None
+    first, *rest = forms.fragmented(packet, _THREE, _identity(packet))
+    return [first, first, *rest[::-1]]
+
+
+def _atomic_between(packet: bytes) -> list[bytes] | None:
+    """A datagram in a single fragment with the identity of another one, of which the first piece has come before.
+
+    It has nothing to do with others of its identity (RFC 6946 §4, RFC 8200 §4.5).
+    """
+    if _version(packet) != _IPV6:
+        return None
+    identity = _identity(packet) | 1
+    lone = forms.fragment(packet, 0, bytes(_WITHIN_HEADER), identity, more=True)
+    return [lone, forms.fragment(packet, 0, packet[40:], identity, more=False)]
 
 
 def _fragments_between(packet: bytes) -> list[bytes]:
@@ -172,6 +203,8 @@ _SINGLE: dict[str, Form] = {
     "padded-fragments": _padded_fragments,
     "fragments-twice": _fragments_twice,
     "fragments-between": _fragments_between,
+    "fragments-copied": _fragments_copied,
+    "atomic-between": _atomic_between,
     REUSED: _fragments_reused,
     "ttl-1": _last_hop,
     "dscp": _other_class,

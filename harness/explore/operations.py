@@ -16,8 +16,12 @@ from harness.spec.segment import SYN
 Likes = Mapping[int, tuple[str, ...]]
 #: Words about a listener, of which all connections at its port have one, and about nobody: they are not copied.
 _OF_ALL = frozenset({"listen", "unlisten", "poll-listener", "wait", "clock", "mark", "repeat", "end"})
+#: Those of a listener, of which each IP version has one of its own.
+_OF_LISTENER = frozenset({"listen", "unlisten", "poll-listener"})
 #: A second connection that the target opens needs a port of its own.
 SAME_PORT = "same-port"
+#: The same two ports, of the other IP version.
+OTHER_IP = (SAME_PORT, "peer", "other-ip")
 
 
 def name_of(move: Move) -> str:
@@ -41,14 +45,16 @@ def is_alone(plan: Plan) -> bool:
     return all(move.link == 1 and name_of(move) not in ("repeat", "mark") for move in plan)
 
 
-def side_by_side(plan: Plan, likes: Sequence[Iterable[str]], lag: int) -> Plan:
+def side_by_side(plan: Plan, likes: Sequence[Iterable[str]], lag: int, *, other_ip: bool = False) -> Plan:
     """Return the plan of one connection played by several, each `lag` words behind the one before.
 
-    `likes` says for each further one what it is like besides.
+    `likes` says for each further one what it is like besides; with `other_ip` it has the first one's two ports, on the
+    other IP version.
     """
     words, (count, own) = undressed(plan)[0], (len(likes) + 1, undressed(plan)[1].get(1, ()))
     active = name_of(words[0]) == "connect"
-    shared = () if active else (SAME_PORT,)
+    shared = OTHER_IP if other_ip else () if active else (SAME_PORT,)
+    own_words = _OF_ALL - _OF_LISTENER if other_ip else _OF_ALL
     kept = tuple(each for each in own if each.partition("=")[0] != "offer")
     dresses = {1: own} | {
         number: (*shared, *({*kept} - {"address", *shared}), *more) for number, more in enumerate(likes, 2)
@@ -57,7 +63,7 @@ def side_by_side(plan: Plan, likes: Sequence[Iterable[str]], lag: int) -> Plan:
     for at in range(len(words) + lag * (count - 1)):
         for number in range(1, count + 1):
             there = at - lag * (number - 1)
-            if 0 <= there < len(words) and (number == 1 or active or name_of(words[there]) not in _OF_ALL):
+            if 0 <= there < len(words) and (number == 1 or active or name_of(words[there]) not in own_words):
                 merged.append(replace(words[there], link=number))
     return dressed(merged, dresses)
 

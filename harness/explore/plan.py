@@ -11,6 +11,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     peer       from the peer's second address, and the port that the first connection comes from
     turned     with the two ports of the first connection exchanged, which is turned too: its ports are nobody else's
     address    on the target's second address
+    other-ip   on the other IP version than the first connection, where the target speaks both
     any-address  whoever listens does so on all addresses of the target
     any-port   whoever connects leaves the choice of its port to the target
     ports=N    the target chooses among so many ports, where it lets that be said
@@ -43,7 +44,8 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
     poll, poll-listener, edges, error
                the application asks: for conditions (level) of its socket or its listener, for what has newly come about
                (edge-triggered), for SO_ERROR
-    keep-alive:S  keep-alives are sent after so many seconds (SO_KEEPALIVE, TCP_KEEPIDLE)
+    keep-alive:S  keep-alives are sent after so many seconds (SO_KEEPALIVE, TCP_KEEPIDLE); where nothing has been
+               accepted the listener is asked
     buffer:N   so many octets are room for what is sent (SO_SNDBUF)
     urgent:N   SEND of urgent text (MSG_OOB)
     peek:N     RECEIVE that leaves the text where it is (MSG_PEEK)
@@ -90,11 +92,11 @@ EACH, EACH_SIGN = 0, "*"
 _LINK = re.compile(r"(?:(\d{1,4}|\*)(?:\{([^}]*)\})?:)?(.+)", re.DOTALL)
 #: What a connection may be like, besides the default.
 TRAITS = (
-    *("same-port", "apart", "peer", "turned", "address", "any-address", "any-port", "ports"),
+    *("same-port", "apart", "peer", "turned", "address", "other-ip", "any-address", "any-port", "ports"),
     *("ip", "iss", "form", "offer", "window", "tsval", "own-iss", "own-tsval", "delay"),
 )
 #: Those without a value.
-BARE_TRAITS = ("same-port", "peer", "turned", "address", "any-address", "any-port")
+BARE_TRAITS = ("same-port", "peer", "turned", "address", "other-ip", "any-address", "any-port")
 _OFFER = re.compile(r"s|t|w\d{1,3}|m\d{1,4}")
 _NUMBER = re.compile(r"-?\d{1,10}")
 #: An ICMP error, and a number of the target.

@@ -217,6 +217,8 @@ def _let_go(outcome: Outcome) -> None:
         if link.app is not None:
             link.app.close()
             link.app = None
+    for remains in talk.remains:
+        remains.sock.close()
     for listener in talk.application.listeners.values():
         listener.close()
     talk.application.listeners.clear()

@@ -20,6 +20,7 @@ from harness.explore.link import Link, replace_numbers, sent_by
 from harness.explore.pieces import Pieces
 from harness.explore.plan import Move, Plan, Special, unrolled
 from harness.explore.promises import Promise
+from harness.explore.remains import Remains, left, unread
 from harness.explore.waiting import PREFIX, WaitingCalls
 from harness.fuzz.steps import Call, Position, Probe
 from harness.spec.history.answers import Answer
@@ -81,6 +82,8 @@ class Talk:
         self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
         self._promise: Promise | None = None
         self.pieces = Pieces()
+        #: Sockets of former connections of which something was left to read when another took their place.
+        self.remains: list[Remains] = []
         #: How many segments the target has sent in each move, by link: what `loss` can lose.
         self.replies: list[tuple[int, int]] = []
         #: How many events belong to the plan; the rest is the epilogue's.
@@ -190,6 +193,7 @@ class Talk:
         event.annotations += [f"({link.form})"] if link.form else []
         end, arrived = self.application.end_of(link), replace_numbers(segment)
         crowded, now, ended = self.application.is_crowded(end), self._now(), waits_ended(link)
+        rest = unread(link, segment)
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: world.over):
             self.call(link, "close")  # whoever opens anew has done with the connection before
         self._settle(
@@ -200,10 +204,11 @@ class Talk:
         if ended and not waits_ended(link):
             self.application.ghosts[end] += 1
         if segment.flags & SYN and link.app is not None and link.history.every(lambda world: not world.accepted):
-            link.app.close()  # of a connection in TIME-WAIT that has been reopened
+            self.remains += left(link, rest)  # of a connection in TIME-WAIT that has been reopened
             link.app = None
         if segment.flags & SYN and link.app is None and link.history.every(lambda world: not world.accepted):
             link.accepted = False
+            self.application.inherit(link, self._now())
 
     def _error(self, link: Link, name: str, position: Position) -> None:
         """Send an ICMP error that quotes this number of the target."""

@@ -18,6 +18,9 @@ _RETURNED = {"connect": "connected", "recv": "recv", "send": "sent", "close": "l
 #: While a call of send() waits, nobody closes its direction: how much of it was taken could not be told.
 _CLOSING = frozenset({"shutdown", "shut-rdwr", "close", "abort", "begin-close"})
 
+#: What accept() may say of a connection that has ended in the queue (POSIX accept()).
+_ABORTED = frozenset({"ECONNABORTED", "EPROTO"})
+
 
 @dataclass(eq=False, slots=True)
 class Waiting:
@@ -124,8 +127,7 @@ class WaitingCalls:
     def _returned(self, each: Waiting, now: int) -> None:
         link, call = each.link, each.call
         if call.name == "accept":
-            self._told(link, each.text, "")
-            self._application.accepted(self._application.listener_of(link), each.under_way.result())
+            self._accepted(link, each)
             return
         answer = _answer(call, each.under_way)
         self._told(link, each.text, "" if str(answer) == "ok" else str(answer))
@@ -138,6 +140,21 @@ class WaitingCalls:
             link.history.calls(_RETURNED[call.name], amount, answer, now, (), link.state)
         except Fall as fall:
             self._fallen(link, fall)
+
+    def _accepted(self, link: Link, each: Waiting) -> None:
+        try:
+            sock = each.under_way.result()
+        except OSError as error:
+            answer = Answer(errno.errorcode.get(error.errno or 0, "EIO"))
+            self._told(link, each.text, str(answer))
+            if answer.error not in _ABORTED:
+                due = "accept() to wait, or to give a connection"
+                self._fallen(
+                    link, Fall(Broken.WRONG_ANSWER, due, str(answer), ("RFC 9293 §3.9.1.1",), "waiting/accept")
+                )
+            return
+        self._told(link, each.text, "")
+        self._application.accepted(self._application.listener_of(link), sock)
 
     def _waits(self, each: Waiting, now: int) -> None:
         if each.call.name == "accept":

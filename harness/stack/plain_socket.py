@@ -55,7 +55,7 @@ class PlainSocket:
         accepted.connection = connection
         connection.owner = accepted
         if connection.state is CLOSED:
-            accepted._error = errno.ECONNRESET
+            accepted._error = connection.error or errno.ECONNRESET
         return accepted
 
     def _must_be_fresh(self) -> None:

@@ -71,6 +71,8 @@ class Tcb:
         self.owner = owner
         self.settings = owner.settings if owner is not None else SocketSettings()
         self.state: State = CLOSED
+        #: The errno with which it ended before its time, 0 otherwise.
+        self.error = 0
         #: Whether SYN-RECEIVED was reached from LISTEN, and not from SYN-SENT (MUST-11).
         self.passive = False
         #: The connection in TIME-WAIT that this one would replace (MAY-2).
@@ -203,6 +205,7 @@ class Tcb:
         self.send_buffer.clear()
         self.reassembly.clear()
         self.enter(CLOSED)
+        self.error = error
         self.host.forget(self)
         if error:
             self.receive_buffer.clear()

@@ -25,6 +25,8 @@ WAYS = ("side", "side", "lives", "lives", "part", "part", "part")
 #: How many connections play the same, of which no long one is played by many; and by how many words each is behind.
 COMPANY, LONG = (2, 2, 3, 9), 14
 LAGS = (0, 0, 1, 2, 3, 5)
+#: How often the second of two is on the other IP version.
+BOTH_IPS = 0.25
 #: What a further connection, or a further life, offers in its SYN, and which window it has where it names none.
 OFFERS = ("", "", "offer=m536", "offer=m1400.w0", "offer=s.w7.t", "offer=w2", "offer=m200.t")
 LATER_OFFERS = ((), (), ("m536",), ("w7", "s", "t+0"), ("t+0",), ("w0",))
@@ -36,7 +38,7 @@ BETWEEN = (
     *("close wait:20000 fresh", "close wait:100000 fresh"),
 )
 #: How often listeners have little room, and for how many connections.
-SMALL, BACKLOGS = 0.2, (1, 1, 2)
+SMALL, BACKLOGS = 0.3, (1, 1, 2)
 #: How many words a part has, how often it comes, after which pause in milliseconds, and how many words later.
 PARTS, TIMES, PAUSES, LATER = (1, 1, 2, 2, 3, 4), (2, 2, 2, 3, 3, 6, 10), (0, 0, 0, 130, 730, 4570), (0, 0, 1, 3)
 #: Where a part may not begin or end: it opens the connection, or lets go of it.
@@ -58,13 +60,15 @@ def generate(seed: int = 1, count: int = 6000) -> Iterator[Generated]:
 
 
 def _side(rng: random.Random) -> tuple[str, Plan]:
-    plan, count = _small(rng, sources.draw(rng, alone=True)), rng.choice(COMPANY)
+    plan, count = sources.draw(rng, alone=True), rng.choice(COMPANY)
+    plan = _small(rng, plan, (*BACKLOGS, count, count))
     if not any("offer=" in like for like in plan[0].like) and (offer := rng.choice(OFFERS)):
         plan = with_traits(plan, [offer])
     count = min(count, 3) if len(plan) > LONG else count
     likes = [[offer] if (offer := rng.choice(OFFERS)) else [] for _each in range(count - 1)]
-    lag = rng.choice(LAGS)
-    return f"side.{count}.{lag}", _watched(rng, operations.side_by_side(plan, likes, lag))
+    lag, other_ip = rng.choice(LAGS), count == 2 and rng.random() < BOTH_IPS
+    name = f"side.{count}.{'both-ips' if other_ip else lag}"
+    return name, _watched(rng, operations.side_by_side(plan, likes, lag, other_ip=other_ip))
 
 
 def _lives(rng: random.Random) -> tuple[str, Plan]:
@@ -89,9 +93,9 @@ def _life(rng: random.Random) -> Plan:
     return plan
 
 
-def _small(rng: random.Random, plan: Plan) -> Plan:
+def _small(rng: random.Random, plan: Plan, backlogs: tuple[int, ...] = BACKLOGS) -> Plan:
     """Return the plan, now and then with listeners that have little room."""
-    return operations.backlogged(plan, rng.choice(BACKLOGS)) if rng.random() < SMALL else plan
+    return operations.backlogged(plan, rng.choice(backlogs)) if rng.random() < SMALL else plan
 
 
 def _part(rng: random.Random) -> tuple[str, Plan]:

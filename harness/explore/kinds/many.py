@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from harness.explore.kinds.needs import needs_of
 from harness.explore.plan import moves
 from harness.explore.run import Generated
 
@@ -78,7 +79,8 @@ def generate(count: int = 0) -> Iterator[Generated]:
 
 
 def _made(name: str, text: str, *, slow: bool = False) -> Generated:
-    return Generated("many", name, moves(text), slow=slow or "await" in text or f"repeat:{THOUSAND}" in text)
+    long = slow or "await" in text or f"repeat:{THOUSAND}" in text
+    return Generated("many", name, moves(text), slow=long, needs=needs_of(text))
 
 
 def _row(life: str, many: int, *, like: str = "same-port") -> str:
@@ -113,6 +115,14 @@ ENDS = {
     "one-silent": "send:10 2:send:10 await 2:A@p,r A@p,r",
     "both-silent": "send:10 2:send:10 wait:20000 2:A@p,r A@p,r send:10 2:send:10 wait:5000 2:A@p,r A@p,r",
 }
+#: The same two ports on both IP versions, each with a listener of its own; and what else may end there.
+BOTH_IPS = "listen 2{same-port,peer,other-ip}:listen S@i 2:S@i A@p,r 2:A@p,r accept 2:accept"
+ENDS_OF_BOTH = ENDS | {
+    "unlistened": "unlisten A@p,r/10 2:A@p,r/10 recv:100 2:recv:100 3{same-port,other-ip}:S@i 3:A@p,r",
+    "other-unlistened": "2:unlisten A@p,r/10 2:A@p,r/10 recv:100 2:recv:100 3{same-port}:S@i 3:A@p,r",
+    "hard-error": "send:10 2:send:10 hard@u 2:A@p,r 2:A@p,r/10 2:recv:10",
+    "other-is-in-time-wait": "2:close 2:A@p,r 2:FA@p,r FA@p,r close A@p,r fresh S@i A@p,r accept send:10",
+}
 #: What hangs on a listener that ends, from whose port an active OPEN has come too.
 LISTENERS_ENDS = {"nothing": "", "opening": "S@i", "queued": "S@i A@p,r", "accepted": "S@i A@p,r accept"}
 
@@ -124,6 +134,8 @@ def _side_by_side() -> Iterator[Generated]:
     for neighbour, like in NEIGHBOURS.items():
         for name, end in ENDS.items():
             yield _made(f"side-by-side.{neighbour}.{name}", f"{opened % like} {talk} {end}", slow="wait:" in end)
+    for name, end in ENDS_OF_BOTH.items():
+        yield _made(f"both-ips.{name}", f"{BOTH_IPS} {talk} {end}", slow="wait:" in end)
     ways = "2{turned}:listen 2:S@i 2:A@p,r listen S@i A@p,r accept 2:accept A@p,r/10 2:A@p,r/7 recv:100 2:recv:100"
     for name, end in ENDS.items():
         yield _made(f"turned.{name}", f"1{{turned}}:A@i,n {ways} {end}", slow="wait:" in end)

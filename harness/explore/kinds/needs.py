@@ -13,6 +13,7 @@ ASKED_FOR: Table = (
     (re.compile(r"timeout:"), Capability.USER_TIMEOUT),
     (re.compile(r"keep-alive:"), Capability.KEEP_ALIVE),
     (re.compile(r"begin-"), Capability.WAITING_CALLS),
+    (re.compile(r"other-ip"), Capability.IPV6),
     # Which of two calls that wait for the same comes first, and how their texts mix, is nobody's promise (POSIX send(),
     # recv()): in virtual time it is always the same.
     (re.compile(r"begin-recv\b.*begin-recv\b|begin-send\b.*\b(send|urgent):"), Capability.VIRTUAL_TIME),

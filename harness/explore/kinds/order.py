@@ -33,6 +33,17 @@ NEIGHBOURS = (
     ("90{same-port}:S@i 90:A@p,r accept", "90:FA@p,r", "90:close 90:A@p,r"),
     ("90{same-port,offer=m536.t}:S@i 90:A@p,r accept", "90:send:3000", "90:A@p,r 90:abort"),
 )
+#: What an application chooses, of which two meet now and then, and how often.
+SETTINGS = (
+    "timeout:20000",
+    "timeout:60000",
+    "keep-alive:9",
+    "keep-alive:30",
+    "keep-alive:60",
+    "buffer:8000",
+    "shut-rd",
+)
+CHOSEN = 0.1
 #: How often a neighbour comes.
 COMPANY = 0.15
 
@@ -61,6 +72,10 @@ def _made(rng: random.Random) -> Plan:
             plan = operations.moved(plan, at, max(0, min(len(plan) - 1, to)))
         else:
             plan = operations.inserted(plan, rng.randint(1, len(plan)), rng.choice(ANYWHERE))
+    if rng.random() < CHOSEN:
+        for setting in rng.sample(SETTINGS, 2):
+            plan = operations.inserted(plan, rng.randint(1, len(plan)), setting)
+        plan = operations.inserted(plan, len(plan), "wait:61000")
     if rng.random() < COMPANY and not any(move.link == 90 for move in plan):
         at = 0
         for words in rng.choice(NEIGHBOURS):

@@ -109,6 +109,9 @@ def generate() -> Iterator[Generated]:
 PACES = (130, 1170, 4570)
 #: 2 MSL, of which a part lies between two of them in TIME-WAIT, so that all come within; and what is left then.
 WAITS_MS = (60_000, 120_000, 240_000)
+#: The longest of them, in which what is too old by its timestamp comes too.
+LONGEST = 2
+OLD_STAMPS = ("A@n,n~t-100", "FA@n-1,n~t-100")
 
 
 def _one_after_the_other() -> Iterator[Generated]:
@@ -128,12 +131,14 @@ def _one_after_the_other() -> Iterator[Generated]:
             strays["old-acknowledgment"] = UNDER_WAY["old-acknowledgment"]
         needs = frozenset(part for name, part in PARTS.items() if name in strays)
         for turn in range(3):
-            words = list(strays.values())
+            stamped = waits and turn == LONGEST
+            words = [*strays.values(), *(OLD_STAMPS if stamped else ())]
             at = turn * len(words) // 3
             pace = WAITS_MS[turn] // (len(words) + 2) if waits else PACES[turn]
             rest = WAITS_MS[turn] + pace // 2 - pace * len(words) if waits else REST_MS
             strung = " ".join(f"wait:{pace} [{word}]" for word in (*words[at:], *words[:at]))
-            made = generated_from(f"{text} {strung} wait:{rest}")
+            like = "1{offer=t}:" if stamped else ""
+            made = generated_from(f"{like}{text} {strung} wait:{rest}")
             yield replace(made, kind="stray", name=f"{state}.all.{turn + 1}", slow=True, needs=needs, strung=True)
 
 

@@ -1,5 +1,6 @@
 """Unread data × FIN, RST, close: nothing is lost, told twice, or told after the error."""
 
+import itertools
 from collections.abc import Iterator
 
 from harness.explore.plan import moves
@@ -67,3 +68,27 @@ def generate() -> Iterator[Generated]:
                         plan = moves(f"{opening} {data} {ending} {reads}")
                     needs = frozenset({Capability.READINESS} if "peek" in reads else ())
                     yield Generated("unread", f"{opened}.{text}.{end}.{way}", plan, slow="wait" in ending, needs=needs)
+    yield from _reopened()
+
+
+#: How TIME-WAIT is reached with something left to read, and what the new connection of the pair goes through.
+CLOSED = {
+    "first": "shutdown A@p,r {} FA@p,r",
+    "at-once": "shutdown {} FA@p,u A@p,r",
+    "with-text": "shutdown {} FA@p,r/10",
+}
+REOPENED = {
+    "open": "S@i A@p,r accept A@p,r/10 recv:100",
+    "opening": "S@i",
+    "unaccepted": "S@i A@p,r/10",
+    "reset": "S@i R@p",
+    "ended": "S@i A@p,r accept FA@p,r close A@p,r",
+    "twice": "S@i A@p,r accept shutdown A@p,r FA@p,r/10 fresh S@i A@p,r accept",
+}
+
+
+def _reopened() -> Iterator[Generated]:
+    """What is unread outlives TIME-WAIT, also one that a SYN ends for a new connection."""
+    for (text, data), (way, closed), (name, life) in itertools.product(TEXT.items(), CLOSED.items(), REOPENED.items()):
+        plan = moves(f"listen S@i A@p,r accept {closed.format(data)} fresh {life}")
+        yield Generated("unread", f"reopened.{text}.{way}.{name}", plan)

@@ -1,5 +1,6 @@
 """Wraps: every comparison with the peer's numbers just before, at and behind 2**32 and 2**31, and TSval's wrap too."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -83,6 +84,13 @@ OVER = {
     "text": "listen S@i A@p,r accept wait:400 A@p,r/10 recv:100 send:10 A@p,r wait:40000 A@p,r/10 send:10 A@p,r",
     "kept-alive": "listen S@i A@p,r accept keep-alive:20 wait:21000 A@p,r wait:21000 A@p,r",
     "given-up": "listen S@i A@p,r accept send:100 wait:4000000",
+    "kept-alive-by-text": f"listen S@i A@p,r accept keep-alive:20 {'wait:7000 A@p,r/1 recv:9 ' * 9}wait:21000 A@p,r",
+    "patient": "listen S@i A@p,r accept timeout:40000 send:100 wait:50000",
+}
+#: The same where ACKs are delayed: text that comes within the delay before the wrap.
+DELAYED = {
+    "delayed": f"1{{delay=200}}:listen S@i A@p,r accept {'wait:130 A@p,r/10 ' * 9}wait:2000",
+    "delayed-and-sent": "1{delay=200}:connect SA@i,r wait:210 A@p,r/10 send:10 wait:2000 A@p,r",
 }
 #: So many milliseconds are more than the 24 days after which a timestamp says nothing any more (RFC 7323 §5.5).
 LONG_AGO = 2_200_000_000
@@ -97,6 +105,10 @@ def _clock() -> Iterator[Generated]:
                 plan = _like(moves(f"clock:{clock} {text}"), *([f"offer={offer}"] if offer else []))
                 name = f"clock-{clock}.{what}.{offer}"
                 yield Generated("wraps", name, plan, slow=True, needs=needs | needs_of(text))
+    for clock, (what, text) in itertools.product(CLOCKS[::2], DELAYED.items()):
+        like, colon, words = text.partition(":")
+        plan = moves(f"{like}{colon}clock:{clock} {words}")
+        yield Generated("wraps", f"clock-{clock}.{what}", plan, slow=True, needs=needs)
     for stamp in (-1, -2_000_000_000, 1, 100, 2_000_000_000):
         for opening in ("passive", "active"):
             words = f"A@p,r/10 recv:100 wait:{LONG_AGO} A@p,r/10~t{stamp:+d} recv:100 A@p,r/10 recv:100 send:10 A@p,r"

@@ -68,10 +68,12 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
 def _may_be_dead(world: World, now: int) -> bool:
     """Tell whether keep-alives may have given up: a peer that has answered within their time is there (MUST-37).
 
-    So is one that has not answered a single probe (MUST-29), unless the application's own timeout is over.
+    So is one that has not answered a single probe (MUST-29), unless the application's own timeout is over; and whoever
+    was not asked at all has not failed to answer.
     """
     silent = now - world.silent_since >= world.keep_alive * 9 // 10
-    return silent and (world.asked >= SEVERAL or bool(world.patience) or world.outstanding)
+    enough = 1 if world.patience else SEVERAL
+    return silent and (world.asked >= enough or world.outstanding)
 
 
 def due_by(world: World, traits: Traits) -> Due | None:
