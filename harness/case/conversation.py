@@ -109,6 +109,11 @@ class Conversation(Course):
     ) -> Received | None:
         """Take the next segment of the inbox and hold it against the allowed answers; return it if one fits."""
         __tracebackhide__ = True
+        if connection.inbox:  # what comes as it is due, as nearly all does, needs no words
+            first = connection.inbox[0]
+            for answer in answers:
+                if isinstance(answer, Expected) and answer.mismatch(first.segment, first.wire) is None:
+                    return connection.inbox.popleft()
         due = " or ".join(answer.notation() for answer in answers)
         cites = tuple(cite for answer in answers for cite in answer.cites)
         silence_allowed = any(isinstance(answer, Silence) for answer in answers)

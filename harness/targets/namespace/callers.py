@@ -118,6 +118,8 @@ class Callers:
 
     def rest(self) -> bool:
         """Let all come to rest; tell whether any has run since the last time."""
+        if not self._under_way:
+            return False
         ran = [caller.rest() for caller in tuple(self._under_way)]
         return any(ran)
 
