@@ -41,6 +41,9 @@ class TargetSide(UserCalls):
         )
         if tuple4 == own:
             tuple4 = own._replace(peer_port=own.peer_port + len(conversation.connections))
+        if conversation.rig.target.facts.one_port and tuple4._replace(peer_port=own.peer_port) == own:
+            # Near the port of this connection are those of other cases, on the same port of the target.
+            tuple4 = own._replace(peer_port=conversation.rig.fresh_ports()[1])
         iss = self._connection.peer_iss if same_iss else conversation.rig.peer_iss(conversation)
         connection = Connection(conversation, len(conversation.connections), tuple4, iss)
         if tuple4.port == own.port:

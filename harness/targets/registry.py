@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -87,6 +88,10 @@ def parse(text: str) -> TargetSpec:
 def _hint_of_kinds(head: str) -> str:
     """Return what to do instead of a target that there is not; an address is that of somebody on a cable."""
     known = f"known targets: {', '.join(sorted(_OPENERS))}"
+    if device := re.fullmatch(r"(tap|tun)\d+", head):
+        return f"a program behind such a device is '{device[1]}:./my-stack {{if}}'; {known}"
+    if head in {name for _number, name in socket.if_nameindex()}:
+        return f"a machine on a cable is 'net:{head},peer=ADDRESS,target=ADDRESS'; {known}"
     with contextlib.suppress(ValueError):
         key = "target" if ipaddress.ip_address(head).version == 4 else "target6"
         return f"a machine on a cable is 'net:INTERFACE,peer=ADDRESS,{key}={head}'; {known}"

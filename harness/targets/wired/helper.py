@@ -7,9 +7,11 @@ all that the program has started.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -179,7 +181,10 @@ class Keeper:
         except OSError as error:
             for end in (*(channel or ()), *(monitor or ())):
                 end.close()
-            return {"error": f"{command[0]} can't be started: {error.strerror}", "step": "start"}, []
+            # execvp() tells of a folder of PATH that nobody may read, where there is no such program.
+            missing = "/" not in command[0] and shutil.which(command[0]) is None
+            why = os.strerror(errno.ENOENT) if missing else error.strerror
+            return {"error": f"{command[0]} can't be started: {why}", "step": "start"}, []
         descriptors = self._streams(channel)
         if monitor is not None:
             monitor[1].close()

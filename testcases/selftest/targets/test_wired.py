@@ -234,6 +234,8 @@ def test_the_program_ends_with_a_harness_that_is_killed() -> None:
         ("tap:./does-not-exist {if}", "can't be started"),
         ("tun:tun0", "behind tun: stands the command of the program, which opens the device {if}"),
         ("10.0.0.2", "a machine on a cable is 'net:INTERFACE,peer=ADDRESS,target=10.0.0.2'"),
+        ("tun0", "a program behind such a device is 'tun:./my-stack {if}'"),
+        ("lo", "a machine on a cable is 'net:lo,peer=ADDRESS,target=ADDRESS'"),
         ("fd00::2", "a machine on a cable is 'net:INTERFACE,peer=ADDRESS,target6=fd00::2'"),
         ("tap:sh -c 'echo oh; exit 3'", "ended with exit code 3\noh"),
         (f"tap:{LINUX} 2,app=echo:6", "nobody listens on port 6 of 198.51.100.1: it answers with a reset"),
