@@ -365,7 +365,7 @@ impl Stack {
             "keep-alive" => socket.set_keep_alive(Some(connection.idle.ok_or(NO_IDLE_TIME)?)),
             _ => return Err(NO_OPTION),
         }
-        self.poll(false);
+        self.poll(true); // a user timeout may be over already
         Ok(())
     }
 
