@@ -174,7 +174,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     if seqno.lt(world.connection.rcv_nxt, after.rcv_nxt) and (world.fin_in or Signal.CLOSING in reaction.signals):
         new = replace(new, fin_in=world.fin_in + 1)  # behind a FIN only another one moves it
     if any(rule in ("other/seventh/gap", "other/first/held", "other/first/held-may-ack") for rule in reaction.path):
-        new = new.holds(segment) if new.state in _RECEIVING | {SYN_RECEIVED} else new
+        new = new.holds(segment, after.rcv_wnd) if new.state in _RECEIVING | {SYN_RECEIVED} else new
     if new.before is not None and new.state is not SYN_RECEIVED:
         new = replace(new, before=None)  # no old duplicate: nothing is fallen back to any more
     if new.keep_alive and (outcome.hears_ack or new.connection.rcv_nxt != low_ack):
@@ -322,7 +322,9 @@ def _with_held(step: Step, now: int, policies: Collection[Policy]) -> Iterator[S
             continue
         rest = tuple(each for each in world.held if each != piece)
         follow = _piece(piece, world)
-        for outcome in outcomes(world.connection, follow, policies):
+        # It was held in the window of then, of which perhaps nothing has been shown yet.
+        window = max(world.connection.rcv_wnd, seqno.diff(seqno.add(piece.end, piece.fin), rcv_nxt))
+        for outcome in outcomes(replace(world.connection, rcv_wnd=window), follow, policies):
             if outcome.connection.rcv_nxt == rcv_nxt:
                 continue
             more = _apply(replace(world, held=rest), follow, outcome, now)

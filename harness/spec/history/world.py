@@ -215,10 +215,10 @@ class World:
             self, connection=connection, fate=fate, time_wait_since=now, held=(), closing=True, accepted=True
         )
 
-    def holds(self, segment: Segment) -> "World":
-        """Return the world with a segment above a gap held, as much of it as lies in the window."""
+    def holds(self, segment: Segment, window: int | None = None) -> "World":
+        """Return the world with a segment above a gap held, as much of it as lies in the window, or in this one."""
         connection = self.connection
-        edge = connection.rcv_nxt + connection.rcv_wnd
+        edge = connection.rcv_nxt + (connection.rcv_wnd if window is None else window)
         start = max(0, seqno.diff(segment.seq, connection.rcv_nxt)) + connection.rcv_nxt
         end = connection.rcv_nxt + seqno.diff(seqno.add(segment.seq, len(segment.payload)), connection.rcv_nxt)
         fin = bool(segment.flags & FIN) and end < edge

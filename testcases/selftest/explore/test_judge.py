@@ -229,6 +229,25 @@ def test_a_window_that_came_behind_a_gap_may_wait_with_its_segment(held: bool) -
     assert fallen.value.rule == "silly-window"
 
 
+@pytest.mark.parametrize("told", [0, 5, 10])
+def test_what_is_held_may_lie_in_a_window_that_has_grown_and_was_not_told(told: int) -> None:
+    """RECEIVE makes room at once, an ACK tells of it later (§3.8.6.2.2); without room nothing is held."""
+    for read in (True, False):
+        hand = Hand()
+        hand.history.listens(True)
+        hand.peer(segment(SYN, 0), Segment(SYN | ACK, 0, 1, window=10), state=SYN_RECEIVED)
+        hand.peer(segment(ACK, 1, 1, 10), Segment(ACK, 1, 11, window=0), state=ESTABLISHED)
+        hand.history.accepted()
+        if read:
+            hand.call("recv", 100, Answer(data=text(1, 10, PEER)), state=ESTABLISHED)
+        hand.peer(segment(ACK, 16, 1, 5), Segment(ACK, 1, 11, window=told if read else 0), state=ESTABLISHED)
+        if read:
+            hand.peer(segment(ACK, 11, 1, 5), Segment(ACK, 1, 21, window=0), state=ESTABLISHED)
+        else:
+            with pytest.raises(Fall):
+                hand.peer(segment(ACK, 11, 1, 5), Segment(ACK, 1, 21, window=0), state=ESTABLISHED)
+
+
 def test_the_octet_of_a_probe_need_not_count() -> None:
     """A peer that has not taken it would refuse an ACK behind it; of what was within the window each octet counts."""
     for octets, edge in ((1, 0), (2, 2)):
