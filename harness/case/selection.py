@@ -16,6 +16,8 @@ from harness.targets.registry import TargetSpec
 
 #: Why a case is left out that the command line says nothing of.
 NOT_NAMED = "not named (--case, --rfc, --requirement)"
+#: How the reasons end why a timer case is not to run: one that was named too, which is worth a word.
+BY_TIMERS = "(--timers)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ class Selection:
             return NOT_NAMED
         if case.meta.timer_s is not None and case.meta.timer_s > self.timers_s:
             return (
-                f"timer cases of more than {self.timers_s:g} s (--timers)"
+                f"timer cases of more than {self.timers_s:g} s {BY_TIMERS}"
                 if self.timers_s
-                else "timer cases (--timers)"
+                else f"timer cases {BY_TIMERS}"
             )
         return ""
 

@@ -52,7 +52,7 @@ def epilogue(talk: Talk, *, patient: bool) -> Waits:
         link.any_address = False  # accept() is called from now on where the link's own requests go
         yield from carry(talk, link)
     while talk.remains:
-        talk.remains.pop().demand(talk.refuse)
+        talk.remains.pop().demand(talk.refusals.refuse)
     for end in list(talk.application.listeners):
         yield from _another(talk, end)
     if not patient:
@@ -179,7 +179,7 @@ def _demand_end(talk: Talk, link: Link) -> None:
         forsaken = not link.accepted and not talk.application.has_listener(link)
         alive = any(not world.over and (world.connection.reader_gone or forsaken) for world in worlds)
         if alive or link.app is not None:
-            talk.refuse(link, Code.WRONG_STATE, _ACCEPTABLE_END, seen, _END_CITES)
+            talk.refusals.refuse(link, Code.WRONG_STATE, _ACCEPTABLE_END, seen, _END_CITES)
         return
 
 
@@ -208,7 +208,7 @@ def serve_once(talk: Talk, link: Link) -> Waits:
     while not answer.error and not link.accepted:
         answer = talk.call(link, "accept")  # others, ended ones among them, may stand before it
     if answer.error:
-        talk.refuse(
+        talk.refusals.refuse(
             link, Code.WRONG_ANSWER, "the new connection to be accepted", answer.error, ("RFC 9293 §3.9.1.1", "MUST-42")
         )
     for move in moves("recv:100 send:4 A@p,r"):

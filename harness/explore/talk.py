@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
 from harness.case.conversation import Conversation
-from harness.case.received import Received
 from harness.case.rig import Rig
 from harness.case.timers import Wait, Waits
-from harness.case.violation import Code, Level
-from harness.explore import first_flight, icmp_errors, option_checks, urgent
+from harness.case.violation import Code
+from harness.explore import icmp_errors, option_checks
 from harness.explore.application import Application, waits_ended
 from harness.explore.beginning import begin
 from harness.explore.link import Link, replace_numbers, sent_by
 from harness.explore.pieces import Pieces
 from harness.explore.plan import Move, Plan, Special, unrolled
 from harness.explore.promises import Promise
+from harness.explore.refusals import Refusals
 from harness.explore.remains import Remains, left, unread
 from harness.explore.waiting import PREFIX, WaitingCalls
 from harness.fuzz.steps import Call, Position, Probe
@@ -32,7 +32,7 @@ from harness.spec.policy import Policy
 from harness.spec.segment import ACK, RST, SYN, URG, Segment
 from harness.spec.states import TIME_WAIT
 from harness.spec.values import replace
-from harness.trace.events import Kind, Mark
+from harness.trace.events import Kind
 from harness.wire import codec
 
 #: How long `await` waits for the target to speak, in seconds: longer than the RTOs that stacks come to by doubling.
@@ -77,9 +77,10 @@ class Talk:
         self._by_index: dict[int, Link] = {}
         #: The plan has been played: what is still looked at stays so.
         self.ending = False
-        self.application = Application(rig.target, self.links, self.all_links, self.refuse)
+        self.refusals = Refusals(self.conversation)
+        self.application = Application(rig.target, self.links, self.all_links, self.refusals.refuse)
         self.application.inline = any(isinstance(move.step, Probe) and move.step.flags & URG for move in plan)
-        self.waiting = WaitingCalls(self.application, lambda link, fall: self._fallen(link, (), fall), self._told)
+        self.waiting = WaitingCalls(self.application, self.refusals.fallen, self._told)
         self._promise: Promise | None = None
         self.pieces = Pieces()
         #: Sockets of former connections of which something was left to read when another took their place.
@@ -237,7 +238,7 @@ class Talk:
         if str(answer) != "ok":
             event.annotations.append(f"= {answer}")
         if promise is not None and (broken := promise.broken(link, name, answer)) is not None:
-            self.refuse(link, Code.WRONG_ANSWER, *broken, CITES)
+            self.refusals.refuse(link, Code.WRONG_ANSWER, *broken, CITES)
         if judged in ("", "listen", "unlisten", "accept", "poll-listener"):
             read = judged in ("", "accept")  # of what may be an ended connection's socket
             self._settle(link, now, (), lambda sent: link.history.passes(now, sent, link.state, spare=read), spare=read)
@@ -333,9 +334,9 @@ class Talk:
                         time if not received else self._now(), sent_by(link, received), link.state, spare=spare
                     )
             except Fall as fall:
-                self._fallen(link, received, fall)
-            self._check_options(link, received)
-            self._remark(link)
+                self.refusals.fallen(link, fall, received)
+            self.refusals.check(link, received)
+            self.refusals.remark(link)
             link.see(received)
             self._look(link)
         self.waiting.look(self._now())
@@ -353,51 +354,6 @@ class Talk:
             link.established_at = 0
         elif not link.established_at:
             link.established_at = len(self.conversation.events)
-
-    def _check_options(self, link: Link, received: Sequence[Received]) -> None:
-        for each in received:
-            problem = (
-                option_checks.problem(link, each)
-                or urgent.problem(link, each)
-                or first_flight.problem(link, each, self.conversation.events)
-            )
-            if problem is not None:
-                each.event.mark = Mark.UNEXPECTED
-                self.refuse(link, problem.code, problem.due, problem.seen, problem.cites, problem.level)
-
-    def _remark(self, link: Link) -> None:
-        for fall in link.history.remarks[link.remarked :]:
-            link.remarked += 1
-            cites = (*fall.cites, f"rule {fall.rule}")
-            self.refuse(link, Code(str(fall.code)), fall.due, fall.seen, cites, Level.SHOULD)
-
-    def _fallen(self, link: Link, received: Sequence[Received], fall: Fall) -> None:
-        for each in received:
-            if each.segment.notation() == fall.seen or not fall.seen:
-                each.event.mark = Mark.UNEXPECTED
-                break
-        if not fall.seen or fall.code not in ("wrong-state", "wrong-answer"):
-            self.conversation.note(Kind.EXPECTED, fall.due, link.connection)
-        link.history.lost = True
-        level = Level.MUST if fall.must else Level.SHOULD
-        cites = (*fall.cites, *((f"rule {fall.rule}",) if fall.rule else ()))
-        self.refuse(link, Code(str(fall.code)), fall.due, fall.seen, cites, level)
-
-    def refuse(
-        self, link: Link, code: Code, due: str, seen: str, cites: tuple[str, ...], level: Level = Level.MUST
-    ) -> None:
-        """Note a finding, and what it stands behind; at level MUST it ends the talk (Violation)."""
-        details = {"behind": self._behind()}
-        self.conversation.fail(code, due, seen, connection=link.connection, level=level, cites=cites, details=details)
-
-    def _behind(self) -> str:
-        """Return what was done last: the peer's segment, a call, or how long was waited."""
-        for event in reversed(self.conversation.events):
-            if event.kind is Kind.SENT and event.segment is not None:
-                return event.segment.notation()
-            if event.kind in (Kind.CALL, Kind.WAIT) or event.text.startswith(icmp_errors.PREFIX):
-                return event.text
-        return ""
 
     def _now(self) -> int:
         return self.rig.target.clock.now_ns()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.case.selection import NOT_NAMED
+from harness.case.selection import BY_TIMERS, NOT_NAMED
 from harness.plugin.choosing import NOT_REACHED
 from harness.plugin.collection import Collection
 from harness.plugin.options import Options
@@ -151,7 +151,9 @@ class Tally:
             terminalreporter.write_line(self.collection.unmatched, red=True)
         if self._judged:
             self._print_verdicts(terminalreporter)
+        if not self.config.option.collectonly:
             self._print_left_out(terminalreporter)
+        if self._judged:
             self._tell_github(terminalreporter)
         _print_skipped(terminalreporter)
         if self.options.pkt_folder is not None and self._judged and not self.unexpected:
@@ -185,9 +187,11 @@ class Tally:
         return bool(self.config.pluginmanager.has_plugin("harness.plugin.progress"))
 
     def _print_left_out(self, terminalreporter: Any) -> None:
+        """Print what was not chosen; who names cases knows that the others are not, but not that some take time."""
         shown = Counter(self.left_out)
-        named = NOT_NAMED in shown or self.options.selection.cases
-        if shown and not named:  # who names cases knows that the others are left out
+        if not self._judged or NOT_NAMED in shown or self.options.selection.cases:
+            shown = Counter({reason: count for reason, count in shown.items() if reason.endswith(BY_TIMERS)})
+        if shown:
             reasons = ", ".join(f"{count} {reason}" for reason, count in shown.most_common())
             terminalreporter.write_line(f"not chosen: {reasons}")
 

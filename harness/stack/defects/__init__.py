@@ -84,7 +84,8 @@ class UnknownDefect(KeyError):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.near = difflib.get_close_matches(name.upper(), [*DEFECTS, *INTERACTIONS], n=3, cutoff=0.5)
+        known = () if name.upper() in ALLOWED else (*DEFECTS, *INTERACTIONS)
+        self.near = difflib.get_close_matches(name.upper(), known, n=3, cutoff=0.5)
 
     def __str__(self) -> str:
         """Return a message for people."""

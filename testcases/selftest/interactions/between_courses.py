@@ -141,11 +141,7 @@ def time_wait_keeps_its_numbers(lab: Lab) -> None:
 @shows("D837")
 def text_on_a_reopening_syn_is_delivered(lab: Lab) -> None:
     listener = lab.listen()
-    sock, peer = lab.opened(listener)
-    sock.shutdown()
-    peer.expect(FIN | ACK)
-    peer.send(FIN | ACK)
-    peer.expect(ACK)
+    peer = in_time_wait(lab, listener)
     attempt = again(lab, peer)
     attempt.send(SYN, b"text", options=FULL)
     attempt.expect(SYN | ACK)

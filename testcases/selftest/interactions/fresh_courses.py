@@ -16,9 +16,9 @@ def again(lab: Lab, peer: Peer) -> Peer:
     return lab.peer(peer.there.port, peer.here.port, iss=0x70000000)
 
 
-def in_time_wait(lab: Lab, **how: int) -> Peer:
+def in_time_wait(lab: Lab, listener: Socket | None = None, **how: int) -> Peer:
     """Return the peer of a connection that the stack has closed first."""
-    sock, peer = lab.opened(**how)
+    sock, peer = lab.opened(listener, **how)
     sock.shutdown()
     peer.expect(FIN | ACK)
     peer.send(FIN | ACK)

@@ -2,7 +2,7 @@
 
 from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import CLOSED, FIN_WAIT_1, FIN_WAIT_2, TIME_WAIT
-from testcases.selftest.interactions.fresh_courses import again
+from testcases.selftest.interactions.fresh_courses import again, in_time_wait
 from testcases.selftest.interactions.lab import FULL, Lab, text
 from testcases.selftest.interactions.proof import shows
 
@@ -132,12 +132,7 @@ def each_attempt_has_its_own_r2(lab: Lab) -> None:
 
 @shows("D745")
 def a_reopening_syn_ack_is_repeated(lab: Lab) -> None:
-    listener = lab.listen()
-    sock, peer = lab.opened(listener)
-    sock.shutdown()
-    peer.expect(FIN | ACK)
-    peer.send(FIN | ACK)
-    peer.expect(ACK)
+    peer = in_time_wait(lab)
     other = again(lab, peer)
     other.send(SYN, options=FULL)
     other.expect(SYN | ACK)

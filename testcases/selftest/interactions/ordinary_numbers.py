@@ -23,11 +23,7 @@ def stamped(value: int) -> bytes:
 @shows("D688")
 def a_reopened_connection_is_accepted(lab: Lab) -> None:
     listener = lab.listen()
-    sock, peer = lab.opened(listener)
-    sock.shutdown()
-    peer.expect(FIN | ACK)
-    peer.send(FIN | ACK)
-    peer.expect(ACK)
+    peer = in_time_wait(lab, listener)
     next_one = again(lab, peer)
     next_one.open()
     assert listener.accept().status() is ESTABLISHED

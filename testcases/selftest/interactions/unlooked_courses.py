@@ -4,8 +4,8 @@ import errno
 
 from harness.spec import options
 from harness.spec.segment import ACK, FIN, RST, SYN
-from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK, TIME_WAIT
-from testcases.selftest.interactions.fresh_courses import again
+from harness.spec.states import CLOSE_WAIT, CLOSED, LAST_ACK
+from testcases.selftest.interactions.fresh_courses import again, in_time_wait
 from testcases.selftest.interactions.lab import FULL, Lab, ended, error, text
 from testcases.selftest.interactions.later import icmp
 from testcases.selftest.interactions.proof import shows
@@ -199,12 +199,7 @@ def trouble_ends_with_its_connection(lab: Lab) -> None:
 @shows("D614")
 def a_new_listener_reopens_time_wait(lab: Lab) -> None:
     listener = lab.listen()
-    sock, peer = lab.opened(listener)
-    sock.shutdown()
-    peer.expect(FIN | ACK)
-    peer.send(FIN | ACK)
-    peer.expect(ACK)
-    assert peer.state is TIME_WAIT
+    peer = in_time_wait(lab, listener)
     listener.close()
     lab.listen()
     again(lab, peer).open()

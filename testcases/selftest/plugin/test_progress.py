@@ -30,6 +30,14 @@ def test_elsewhere_there_is_a_line_per_tenth_and_no_dots(tmp_path: Path, workers
     assert "not chosen" not in done.stdout
 
 
+def test_whoever_names_a_timer_case_hears_why_it_does_not_run(tmp_path: Path) -> None:
+    named = ["--target", "reference", "--ip", "4", "--case", "timers/time-wait-ends*", "--results", tmp_path]
+    for timers, reason in (((), "timer cases"), (("--timers", "10"), "timer cases of more than 10 s")):
+        done = forked.tcpspec("run", *named, *timers)
+        assert re.search(rf"^not chosen: \d+ {reason} \(--timers\)$", done.stdout, re.MULTILINE), done.stdout
+        assert done.returncode == 5
+
+
 def test_what_is_not_as_expected_is_counted_as_it_comes(tmp_path: Path) -> None:
     options = ["--case", "resets/*", "--set", "tcp_challenge_ack_limit=1", "--tb=no"]
     done = forked.tcpspec("run", *options, "--results", tmp_path)

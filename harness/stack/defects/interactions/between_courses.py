@@ -159,18 +159,10 @@ class HalfFullSaysLess(Connection):
         return not self.saves and super().offers_sack(answers)
 
 
-class TimedOut(Connection):
-    timed_out = False
-
-    def delete(self, error: int = 0) -> None:
-        self.timed_out = error == errno.ETIMEDOUT
-        super().delete(error)
-
-
 class CalmSocket(Socket):
     def accept(self) -> Self:
         accepted = super().accept()
-        if isinstance(accepted.connection, TimedOut) and accepted.connection.timed_out:
+        if accepted._error == errno.ETIMEDOUT:
             accepted._error = 0
         return accepted
 
@@ -182,7 +174,6 @@ class CalmSocket(Socket):
     kind="before-accept",
 )
 class GivenUpBeforeAccept(Stack):
-    connection_class = TimedOut
     socket_class = CalmSocket
 
 
