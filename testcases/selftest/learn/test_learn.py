@@ -209,6 +209,7 @@ def test_a_call_that_waits_is_no_deviation_and_hides_nothing_behind_it(tmp_path:
     assert judged(Plan(parse("reference"), alphabet.load(file, "client"), kept=False)) == []
 
 
+@pytest.mark.slow
 def test_what_comes_behind_a_deviation_from_a_should_is_no_violation(tmp_path: Path) -> None:
     """lwIP 2.1 sends no reset where CLOSE in FIN-WAIT-2 loses text; how it counts that text then is not judged."""
     letters = few(tmp_path, "listen S@i A@n,n shutdown A@n,n/4 close R@n 2MSL")

@@ -170,6 +170,7 @@ def test_a_run_does_not_differ_from_itself(records: list[dict[str, Any]]) -> Non
     assert (comparison.differences, comparison.facts, comparison.same) == ((), (), len(records))
 
 
+@pytest.mark.slow
 @PROPERTY
 @given(_RUNS, _RUNS)
 def test_the_other_way_round_worse_is_better_and_the_rest_is_the_same(

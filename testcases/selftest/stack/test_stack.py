@@ -265,6 +265,7 @@ def test_other_settings_carry_data_as_well(config: Config) -> None:
     assert (bytes(homeward.received), bytes(outward.received)) == (data, data[::-1])
 
 
+@pytest.mark.slow
 def test_a_thousand_short_connections_in_a_storm() -> None:
     wire = Wire(STORM)
     listener = wire.listen(port=80)

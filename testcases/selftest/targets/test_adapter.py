@@ -212,6 +212,7 @@ def test_the_page_names_what_an_adapter_can_claim() -> None:
     assert sorted(named) == sorted(CLAIMABLE)
 
 
+@pytest.mark.slow
 def test_an_image_with_an_adapter_takes_no_options() -> None:
     tag = container_engine.image("lwip")
     for option in ("wire=tap", "runtime=runsc"):
