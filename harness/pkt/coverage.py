@@ -106,7 +106,7 @@ def _of_segment(line: TcpSegment) -> Iterator[str]:
         yield "<...>"
     for option in line.options or ():
         yield f"option {option.name}"
-    for name in ("ecn", "tos", "ttl", "flow_label"):
+    for name in ("ecn", "dscp", "tos", "ttl", "flow_label"):
         if getattr(line.ip, name) is not None:
             yield f"[{name}]"
     if line.ports is not None:

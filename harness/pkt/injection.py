@@ -206,7 +206,7 @@ class Peer:
 
     def _packet(self, connection: Connection, wire: Segment, line: TcpSegment) -> bytes:
         ip = line.ip
-        traffic_class = ip.tos if ip.tos is not None else (ip.ecn or 0)
+        traffic_class = ip.tos if ip.tos is not None else (ip.dscp or 0) << 2 | (ip.ecn or 0)
         packet = codec.encode(connection.path, wire, ttl=ip.ttl or TTL, traffic_class=traffic_class)
         if ip.flow_label is not None and self._stage.version == 6:
             packet = forms.with_flow_label(packet, ip.flow_label)

@@ -9,10 +9,10 @@ from harness.case.received import Received
 from harness.case.violation import Code
 from harness.pkt import options
 from harness.pkt.options import Stamps
-from harness.pkt.tree import TcpSegment
+from harness.pkt.tree import IpFields, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-from harness.wire import codec
+from harness.wire import codec, forms
 
 LETTERS = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (URG, "U"), (ECE, "E"), (CWR, "W"), (ACK, "."))
 
@@ -122,7 +122,7 @@ def mismatch(
 
 def _ip_problem(line: TcpSegment, piece: Piece) -> str | None:
     due = line.ip
-    if due.ecn is None and due.tos is None and due.ttl is None:
+    if due == IpFields():
         return None
     packet = codec.decode(piece.received.event.packet)
     ecn = packet.traffic_class & 3
@@ -130,6 +130,11 @@ def _ip_problem(line: TcpSegment, piece: Piece) -> str | None:
         return f"ECN {('noecn', 'ect1', 'ect0', 'ce')[ecn]}"
     if due.tos is not None and packet.traffic_class != due.tos:
         return f"a type of service of {packet.traffic_class:#x}"
+    if due.dscp is not None and packet.traffic_class >> 2 != due.dscp:
+        return f"a DSCP of {packet.traffic_class >> 2}"
+    raw = piece.received.event.packet
+    if due.flow_label is not None and raw[0] >> 4 == 6 and forms.flow_label(raw) != due.flow_label:
+        return f"a flow label of {forms.flow_label(raw):#x}"
     if due.ttl is not None and packet.ttl != due.ttl:
         return f"a TTL of {packet.ttl}"
     return None

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from harness.pkt.segments_options import AS_WRITTEN
 from harness.pkt.tree import TcpOption
 from harness.spec import options as wire
 from harness.spec import seqno
@@ -11,7 +12,7 @@ from harness.spec import seqno
 MD5, FAST_OPEN, EXPERIMENT = 19, 34, 254
 #: The magic number of the experimental Fast Open option (RFC 7413 §4.1.1, kind 254).
 FAST_OPEN_MAGIC = b"\xf9\x89"
-#: A number that a script leaves open (`harness.pkt.segments`).
+#: A number that a script leaves open (`harness.pkt.segments_options`).
 ANY = -1
 _SINGLE = {"nop": wire.KIND_NOP, "eol": wire.KIND_EOL}
 _KINDS = {
@@ -70,7 +71,10 @@ def _octets(option: TcpOption, stamps: Stamps, target_iss: int) -> bytes:
             edges = [seqno.add(number, target_iss) for number in numbers]
             return wire.unknown(wire.KIND_SACK, struct.pack(f"!{len(edges)}I", *edges))
         case "TS":
-            return wire.timestamps(numbers[0], stamps.echo(numbers[1]))
+            echo = numbers[1] if option.symbol == AS_WRITTEN else stamps.echo(numbers[1])
+            return wire.timestamps(numbers[0], echo)
+        case "raw":
+            return option.octets or b""
         case "FO":
             return wire.unknown(FAST_OPEN, option.octets or b"")
         case "FOEXP" | "exp-FO":
@@ -103,7 +107,15 @@ def compare(
     the target does not claim to have (`lacking`). The value of a timestamp never is, but its echo.
     """
     found = Difference()
-    seen = wire.parse(raw)
+    if any(option.name == "raw" and option.octets != raw for option in due):
+        found.problem = f"options {described(raw, peer_iss)}"
+    if any(option.name == "raw" for option in due):
+        return found
+    try:
+        seen = wire.parse(raw)
+    except wire.MalformedOptions:
+        found.problem = f"options {described(raw, peer_iss)}"
+        return found
     if strict:
         ours = [_kind(option) for option in due if option.name != "eol"]  # parse() stops at the first EOL
         if ours != [option.kind for option in seen]:

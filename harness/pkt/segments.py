@@ -1,13 +1,14 @@
 """The packets of a script: segments with flags, numbers and options, ICMP messages, datagrams."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 
+from harness.pkt import segments_options
 from harness.pkt.scanner import Scanner
-from harness.pkt.tree import Icmp, IpFields, Packet, TcpOption, TcpSegment, Udp
+from harness.pkt.tree import Icmp, IpFields, Packet, TcpSegment, Udp
 from harness.spec.segment import Flags
 
-U8, U16, U20, U32 = ((0, (1 << bits) - 1) for bits in (8, 16, 20, 32))
+U2, U6, U8, U16, U20, U32 = ((0, (1 << bits) - 1) for bits in (2, 6, 8, 16, 20, 32))
 #: The letters of flags; A is AE, which was the last of the reserved bits (RFC 9768 §3.1).
 LETTERS = {
     "F": Flags.FIN,
@@ -24,6 +25,14 @@ AE = 0b0001
 #: The ACE field as a number: AE, CWR, ECE from the highest bit on (RFC 9768 §3.2).
 _ACE = {4: AE, 2: Flags.CWR, 1: Flags.ECE}
 ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3, "ect01": 4}
+#: Codepoints of differentiated services by name: RFC 2474 §4.2.2, RFC 2597 §6, RFC 3246, RFC 5865, RFC 8622.
+DSCP = {
+    **{f"cs{number}": number << 3 for number in range(8)},
+    **{f"af{group}{drop}": group << 3 | drop << 1 for group in range(1, 5) for drop in range(1, 4)},
+    "ef": 46,
+    "voice-admit": 44,
+    "le": 1,
+}
 
 _FLAGS = re.compile(r"[FSRPUEWCA.]*([0-7])?[FSRPUEWCA.]*(?=[ \t])|-(?=[ \t])")
 _PORTS = re.compile(r"(\d{1,5})[ \t]*>[ \t]*(\d{1,5})(?=[ \t])")
@@ -33,15 +42,9 @@ _TRANSPORTED = re.compile(r"encap[ \t]+(psp)[ \t]+spi[ \t]+\w+(?:[ \t]*,[ \t]*vc
 _ENCAPSULATED = re.compile(r"\((udp)\b[^)\n]*\)|/[ \t]*(udp)\b(?:[ \t]*\([^)\n]*\))?")
 _FUZZ = re.compile(r"\{[^}\n]*\}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)")
 _HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
 #: What of a segment is not TCP's alone, beside the protocols that it is carried in.
-FUZZED, WITH_MPTCP = "a fuzz of its headers", "an option of MPTCP"
-MPTCP = "mptcp"
-#: A number that the script leaves open.
-ANY = -1
-#: The longest options field.
-MAX_OPTIONS = 40
+FUZZED = "a fuzz of its headers"
 
 
 def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
@@ -96,14 +99,15 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     ack = scanner.integer("an acknowledgment number", U32) if scanner.take("ack") else None
     window = scanner.integer("a window", U16) if scanner.take("win") else None
     urgent = scanner.integer("an urgent pointer", U16) if scanner.take("urg") else 0
-    options = _options(scanner, inbound=head.inbound) if scanner.sees("<") else ()
+    options = segments_options.options(scanner, inbound=head.inbound) if scanner.sees("<") else ()
     around = list(head.around)
     while (found := scanner.match(_ENCAPSULATED)) is not None:
         around.append(str(found[1] or found[2]))
     if scanner.match(_FUZZ):
         around.append(FUZZED)
-    if any(option.name == MPTCP for option in options or ()):
-        around.append(WITH_MPTCP)
+    around += dict.fromkeys(option.symbol for option in options or () if option.name == segments_options.TOLD)
+    if head.inbound and head.ip.ecn == ECN["ect01"]:
+        raise scanner.error("ect01 can stand in what the target sends only: the peer must know what it writes", at)
     if options is None and head.inbound:
         raise scanner.error("<...> can stand in what the target sends only: the peer must know what it writes")
     return TcpSegment(
@@ -139,156 +143,6 @@ def _flags(scanner: Scanner) -> tuple[Flags, int]:
     return flags, reserved
 
 
-def _options(scanner: Scanner, *, inbound: bool) -> tuple[TcpOption, ...] | None:
-    """Read the options; None for any. One fork says `<nocheck>` for any, where it asks for none of the peer's."""
-    at = scanner.at
-    scanner.demand("<")
-    if scanner.take("..."):
-        scanner.demand(">")
-        return None
-    if scanner.take("nocheck"):
-        scanner.demand(">")
-        return () if inbound else None
-    found: list[TcpOption] = []
-    while not scanner.sees(">"):
-        found.append(_option(scanner))
-        if not scanner.take(","):
-            break
-        if len(found) > MAX_OPTIONS:
-            raise scanner.error(f"more options than {MAX_OPTIONS} octets hold", at)
-    scanner.demand(">", "','")
-    return tuple(found)
-
-
-def _option(scanner: Scanner) -> TcpOption:
-    at = scanner.at
-    word = scanner.match(_OPTION_NAME)
-    if word is None:
-        raise scanner.expected("an option", "'>'")
-    name = word[0].lower() if word[0] in ("MSS", "NOP", "EOL", "WSCALE") else word[0]
-    read = _READERS.get(name)
-    if read is None:
-        known = ", ".join(sorted(_READERS.keys() - set(_MPTCP)))
-        raise scanner.error(f"there is no option {name[:24]!r}: expected one of {known}", at)
-    return read(scanner, name)
-
-
-def _of_several_paths(scanner: Scanner, _name: str) -> TcpOption:
-    """Go over an option of MPTCP (RFC 8684 §3): it is told, and not played."""
-    scanner.match(_WORDS)
-    return TcpOption(MPTCP)
-
-
-_WORDS = re.compile(r"(?:[^,<>\[\]()\n]|\[[^\]\n]*\]|\([^)\n]*\))*")
-_OPTION_NAME = re.compile(r"exp-FO|FOEXP|[A-Za-z_][A-Za-z0-9_-]*")
-
-
-def _plain(_scanner: Scanner, name: str) -> TcpOption:
-    return TcpOption(name)
-
-
-def _number(limits: tuple[int, int]) -> "Callable[[Scanner, str], TcpOption]":
-    def read(scanner: Scanner, name: str) -> TcpOption:
-        if scanner.take("..."):
-            return TcpOption(name, (ANY,))
-        if (defined := scanner.match(_RUNNERS)) is not None:
-            return TcpOption(name, (ANY,), symbol=defined[0])
-        return TcpOption(name, (scanner.integer(f"the number of {name}", limits),))
-
-    return read
-
-
-def _blocks(scanner: Scanner, name: str) -> TcpOption:
-    numbers: list[int] = []
-    while (found := scanner.match(_BLOCK)) is not None and len(numbers) < MAX_OPTIONS:
-        numbers += [int(found[1]) & 0xFFFFFFFF, int(found[2]) & 0xFFFFFFFF]
-    if not numbers:
-        raise scanner.expected("a block LEFT:RIGHT")
-    return TcpOption(name, tuple(numbers))
-
-
-_BLOCK = re.compile(r"(\d{1,10})[ \t]*:[ \t]*(\d{1,10})")
-
-
-def _stamps(scanner: Scanner, name: str) -> TcpOption:
-    scanner.demand("val")
-    value = ANY if scanner.take("...") else scanner.integer("a timestamp", U32)
-    scanner.demand("ecr")
-    return TcpOption(name, (value, ANY if scanner.take("...") else scanner.integer("a timestamp", U32)))
-
-
-def _digest(scanner: Scanner, name: str) -> TcpOption:
-    """Read a digest: its octets, or that it is right or wrong, which takes a key that is not ours."""
-    if (word := scanner.match(_VALIDITY)) is not None:
-        return TcpOption(name, (word[0] == "valid",))
-    return _octets(scanner, name)
-
-
-_VALIDITY = re.compile(r"(?:in)?valid\b")
-
-
-def _counters(scanner: Scanner, name: str) -> TcpOption:
-    """Read the counters of Accurate ECN, whose order tells the kind (RFC 9768 §3.2.3)."""
-    at, first, octets = scanner.at, "", b""
-    while (found := scanner.match(_COUNTER)) is not None and len(octets) < 9:
-        first = first or found[1]
-        octets += (int(found[2]) & 0xFFFFFF).to_bytes(3, "big")
-    if not first:
-        return TcpOption(name, (ACCURATE_ECN[0],), b"")
-    if first not in ("e0b", "e1b"):
-        raise scanner.error("the counters of ECN begin with e0b or e1b", at)
-    return TcpOption(name, (ACCURATE_ECN[first == "e1b"],), octets)
-
-
-#: The kinds of the option, as it begins with the counter of ECT(0) or of ECT(1).
-ACCURATE_ECN = (172, 174)
-_COUNTER = re.compile(r"(e0b|e1b|ceb)[ \t]+([0-9]{1,8})")
-#: A number that the runner of a script defines.
-_RUNNERS = re.compile(r"[A-Z][A-Z0-9_]{2,}\b")
-_SYMBOL = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
-
-
-def _octets(scanner: Scanner, name: str) -> TcpOption:
-    if (defined := scanner.match(_SYMBOL)) is not None:  # by the runner: what it stands for is not said here
-        return TcpOption(name, (ANY,), symbol=defined[0])
-    at = scanner.at
-    found = scanner.match(_HEX)
-    text = found[1] if found is not None else ""
-    if len(text) % 2 or len(text) > 2 * MAX_OPTIONS:
-        raise scanner.error(f"{name} takes pairs of hexadecimal digits, {MAX_OPTIONS} at most", at)
-    return TcpOption(name, (), bytes.fromhex(text))
-
-
-def _any_kind(scanner: Scanner, name: str) -> TcpOption:
-    """Read an option that has no name: ``kind 253 f9891234``."""
-    kind = scanner.integer("the kind of an option", U8)
-    found = scanner.match(_HEX)
-    return TcpOption(name, (kind,), bytes.fromhex(found[1]) if found is not None and len(found[1]) % 2 == 0 else b"")
-
-
-#: What packetdrill calls the options of MPTCP.
-_MPTCP = (
-    *("mpcapable", "mp_join_syn", "mp_join_syn_ack", "mp_join_ack", "dss", "add_address", "remove_address"),
-    *("mp_prio", "mp_fail", "mp_fastclose", "mp_reset"),
-)
-_READERS: "dict[str, Callable[[Scanner, str], TcpOption]]" = {
-    "nop": _plain,
-    "eol": _plain,
-    "sackOK": _plain,
-    "mss": _number(U16),
-    "wscale": _number(U8),
-    "sack": _blocks,
-    "TS": _stamps,
-    "FO": _octets,
-    "FOEXP": _octets,
-    "exp-FO": _octets,
-    "md5": _digest,
-    "kind": _any_kind,
-    "ECN": _counters,
-    **dict.fromkeys(_MPTCP, _of_several_paths),
-}
-
-
 # --- IP and ICMP ---------------------------------------------------------------------------------------------------
 
 
@@ -299,9 +153,13 @@ def _ip_fields(scanner: Scanner) -> IpFields:
     scanner.demand(opening)
     found: dict[str, int] = {}
     while True:
-        word = scanner.need(_WORD, "ect0, ect1, ect01, ce, noecn, tos, ttl or flowlabel")
-        if word in ECN:
+        word = scanner.need(_WORD, "ect0, ect1, ect01, ce, noecn, dscp, tos, ttl or flowlabel")
+        if word == "ecn":
+            found["ecn"] = _named(scanner, ECN, "an ECN codepoint", U2)
+        elif word in ECN:
             found["ecn"] = ECN[word]
+        elif word == "dscp":
+            found["dscp"] = _named(scanner, DSCP, "a DSCP", U6)
         elif word in ("tos", "tclass", "class"):
             found["tos"] = _hex_number(scanner, "a type of service", U8)
         elif word in ("ttl", "hlim"):
@@ -309,11 +167,24 @@ def _ip_fields(scanner: Scanner) -> IpFields:
         elif word == "flowlabel":
             found["flow_label"] = _hex_number(scanner, "a flow label", U20)
         else:
-            raise scanner.error(f"there is no field {word[:24]!r}: expected ect0, ect1, ce, noecn, tos, ttl, flowlabel")
+            fields = "ect0, ect1, ce, noecn, dscp, tos, ttl, flowlabel"
+            raise scanner.error(f"there is no field {word[:24]!r}: expected {fields}")
         if not scanner.take(","):
             break
     scanner.demand("]" if opening == "[" else ")", "','")
     return IpFields(**found)
+
+
+def _named(scanner: Scanner, names: Mapping[str, int], what: str, limits: tuple[int, int]) -> int:
+    at = scanner.at
+    if (word := scanner.match(_CODEPOINT)) is None:
+        return _hex_number(scanner, what, limits)
+    if word[0] not in names:
+        raise scanner.error(f"there is no {word[0][:24]!r}: expected one of {', '.join(names)}", at)
+    return names[word[0]]
+
+
+_CODEPOINT = re.compile(r"[a-z][a-z0-9-]*")
 
 
 def _hex_number(scanner: Scanner, what: str, limits: tuple[int, int]) -> int:

@@ -137,7 +137,7 @@ class Call:
 class TcpOption:
     """One option: its name in the script and its numbers (-1: any), or octets where `octets` is not None.
 
-    `symbol` stands for octets that the runner of the script defines.
+    `symbol` stands for octets that the runner of the script defines, or marks what `harness.pkt.segments_options` says.
     """
 
     name: str
@@ -154,6 +154,7 @@ class IpFields:
     tos: int | None = None
     ttl: int | None = None
     flow_label: int | None = None
+    dscp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

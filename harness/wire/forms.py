@@ -44,6 +44,11 @@ def with_extension(packet: bytes, kind: int, body: bytes = PAD6) -> bytes:
     return packet[:4] + struct.pack("!HB", length, kind) + packet[7:40] + header + packet[40:]
 
 
+def flow_label(packet: bytes) -> int:
+    """Return the flow label of an IPv6 packet (RFC 8200 §3)."""
+    return int.from_bytes(packet[1:4], "big") & 0xFFFFF
+
+
 def with_flow_label(packet: bytes, label: int) -> bytes:
     """Return the IPv6 packet with this flow label, 20 bits (RFC 6437)."""
     head = int.from_bytes(packet[:4], "big") & ~0xFFFFF | label & 0xFFFFF

@@ -1,16 +1,17 @@
 """packetdrill's language: what is read, and what is refused with its place, however hostile it is."""
 
 import random
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from harness.pkt import explain, grammar, needs, run, scanner, shell
+from harness.pkt import explain, grammar, needs, options, run, scanner, shell
 from harness.pkt.assertions import MAX_OCTETS, Assertion, BadAssertion
 from harness.pkt.scanner import BadScript
 from harness.pkt.support import Traits
-from harness.pkt.tree import Call, Clock, Code, Icmp, Record, Shell, TcpSegment
+from harness.pkt.tree import Call, Clock, Code, Icmp, IpFields, Record, Shell, TcpSegment
 from harness.spec.segment import ACK, CWR, ECE, FIN, PSH, SYN, URG
 from harness.targets.protocol import Capability
 from testcases.selftest.playing import SERVER
@@ -111,8 +112,76 @@ def test_what_is_told_and_not_played_is_read() -> None:
     ):
         line = only(f"0 < S 0:0(0) win 1 <mss 1460, {option}, nop>")
         assert line.options is not None
-        assert [each.name for each in line.options] == ["mss", "mptcp", "nop"]
+        assert [each.name for each in line.options] == ["mss", "told", "nop"]
         assert line.around == ("an option of MPTCP",)
+    assert only("0 > S 0:0(0) <mss 1460,edoOK, nop>").around == ("an option of EDO",)
+    assert only("0 < . 1:1(0) ack 1 win 9 <edo 60,40*nop>").around == ("an option of EDO",)
+
+
+@pytest.mark.parametrize(
+    ("written", "octets"),
+    [
+        ("AccECN0", "ac02"),
+        ("AccECN0 ee0b 1 eceb 2 ee1b 3", "ac0b000001000002000003"),
+        ("AccECN1 ee1b 16777215", "ae05ffffff"),
+        ("exp-AccECN1 ee1b 1 eceb 0", "fe0aacc1000001000000"),
+        ("exp-tarr", "fe0400ac"),
+        ("exp-tarr 3", "fe0500ac06"),
+        ("EXP-FO", "fe04f989"),
+        ("gen-77", "4d02"),
+        ("gen-253 0xF98912", "fd05f98912"),
+        ("exp-0ed0 0102", "fe060ed00102"),
+        ("020405b4", "020405b4"),
+        ("0x0303", "0303"),
+        ("TS val 1 ecr 7!", "080a0000000100000007"),
+    ],
+)
+def test_options_are_read_as_the_fork_for_freebsd_writes_them(written: str, octets: str) -> None:
+    line = only(f"0 < S 0:0(0) win 1 <{written}>")
+    assert line.options is not None
+    raw = options.octets(line.options, options.Stamps({7: 99}), 0)
+    assert raw.hex() == octets
+    answer = only(f"0 > S. 0:0(0) ack 1 <{written}>").options or ()
+    if written == "0x0303":
+        return  # nobody sends half an option
+    assert not options.compare(answer, raw, options.Stamps(), 0, strict=False).problem
+    assert options.compare(answer, b"\x4c\x02", options.Stamps(), 0, strict=True).problem
+
+
+def test_options_that_are_none_are_a_difference() -> None:
+    due = only("0 > S. 0:0(0) ack 1 <mss 1460>").options or ()
+    assert "has length 9" in options.compare(due, b"\x02\x09\x05", options.Stamps(), 0, strict=False).problem
+
+
+def test_the_fields_of_differentiated_services_are_read_apart() -> None:
+    assert only("0 < (dscp ef, ecn ect0) . 1:1(0) ack 1 win 5").ip == IpFields(ecn=2, dscp=46)
+    assert only("0 < [dscp 5,ttl 3] . 1:1(0) ack 1 win 5").ip == IpFields(dscp=5, ttl=3)
+    assert only("0 > [dscp af23, ect01] . 1:1(0) ack 1").ip == IpFields(ecn=4, dscp=22)
+    assert only("0 > [ecn 0] . 1:1(0) ack 1").ip == IpFields(ecn=0)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 < S 0:0(0) win 1 <gen-256>", "1:21: the number of an option is too large: gen-256"),
+        ("0 < S 0:0(0) win 1 <exp-10000 01>", "1:21: the number of an option is too large: exp-10000"),
+        ("0 < S 0:0(0) win 1 <gen-9 012>", "1:21: gen-9 takes pairs of hexadecimal digits, 40 at most"),
+        ("0 < S 0:0(0) win 1 <AccECN0 ee0b 16777216>", "1:34: the counter ee0b is from 0 to 16777215, not 16777216"),
+        ("0 < S 0:0(0) win 1 <exp-tarr 128>", "1:30: a rate is from 0 to 127, not 128"),
+        ("0 < (dscp 64) S 0:0(0) win 1", "1:11: a DSCP is at most 0x3f"),
+        ("0 < (dscp gold) S 0:0(0) win 1", "1:11: there is no 'gold': expected one of cs0"),
+        ("0 < [ect01] S 0:0(0) win 1", "ect01 can stand in what the target sends only"),
+    ],
+)
+def test_what_the_dialect_does_not_allow_is_told_with_its_place(line: str, message: str) -> None:
+    with pytest.raises(BadScript, match=re.escape(message)):
+        only(line)
+
+
+def test_what_packetdrill_takes_on_its_command_line_may_stand_in_a_script() -> None:
+    """Its own list, and what it is about: how it is run, which is not ours, changes nothing."""
+    for option in ("wire_client", "code_sockopt=TCP_INFO", "so_filename=./x.so", "is_anyip", "strict_segments"):
+        assert grammar.parse("x.pkt", f"--{option}\n0 close(3) = 0").events
 
 
 def test_a_number_of_the_runner_is_left_open() -> None:
