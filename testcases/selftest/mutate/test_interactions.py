@@ -21,6 +21,7 @@ MIXED = (
     *("further_courses", "further_numbers", "two_things"),
     *("meeting_courses", "meeting_numbers"),
     *("between_courses", "between_numbers"),
+    *("everyday_courses", "everyday_numbers"),
 )
 
 for kind in (*KINDS, *MIXED):

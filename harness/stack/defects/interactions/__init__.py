@@ -10,6 +10,8 @@ from harness.stack.defects.interactions import (
     between_courses,
     between_numbers,
     close_unsent,
+    everyday_courses,
+    everyday_numbers,
     fresh_courses,
     fresh_neighbours,
     fresh_numbers,
@@ -60,6 +62,7 @@ MIXED = (
     *(further_courses, further_numbers, two_things),
     *(meeting_courses, meeting_numbers),
     *(between_courses, between_numbers),
+    *(everyday_courses, everyday_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
