@@ -157,9 +157,12 @@ def _slower(talk: Talk, twin: Talk) -> Difference | None:
 
 
 def _smaller(talk: Talk, twin: Talk) -> Difference | None:
-    """Return how much text was sent at once in the twin, and how much here, if that is less than half of it."""
+    """Return how much text was sent at once in the twin, and how much here, if that is less than half of it.
+
+    Behind a loss a connection begins with less: RFC 5681 §3.1 has it grow again by what is acknowledged.
+    """
     mine, other = _at_once(talk), _at_once(twin)
-    if mine * SHARE >= other:
+    if mine * SHARE >= other or _repeated(talk) - _repeated(twin):
         return None
     due = f"{other} octets of text at once, as without what is over"
     return Difference(due, f"{mine} octets", Level.SHOULD, ("RFC 5681 §3.1", "RFC 9040 §6.1"))
@@ -210,6 +213,22 @@ def _drawn(talk: Talk, twin: Talk) -> int:
             drawn += max(0, end - max(ends[key], segment.seq))
         ends[key] = max(ends[key], end)
     return drawn
+
+
+def _repeated(talk: Talk) -> set[int]:
+    """Return the connections that go on behind the mark, and have sent text again in front of it, since their SYN."""
+    ends, repeated = Counter[int](), set[int]()
+    for event in _planned(talk)[: _begin(talk)]:
+        key, segment = event.connection, event.segment
+        if event.kind is not Kind.RECEIVED or segment is None or key is None:
+            continue
+        if segment.flags & SYN:
+            ends[key] = 0
+            repeated.discard(key)
+        if segment.payload and segment.seq < ends[key]:
+            repeated.add(key)
+        ends[key] = max(ends[key], segment.seq + segment.length)
+    return repeated & {event.connection for event, _since in _sent(_compared(talk))}
 
 
 def _guessed(talk: Talk) -> int:

@@ -130,6 +130,12 @@ def test_who_begins_with_the_window_of_the_connection_before_breaks_no_must() ->
     assert [(str(each.code), each.level) for each in found] == [("late", Level.SHOULD)]
 
 
+def test_behind_a_loss_a_connection_begins_with_less() -> None:
+    """RFC 5681 §3.1: the loss window is one segment, and grows by what is acknowledged."""
+    loss = "[send:100] [await] [A@p,r] send:10 A@p,r mark send:9000 wait:12000"
+    assert findings(f"listen S@i A@p,r accept {loss}") == []
+
+
 def test_who_acknowledges_by_chance_what_was_lost_changes_something() -> None:
     assert findings("connect lose:1 S@i await A@p,r lose:1 send:6000 wait:2000 [FA@n,n+1000/5] wait:12000") == []
 
