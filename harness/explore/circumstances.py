@@ -20,7 +20,7 @@ ONLY_ON = {
     4: ("ip-options", "options-in-fragments", "fragments-copied"),
     6: (
         *("hop-by-hop", "destination-header", "extension-headers", "flow-label", "hop-by-hop-and-fragments"),
-        "atomic-between",
+        *("atomic-between", "destination-in-fragments"),
     ),
 }
 #: How often the peer's numbers wrap within the conversation, else the target's, how often options are offered, and

@@ -76,6 +76,11 @@ def _identity(packet: bytes) -> int:
     return random.Random(_body(packet)).randrange(1, 1 << 15) << 1
 
 
+def _headers(body: bytes) -> int:
+    """Return how much of a datagram a fragment holds that has the TCP header in it, in units of eight octets."""
+    return ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
+
+
 def _fragments(packet: bytes, identity: int | None = None) -> list[bytes]:
     """Two fragments in order (RFC 791 §3.2, RFC 8200 §4.5).
 
@@ -85,8 +90,7 @@ def _fragments(packet: bytes, identity: int | None = None) -> list[bytes]:
     body = _body(packet)
     if identity is None:
         identity = _identity(packet)
-    headers = ((body[_DATA_OFFSET] >> 4) * 4 + 7) // 8 * 8
-    cut = _WITHIN_HEADER if _version(packet) == _IPV4 else headers
+    cut = _WITHIN_HEADER if _version(packet) == _IPV4 else _headers(body)
     return forms.fragmented(packet, [cut] if cut < len(body) else [], identity)
 
 
@@ -100,6 +104,16 @@ def _options_before_fragments(packet: bytes) -> list[bytes] | None:
     if _version(packet) != _IPV6:
         return None
     return [forms.with_extension(piece, forms.HOP_BY_HOP) for piece in _fragments(packet)]
+
+
+def _destination_in_fragments(packet: bytes) -> list[bytes] | None:
+    """A destination header behind the fragment header, and so in the first fragment (RFC 8200 §4.5)."""
+    if _version(packet) != _IPV6:
+        return None
+    body = _body(packet)
+    extended = forms.with_extension(packet, forms.DESTINATION)
+    cut = len(extended) - len(packet) + _headers(body)
+    return forms.fragmented(extended, [cut] if cut < len(_body(extended)) else [], _identity(packet))
 
 
 def _padded_fragments(packet: bytes) -> list[bytes]:
@@ -200,6 +214,7 @@ _SINGLE: dict[str, Form] = {
     "options-in-fragments": _options_in_fragments,
     "fragments-reversed": _reversed,
     "hop-by-hop-and-fragments": _options_before_fragments,
+    "destination-in-fragments": _destination_in_fragments,
     "padded-fragments": _padded_fragments,
     "fragments-twice": _fragments_twice,
     "fragments-between": _fragments_between,

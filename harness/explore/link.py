@@ -79,13 +79,19 @@ class PeerView(View):
         if not probe.options and not probe.flags & RST:
             tokens = self._offer(probe) if probe.flags & SYN else ("t+1",) if self.stamping else ()
             probe = replace(probe, options=tokens)
-        elif probe.options == ("b",) and self.stamping:
-            probe = replace(probe, options=("t+1", "b"))
+        elif probe.options in (("b",), ("f",)) and self.stamping:
+            probe = replace(probe, options=("t+1", *probe.options))
         if probe.window == USUAL_WINDOW:
             probe = replace(probe, window=self.usual_window)
         made = View.segment(self, probe)
         if probe.octets:
             made.payload = text(made.seq + bool(made.flags & SYN), probe.octets, self.salt)
+        return made
+
+    def garbage(self) -> Segment:
+        """Return a keep-alive with an octet that is none of the stream, as old stacks send them (§3.8.4)."""
+        made = self.segment(Probe(ACK, Position("n", -1), Position("r"), 1))
+        made.payload = bytes((made.payload[0] ^ 0xFF,))
         return made
 
     def _offer(self, probe: Probe) -> tuple[str, ...]:

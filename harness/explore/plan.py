@@ -37,6 +37,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                that may pass by itself, one that says that nobody is there, or Source Quench
     mark       what is compared with the twin begins here, and nothing may come later than in it
     again      the peer sends its last segment again, as it was
+    garbage    the peer asks whether anybody is there, by an octet in front of RCV.NXT that is none of its stream
     piece      a fragment comes of a datagram of the peer that never becomes whole
     fresh      the same two ports from now on, with a new initial sequence number of the peer
     repeat:N   what follows, up to `end`, N times; ``*:`` is about a connection that is another one in each round
@@ -85,7 +86,7 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "timeout": (1, 3_600_000),
     "keep-alive": (1, 32_767),
 }
-BARE = ("recover", "await", "fill", "again", "fresh", "piece", "mark", "end")
+BARE = ("recover", "await", "fill", "again", "fresh", "garbage", "piece", "mark", "end")
 REPEAT, END = "repeat", "end"
 #: The number of a connection that is another one in each round, and what stands for it.
 EACH, EACH_SIGN = 0, "*"

@@ -140,6 +140,9 @@ class Talk:
                 self.inject(link, link.last_probe)
         elif step.name == "fresh":
             link.renew()
+        elif step.name == "garbage":
+            if link.view.synchronized:
+                self.inject(link, link.view.garbage())
         elif step.name == "piece":
             packet = self.pieces.next(link, self._now())
             self.conversation.note(Kind.NOTE, "a fragment that stays alone", link.connection, packet)

@@ -7,7 +7,8 @@ step means the same to two targets with different windows:
              p the peer's own SND.NXT, where the peer's stream goes on even if the target has acknowledged less
     ACK      n SND.NXT, u SND.UNA, i the target's ISS, likewise; r what the peer has received in order
     OPTIONS  joined by dots: s SACK-permitted, w3 a window scale of 3, t+1 a TSval one above the largest so far, m536 an
-             MSS of 536 and m0 none on a SYN, b a SACK block: all that is under way has come but its first octet
+             MSS of 536 and m0 none on a SYN, b a SACK block: all that is under way has come but its first octet; f no
+             more than NOPs behind the others, until all 40 octets are full
 
 Flags are the initials of SYN, FIN, RST, ACK, PSH and URG (all the text of the segment is urgent), ``-`` for none. Calls
 are the application's: ``send:100`` SENDs 100 octets, ``recv:10`` RECEIVEs 10 at most.
@@ -43,7 +44,7 @@ _SEGMENT = re.compile(
     r"(?P<flags>[SFRAPU]+|-)@(?P<seq>[neip][+-]?\d*)(?:,(?P<ack>[nuir][+-]?\d*))?"
     r"(?:/(?P<octets>\d+))?(?:%(?P<window>\d+))?(?:~(?P<options>[a-z0-9.+-]+))?"
 )
-_OPTION = re.compile(r"s|b|[wm]\d{1,4}|t[+-]?\d+")
+_OPTION = re.compile(r"s|b|f|[wm]\d{1,4}|t[+-]?\d+")
 _POSITION = re.compile(r"([nueipr])([+-]\d+)?")
 
 

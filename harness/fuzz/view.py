@@ -26,6 +26,8 @@ from harness.spec.states import (
 #: The receive window for positions where a target has none.
 NOMINAL_WINDOW = 64240
 PEER_MSS = 1460
+#: What a TCP header has room for (RFC 9293 §3.1).
+ALL_OPTIONS = 40
 #: The TSval that ``t+0`` stands for before any was sent.
 FIRST_TSVAL = 1_000_000
 #: The largest shift that means anything (RFC 7323 §2.3).
@@ -102,7 +104,7 @@ class View:
         sizes = [int(token[1:]) for token in probe.options if token[0] == "m"] or [PEER_MSS]
         field = options.mss(sizes[0]) if probe.flags & SYN and not probe.flags & RST and sizes[0] else b""
         for token in probe.options:
-            if token[0] == "m":
+            if token[0] in "mf":
                 continue
             if token == "b":
                 field += self._sack_block()
@@ -112,7 +114,7 @@ class View:
                 field += options.NOP + options.window_scale(min(int(token[1:]), 255))
             else:
                 field += options.NOP * 2 + options.timestamps(seqno.add(self.last_tsval, int(token[1:])), self.echo)
-        return field
+        return field + options.NOP * (ALL_OPTIONS - len(field)) if "f" in probe.options else field
 
     def _sack_block(self) -> bytes:
         """Return a SACK option about all that is under way but its first octet, with numbers of the wire."""

@@ -223,7 +223,7 @@ NEW = ("r", "r", "u", "u", "n", "u+1", "u+50", "n+1", "n+1000")
 FIRST = ("i", "i", "p")
 WINDOW = ("", "", "", "%0", "%1", "%2", "%10", "%40", "%300", "%2000", "%64000")
 OCTETS = ("", "", "", "/1", "/5", "/10", "/11", "/20", "/1400")
-STAMPED = ("", "", "", "", "~t-100", "~t+0", "~t-20", "~t+100", "~b")
+STAMPED = ("", "", "", "", "~t-100", "~t+0", "~t-20", "~t+100", "~b", "~f")
 #: Where no time passes real stacks play, too: they get no more than the segments of random walks, in each context.
 PLAIN = tuple(word for _weight, word in (*ORDERLY, *ODD, *FATAL[:2]))
 #: Those that must change nothing in a synchronized state, whatever is pending (RFC 9293 §3.10.7.4 first to fifth). What

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.explore.kinds import bases
+from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -68,6 +69,7 @@ def generate() -> Iterator[Generated]:
             made = generated_from(f"{begun} wait:{time} {other} wait:{rest}", f"{state}.{name}.{time}", "beside")
             yield replace(made, slow=True, needs=_ICMP if "error" in name else frozenset())
     yield from _busy()
+    yield from _kept_alive()
     yield from _listeners()
 
 
@@ -79,6 +81,19 @@ def _busy() -> Iterator[Generated]:
         text = f"{bases.STATES[state]} {opened} {f'wait:{pause} {words} ' * times}"
         made = generated_from(text, f"{state}.busy-{name}.{pause}", "beside")
         yield replace(made, slow=True, strung=True)
+
+
+#: What the first one goes through before both have keep-alives.
+ASKED = {"established": "", "received": "A@p,r/10 ", "close-wait": "FA@p,r ", "fin-wait-2": "shutdown A@p,r "}
+OTHERS = "[2{same-port}:S@i] [2:A@p,r] [accept]"
+
+
+def _kept_alive() -> Iterator[Generated]:
+    """Each connection is probed for itself (MUST-24), whatever another one asks for behind it."""
+    for (state, words), seconds in itertools.product(ASKED.items(), (9, 30)):
+        text = f"listen S@i A@p,r accept {words}keep-alive:10 {OTHERS} [2:keep-alive:{seconds}] mark wait:100000"
+        made = generated_from(text, f"{state}.keep-alive-{seconds}", "beside")
+        yield replace(made, slow=True, needs=needs_of(text))
 
 
 #: What a listener closes with another one, and what must be left of that.

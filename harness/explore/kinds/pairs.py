@@ -136,7 +136,7 @@ class _Chain:
     def _looks(self, word: str) -> None:
         if word == "fresh" or word.startswith("recv:1"):
             self.unread, self.let_go = False, self.let_go and word != "fresh"
-        elif word in ("close", "begin-close:9000"):
+        elif word == "close" or word.startswith("begin-close:"):
             self.let_go = True
         elif _TEXT.fullmatch(word):
             self.unread = True

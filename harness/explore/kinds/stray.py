@@ -205,6 +205,10 @@ def _sending_on() -> Iterator[Generated]:
             yield replace(plan, kind="stray", name=f"sending-on.{count}.{wait}", slow=True)
 
 
+#: The peer's FIN, alone and with the text that came before it.
+FIN_AGAIN = {"fin-again": "FA@n-1,r", "fin-again-with-text": "FA@n-5,r/4"}
+
+
 def _time_wait() -> Iterator[Generated]:
     """In TIME-WAIT only a FIN that comes again restarts the wait of 2 MSL, and each one does."""
     for state in ("time-wait", "time-wait-closing"):
@@ -216,11 +220,12 @@ def _time_wait() -> Iterator[Generated]:
                 needs = frozenset({PARTS[name]} if name in PARTS else ())
                 yield Generated("stray", f"{state}.{name}.late-{wait}-{rest}", whole, twin, True, needs)
         yield from _dropped_late(state)
-        again = f"{bases.STATES[state]} {'wait:5000 FA@n-1,r ' * 4}"
-        yield Generated("stray", f"{state}.fin-again", moves(f"{again} wait:5000 FA@n-1,r"), slow=True)
-        for wait in (40_000, 150_000):
-            again = f"{bases.STATES[state]} {f'wait:{wait} FA@n-1,r ' * 4}"
-            yield Generated("stray", f"{state}.fin-again-{wait}", moves(again), slow=True)
+        for name, fin in FIN_AGAIN.items():
+            again = f"{bases.STATES[state]} {f'wait:5000 {fin} ' * 4}"
+            yield Generated("stray", f"{state}.{name}", moves(f"{again} wait:5000 {fin}"), slow=True)
+            for wait in (40_000, 150_000):
+                again = f"{bases.STATES[state]} {f'wait:{wait} {fin} ' * 4}"
+                yield Generated("stray", f"{state}.{name}-{wait}", moves(again), slow=True)
 
 
 #: What TIME-WAIT drops because it is older than what has come: a SYN by its number (RFC 6191 §2), all else by its

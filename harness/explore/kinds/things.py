@@ -76,6 +76,7 @@ _TEXT = (
     Thing("much-text", TAKING_AND_ACKNOWLEDGED, "A@p,r/1400 A@p,r/1400 A@p,r/1400"),
     Thing("text-again", TAKING_AND_ACKNOWLEDGED, "A@p,r/10", "A@n-10,r/10"),
     Thing("text-partly-old", TAKING_AND_ACKNOWLEDGED, "A@p,r/10", "A@n-5,r/15"),
+    Thing("text-behind-all-options", TAKING_AND_ACKNOWLEDGED, "A@p,r/10~f"),
     Thing("gap", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10", "A@p,r/10"),
     Thing("gap-overlapped", TAKING, "A@p+10,u/10", "A@p,u/25"),
     Thing("two-gaps", TAKING_AND_ACKNOWLEDGED, "A@p+10,r/10 A@p+30,r/10", "A@p,r/10 A@p,r/10"),
@@ -88,6 +89,7 @@ _TEXT = (
     Thing("text-tells-a-small-window", TAKING_AND_ACKNOWLEDGED, f"A@p,r/10{SMALL_FIELD}", "A@p,r"),
     Thing("urgent-text", TAKING_AND_ACKNOWLEDGED, "UA@p,r/10"),
     Thing("full", TAKING_AND_ACKNOWLEDGED, "fill", "recv:1000000 recv:1000000"),
+    Thing("full-and-read-in-part", "E F2", "fill recv:10 fill", "recv:1000000 recv:1000000"),
     Thing("full-and-probed", "Q E F2", "fill A@n,u/1", "recv:1000000 recv:1000000 A@n,r/1"),
 )
 #: Text of the target.
@@ -167,6 +169,7 @@ _STRAYS = (
     Thing("too-old-acknowledgment", ALIVE, "A@n,u-1000000", quiet=True),
     Thing("acknowledgment-of-the-unsent", f"{ALIVE} TW", "A@n,n+1000000", quiet=True),
     Thing("probe-of-the-peer", f"{ALIVE} TW", "A@n-1,n", quiet=True),
+    Thing("probe-with-garbage", f"{ALIVE} TW", "garbage", quiet=True),
     Thing("old-text", f"{ALIVE} TW", "A@n-4,n/4", quiet=True),
     Thing("far-text", f"{ALIVE} TW", "A@e+1000,n/10", quiet=True),
     Thing("text-without-ack", ALIVE, "F@n", quiet=True),
@@ -211,6 +214,7 @@ _CLOSING = (
     Thing("fin-shuts-the-window", ENDED_BY_PEER, "FA@p,r%0", "A@p,r"),
     Thing("fin-tells-what-fits", "Q>QC E>CW", f"FA@p,r{SMALL_FIELD} send:100", "wait:4000 A@p,r"),
     Thing("fin-tells-a-small-window", ENDED_BY_PEER, f"FA@p,r{SMALL_FIELD}", "A@p,r"),
+    Thing("old-fin-with-text", "QC CW LA CL TW", "FA@n-5,u/4"),
     Thing("old-fin", "QC CW LA CL TW", "FA@n-1,u"),
     Thing("urgent-fin", ENDED_BY_PEER, "FUA@p,r/10"),
     Thing("shutdown", CLOSED_BY_TARGET, "shutdown"),
@@ -292,6 +296,9 @@ _CALLS = (
     Thing("receive-waits", "E F1 F2", "begin-recv:100"),
     Thing("send-waits", SENDING, "buffer:8000 begin-send:60000", "A@p,r A@p,r A@p,r A@p,r A@p,r A@p,r"),
     Thing("close-waits", CLOSED_BY_TARGET, "begin-close:9000"),
+    Thing(
+        "close-waits-in-vain", CLOSED_BY_TARGET, "lose:1 begin-close:500 wait:700", "recover A@p,r", "F1>F2 LA>X CL>TW"
+    ),
     Thing("small-buffer", SENDING, "buffer:8000 send:30000 send:30000", "A@p,r A@p,r A@p,r poll"),
 )
 #: What shares the port or the host, and what begins anew.

@@ -43,6 +43,7 @@ ENDS = {
     "given-up-half-closed": "FA@p,r send:10 wait:4000000",
     "overlap": "A@n-5,r/10 FA@p,r",
     "overlap-fin": "FA@n-5,r/10",
+    "garbage": "garbage",
     "unacceptable": "A@n-1,r R@p+10 S@p FA@p,r",
 }
 READS = {

@@ -138,6 +138,8 @@ def generate() -> Iterator[Generated]:
     for (before, quiet), (name, wakes) in itertools.product(ACCEPTING.items(), ACCEPTED.items()):
         for calls in ("begin-accept", "begin-accept begin-accept"):
             yield _made(f"{calls.replace(' ', '-')}.{before}.{name}", f"listen {calls} {quiet} {wakes} accept")
+            words = f"listen 7:listen {calls} {quiet} {wakes} accept"
+            yield _made(f"{calls.replace(' ', '-')}-of-two-listeners.{before}.{name}", words)
         yield _made(f"accept-late.{before}.{name}", f"listen {quiet} {wakes} begin-accept accept")
     turn = itertools.cycle(enumerate(READS, 1))
     for (state, opening), (before, quiet), (name, wakes) in itertools.product(
@@ -156,6 +158,7 @@ def _closing() -> Iterator[Generated]:
         yield _made(f"close.{state}.{name}", f"{opening} begin-close:600000 {comes}")
         yield _made(f"close-in-time.{state}.{name}", f"{opening} begin-close:5000 wait:2000 {comes} wait:10000")
         yield _made(f"close-late.{state}.{name}", f"{opening} begin-close:5000 wait:10000 {comes}")
+        yield _made(f"close-lost.{state}.{name}", f"{opening} lose:9 begin-close:2000 wait:70000 {comes}")
     for (one, first), (other, second) in itertools.permutations(LEAVING.items(), 2):
         yield _made(f"close.flight.{one}.{other}", f"{CLOSING['flight']} begin-close:600000 {first} {second}")
 

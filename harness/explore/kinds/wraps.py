@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from harness.explore.kinds import bases
 from harness.explore.kinds.needs import needs_of
+from harness.explore.notation import generated_from
 from harness.explore.plan import Plan, moves
 from harness.explore.run import Generated
 from harness.targets.protocol import Capability
@@ -21,6 +22,7 @@ EDGES = {
     "syn-edges": "listen S@i A@p,r accept S@n-1 S@n S@n+1 S@e-1 S@e A@p,r/10 recv:100",
     "fin-behind-a-gap": "listen S@i A@p,r accept FA@p+10,r/5 A@p,r/10 recv:100 close A@p,r",
     "older-window": "listen S@i A@p,r accept A@p,r/10%1000 A@n-10,r/10%0 send:100 A@p,r",
+    "late-window": "listen S@i A@p,r accept A@p+10,r/10%1000 A@p,r/10%0 send:100 await A@p,r",
     "windows": "listen S@i A@p,r%10 accept send:100 A@p,r/10%20 await A@p,r/10%0 await A@p,r",
     "time-wait": "listen S@i A@p,r accept shutdown A@p,r FA@p,r again A@n-1,r A@n,r R@n+1 S@n-1",
     "crossed": "connect S@i SA@i,r shutdown FA@p,u A@p,r again",
@@ -92,6 +94,8 @@ DELAYED = {
     "delayed": f"1{{delay=200}}:listen S@i A@p,r accept {'wait:130 A@p,r/10 ' * 9}wait:2000",
     "delayed-and-sent": "1{delay=200}:connect SA@i,r wait:210 A@p,r/10 send:10 wait:2000 A@p,r",
 }
+#: A round trip that is measured over the wrap is as short as any other: what is lost behind it comes no later.
+ROUND_TRIP = "[clock:{clock}] listen S@i A@p,r accept send:100 wait:500 A@p,r mark lose:1 send:100 wait:130000"
 #: So many milliseconds are more than the 24 days after which a timestamp says nothing any more (RFC 7323 §5.5).
 LONG_AGO = 2_200_000_000
 
@@ -109,6 +113,9 @@ def _clock() -> Iterator[Generated]:
         like, colon, words = text.partition(":")
         plan = moves(f"{like}{colon}clock:{clock} {words}")
         yield Generated("wraps", f"clock-{clock}.{what}", plan, slow=True, needs=needs)
+    for clock in CLOCKS[::2]:
+        made = generated_from(ROUND_TRIP.format(clock=clock), f"clock-{clock}.round-trip", "wraps")
+        yield replace(made, slow=True, needs=needs)
     for stamp in (-1, -2_000_000_000, 1, 100, 2_000_000_000):
         for opening in ("passive", "active"):
             words = f"A@p,r/10 recv:100 wait:{LONG_AGO} A@p,r/10~t{stamp:+d} recv:100 A@p,r/10 recv:100 send:10 A@p,r"

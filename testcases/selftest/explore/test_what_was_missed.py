@@ -141,10 +141,13 @@ SHOWING = {
     "D855": f"{PASSIVE} lose:9 send:100 begin-close:2000 wait:70000",
     "D857": f"{PASSIVE} shutdown A@p,r FA@p,r/10 wait:200000 FA@n-11,n/10 wait:100000 FA@n-1,n",
     "D866": f"{PASSIVE} fill recv:10 fill recv:1000000 recv:1000000",
+    "D867": f"{PASSIVE} A@p,r/10 garbage recv:100",
     "D869": f"[clock:4294967150] {PASSIVE} send:100 wait:200 A@p,r mark lose:1 send:100 wait:130000",
     "D870": f"1{{iss=-5}}:{PASSIVE} A@p+8,u/10%1000 A@p,u/8%0 send:100 await",
     "D871": f"{PASSIVE} keep-alive:10 [2{{same-port}}:S@i] [2:A@p,r] [accept] [2:keep-alive:10] mark wait:100000",
     "D872": "listen 2:listen begin-accept S@i A@p,r",
+    "D879": f"1{{ip=6,form=destination-in-fragments}}:{PASSIVE} A@p,r/10",
+    "D880": f"{PASSIVE} A@p,r/10~f recv:100",
 }
 
 
