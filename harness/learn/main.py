@@ -106,11 +106,14 @@ def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
     with learner.started(plan) as subject:
         facts = subject.rig.target.facts
         print(f"{facts.name}: {facts.implementation} {facts.version}")
-        learned, _system = learner.learn(subject, plan, tell)
+        learned, system = learner.learn(subject, plan, tell)
         judged = judging.judge(subject, plan, learned.machine)
         record = recording.record_of(plan, subject, learned, judged)
     for line in (*telling.of_machine(record, learned), *telling.of_judgement(judged, record)):
         print(line)
+    if system.wavered is not None:
+        for line in telling.of_two_answers(system.wavered, "it wavered"):
+            print(line)
     for path in recording.write(record, folder):
         print(path)
     return FAILED if any(each.verdict == judging.VIOLATES for each in judged) else AS_EXPECTED

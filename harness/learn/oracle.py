@@ -91,6 +91,7 @@ class Tests(Oracle):  # type: ignore[misc]
             if failed:
                 self._tell(f"  otherwise: {' '.join(machine.letters[letter] for letter in failed)}")
                 self._warn()
+                self.system.fresh(failed)  # a stack that wavers would have new states without end
                 return failed
         self.stopped = {"k": k, "random": count, "seed": self.effort.seed, "tests": made}
         return None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from harness.case.rig import Rig
+from harness.case.violation import Code
 from harness.fuzz.compare import OPTION_OF, Shown, shown
 from harness.fuzz.side import Outcome, Side
 from harness.fuzz.steps import Position, Step, text_of
@@ -24,6 +25,8 @@ from harness.trace.events import Kind
 BATCH = 200
 #: What a target shows that has come to its end before in the same query.
 GONE = "gone"
+#: How the answer begins with which a target comes to its end, and each behind it.
+_ENDS = tuple(f"{word}; " for word in (Code.DIED, Code.HUNG, Code.STORM, GONE))
 #: A stretch of time in which a target speaks more often than this is cut there.
 MOST_WORDS = 100
 
@@ -44,7 +47,7 @@ class _Numbered(View):
 
 
 class Subject:
-    """Asks one target. `open_rig` starts it, and starts it anew where it came to its end."""
+    """Asks one target. `open_rig` starts it, and starts it anew where somebody else has ended it."""
 
     def __init__(self, open_rig: Callable[[], Rig], version: int, alphabet: Alphabet, *, states: bool) -> None:
         self.rig = open_rig()
@@ -66,11 +69,9 @@ class Subject:
 
     def begin(self) -> None:
         """Start a query: a fresh connection, set up."""
-        if self._side is not None and self._side.ended:
-            self.rig.close()
-            self.rig = self._open_rig()
-        elif self.rig.batch_size >= (1 if self.alphabet.times else BATCH):
-            self.rig.discard()
+        ended = self._side is not None and self._side.ended
+        if ended or self.rig.batch_size >= (1 if self.alphabet.times else BATCH):
+            self.rig.discard()  # which starts one that has come to its end anew
         self.queries += 1
         self._side = Side(self.rig, self.version, self.alphabet.setup)
         self._side.view = _Numbered()
@@ -149,6 +150,11 @@ class Subject:
                 break
         assert first is not None
         return first
+
+
+def is_end(answer: str) -> bool:
+    """Tell whether a target that answers so has come to its end."""
+    return answer.startswith(_ENDS)
 
 
 def _bounded(reply: str, una: int) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from aalpy.base import SUL
 
 from harness.case.violation import Unjudgeable
+from harness.fuzz.compare import Shown
 from harness.learn.alphabet import Alphabet
-from harness.learn.subject import Subject
+from harness.learn.subject import GONE, Subject, is_end
 from harness.learn.tree import Node, Tree
 from harness.targets.protocol import TargetGone
 
@@ -42,6 +43,8 @@ class System(SUL):  # type: ignore[misc]
         self.tree = tree
         #: Queries that showed something else than before, and were settled by playing them again.
         self.settled = 0
+        #: The first of them where no timer can have spoken.
+        self.wavered: Nondeterminism | None = None
         #: Queries that a timer has disturbed.
         self.disturbed = 0
         #: How often the target was started anew, since something else than what it was asked had ended it.
@@ -72,6 +75,8 @@ class System(SUL):  # type: ignore[misc]
         """Return the answer to a letter."""
         known = self._node.get(letter)
         self._word.append(letter)
+        if known is None and not self._live and self._is_over():
+            known = self.tree.number(str(Shown(GONE, (), ""))), {}
         if known is not None and not self._live:
             self._answers.append(known[0])
             self._node = known[1]
@@ -83,6 +88,10 @@ class System(SUL):  # type: ignore[misc]
         self._answers.append(answer)
         self._node = known[1] if known is not None else {}
         return self.tree.answers[answer]
+
+    def _is_over(self) -> bool:
+        """Tell whether the target is known to have come to its end: nobody has to wait for that again."""
+        return bool(self._answers) and is_end(self.tree.answers[self._answers[-1]])
 
     def fresh(self, word: Sequence[int]) -> list[str]:
         """Ask the target, whatever is known; raises Nondeterminism if it contradicts that."""
@@ -109,12 +118,13 @@ class System(SUL):  # type: ignore[misc]
     def _replay(self, word: Sequence[int]) -> None:
         """Bring the target to where a word leads."""
         try:
-            same = self._play(word) == self._answers
+            answers = self._play(word)
         except TargetGone:
-            same = False
             self._restart()
-        if not same:
             self._settled(word)
+            return
+        if answers != self._answers:
+            self._settled(word, [] if self.subject.disturbed() else [answers])
 
     def _restart(self) -> None:
         self.restarted += 1
@@ -124,12 +134,12 @@ class System(SUL):  # type: ignore[misc]
         self.subject.begin()
         return [self.tree.number(self.subject.ask(self._letters[letter])) for letter in word]
 
-    def _settled(self, word: Sequence[int]) -> list[int]:
+    def _settled(self, word: Sequence[int], before: Sequence[list[int]] = ()) -> list[int]:
         """Return what the target answers, as often as it takes: undisturbed, and as it has answered before.
 
-        Raises TargetGone where it has ended each time, not by what it was asked.
+        `before` are answers that were others. Raises TargetGone where it has ended each time, not by what it was asked.
         """
-        seen: list[list[int]] = []
+        seen = list(before)
         gone: TargetGone | None = None
         for _attempt in range(REPLAYS):
             try:
@@ -142,7 +152,8 @@ class System(SUL):  # type: ignore[misc]
                 self.disturbed += 1
                 continue
             if self._agrees(word, answers):
-                self.settled += bool(seen)
+                if seen:
+                    self._note(word, seen[0])
                 return answers
             seen.append(answers)
         if gone is not None:
@@ -150,6 +161,12 @@ class System(SUL):  # type: ignore[misc]
         if not seen:
             raise Unjudgeable(f"a timer spoke in each of {REPLAYS} attempts: the machine is too slow or too busy")
         raise self._contradiction(word, seen)
+
+    def _note(self, word: Sequence[int], seen: list[int]) -> None:
+        self.settled += 1
+        if self.wavered is None and not self.subject.rig.guarded:
+            before, now = self._traces(word, seen)
+            self.wavered = Nondeterminism(self._texts(word), (before, now), "the second one once, the first one again")
 
     def _agrees(self, word: Sequence[int], answers: Sequence[int]) -> bool:
         node = self.tree.root
@@ -165,6 +182,15 @@ class System(SUL):  # type: ignore[misc]
     def _contradiction(self, word: Sequence[int], seen: list[list[int]]) -> Exception:
         if self.tree.loaded:
             return StaleAnswers()
+        same = sum(each == seen[-1] for each in seen)
+        shares = f"the second one in {same} of {len(seen)} attempts"
+        return Nondeterminism(self._texts(word), self._traces(word, seen[-1]), shares)
+
+    def _texts(self, word: Sequence[int]) -> list[str]:
+        return [self.tree.letters[letter] for letter in word]
+
+    def _traces(self, word: Sequence[int], seen: Sequence[int]) -> tuple[list[str], list[str]]:
+        """Return what is known of the answers to a word, and what was seen now."""
         before: list[str] = []
         node = self.tree.root
         for letter in word:
@@ -173,7 +199,4 @@ class System(SUL):  # type: ignore[misc]
                 break
             before.append(self.tree.answers[known[0]])
             node = known[1]
-        now = [self.tree.answers[answer] for answer in seen[-1]]
-        letters = [self.tree.letters[letter] for letter in word]
-        same = sum(each == seen[-1] for each in seen)
-        return Nondeterminism(letters, (before, now), f"the second one in {same} of {REPLAYS} attempts")
+        return before, [self.tree.answers[answer] for answer in seen]

@@ -60,10 +60,10 @@ def of_parting(parting: Parting, names: tuple[str, str], machine: Machine, verdi
     yield from (f"    {line}".rstrip() for line in verdict.told.splitlines())
 
 
-def of_two_answers(error: Nondeterminism) -> Iterator[str]:
+def of_two_answers(error: Nondeterminism, head: str = "not deterministic") -> Iterator[str]:
     """Yield the report of two answers to one question: both traces, letter by letter."""
     before, now = error.traces
-    yield f"not deterministic: {error}"
+    yield f"{head}: {error}"
     for at, letter in enumerate(error.word):
         one = before[at] if at < len(before) else "(not asked)"
         other = now[at] if at < len(now) else "(not asked)"

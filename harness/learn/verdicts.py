@@ -22,12 +22,15 @@ from harness.learn.difference import Parting
 from harness.learn.judging import conversation, cut
 from harness.learn.record import SILENT, parts
 from harness.learn.sides import Finding, Side
+from harness.pkt.writer import UNSAID
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
 #: What stands behind the name of a side that nobody can ask.
 _AS_LEARNED = ", as it was learned: no target here does so"
 #: How what the rules of one segment leave unexplained begins, where the whole conversation explains it.
 _BY_THE_SEGMENT = "explained by the whole conversation: "
+#: And how where what one of the two does there is declared, but no table knows the other's answer beside it.
+_BY_WHAT_IS_KNOWN = "declared, beside what the other one may do: "
 #: Windows and options of an answer, for which cases and scripts demand nothing.
 _UNSAID = re.compile(r"[%~]\S*")
 
@@ -63,14 +66,15 @@ def judged(player: Player | None, sides: Sequence[Side], alphabet: Alphabet, par
     finally:
         for rig in player.rigs:
             rig.discard()
-    alone = Verdict(_word(played, names), report.replayed(played, names))
+    told = "\n".join((report.replayed(played, names), *_reasons(played, names)))
+    alone = Verdict(_word(played, names), told)
     if alone.explained:
-        return alone
+        return Verdict(alone.word, told.replace(f"{UNEXPLAINED}: ", _BY_WHAT_IS_KNOWN))
     # The rules of §3.10.7 know no call that waits, and the tables of `fuzz` not all that is declared.
     whole = as_conversations(sides, here, alphabet, parting, ladders=False)
     if whole.word == NOT_JUDGED:
         return alone
-    told = alone.told.replace(f"{UNEXPLAINED}: ", _BY_THE_SEGMENT) if whole.explained else alone.told
+    told = told.replace(f"{UNEXPLAINED}: ", _BY_THE_SEGMENT) if whole.explained else told
     return Verdict(whole.word, f"{told}\n{whole.told}".rstrip("\n"))
 
 
@@ -140,8 +144,17 @@ def _word(played: Played, names: tuple[str, str]) -> str:
             return NOT_JUDGED
         return ALLOWED if all(title == BOTH_ALLOWED for title in titles) else DECLARED
     pairs = zip(names, difference.readings, strict=True)
-    wrong = [name for name, reading in pairs if reading is not None and not reading.allowed]
-    return f"{' and '.join(wrong)} violates" if wrong else UNEXPLAINED
+    wrong = [name for name, reading in pairs if reading is not None and not (reading.allowed or reading.declared)]
+    if wrong:
+        return f"{' and '.join(wrong)} violates"
+    return DECLARED if _reasons(played, names) and all(difference.readings) else UNEXPLAINED
+
+
+def _reasons(played: Played, names: tuple[str, str]) -> list[str]:
+    """Return why what is not explained is known, as lines: the declared deviations of each."""
+    readings = played.unexplained.readings if played.unexplained else ()
+    pairs = zip(names, readings, strict=False)
+    return [f"  {name}: declared: {reading.reason}" for name, reading in pairs if reading and reading.declared]
 
 
 def plan_of(names: tuple[str, str], ip: int) -> session.Plan:
@@ -200,10 +213,12 @@ def _case(sides: Sequence[Side], parting: Parting, at: int) -> str:
 
 
 def _script(sides: Sequence[Side], parting: Parting, at: int) -> str:
+    """Return what a side does as a script, "" where it ends before the last letter, which tells the two apart."""
     scribe = sides[at].scribe
     assert scribe is not None
     with _talk(sides[at], parting) as talk:
-        return scribe.script(talk, _title(sides, parting, at))
+        text = scribe.script(talk, _title(sides, parting, at))
+        return "" if UNSAID in text else text
 
 
 @contextmanager

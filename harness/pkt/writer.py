@@ -39,6 +39,8 @@ _NAMED_LENGTHS = {
 #: A peer's initial number that is so near the wrap is there for a purpose.
 NEAR_THE_WRAP = 1 << 17
 
+#: What stands in a script where something comes that none can say.
+UNSAID = "here the script ends"
 #: What the target may answer.
 _STIMULI = (Kind.SENT, Kind.CALL)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=-]+")
@@ -74,7 +76,7 @@ def write(
     except Unsayable as reason:
         if event.kind is Kind.RECEIVED:  # what drew it would demand an answer
             del writing.lines[before:]
-        writing.say(f"here the script ends: none can say that {reason}")
+        writing.say(f"{UNSAID}: none can say that {reason}")
     if all(line.startswith("//") for line in writing.lines[head:]):
         writing.add("`true`", writing.before_ns or 0)
     return "\n".join(writing.lines) + "\n"

@@ -7,11 +7,11 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, learner, record
+from harness.learn import alphabet, learner, oracle, record, telling
 from harness.learn.learner import Plan
 from harness.learn.oracle import Effort, said
 from harness.learn.subject import Subject
-from harness.learn.system import REPLAYS, System
+from harness.learn.system import REPLAYS, Nondeterminism, System
 from harness.learn.tree import Tree
 from harness.targets.protocol import TargetGone
 from harness.targets.registry import parse
@@ -89,3 +89,78 @@ def test_a_target_that_ends_each_time_is_given_up(tmp_path: Path) -> None:
     finally:
         subject.close()
     assert system.restarted == REPLAYS + 1
+
+
+class Odd(Subject):
+    """A reference stack that answers otherwise in the given queries."""
+
+    def __init__(self, plan: Plan, queries: set[int]) -> None:
+        with learner.started(plan) as subject:
+            super().__init__(subject._open_rig, plan.ip, plan.alphabet, states=True)
+        self.odd = queries
+
+    def ask(self, letter: alphabet.Letter) -> str:
+        """Answer, or otherwise."""
+        answer = super().ask(letter)
+        return "R@n → CLOSED" if self.queries in self.odd else answer
+
+
+def test_an_answer_that_did_not_come_again_is_told_with_both_traces(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    subject = Odd(plan, {2})
+    system = System(subject, Tree(plan.alphabet.texts, None, {}))
+    try:
+        system.query((0, 1))
+        assert system.query((0, 1, 2))[:2] == ["nothing → LISTEN", "SA@iss,seg.end~mss → SYN-RECEIVED"]
+    finally:
+        subject.close()
+    assert system.settled == 1
+    assert system.wavered is not None
+    told = list(telling.of_two_answers(system.wavered, "it wavered"))
+    assert told[0].startswith("it wavered: listen S@i is answered in two ways")
+    assert told[1:] == [
+        "  listen     nothing → LISTEN   |   R@n → CLOSED",
+        "  S@i        SA@iss,seg.end~mss → SYN-RECEIVED   |   R@n → CLOSED",
+    ]
+
+
+def test_what_tells_a_hypothesis_wrong_is_asked_once_more(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    with learner.started(plan) as undisturbed:
+        machine = learner.learn(undisturbed, plan, lambda _text: None)[0].machine
+    subject = Odd(plan, {1})
+    tests = oracle.Tests(System(subject, Tree(plan.alphabet.texts, None, {})), plan.effort, lambda _text: None)
+    try:
+        with pytest.raises(Nondeterminism, match=f"in {REPLAYS} of {REPLAYS} attempts"):
+            tests.find_cex(learner._automaton(machine))
+    finally:
+        subject.close()
+
+
+class Hung(Subject):
+    """A reference stack that hangs at a SYN."""
+
+    def __init__(self, plan: Plan) -> None:
+        with learner.started(plan) as subject:
+            super().__init__(subject._open_rig, plan.ip, plan.alphabet, states=True)
+        self.hangs = 0
+
+    def ask(self, letter: alphabet.Letter) -> str:
+        """Answer, or hang."""
+        if self.side.ended or str(letter) != "S@i":
+            return super().ask(letter)
+        self.hangs += 1
+        self.side.ended = True
+        return "hung; nothing → ?"
+
+
+def test_behind_its_end_a_target_is_not_made_to_hang_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    subject = Hung(plan)
+    system = System(subject, Tree(plan.alphabet.texts, None, {}))
+    try:
+        for word in ((0, 1), (0, 1, 2), (0, 1, 3, 2), (0, 1, 0, 0, 0)):
+            assert system.query(word)[1:] == ["hung; nothing → ?", *["gone; nothing → ?"] * (len(word) - 2)]
+    finally:
+        subject.close()
+    assert subject.hangs == 1

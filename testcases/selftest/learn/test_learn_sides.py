@@ -13,7 +13,9 @@ pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 from harness import cli
 from harness.learn import alphabet, drawing, graphs, judging, learner, page, record, recording, sides, suite
 from harness.learn.learner import Plan
+from harness.learn.main import USAGE
 from harness.learn.record import Record
+from harness.pkt.writer import UNSAID
 from harness.targets.registry import parse
 
 LETTERS = "listen S@i A@n,n close FA@n,u"
@@ -142,3 +144,37 @@ def test_it_is_counted_what_a_suite_cannot_say(tmp_path: Path) -> None:
     golden = record.read(Path(record.__file__).with_name("golden") / "reference-server.json")
     written = {path.stem[-2:]: count for path, count in suite.write(golden, tmp_path).items()}
     assert written == {"_t": suite.Count(188, 2), "tw": suite.Count(231, 0)}
+
+
+def test_no_script_is_written_that_ends_before_the_letter_that_tells_two_stacks_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No script can say that connect() goes to a pair that is still in use: lwIP and the reference refuse otherwise."""
+    file = tmp_path / "few.txt"
+    file.write_text("connect SA@i,n close")
+    command = ["learn", "--role", "client", "--alphabet", str(file), "--anew", "--random", "0"]
+    code = cli.main([*command, "--diff", "reference", "lwip", "-o", str(tmp_path / "out")])
+    told, refused = capsys.readouterr()
+    if code == USAGE:
+        pytest.skip(refused)
+    assert code == 0
+    assert "\nconnect SA@i,n close connect   in FIN-WAIT-1" in told
+    scripts = [file.read_text() for file in (tmp_path / "out").glob("*.pkt")]
+    assert scripts
+    assert not [text for text in scripts if UNSAID in text]
+
+
+def test_a_known_deviation_beside_another_answer_that_is_allowed_is_declared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """smoltcp's challenge in LAST-ACK is declared, and lwIP may send its FIN again at the third duplicate there."""
+    golden = Path(record.__file__).with_name("golden")
+    files = [str(golden / f"{name}-server.json") for name in ("lwip", "smoltcp")]
+    explained = cli.main(["learn", "--diff", *files, "-o", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    if "can't be asked here" in told:
+        pytest.skip(told.splitlines()[2])
+    assert explained
+    at = told.index("\nlisten S@i FA@n,n shutdown A@n,u A@n,u A@n,u   in LAST-ACK")
+    assert told[at:].splitlines()[4] == "  declared"
+    assert "  smoltcp: declared: In LAST-ACK an acknowledgment that does not cover our FIN" in told[at:]
