@@ -124,7 +124,8 @@ def _ip_problem(line: TcpSegment, piece: Piece) -> str | None:
     due = line.ip
     if due == IpFields():
         return None
-    packet = codec.decode(piece.received.event.packet)
+    raw = piece.received.event.packet
+    packet = codec.decode(raw)
     ecn = packet.traffic_class & 3
     if due.ecn is not None and not (ecn == due.ecn or (due.ecn == 4 and ecn in (1, 2))):
         return f"ECN {('noecn', 'ect1', 'ect0', 'ce')[ecn]}"
@@ -132,7 +133,6 @@ def _ip_problem(line: TcpSegment, piece: Piece) -> str | None:
         return f"a type of service of {packet.traffic_class:#x}"
     if due.dscp is not None and packet.traffic_class >> 2 != due.dscp:
         return f"a DSCP of {packet.traffic_class >> 2}"
-    raw = piece.received.event.packet
     if due.flow_label is not None and raw[0] >> 4 == 6 and forms.flow_label(raw) != due.flow_label:
         return f"a flow label of {forms.flow_label(raw):#x}"
     if due.ttl is not None and packet.ttl != due.ttl:

@@ -10,9 +10,9 @@ from harness.pkt.assertions import Assertion, BadAssertion
 from harness.pkt.calls import Application
 from harness.pkt.descriptors import Stage
 from harness.pkt.fast_open import KEYS
-from harness.pkt.options import ANY
 from harness.pkt.run import Version, demand, dialect_of, symbols_of
 from harness.pkt.schedule import NS
+from harness.pkt.segments_options import ANY
 from harness.pkt.support import PATH_MTU, Traits, Unsupported, beyond
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
 from harness.pkt.tree import Call, Clock, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp

@@ -15,7 +15,7 @@ ANY = -1
 AS_WRITTEN = "!"
 #: The longest options field.
 MAX_OPTIONS = 40
-#: The kind of the experiments of the fork for FreeBSD, and their numbers (RFC 6994; Accurate ECN and TARR by draft).
+#: The kind of experiments, and the number of one of the fork for FreeBSD (RFC 6994; Accurate ECN and TARR by draft).
 EXPERIMENT, TARR = 254, 0x00AC
 
 _HEX = re.compile(r"(?:0x)?([0-9a-fA-F]+)")
@@ -74,13 +74,10 @@ def _by_number(scanner: Scanner, numbered: "re.Match[str]", at: int) -> TcpOptio
     number = int(numbered[2], 10 if numbered[1] == "gen" else 16) if len(numbered[2]) <= 4 else 1 << 16
     if number > (U8 if numbered[1] == "gen" else U16)[1]:
         raise scanner.error(f"the number of an option is too large: {numbered[0][:24]}", at)
-    found = scanner.match(_HEX)
-    text = found[1] if found is not None else ""
-    if len(text) % 2 or len(text) > 2 * MAX_OPTIONS:
-        raise scanner.error(f"{numbered[0]} takes pairs of hexadecimal digits, {MAX_OPTIONS} at most", at)
+    octets = _pairs(scanner, numbered[0], at)
     if numbered[1] == "gen":
-        return TcpOption("kind", (number,), bytes.fromhex(text))
-    return TcpOption("kind", (EXPERIMENT,), number.to_bytes(2, "big") + bytes.fromhex(text))
+        return TcpOption("kind", (number,), octets)
+    return TcpOption("kind", (EXPERIMENT,), number.to_bytes(2, "big") + octets)
 
 
 _NUMBERED = re.compile(r"(gen|exp)-((?<=gen-)[0-9]+|(?<=exp-)[0-9a-fA-F]+)")
@@ -185,19 +182,21 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 def _octets(scanner: Scanner, name: str) -> TcpOption:
     if (defined := scanner.match(_SYMBOL)) is not None:  # by the runner: what it stands for is not said here
         return TcpOption(name, (ANY,), symbol=defined[0])
-    at = scanner.at
+    return TcpOption(name, (), _pairs(scanner, name, scanner.at))
+
+
+def _pairs(scanner: Scanner, name: str, at: int) -> bytes:
     found = scanner.match(_HEX)
     text = found[1] if found is not None else ""
     if len(text) % 2 or len(text) > 2 * MAX_OPTIONS:
         raise scanner.error(f"{name} takes pairs of hexadecimal digits, {MAX_OPTIONS} at most", at)
-    return TcpOption(name, (), bytes.fromhex(text))
+    return bytes.fromhex(text)
 
 
 def _any_kind(scanner: Scanner, name: str) -> TcpOption:
     """Read an option that has no name: ``kind 253 f9891234``."""
     kind = scanner.integer("the kind of an option", U8)
-    found = scanner.match(_HEX)
-    return TcpOption(name, (kind,), bytes.fromhex(found[1]) if found is not None and len(found[1]) % 2 == 0 else b"")
+    return TcpOption(name, (kind,), _pairs(scanner, name, scanner.at))
 
 
 #: What packetdrill calls the options of MPTCP.

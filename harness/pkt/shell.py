@@ -28,7 +28,11 @@ LONGEST = 1000
 #: States as /proc/net/tcp has them, two hexadecimal digits.
 _KERNEL_STATES = {f"{number:02X}": state for number, state in LINUX_STATES.values()}
 #: States as `ss` takes them, which have hyphens, and names for several of them.
-_SS_STATES = {name.lower().replace("_", "-"): state for name, state in SHOWN_STATES.items()}
+_SS_STATES = {
+    **{name.lower().replace("_", "-"): state for name, state in SHOWN_STATES.items()},
+    **{name.replace("_", "-"): state for name, state in SHOWN_STATES.items()},
+    "listening": State.LISTEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +165,22 @@ def _meaning(command: str) -> Meaning:
                 assert isinstance(sets, dict)
                 return Meaning(command, why, tuple(Setting(name, value) for name, value in sets.items()))
             case "states":
-                state = SHOWN_STATES.get(found[1].upper()) or _SS_STATES.get(found[1]) or _KERNEL_STATES.get(found[1])
-                if state is not None:
-                    return Meaning(command, state=(state, int(found[2]) if found[2] else None))
+                return _states(command, found, entry)
         return Meaning(command, why, unsupported=True)
     return Meaning(command, "a command that the table does not know", unsupported=True)
+
+
+def _states(command: str, found: "re.Match[str]", entry: Mapping[str, object]) -> Meaning:
+    """Read a question about states; `ss` tells of no connection in CLOSED, and its header is a line as others are."""
+    state = SHOWN_STATES.get(found[1].upper()) or _SS_STATES.get(found[1]) or _KERNEL_STATES.get(found[1])
+    header = entry.get("header", 0)
+    assert isinstance(header, int)
+    count = int(found[2]) - header if found[2] else None
+    if state is State.CLOSED and command.startswith("ss "):
+        return Meaning(command, "ss tells of no connection in CLOSED", unsupported=count != 0)
+    if state is None:
+        return Meaning(command, unsupported=True)
+    return Meaning(command, state=(state, count))
 
 
 def _settings(command: str) -> Iterator[Setting]:

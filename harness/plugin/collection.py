@@ -36,6 +36,12 @@ class Collection:
         self._bad: list[str] = []
         self._files = None if self.options.extra else files_of(self.options.selection.cases)
 
+    def pytest_collection(self) -> None:
+        """Refuse what was named as a script and is no file, of which pytest would take nothing."""
+        for path in (Path(str(argument).partition("::")[0]) for argument in self.config.args):
+            if path.suffix == ".pkt" and path.exists() and not path.is_file():
+                raise pytest.UsageError(f"{path}:1:1: can't be read: it is no ordinary file")
+
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out the modules of the package that hold nothing of what was named."""
         if collection_path.suffix == ".pkt" and is_bundled(collection_path):

@@ -1,4 +1,4 @@
-"""Plays scripts on the reference stack, in this process, for the selftests of packetdrill's language."""
+"""Reads scripts, and plays them on the reference stack in this process, for the selftests of their language."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from harness.case.violation import Code, Violation
 from harness.pkt import grammar, needs, run
 from harness.pkt.profile import LENIENT, Profile
 from harness.pkt.support import Unsupported, traits_of
+from harness.pkt.tree import TcpSegment
 from harness.targets.reference.target import ReferenceTarget
 from harness.trace.events import Event
 
@@ -57,3 +58,10 @@ def play(
     finally:
         rig.sweep()
     return Played("conforms", notes=outcome.notes(), events=tuple(outcome.conversation.events))
+
+
+def only(text: str) -> TcpSegment:
+    """Return the one segment of a script."""
+    action = grammar.parse("x.pkt", text).events[0].action
+    assert isinstance(action, TcpSegment)
+    return action

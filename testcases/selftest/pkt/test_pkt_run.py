@@ -156,6 +156,10 @@ def test_what_is_no_file_is_refused_and_a_file_elsewhere_is_named_whole(
     os.mkfifo(folder / "pipe.pkt")
     assert cli.main(["explain", "pipe.pkt"]) == 4
     assert "pipe.pkt:1:1: can't be read: it is no ordinary file" in capsys.readouterr().err
+    (folder / "folder.pkt").mkdir()
+    for named in ("pipe.pkt", "folder.pkt"):
+        assert cli.main(["show", named]) == run(named) == 4
+        assert f"{named}:1:1: can't be read: it is no ordinary file" in capsys.readouterr().err
     (folder / "more" / "bad.pkt").write_text("0 close(3)\n")
     assert cli.main(["explain", "more/bad.pkt"]) == 4
     assert capsys.readouterr().err.startswith("more/bad.pkt:2:1: expected '='")

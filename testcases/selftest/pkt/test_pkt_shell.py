@@ -47,11 +47,22 @@ def test_a_setting_is_read(command: str, settings: list[tuple[str, str]]) -> Non
         ("sockstat -4 -P tcp -p 8080 -s | grep -c SYN_RCVD | grep 0", (State.SYN_RECEIVED, 0)),
         ("sockstat -s -P tcp | grep 'packetdril' | awk '{print $8}' | grep 'CLOSED'", (State.CLOSED, None)),
         ("grep ' 06 ' /proc/net/tcp", (State.TIME_WAIT, None)),
-        ("ss -tan state fin-wait-1 | wc -l | grep 2", (State.FIN_WAIT_1, 2)),
+        ("ss -tan state fin-wait-1 | wc -l | grep 2", (State.FIN_WAIT_1, 1)),  # one line is the header
+        ("ss -tanH state listening | wc -l | grep -q 2", (State.LISTEN, 2)),
+        ("ss --no-header -tan state syn-recv | wc -l | grep 0", (State.SYN_RECEIVED, 0)),
+        ("ss -tan state time-wait | grep -c :8080 | grep 1", (State.TIME_WAIT, 1)),
+        ("ss -tan | grep -c ESTAB | grep 1", (State.ESTABLISHED, 1)),
+        ("ss -tan | grep :8080 | grep -c 'FIN-WAIT-2' | grep '^0$'", (State.FIN_WAIT_2, 0)),
+        ("ss -tan | grep -q LAST-ACK", (State.LAST_ACK, None)),
     ],
 )
 def test_a_question_about_states_is_read(command: str, state: tuple[State, int | None]) -> None:
     assert [meaning.state for meaning in meanings(command)] == [state]
+
+
+def test_ss_tells_of_no_connection_that_is_closed() -> None:
+    found = meanings("ss -tan state closed | wc -l | grep 1; ss -tan state closed | wc -l | grep 2")
+    assert [(each.state, each.unsupported) for each in found] == [(None, False), (None, True)]
 
 
 def test_an_mtu_is_read() -> None:
