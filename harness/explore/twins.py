@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from harness.case.timers import COARSENESS, SLACK_S
 from harness.case.violation import Level
+from harness.explore import losses
 from harness.explore.icmp_errors import PREFIX
 from harness.explore.link import LOST
 from harness.explore.plan import EACH
@@ -142,7 +143,12 @@ def _other(
 
 
 def _slower(talk: Talk, twin: Talk) -> Difference | None:
-    """Return what came by itself in the twin and did not come here by then."""
+    """Return what came by itself in the twin and did not come here by then.
+
+    Where a SYN was lost the timeout of what follows is 3 s at least (RFC 6298 §5.7).
+    """
+    if (losses.opened_late(_in_front(talk)) - losses.opened_late(_in_front(twin))) & _goes_on(talk):
+        return None
     mine, other = by_themselves(talk, twin, exact=False), by_themselves(twin, twin, exact=False)
     end = _length(twin)
     for number, (text, at) in enumerate(other):
@@ -159,10 +165,13 @@ def _slower(talk: Talk, twin: Talk) -> Difference | None:
 def _smaller(talk: Talk, twin: Talk) -> Difference | None:
     """Return how much text was sent at once in the twin, and how much here, if that is less than half of it.
 
-    Behind a loss a connection begins with less: RFC 5681 §3.1 has it grow again by what is acknowledged.
+    Behind a loss a connection begins with less: RFC 5681 §3.1 has it grow again by what is acknowledged, and has the
+    initial window be one segment where the SYN was lost.
     """
     mine, other = _at_once(talk), _at_once(twin)
-    if mine * SHARE >= other or _repeated(talk) - _repeated(twin):
+    here, there = _in_front(talk), _in_front(twin)
+    lost = (losses.opened_late(here) | losses.repeated(here)) - losses.opened_late(there) - losses.repeated(there)
+    if mine * SHARE >= other or lost & _goes_on(talk):
         return None
     due = f"{other} octets of text at once, as without what is over"
     return Difference(due, f"{mine} octets", Level.SHOULD, ("RFC 5681 §3.1", "RFC 9040 §6.1"))
@@ -215,20 +224,21 @@ def _drawn(talk: Talk, twin: Talk) -> int:
     return drawn
 
 
-def _repeated(talk: Talk) -> set[int]:
-    """Return the connections that go on behind the mark, and have sent text again in front of it, since their SYN."""
-    ends, repeated = Counter[int](), set[int]()
-    for event in _planned(talk)[: _begin(talk)]:
-        key, segment = event.connection, event.segment
-        if event.kind is not Kind.RECEIVED or segment is None or key is None:
+def _in_front(talk: Talk) -> Sequence[Event]:
+    return _planned(talk)[: _begin(talk)]
+
+
+def _goes_on(talk: Talk) -> set[int]:
+    """Return the connections on which the target sends behind the mark, without those that it opens there."""
+    opened, goes_on = set[int](), set[int]()
+    for event, since in _sent(_compared(talk)):
+        if event.connection is None or event.segment is None:
             continue
-        if segment.flags & SYN:
-            ends[key] = 0
-            repeated.discard(key)
-        if segment.payload and segment.seq < ends[key]:
-            repeated.add(key)
-        ends[key] = max(ends[key], segment.seq + segment.length)
-    return repeated & {event.connection for event, _since in _sent(_compared(talk))}
+        if event.segment.flags & SYN and since <= ANSWER_S * 1e9:
+            opened.add(event.connection)
+        elif event.connection not in opened:
+            goes_on.add(event.connection)
+    return goes_on
 
 
 def _guessed(talk: Talk) -> int:

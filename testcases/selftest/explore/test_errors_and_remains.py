@@ -6,7 +6,7 @@ import pytest
 
 from harness.case.rig import Rig
 from harness.case.violation import Finding, Level
-from harness.explore import forms, run
+from harness.explore import forms, losses, run
 from harness.explore.kinds import KINDS
 from harness.explore.kinds.needs import needs_of
 from harness.explore.notation import generated_from
@@ -130,10 +130,34 @@ def test_who_begins_with_the_window_of_the_connection_before_breaks_no_must() ->
     assert [(str(each.code), each.level) for each in found] == [("late", Level.SHOULD)]
 
 
-def test_behind_a_loss_a_connection_begins_with_less() -> None:
-    """RFC 5681 §3.1: the loss window is one segment, and grows by what is acknowledged."""
-    loss = "[send:100] [await] [A@p,r] send:10 A@p,r mark send:9000 wait:12000"
-    assert findings(f"listen S@i A@p,r accept {loss}") == []
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "listen S@i A@p,r accept [send:100] [await] [A@p,r] send:10 A@p,r",
+        "[lose:1] listen S@i [await] A@p,r accept",
+        "[lose:1] connect S@i SA@i,r",
+        "[lose:1] connect [await] SA@i,r",
+    ],
+)
+@pytest.mark.parametrize("lost", ["", "lose:1 "])
+def test_behind_a_loss_a_connection_begins_with_less(begun: str, lost: str) -> None:
+    """RFC 5681 §3.1: one segment, which grows by what is acknowledged; RFC 6298 §5.7: 3 s behind a lost SYN."""
+    assert findings(f"{begun} mark {lost}send:9000 wait:12000") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "late"),
+    [
+        ("lose:1 connect await SA@i,r", True),
+        ("lose:1 listen S@i await A@p,r", True),
+        ("lose:1 connect await SA@i,r A@p,r R@n fresh connect SA@i,r", False),
+        ("lose:1 listen S@i await R@n listen S@n A@n,n", False),
+        ("connect S@i SA@i,r", False),
+    ],
+)
+def test_a_loss_leaves_nothing_to_the_next_life(text: str, late: bool) -> None:
+    talk = run.play_generated(Rig(ReferenceTarget(), guarded=False), generated_from(text)).talk
+    assert bool(losses.opened_late(talk.conversation.events[: talk.planned])) == late
 
 
 def test_who_acknowledges_by_chance_what_was_lost_changes_something() -> None:
