@@ -3,7 +3,7 @@
 from harness.spec import options
 from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import FIN_WAIT_2, TIME_WAIT
-from testcases.selftest.interactions.fresh_courses import again, in_time_wait
+from testcases.selftest.interactions.fresh_courses import again, filled, in_time_wait
 from testcases.selftest.interactions.lab import FULL, Lab, error, text
 from testcases.selftest.interactions.proof import shows
 
@@ -152,12 +152,7 @@ def text_on_a_reopening_syn_is_delivered(lab: Lab) -> None:
 
 @shows("D838")
 def the_octet_of_a_probe_is_read_once_acknowledged(lab: Lab) -> None:
-    listener = lab.listen()
-    listener.settings.receive_buffer = 3000
-    sock, peer = lab.opened(listener)
-    for octets in (1460, 1460, 80):
-        peer.send(ACK, b"x" * octets)
-        peer.skip()
+    sock, peer = filled(lab)
     assert len(sock.recv(10)) == 10
     peer.send(ACK, b"y")
     taken = peer.expect(ACK).ack == 3002

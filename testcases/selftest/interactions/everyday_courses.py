@@ -5,7 +5,7 @@ from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
 from harness.stack.config import NS
 from harness.wire import codec
-from testcases.selftest.interactions.fresh_courses import again, in_time_wait
+from testcases.selftest.interactions.fresh_courses import again, filled, in_time_wait
 from testcases.selftest.interactions.lab import FULL, Lab, text
 from testcases.selftest.interactions.proof import shows
 
@@ -160,12 +160,7 @@ def what_was_reset_is_not_opened_by_a_third_segment(lab: Lab) -> None:
 
 @shows("D866")
 def what_is_acknowledged_is_read(lab: Lab) -> None:
-    listener = lab.listen()
-    listener.settings.receive_buffer = 3000
-    sock, peer = lab.opened(listener)
-    for octets in (1460, 1460, 80):
-        peer.send(ACK, b"x" * octets)
-        peer.skip()
+    sock, peer = filled(lab)
     read = len(sock.recv(10))
     peer.skip()
     peer.send(ACK, b"y" * 1460)

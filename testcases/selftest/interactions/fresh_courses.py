@@ -27,6 +27,17 @@ def in_time_wait(lab: Lab, listener: Socket | None = None, **how: int) -> Peer:
     return peer
 
 
+def filled(lab: Lab) -> tuple[Socket, Peer]:
+    """Return both ends of a connection whose window of 3,000 octets is full of what nobody has read."""
+    listener = lab.listen()
+    listener.settings.receive_buffer = 3000
+    sock, peer = lab.opened(listener)
+    for octets in (1460, 1460, 80):
+        peer.send(ACK, b"x" * octets)
+        peer.skip()
+    return sock, peer
+
+
 def crossing(lab: Lab, syn: bytes = FULL) -> tuple[Socket, Peer]:
     """Return both ends while the stack is in SYN-RECEIVED: its SYN and the peer's have crossed."""
     sock, peer = lab.connecting()
