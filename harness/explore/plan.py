@@ -57,6 +57,7 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                a call that waits begins; `begin-close` has so many milliseconds of linger time
 """
 
+import difflib
 import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -262,7 +263,11 @@ def _step(rest: str, word: str) -> Call | Probe | Special:
         return Special(name, int(amount))
     if name in TOLD:
         return _told(name, amount if colon else None, word)
-    return parse(rest)[0]
+    try:
+        return parse(rest)[0]
+    except BadSequence as error:
+        near = difflib.get_close_matches(name, (*BARE, *COUNTED, *TOLD), 3, 0.7)
+        raise BadSequence(f"{error}; did you mean {', '.join(near)}?") from None if near else error
 
 
 def _told(name: str, amount: str | None, word: str) -> Call:
