@@ -104,8 +104,13 @@ def buffer(world: World, _octets: int, _answer: Answer, _now: int) -> Iterator[S
 
 
 def keep_alive(world: World, seconds: int, answer: Answer, now: int) -> Iterator[Step]:
-    """The application has asked for keep-alives, which may end a connection whose peer is silent (§3.8.4)."""
+    """The application has asked for keep-alives, which may end a connection whose peer is silent (§3.8.4).
+
+    What nobody has accepted yet may have inherited what its listener was asked before.
+    """
     silence = seconds * 1_000_000_000
+    if world.keep_alive and not world.accepted:
+        silence = min(silence, world.keep_alive)
     yield Step(world if answer.error else replace(world, keep_alive=silence, silent_since=now, asks_from=0))
 
 

@@ -173,6 +173,7 @@ def test_faster_than_the_twin_is_no_finding() -> None:
     "text",
     [
         "listen:2 S@n A@n,n RA@n,n S@n A@n,n RA@n,n",
+        "listen keep-alive:1 S@n keep-alive:60 A@n,n wait:61000",
         "listen S@n A@n,n accept shutdown FA@n,n unlisten listen:1 3{same-port}:S@n S@n",
         "connect await await await await await await lose:1 S@i await",
         "1{offer=t}:begin-connect S@i [A@p,n+5] wait:130 [A@p,n+5] await lose:2 S@i await SA@i,r A@p,r wait:9000",
@@ -181,6 +182,7 @@ def test_faster_than_the_twin_is_no_finding() -> None:
     ],
     ids=[
         "ghosts-crowd",
+        "listener-asked-twice",
         "time-wait-crowded",
         "opening-given-up",
         "timestamps-go-on",
