@@ -77,8 +77,8 @@ def in_virtual_time(target: Target) -> bool:
 TWINS, TWINS_APART_S = 4, 0.125
 #: What has been measured of targets in virtual time, so that it is done once.
 _MEASURED: WeakKeyDictionary[Rig, Traits] = WeakKeyDictionary()
-#: TIME-WAIT is looked at so often, and for so long, in seconds.
-LOOK_S, LONGEST_TIME_WAIT_S = 0.5, 270.0
+#: TIME-WAIT is looked at so often at first, then in steps of that part of what has passed, and for so long, in seconds.
+LOOK_S, LOOK_PART, LONGEST_TIME_WAIT_S = 0.5, 1 / 16, 270.0
 
 
 def traits_of(rig: Rig) -> Traits:
@@ -96,19 +96,20 @@ def traits_of(rig: Rig) -> Traits:
 
 
 def _time_wait_s(rig: Rig) -> float:
-    """Return how long TIME-WAIT lasts on a target in virtual time that shows its states, 0 if that can't be told."""
+    """Return how long TIME-WAIT lasts at least on a target in virtual time that shows its states, 0 if it is not told."""
     if not in_virtual_time(rig.target) or Capability.STATES not in rig.target.capabilities:
         return 0.0
     talk = _talk(rig, moves("connect SA@i,r shutdown A@p,r FA@p,r"), 4)
-    clock, found = rig.target.clock, 0.0
+    clock, found, passed = rig.target.clock, 0.0, 0.0
     if play(talk, talk.run()) is None and talk.states == (str(TIME_WAIT),):
         begin = clock.now_ns()
-        while found < LONGEST_TIME_WAIT_S and talk.link(1).state is TIME_WAIT:
-            clock.wait(LOOK_S)
+        while passed < LONGEST_TIME_WAIT_S and talk.link(1).state is TIME_WAIT:
+            found = passed
+            clock.wait(max(LOOK_S, passed * LOOK_PART))
             talk.conversation.step()
-            found = (clock.now_ns() - begin) / 1e9
+            passed = (clock.now_ns() - begin) / 1e9
     clear(rig)
-    return found if found < LONGEST_TIME_WAIT_S else 0.0
+    return found if passed < LONGEST_TIME_WAIT_S else 0.0
 
 
 def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.case.verdict import BAD, Verdict
 from harness.mutate.order import Order
-from harness.mutate.script import CPU_S, TOO_LONG, Script, Shown, play
+from harness.mutate.script import CPU_S, TOO_LONG, Script, Shown, play, record, shows_a_difference
 from harness.mutate.workers import Died, in_order
 from harness.stack.defects import Defect
 
@@ -65,21 +65,24 @@ class Campaign:
     workers: int = 1
     cpu_s: float = CPU_S
     sound: dict[tuple[str, int], Shown] = field(default_factory=dict)
+    #: What the sound stack was asked and has answered: who answers the same needs no judge (`harness.mutate.tape`).
+    tapes: dict[tuple[str, int], bytes] = field(default_factory=dict)
     trials: dict[str, Trial] = field(default_factory=dict)
 
     def play_sound(self) -> Iterator[Script]:
         """Play every case on the sound stack; yields those done."""
         pieces = [range(at, min(at + PIECE, len(self.scripts))) for at in range(0, len(self.scripts), PIECE)]
 
-        def play_piece(piece: range) -> list[Shown]:
-            return [play(self.scripts[at], cpu_s=self.cpu_s) for at in piece]
+        def play_piece(piece: range) -> list[tuple[Shown, bytes]]:
+            return [record(self.scripts[at], cpu_s=self.cpu_s) for at in piece]
 
         for piece, shown in in_order(self.workers, play_piece, pieces):
             if isinstance(shown, Died):
-                shown = [Shown(Verdict.HARNESS_ERROR, text=str(shown))] * len(piece)
-            for at, each in zip(piece, shown, strict=True):
+                shown = [(Shown(Verdict.HARNESS_ERROR, text=str(shown)), b"")] * len(piece)
+            for at, (each, tape) in zip(piece, shown, strict=True):
                 script = self.scripts[at]
                 self.sound[script.name, script.ip] = each
+                self.tapes[script.name, script.ip] = tape
                 yield script
 
     @property
@@ -113,7 +116,7 @@ class Campaign:
             if (must and not self.full) or ((must or should) and played >= enough):
                 break
             played += 1
-            shown = play(script, defect.stack_class, cpu_s=self.cpu_s)
+            shown = self._played(script, defect)
             noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 troubles.append(noticed)
@@ -126,6 +129,12 @@ class Campaign:
                 if not self.full:
                     enough = min(enough, played + PATIENCE)
         return Trial(defect.name, played, (*must, *should), tuple(inconclusive), tuple(troubles))
+
+    def _played(self, script: Script, defect: Defect) -> Shown:
+        tape = self.tapes[script.name, script.ip]
+        if not tape or shows_a_difference(script, tape, defect.stack_class, cpu_s=self.cpu_s):
+            return play(script, defect.stack_class, cpu_s=self.cpu_s)
+        return self._shows(script)
 
     @property
     def survivors(self) -> list[str]:

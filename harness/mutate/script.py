@@ -23,6 +23,7 @@ from harness.expectations.deviations import Deviation
 from harness.explore.playing import perform as perform_generated
 from harness.explore.run import Generated
 from harness.grid.session import AnyCell, GridSession
+from harness.mutate.tape import RecordedTarget, Tape
 from harness.stack import Stack
 from harness.stack.variants import Variant
 from harness.targets.protocol import Target, TargetDied
@@ -85,6 +86,27 @@ def play(
     """
     timed = script.case.meta.timer_s is not None
     target = ReferenceTarget(timers=timed, stack_class=stack_class) if variant is None else _varied(variant, timed)
+    return _play_on(target, script, cpu_s)
+
+
+def record(script: Script, *, cpu_s: float = CPU_S) -> tuple[Shown, bytes]:
+    """Run a case on the sound stack, as `play` does, and return what it was asked and has answered, too."""
+    target = RecordedTarget(timers=script.case.meta.timer_s is not None)
+    shown = _play_on(target, script, cpu_s)
+    return shown, target.tape.packed()
+
+
+def shows_a_difference(script: Script, tape: bytes, stack_class: type[Stack], *, cpu_s: float = CPU_S) -> bool:
+    """Tell whether another stack answers otherwise than the one of a tape of this case; if not, it gets its verdict."""
+    target = ReferenceTarget(timers=script.case.meta.timer_s is not None, stack_class=stack_class)
+    try:
+        with limited_to(cpu_s):
+            return not Tape.unpacked(tape).fits(target)
+    except TooLong:
+        return True
+
+
+def _play_on(target: ReferenceTarget, script: Script, cpu_s: float) -> Shown:
     if reason := _not_applicable(script, target):
         return Shown(Verdict.NOT_APPLICABLE, text=reason)
     rig = Rig(target, guarded=False)
