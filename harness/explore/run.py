@@ -96,7 +96,7 @@ def traits_of(rig: Rig) -> Traits:
 
 
 def _time_wait_s(rig: Rig) -> float:
-    """Return how long TIME-WAIT lasts at least on a target in virtual time that shows its states, 0 if it is not told."""
+    """Return how long TIME-WAIT lasts at least on a target in virtual time that shows states, 0 if it is not told."""
     if not in_virtual_time(rig.target) or Capability.STATES not in rig.target.capabilities:
         return 0.0
     talk = _talk(rig, moves("connect SA@i,r shutdown A@p,r FA@p,r"), 4)

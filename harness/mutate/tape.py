@@ -20,7 +20,7 @@ from harness.wire.link import Arrival
 
 #: Who was asked (0: the target; n: what the n-th of the answers that are things has made), what, and what came of it.
 Entry = tuple[int, str, tuple[Any, ...], Any]
-#: On a tape a setting is entered and left by questions of their own; a call that waits is asked for `done`, no function.
+#: On a tape a setting is entered and left by questions of their own.
 _ENTER, _LEAVE = "enter-setting", "leave-setting"
 
 

@@ -4,12 +4,14 @@ import os
 import select
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from harness.mutate import command
 from harness.mutate.campaign import Campaign
-from harness.mutate.script import CPU_S, play
+from harness.mutate.script import CPU_S
+from harness.mutate.tape import RecordedTarget
 from harness.stack import Datagram, Stack
 from harness.stack.defects import DEFECTS, Defect
 from testcases.selftest.scripts import FEW, collect_few, scripts
@@ -110,7 +112,7 @@ def test_an_unsound_stack_says_nothing_about_defects(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = DEFECTS["D10"].stack_class
-    monkeypatch.setattr(play, "__defaults__", (wrong,))
+    monkeypatch.setattr("harness.mutate.script.RecordedTarget", partial(RecordedTarget, stack_class=wrong))
     assert command.main(["D01", "-n", "1"], collect_few) == command.NOT_AS_EXPECTED
     printed = capsys.readouterr().out
     assert "the stack without defects is not clean" in printed
