@@ -43,6 +43,8 @@ def is_at_rest(world: World, now: int, traits: Traits) -> bool:
 
 def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
     """Yield what a timer, or an end of its listener, may have made of it."""
+    if world.by_cookie:
+        return
     if not world.over and not world.accepted and (world.forsaken or not world.connection.listener_open):
         yield world.ended(Fate.DROPPED)
         if world.before is not None:
@@ -87,7 +89,7 @@ def due_by(world: World, traits: Traits) -> Due | None:
 def _next(world: World, traits: Traits) -> Due | None:
     if world.ack_by is not None:
         return Due(world.ack_by, "the acknowledgment that was delayed", ("RFC 9293 §3.8.6.3", "MUST-40"))
-    if world.state is CLOSED:
+    if world.state is CLOSED or world.by_cookie:
         return None
     if world.state is TIME_WAIT:
         by = world.time_wait_since + round(traits.two_msl_s[1] * _SECOND)

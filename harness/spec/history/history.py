@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.spec.connection import Connection
-from harness.spec.history import errors
+from harness.spec.history import cookies, errors
 from harness.spec.history.answers import Answer
 from harness.spec.history.calls import call
 from harness.spec.history.clock import age, delayed, is_at_rest
@@ -102,12 +102,15 @@ class History:
         """A segment of the peer has arrived; the target has sent this because of it, and is in this state.
 
         `crowded`: more connections wait than the listener has promised to queue, so that it may drop a request, or the
-        acknowledgment that would establish one, as if it had been lost; or nobody listens for the time being, and a
-        request is answered as in CLOSED.
+        acknowledgment that would establish one, as if it had been lost, or answer it by a cookie; or nobody listens for
+        the time being, and a request is answered as in CLOSED.
         """
 
         def steps(world: World) -> Iterable[Step]:
-            found = arrive(world, segment, now, self.policies)
+            if world.by_cookie:
+                found = list(cookies.arrives(world, segment, now, self.policies))
+            else:
+                found = arrive(world, segment, now, self.policies)
             if self.reader_waits:
                 found = [replace(step, spare=True) for step in found]
             request = (world.over or world.state is TIME_WAIT) and segment.flags & SYN
@@ -115,7 +118,8 @@ class History:
             if not (crowded and early):
                 return found
             unheard = arrive(world.with_connection(listener_open=False), segment, now, self.policies) if request else ()
-            return [*found, Step(world), *(replace(step, world=world) for step in unheard)]
+            baked = cookies.instead(found) if request else ()
+            return [*found, *baked, Step(world), *(replace(step, world=world) for step in unheard)]
 
         self._settle(steps, now, sent, state)
 
@@ -168,7 +172,7 @@ class History:
             changed = world.with_connection(listener_open=listening)
             if world.before is not None:
                 changed = replace(changed, before=world.before.with_connection(listener_open=listening))
-            if listening or world.accepted or world.state is CLOSED:
+            if listening or world.accepted or world.state is CLOSED or world.by_cookie:
                 found.append(changed)
             else:
                 # RFC 9293 §3.10.4 has no queue: with the listener its connections may be reset, or live on.
@@ -325,7 +329,7 @@ class History:
 
     def _in_state(self, world: World, state: State | None) -> World:
         """Return the world if a snapshot agrees with it; raises Fall."""
-        if state is None or state is world.state:
+        if state is None or (state in cookies.SEEN if world.by_cookie else state is world.state):
             return world
         if world.state is CLOSED and state is LISTEN:
             return world

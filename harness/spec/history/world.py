@@ -129,6 +129,8 @@ class World:
     accepted: bool = False
     #: Whether the listener that it came from has been closed; another one may be there since.
     forsaken: bool = False
+    #: In SYN-RECEIVED: whether a cookie stands for it, so that the listener remembers nothing of it (RFC 4987 §3.6).
+    by_cookie: bool = False
     #: The connection in TIME-WAIT that this one took the place of, and falls back to (MAY-2).
     before: "World | None" = None
 
