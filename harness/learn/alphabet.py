@@ -69,6 +69,17 @@ class Alphabet:
         return tuple(str(each) for each in self.letters if isinstance(each, Time))
 
     @property
+    def reach(self) -> int:
+        """How far all letters together move a number of the connection: what is further away is none of it."""
+        found = 2  # a SYN and a FIN
+        for step in (*self.setup, *self.letters):
+            if isinstance(step, Probe) and step.octets:
+                found += step.octets + abs(step.seq.offset)
+            elif isinstance(step, Call) and step.name == "send":
+                found += step.octets or 0
+        return found
+
+    @property
     def digest(self) -> str:
         """What is the same for the same letters and set-up only."""
         text = f"{self.role}|{' '.join(map(str, self.setup))}|{' '.join(self.texts)}"

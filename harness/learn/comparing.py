@@ -54,7 +54,7 @@ def _learned(plan: Plan, tell: Tell) -> Record:
     tell(f"learning {plan.spec.text}")
     with learner.started(plan) as subject:
         learned, _system = learner.learn(subject, plan, tell)
-        return record_of(plan, subject, learned, [])
+        return record_of(plan, subject, learned)
 
 
 def _told(one: Record, other: Record, folder: Path) -> bool:
@@ -64,6 +64,9 @@ def _told(one: Record, other: Record, folder: Path) -> bool:
     for name, record in zip(names, (one, other), strict=True):
         if "cut" in record.stopped:
             print(f"{name} was {said_of(dict(record.stopped), record.machine.size)}: a difference may be what it lacks")
+    if not found and not (one.machine.whole and other.machine.whole):
+        print("nothing tells the two apart, as far as both were asked")
+        return True
     if not found:
         print("the two are bisimilar: nothing that these letters can ask tells them apart")
         return True

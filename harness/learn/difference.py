@@ -1,14 +1,15 @@
 """Where two machines part: bisimilar, or a shortest series of letters for each kind of difference.
 
 Both are walked side by side. Where their answers to a letter differ that is a difference of its kind (what each showed,
-in which state of the RFC, on which letter); behind it the walk goes on only where both show the same state.
+in which state of the RFC, on which letter); behind it the walk goes on only where both show the same state. Where one
+was cut off before it was asked, nothing is known.
 """
 
 from collections import deque
 from dataclasses import dataclass
 
 from harness.learn.graphs import place
-from harness.learn.machine import Machine, Word
+from harness.learn.machine import UNASKED, Machine, Word
 from harness.learn.record import BadMachine, Record, parts
 
 #: So many of a kind are counted, and one is shown: the shortest.
@@ -40,6 +41,8 @@ def partings(one: Machine, other: Machine) -> list[Parting]:
         for letter, name in enumerate(one.letters):
             answers = one.answers[here][letter], other.answers[there][letter]
             following = one.following[here][letter], other.following[there][letter]
+            if UNASKED in answers:
+                continue
             if answers[0] != answers[1]:
                 kind = (place(one, here), name, *answers)
                 if kind in found:

@@ -12,7 +12,7 @@ from itertools import cycle
 from math import hypot
 from xml.sax.saxutils import escape
 
-from harness.learn.graphs import edges, groups, lines_of
+from harness.learn.graphs import UNKNOWN, edges, groups, lines_of
 from harness.learn.record import Record
 from harness.report import svg
 
@@ -74,7 +74,7 @@ class _Box:
 def draw(record: Record, *, standalone: bool = False) -> str:
     """Return the drawing as an SVG element."""
     by_rfc = groups(record.machine)
-    boxes = _rows(record) if list(by_rfc) == [""] else _boxes(by_rfc)
+    boxes = _rows(record) if set(by_rfc) <= {"", UNKNOWN} else _boxes(by_rfc)
     title = f"{record.name}: {record.alphabet.role}, {record.machine.size} states"
     words = "; ".join(f"{box.called}: {len(box.states)}" for box in boxes)
     body = [*_lines(record, boxes), *(part for box in boxes for part in _drawn(box, record))]

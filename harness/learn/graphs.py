@@ -5,7 +5,7 @@ states are one, with a line for each answer and the letters that draw it.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.learn.machine import Machine
 from harness.learn.record import SILENT, Record, parts, rfc_states
@@ -16,6 +16,8 @@ Labels = Mapping[str, list[str]]
 MOST_LINES = 8
 #: What stands on an edge where there was no answer.
 NOTHING = "–"
+#: What the state is called of which nothing is known, in a machine that was cut off.
+UNKNOWN = "not known"
 
 
 def edges(machine: Machine, *, loops: bool = True) -> dict[tuple[int, int], dict[str, list[str]]]:
@@ -38,14 +40,18 @@ def brief(answer: str) -> str:
 
 def place(machine: Machine, state: int) -> str:
     """Return the RFC's name for a state, "" where none was seen, joined where the target showed several."""
-    return "|".join(sorted(rfc_states(machine)[state]))
+    return _name(machine, state, rfc_states(machine)[state])
+
+
+def _name(machine: Machine, state: int, shown: Iterable[str]) -> str:
+    return "|".join(sorted(shown)) or ("" if machine.was_asked(state) else UNKNOWN)
 
 
 def groups(machine: Machine) -> dict[str, list[int]]:
     """Return the machine's states by the RFC's."""
     found: dict[str, list[int]] = {}
     for state, names in enumerate(rfc_states(machine)):
-        found.setdefault("|".join(sorted(names)), []).append(state)
+        found.setdefault(_name(machine, state, names), []).append(state)
     return found
 
 

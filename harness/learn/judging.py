@@ -5,8 +5,9 @@ transition's letters, from the beginning, are a conversation that `explore` play
 streams and time too. What is declared of the target there is known here.
 """
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,8 @@ from harness.fuzz.reader import Reading, read
 from harness.fuzz.steps import Probe
 from harness.learn.alphabet import Alphabet, Time
 from harness.learn.learner import Plan, transitions
-from harness.learn.machine import Machine, Word
+from harness.learn.limit import Cut, Limit
+from harness.learn.machine import UNASKED, Machine, Word
 from harness.learn.subject import Subject
 from harness.spec.segment import ACK
 
@@ -57,14 +59,41 @@ class Judged:
         }
 
 
-def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
-    """Return what is not simply allowed, violations first; each by the shortest letters that show it."""
-    with _Conversations(plan) as conversations:
-        found = [*_read(subject, machine, conversations.settled), *conversations.judged(machine)]
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is not simply allowed, violations first, and how many transitions there was no time to judge."""
+
+    found: list[Judged]
+    unjudged: int
+
+
+def judge(subject: Subject, plan: Plan, machine: Machine, limit: Limit | None = None) -> Judgement:
+    """Judge each transition that was asked, by the shortest letters that show it, as long as there is time."""
+    limit = limit or Limit()
+    found: list[Judged] = []
+    heard: set[tuple[int, int]] = set()
+    with _Conversations(plan, limit) as conversations, contextlib.suppress(Cut), limit.held(judging=True):
+        found += _read(subject, machine, conversations.settled, limit)
+        for word, each in conversations.judged(machine):
+            heard.update(_along(machine, word))
+            found += each
+    asked = {(state, letter) for state, letter, answer, _after in machine.transitions if answer != UNASKED}
+    return Judgement(_ordered(found), len(asked - heard))
+
+
+def _along(machine: Machine, word: Word) -> Iterator[tuple[int, int]]:
+    """Yield the transitions that a word makes."""
+    state = 0
+    for letter in word:
+        yield state, letter
+        state = machine.following[state][letter]
+
+
+def _ordered(found: Sequence[Judged]) -> list[Judged]:
+    """Return what was found once, in order; what one judge knows as declared is no violation to the other."""
     kept: dict[tuple[Word, str], Judged] = {}
     for each in found:
         kept.setdefault((each.word, each.verdict), each)
-    # What one judge knows as declared is no violation to the other.
     known = {each.word for each in kept.values() if each.verdict == DECLARED}
     left = [each for each in kept.values() if not (each.verdict == VIOLATES and each.word in known)]
     order = (VIOLATES, DEVIATES, BEHIND, DECLARED)
@@ -78,11 +107,11 @@ def judge(subject: Subject, plan: Plan, machine: Machine) -> list[Judged]:
 _Settle = Callable[[Judged], Judged | None]
 
 
-def _read(subject: Subject, machine: Machine, settle: _Settle) -> Iterator[Judged]:
+def _read(subject: Subject, machine: Machine, settle: _Settle, limit: Limit) -> Iterator[Judged]:
     """Yield what the rules of §3.10.7 forbid. Behind a deviation the peer's view may err: a way around is taken."""
 
     def of_state(state: int, access: Word) -> list[Judged]:
-        found = _of_state(subject, machine, state, access)
+        found = _of_state(subject, machine, state, access, limit)
         return [settled for each in found if (settled := settle(each)) is not None]
 
     first = {state: of_state(state, word) for state, word in enumerate(machine.access)}
@@ -98,10 +127,11 @@ def _read(subject: Subject, machine: Machine, settle: _Settle) -> Iterator[Judge
                 yield each if each.verdict == DECLARED else replace(each, verdict=BEHIND, reason=_BEHIND)
 
 
-def _of_state(subject: Subject, machine: Machine, state: int, access: Word) -> list[Judged]:
+def _of_state(subject: Subject, machine: Machine, state: int, access: Word, limit: Limit) -> list[Judged]:
     found = []
     for letter, answer in enumerate(machine.answers[state]):
-        if isinstance(subject.alphabet.letters[letter], Probe):
+        limit.check()
+        if answer != UNASKED and isinstance(subject.alphabet.letters[letter], Probe):
             reading = _reading(subject, (*access, letter))
             if reading is not None and not reading.allowed:
                 due = " or ".join(reading.due)
@@ -112,12 +142,7 @@ def _of_state(subject: Subject, machine: Machine, state: int, access: Word) -> l
 
 
 def _passes(machine: Machine, word: Word, bad: Collection[tuple[int, int]]) -> bool:
-    state = 0
-    for letter in word:
-        if (state, letter) in bad:
-            return True
-        state = machine.following[state][letter]
-    return False
+    return any(each in bad for each in _along(machine, word))
 
 
 def _ways(machine: Machine, bad: Collection[tuple[int, int]]) -> dict[int, Word]:
@@ -163,8 +188,9 @@ def _listens(texts: list[str]) -> bool:
 class _Conversations:
     """Letters as conversations that `explore` plays and judges, on a target of their own."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, limit: Limit) -> None:
         self._alphabet = plan.alphabet
+        self._limit = limit
         self._player = Player(Stage(plan.spec, plan.ip, settings=plan.settings))
 
     def __enter__(self) -> "_Conversations":
@@ -173,17 +199,20 @@ class _Conversations:
     def __exit__(self, *_exception: object) -> None:
         self._player.close()
 
-    def judged(self, machine: Machine) -> list[Judged]:
-        """Return what is found in the transitions of a machine: each kind by its shortest letters."""
-        found: dict[tuple[str, str, str], Judged] = {}
+    def judged(self, machine: Machine) -> Iterator[tuple[Word, list[Judged]]]:
+        """Yield words that make each transition, and what is found in it of a kind that was not found before."""
+        kinds: set[tuple[str, str, str]] = set()
         for word in sorted(transitions(machine), key=len):
+            self._limit.check()
+            found = []
             generated = notation.generated_from(conversation(self._alphabet, word))
             for finding in self._play(generated)[0]:
                 kind = (str(finding.code), finding.expected, finding.state)
-                if kind not in found:
+                if kind not in kinds:
+                    kinds.add(kind)
                     known = self._player.declared.about([finding], generated)
-                    found[kind] = _found(self._alphabet, word, finding, known[0].reason if known else "")
-        return list(found.values())
+                    found.append(_found(self._alphabet, word, finding, known[0].reason if known else ""))
+            yield word, found
 
     def settled(self, found: Judged) -> Judged | None:
         """Return what is left of a violation of §3.10.7, which alone knows no call that waits: nothing where the whole

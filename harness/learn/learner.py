@@ -8,23 +8,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from aalpy.automata import MealyMachine
-from aalpy.learning_algs import run_adaptive_Lsharp, run_Lsharp
-
 from harness import __version__
 from harness.cache import source_digest
 from harness.case.rig import Rig
 from harness.learn.alphabet import Alphabet, BadAlphabet
-from harness.learn.machine import Machine
-from harness.learn.oracle import Effort, Tests, machine_of
+from harness.learn.limit import Cut, Limit
+from harness.learn.machine import UNASKED, Machine
+from harness.learn.oracle import Effort, Tests
+from harness.learn.search import searched
 from harness.learn.subject import Subject, in_virtual_time
 from harness.learn.system import StaleAnswers, System
 from harness.learn.tree import Tree, place
 from harness.targets.protocol import Capability, UnusableTarget
 from harness.targets.registry import Settings, TargetSpec, open_target
 
-#: How AALpy learns. Its other rule, adaptive sequences, takes time that is exponential in the length of what was asked.
-_HOW: dict[str, Any] = {"separation_rule": "SepSeq", "cache_and_non_det_check": False, "print_level": 0}
 #: Where the code lies that an answer depends on, besides the target.
 _SOURCES = Path(__file__).parents[1]
 
@@ -105,23 +102,28 @@ def started(plan: Plan) -> Iterator[Subject]:
 
 
 def learn(
-    subject: Subject, plan: Plan, tell: Callable[[str], None], reference: Machine | None = None
+    subject: Subject,
+    plan: Plan,
+    tell: Callable[[str], None],
+    reference: Machine | None = None,
+    limit: Limit | None = None,
 ) -> tuple[Learned, System]:
     """Learn the machine of a target that has been started; with a `reference` in the hope that it is still that.
 
-    Raises Nondeterminism, Unjudgeable. What was asked is kept on disk however it ends.
+    A `limit` is given where others have to look at it, too; else it is that of the plan. What was asked is kept on disk
+    however it ends. Raises Nondeterminism, Unjudgeable.
     """
+    limit = limit or Limit(plan.effort.seconds, plan.effort.states)
     for _attempt in range(2):
         tree = _tree(subject, plan)
         if tree.taken:
             tell("another run keeps these answers: this one asks for itself, and keeps none")
         if tree.loaded:
             tell(f"going on with {tree.loaded:,} queries of an earlier run")
-        system = System(subject, tree)
+        system = System(subject, tree, limit)
         try:
             found = _learned(system, plan, tell, reference)
-            for word in transitions(found.machine):
-                system.fresh(word)
+            _again(system, found.machine)
             return found, system
         except StaleAnswers:
             tell("the target answers otherwise than in the earlier run: beginning anew")
@@ -132,20 +134,18 @@ def learn(
 
 
 def transitions(machine: Machine) -> list[tuple[int, ...]]:
-    """Return a shortest word for each transition, without those that are the beginning of another one."""
-    words = [(*machine.access[state], letter) for state, letter, _answer, _after in machine.transitions]
+    """Return a shortest word for each transition that was asked, without those that are the beginning of another."""
+    words = [
+        (*machine.access[state], letter) for state, letter, answer, _after in machine.transitions if answer != UNASKED
+    ]
     beginnings = {word[:-1] for word in words}
     return [word for word in words if word not in beginnings]
 
 
 def _learned(system: System, plan: Plan, tell: Callable[[str], None], reference: Machine | None) -> Learned:
     wall, cpu = time.monotonic(), time.process_time()
-    letters = list(range(len(plan.alphabet.letters)))
     tests = Tests(system, plan.effort, tell)
-    if reference is None:
-        hypothesis = run_Lsharp(letters, system, tests, "mealy", **_HOW)
-    else:
-        hypothesis = run_adaptive_Lsharp(letters, system, [_automaton(reference)], tests, "mealy", **_HOW)
+    found = searched(system, tests, tell, reference)
     subject = system.subject
     figures = Figures(
         subject.queries,
@@ -158,21 +158,17 @@ def _learned(system: System, plan: Plan, tell: Callable[[str], None], reference:
         system.tree.loaded,
         system.restarted,
     )
-    return Learned(machine_of(hypothesis, plan.alphabet.texts), tests.stopped, figures)
+    return Learned(found.machine, found.stopped, figures)
 
 
-def _automaton(machine: Machine) -> MealyMachine:
-    """Return a machine as AALpy's."""
-    setup = {
-        state: {
-            letter: (machine.answers[state][letter], machine.following[state][letter])
-            for letter in range(len(machine.letters))
-        }
-        for state in range(machine.size)
-    }
-    automaton = MealyMachine.from_state_setup(setup)
-    automaton.compute_prefixes()
-    return automaton
+def _again(system: System, machine: Machine) -> None:
+    """Ask each transition once more, as long as there is time; raises Nondeterminism."""
+    try:
+        with system.limit.held(judging=True):
+            for word in transitions(machine):
+                system.fresh(word)
+    except Cut as cut:
+        system.subject.doubted = not cut.clean
 
 
 def _tree(subject: Subject, plan: Plan) -> Tree:

@@ -12,6 +12,8 @@ from typing import Any
 
 #: A word: numbers of letters.
 Word = tuple[int, ...]
+#: The answer to a letter that was not asked, in a machine that was cut off; the state behind it is not known.
+UNASKED = "not asked → ?"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Machine:
     def size(self) -> int:
         """The number of states."""
         return len(self.answers)
+
+    @property
+    def whole(self) -> bool:
+        """Whether each letter was asked in each state."""
+        return all(answer != UNASKED for row in self.answers for answer in row)
+
+    def was_asked(self, state: int) -> bool:
+        """Tell whether any letter was asked in a state: nothing is known of one where none was."""
+        return any(answer != UNASKED for answer in self.answers[state])
 
     @property
     def transitions(self) -> Iterator[tuple[int, int, str, int]]:

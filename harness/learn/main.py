@@ -12,6 +12,7 @@ from harness.case.violation import Unjudgeable
 from harness.learn import alphabet, comparing, judging, learner, recording, suite, telling
 from harness.learn.alphabet import SIZES, Alphabet, BadAlphabet
 from harness.learn.learner import Plan
+from harness.learn.limit import Limit
 from harness.learn.options import ALPHABET, IP, RANDOM, ROLE, parser
 from harness.learn.oracle import Effort
 from harness.learn.record import BadMachine, Record, read
@@ -33,9 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise  # nobody reads on: `tcpspec` itself knows what to do
     except KeyboardInterrupt:
-        anew = options.anew or options.against
-        kept = "the next one begins anew" if anew else "what was asked is kept, and the same command goes on from there"
-        return _say(f"interrupted; {kept}", INTERRUPTED)
+        return _interrupted(options)
     except (FileExistsError, NotADirectoryError):
         return _say(f"-o {options.output} is no folder, and can't be made one; name another", USAGE)
     except OSError as error:
@@ -62,8 +61,11 @@ def _run(options: argparse.Namespace) -> int:
         raise UnusableTarget(
             "--target goes with --against, or alone", "leave it out: --diff and --tests have their own"
         )
-    if options.seconds and (options.diff or options.tests or options.against):
-        raise UnusableTarget("--for goes with a machine that is learned, alone", "--random and --k bound what is asked")
+    if (options.seconds or options.most) and (options.diff or options.tests or options.against):
+        cut = "--for" if options.seconds else "--max-states"
+        raise UnusableTarget(
+            f"{cut} goes with a machine that is learned, alone", "--random and --k bound what is asked"
+        )
     if options.tests:
         return _tests(read(options.tests), options.output)
     if options.diff:
@@ -71,11 +73,13 @@ def _run(options: argparse.Namespace) -> int:
         _made(options.output)
         return AS_EXPECTED if comparing.diff(sides, options.output, tell) else FAILED
     golden = read(options.against) if options.against else None
+    if golden is not None and not golden.machine.whole:
+        raise BadMachine(f"{options.against} was cut off before each of its transitions was asked; learn it to its end")
     plan = plan_of(options, golden)
     _made(options.output)
     if golden is not None:
         return AS_EXPECTED if comparing.against(plan, golden, options.output, tell) else FAILED
-    return _learn(plan, options.output, tell)
+    return _learn(plan, options, tell)
 
 
 def _made(folder: Path) -> None:
@@ -102,21 +106,25 @@ def _tests(record: Record, folder: Path) -> int:
     return AS_EXPECTED
 
 
-def _learn(plan: Plan, folder: Path, tell: Callable[[str], None]) -> int:
+def _learn(plan: Plan, options: argparse.Namespace, tell: Callable[[str], None]) -> int:
     with learner.started(plan) as subject:
         facts = subject.rig.target.facts
         print(f"{facts.name}: {facts.implementation} {facts.version}")
-        learned, system = learner.learn(subject, plan, tell)
-        judged = judging.judge(subject, plan, learned.machine)
-        record = recording.record_of(plan, subject, learned, judged)
-    for line in (*telling.of_machine(record, learned), *telling.of_judgement(judged, record)):
+        limit = Limit(plan.effort.seconds, plan.effort.states)
+        with limit.interruptible():
+            learned, system = learner.learn(subject, plan, tell, limit=limit)
+            judgement = judging.judge(subject, plan, learned.machine, limit)
+        record = recording.record_of(plan, subject, learned, judgement)
+    for line in (*telling.of_machine(record, learned), *telling.of_judgement(judgement, record)):
         print(line)
     if system.wavered is not None:
         for line in telling.of_two_answers(system.wavered, "it wavered"):
             print(line)
-    for path in recording.write(record, folder):
+    for path in recording.write(record, options.output):
         print(path)
-    return FAILED if any(each.verdict == judging.VIOLATES for each in judged) else AS_EXPECTED
+    if limit.interrupted:
+        return _interrupted(options)
+    return FAILED if any(each.verdict == judging.VIOLATES for each in judgement.found) else AS_EXPECTED
 
 
 def plan_of(options: argparse.Namespace, golden: Record | None, name: str = "") -> Plan:
@@ -130,7 +138,7 @@ def plan_of(options: argparse.Namespace, golden: Record | None, name: str = "") 
         again = Effort(options.k, options.random, options.seed)
         return Plan(spec, golden.alphabet, golden.ip, golden.states, again, kept=False)
     random = RANDOM if options.random is None else options.random
-    effort = Effort(options.k, random, options.seed, options.seconds)
+    effort = Effort(options.k, random, options.seed, options.seconds, options.most)
     spec = parse(name or options.target or "linux")
     return Plan(spec, _alphabet(options), options.ip or IP, options.states, effort, kept=not options.anew)
 
@@ -161,6 +169,12 @@ def _alphabet(options: argparse.Namespace, role: str = ROLE) -> Alphabet:
     if name in SIZES:
         return alphabet.bundled(role, name, times)
     return alphabet.load(Path(name), role, times)
+
+
+def _interrupted(options: argparse.Namespace) -> int:
+    anew = options.anew or options.against
+    kept = "the next one begins anew" if anew else "what was asked is kept, and the same command goes on from there"
+    return _say(f"interrupted; {kept}", INTERRUPTED)
 
 
 def _say(text: str, code: int) -> int:

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--random", type=_number, metavar="N", help=f"random Wp tests besides (default: {RANDOM}; none with --against)")
     add("--seed", type=_number, default=1, metavar="N", help="of the tests' order and the random ones (default: 1)")
     add("--for", type=_seconds, dest="seconds", metavar="10m", help="for so long (s, m, h), and end with what there is")
+    add("--max-states", type=_some, dest="most", metavar="N", help="end with what there is at more states than that")
     add("--anew", action="store_true", help="use no answers of earlier runs, and keep none")
     add = found.add_mutually_exclusive_group().add_argument
     add("--diff", nargs=2, metavar=("A", "B"), help="how two stacks differ: targets, or machines in files (.json)")
@@ -56,6 +57,12 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
     return int(text[:18])
+
+
+def _some(text: str) -> int:
+    if not (number := _number(text)):
+        raise argparse.ArgumentTypeError("no machine has no state")
+    return number
 
 
 def _seconds(text: str) -> float:

@@ -34,13 +34,14 @@ GROWS_S = 120.0
 class Effort:
     """How hard a hypothesis is tried: `k` letters between each transition and the identification, and random tests.
 
-    None leaves a number to the size of the machine. `seconds`: after so many no hypothesis is tried any more.
+    None leaves a number to the size of the machine. `seconds` and `states`: so many, and it ends with what there is.
     """
 
     k: int | None = None
     random: int | None = None
     seed: int = 1
     seconds: float | None = None
+    states: int | None = None
 
     def for_size(self, states: int, tests: int) -> tuple[int, int]:
         """Return k and the number of random tests for a machine whose proof with k = 1 takes so many tests.
@@ -53,13 +54,15 @@ class Effort:
 
 
 class Tests(Oracle):  # type: ignore[misc]
-    """Tries hypotheses. `tell` hears how it goes; `stopped` says what the last, unbroken series of tests proves."""
+    """Tries hypotheses. `tell` hears how it goes; `last` says what the last series of tests was."""
 
     def __init__(self, system: System, effort: Effort, tell: Callable[[str], None]) -> None:
         super().__init__(list(range(len(system.alphabet.letters))), system)
         self.system = system
         self.effort = effort
-        self.stopped: dict[str, Any] = {}
+        #: The tests of the last hypothesis: how many passed, and whether one did not.
+        self.last: dict[str, Any] = {"k": 0, "random": 0, "seed": effort.seed, "tests": 0}
+        self.refuted = False
         self.rounds = 0
         self._tell = tell
         self._random = random.Random(f"tcpspec learn {effort.seed}")
@@ -71,38 +74,29 @@ class Tests(Oracle):  # type: ignore[misc]
         machine = machine_of(hypothesis, self.system.alphabet.texts)
         self.rounds += 1
         self._tell(f"hypothesis {self.rounds}: {machine.size} states, {self.system.subject.queries:,} queries")
-        made, told = 0, time.monotonic()
+        told = time.monotonic()
         k, count = self.effort.for_size(machine.size, proof_size(machine, 1))
+        self.last = {"k": k, "random": count, "seed": self.effort.seed, "tests": 0}
+        self.refuted = False
         for word in self._words(machine, k, count):
-            if self.effort.seconds is not None and time.monotonic() - self._begin >= self.effort.seconds:
-                self.stopped = {
-                    "k": k,
-                    "random": count,
-                    "seed": self.effort.seed,
-                    "tests": made,
-                    "cut": self.effort.seconds,
-                }
-                return None
             if time.monotonic() - told >= TELL_S:
                 told = time.monotonic()
-                self._tell(f"  {made:,} tests pass, of at most {most_tests(machine, k) + count:,}")
-            made += 1
+                self._tell(f"  {self.last['tests']:,} tests pass, of at most {most_tests(machine, k) + count:,}")
             failed = self._fails(machine, word)
+            self.last["tests"] += 1
             if failed:
+                self.refuted = True
                 self._tell(f"  otherwise: {' '.join(machine.letters[letter] for letter in failed)}")
                 self._warn()
                 self.system.fresh(failed)  # a stack that wavers would have new states without end
                 return failed
-        self.stopped = {"k": k, "random": count, "seed": self.effort.seed, "tests": made}
         return None
 
     def _warn(self) -> None:
         """Say once that it may take long, and how to end it."""
         if not self._grows and self.effort.seconds is None and time.monotonic() - self._begin >= GROWS_S:
             self._grows = True
-            self._tell(
-                "new states are still found; all answers are kept: ctrl-C, and --for 10m ends with what there is"
-            )
+            self._tell("new states are still found; ctrl-C ends with what there is, and all answers are kept")
 
     def _words(self, machine: Machine, k: int, count: int) -> Iterator[Word]:
         """Yield the tests: of the transitions themselves first, then the longer ones in a random order."""
@@ -174,6 +168,11 @@ def most_tests(machine: Machine, k: int) -> int:
 def said(stopped: dict[str, Any], size: int) -> str:
     """Return what it proves that the tests found nothing more, or that they were cut off."""
     k, count = stopped["k"], stopped["random"]
+    if "unasked" in stopped:
+        return (
+            f"cut off after {stopped['cut']:g} s, while states were found: {stopped['unasked']:,} transitions were not "
+            f"asked, {stopped['open']:,} lead to a state that is not known yet, and where others lead may change"
+        )
     if "cut" in stopped:
         return (
             f"cut off after {stopped['cut']:g} s, {stopped['tests']:,} tests behind the last new state: "

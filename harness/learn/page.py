@@ -35,7 +35,8 @@ def render(record: Record) -> str:
     return template.render(
         title=f"{record.name}, {record.alphabet.role}",
         facts=f"{machine.size} states, {machine.size * len(machine.letters)} transitions"
-        + (f"; {said(dict(record.stopped), machine.size)}" if record.stopped else ""),
+        + (f"; {said(dict(record.stopped), machine.size)}" if record.stopped else "")
+        + (f"; {record.unjudged:,} were not judged" if record.unjudged else ""),
         drawing=Markup(drawing.draw(record)),
         rows=list(_rows(record)),
         style=Markup(svg.styles()),
@@ -48,6 +49,8 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
     machine = record.machine
     judged = {str(each["letters"]): each for each in record.judged}
     for state, letter, answer, after in machine.transitions:
+        if not machine.was_asked(state):
+            continue
         text = machine.letters[letter]
         spelled = spell(record.alphabet.letters[letter])
         word = " ".join(machine.letters[each] for each in (*machine.access[state], letter))

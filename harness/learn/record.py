@@ -5,11 +5,14 @@ target        name, implementation, version (of the target that it was learned o
 role, alphabet, setup, letters, ip, states
               what was asked: role, the alphabet's name, the steps before each query, the letters in their order
 stopped       the tests that found nothing more: k, random, seed, tests, and `cut` (seconds) where there was no more
-              time for all of them; `proves` says what that means
+              time for all of them; where there was none for the machine, how many transitions were not asked
+              (`unasked`: "not asked → ?"), or may have led to more than one state (`open`): both lead to a
+              state of which nothing is known; `proves` says what that means
 figures       queries, steps, rounds, cpu_s, wall_s, settled, disturbed, from_disk, restarted
 machine       per state: `access` (shortest letters that lead there), `rfc` (the states of RFC 9293 that the target
               showed there; none where they can't be seen), and per letter `on`: [answer, next state]
-judged        per transition that is not simply allowed: state, letter, verdict, due, cites, rules, reason
+judged        per transition that is not simply allowed: letters, verdict, seen, due, cites, rules, reason
+unjudged      how many transitions there was no time to judge
 """
 
 import json
@@ -47,6 +50,7 @@ class Record:
     stopped: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     judged: tuple[Mapping[str, Any], ...] = ()
+    unjudged: int = 0
 
     @property
     def name(self) -> str:
@@ -79,6 +83,7 @@ class Record:
                 }
                 for state in range(machine.size)
             ],
+            "unjudged": self.unjudged,
             "judged": [dict(each) for each in self.judged],
         }
 
@@ -133,6 +138,7 @@ def _record(data: dict[str, Any]) -> Record:
         {key: value for key, value in data["stopped"].items() if key != "proves"},
         dict(data["figures"]),
         tuple({key: each[key] for key in _JUDGED} for each in data["judged"]),
+        int(data.get("unjudged", 0)),
     )
 
 
@@ -157,7 +163,7 @@ def rfc_states(machine: Machine) -> list[set[str]]:
     found: list[set[str]] = [set() for _state in range(machine.size)]
     for _state, _letter, answer, after in machine.transitions:
         shown = answer.rpartition(_ARROW)[2]
-        if shown != UNSEEN:
+        if shown != UNSEEN and machine.was_asked(after):
             found[after].add(shown)
     return found
 

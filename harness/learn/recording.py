@@ -1,11 +1,10 @@
 """From what was learned to the files that keep it."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from harness.learn import drawing, graphs, page
-from harness.learn.judging import Judged
+from harness.learn.judging import Judgement
 from harness.learn.learner import Learned, Plan
 from harness.learn.options import ALPHABET, IP
 from harness.learn.record import Record
@@ -15,11 +14,11 @@ from harness.learn.subject import Subject
 LONGEST_NAME = 200
 
 
-def record_of(plan: Plan, subject: Subject, learned: Learned, judged: Sequence[Judged]) -> Record:
+def record_of(plan: Plan, subject: Subject, learned: Learned, judgement: Judgement | None = None) -> Record:
     """Return a learned machine with its circumstances."""
     facts = subject.rig.target.facts
     target = {"name": plan.spec.text, "implementation": facts.implementation, "version": facts.version}
-    found = tuple(each.as_dict(learned.machine) for each in judged)
+    found = tuple(each.as_dict(learned.machine) for each in judgement.found) if judgement else ()
     return Record(
         target,
         plan.alphabet,
@@ -29,6 +28,7 @@ def record_of(plan: Plan, subject: Subject, learned: Learned, judged: Sequence[J
         learned.stopped,
         learned.figures.as_dict(),
         found,
+        judgement.unjudged if judgement else 0,
     )
 
 

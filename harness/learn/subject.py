@@ -1,7 +1,8 @@
 """A target as something that is asked: a fresh connection, letter by letter, and what each brings, as one text.
 
 The text of an answer is that of `harness.fuzz.compare`, with what would make a machine infinite left out: how many
-octets a segment has (``/+``) or a call gives (``data``), and where what is sent again begins (``u``, SND.UNA).
+octets a segment has (``/+``) or a call gives (``data``), where what is sent again begins (``u``, SND.UNA), and numbers
+that are of another connection (``other``): how far away these are grows with each octet of this one.
 """
 
 import contextlib
@@ -33,6 +34,8 @@ MOST_WORDS = 100
 _HIDDEN = tuple(OPTION_OF)
 #: A reset that answers an acknowledgment of SND.NXT has that number, whoever it was taken from (RFC 9293 §3.5.2).
 _RESET = re.compile(r"^(RA?)@n(?=,|$)")
+#: A number by how far it is from where the connection is.
+_OFFSET = re.compile(r"(?<=[@,])n[+-](\d+)")
 #: What the peer acknowledges where the target has never had a number: not 0, which a reset has for another reason.
 NOBODYS = 0x1234567
 
@@ -57,6 +60,8 @@ class Subject:
         #: Queries and steps that the target was really asked.
         self.queries = 0
         self.steps = 0
+        #: Something was broken off in the middle: the target is started anew before it is asked again.
+        self.doubted = False
         self._open_rig = open_rig
         self._side: Side | None = None
         self._begin_ns = 0
@@ -69,6 +74,8 @@ class Subject:
 
     def begin(self) -> None:
         """Start a query: a fresh connection, set up."""
+        if self.doubted:
+            self.renew()
         ended = self._side is not None and self._side.ended
         if ended or self.rig.batch_size >= (1 if self.alphabet.times else BATCH):
             self.rig.discard()  # which starts one that has come to its end anew
@@ -91,7 +98,7 @@ class Subject:
         before = self.side.view.state, self.side.view.snd_una - self.side.view.snd_nxt
         outcome = self._pass(letter) if isinstance(letter, Time) else self._perform(letter)
         seen = shown(outcome, _HIDDEN)
-        replies = tuple(_bounded(reply, before[1]) for reply in seen.replies)
+        replies = tuple(_bounded(reply, before[1], self.alphabet.reach) for reply in seen.replies)
         segment = outcome.segment
         if segment is not None and segment.flags & ACK and segment.ack == outcome.before.snd_nxt:
             replies = tuple(_RESET.sub(r"\1@seg.ack", reply) for reply in replies)
@@ -107,10 +114,11 @@ class Subject:
         return not quick and self.side.disturbed()
 
     def renew(self) -> None:
-        """Start the target anew, which somebody else has ended."""
+        """Start the target anew, which somebody else has ended, or of which nobody knows what it is doing."""
         with contextlib.suppress(TargetError):
             self.rig.close()
         self._side, self.rig = None, self._open_rig()
+        self.doubted = False
 
     def close(self) -> None:
         """End the target."""
@@ -157,10 +165,11 @@ def is_end(answer: str) -> bool:
     return answer.startswith(_ENDS)
 
 
-def _bounded(reply: str, una: int) -> str:
-    """Return a reply without what grows without end: its number of octets, and how far back it begins."""
+def _bounded(reply: str, una: int, reach: int) -> str:
+    """Return a reply without what grows without end: octets, how far back it begins, numbers of other connections."""
     if una < 0:
         reply = reply.replace(f"@n{una:+d},", "@u,")
+    reply = _OFFSET.sub(lambda found: found[0] if int(found[1]) <= reach else "other", reply)
     return re.sub(r"/\d+", "/+", reply)
 
 

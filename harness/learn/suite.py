@@ -15,7 +15,7 @@ from harness.learn.alphabet import Time
 from harness.learn.cases import Case, Scribe, case_of, module
 from harness.learn.judging import conversation
 from harness.learn.learner import transitions
-from harness.learn.machine import Machine, Word
+from harness.learn.machine import UNASKED, Machine, Word
 from harness.learn.oracle import wp
 from harness.learn.record import SILENT, Record, parts
 from harness.learn.recording import stem_of
@@ -35,7 +35,7 @@ def words(machine: Machine, kind: str) -> list[Word]:
     """Return the letters of a suite, without those that are the beginning of another test."""
     if kind == T:
         return transitions(machine)
-    found = dict.fromkeys(wp(machine, 0))
+    found = dict.fromkeys(word for word in wp(machine, 0) if UNASKED not in machine.run(word)[0])
     beginnings = {word[:length] for word in found for length in range(len(word))}
     return [word for word in found if word not in beginnings]
 

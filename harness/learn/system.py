@@ -12,6 +12,7 @@ from aalpy.base import SUL
 from harness.case.violation import Unjudgeable
 from harness.fuzz.compare import Shown
 from harness.learn.alphabet import Alphabet
+from harness.learn.limit import Limit
 from harness.learn.subject import GONE, Subject, is_end
 from harness.learn.tree import Node, Tree
 from harness.targets.protocol import TargetGone
@@ -37,10 +38,12 @@ class StaleAnswers(Exception):
 class System(SUL):  # type: ignore[misc]
     """A subject with a memory, as AALpy asks for it. Letters are their numbers."""
 
-    def __init__(self, subject: Subject, tree: Tree) -> None:
+    def __init__(self, subject: Subject, tree: Tree, limit: Limit | None = None) -> None:
         super().__init__()
         self.subject = subject
         self.tree = tree
+        #: Until when there is anybody who asks.
+        self.limit = limit or Limit()
         #: Queries that showed something else than before, and were settled by playing them again.
         self.settled = 0
         #: The first of them where no timer can have spoken.
@@ -72,7 +75,8 @@ class System(SUL):  # type: ignore[misc]
             self._live = False
 
     def step(self, letter: int) -> str:
-        """Return the answer to a letter."""
+        """Return the answer to a letter; raises Cut where the time is over."""
+        self.limit.check()
         known = self._node.get(letter)
         self._word.append(letter)
         if known is None and not self._live and self._is_over():
@@ -131,8 +135,13 @@ class System(SUL):  # type: ignore[misc]
         self.subject.renew()
 
     def _play(self, word: Sequence[int]) -> list[int]:
+        self.limit.check()
         self.subject.begin()
-        return [self.tree.number(self.subject.ask(self._letters[letter])) for letter in word]
+        answers = []
+        for letter in word:
+            self.limit.check()
+            answers.append(self.tree.number(self.subject.ask(self._letters[letter])))
+        return answers
 
     def _settled(self, word: Sequence[int], before: Sequence[list[int]] = ()) -> list[int]:
         """Return what the target answers, as often as it takes: undisturbed, and as it has answered before.

@@ -1,12 +1,12 @@
 """What `tcpspec learn` says: of a machine, of what the rules say to it, of two machines, of two answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from harness.learn import graphs
 from harness.learn.difference import Parting
-from harness.learn.judging import BEHIND, DECLARED, Judged
+from harness.learn.judging import BEHIND, DECLARED, Judgement
 from harness.learn.learner import Learned
-from harness.learn.machine import Machine
+from harness.learn.machine import UNASKED, Machine
 from harness.learn.oracle import said
 from harness.learn.record import Record
 from harness.learn.system import Nondeterminism
@@ -26,8 +26,9 @@ def of_machine(record: Record, learned: Learned) -> Iterator[str]:
         yield f"the target was ended {figures.restarted} times, not by what it was asked, and started anew"
 
 
-def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
+def of_judgement(judgement: Judgement, record: Record) -> Iterator[str]:
     """Yield what is not simply allowed: what is declared in one line each, the others with all."""
+    found = judgement.found
     declared = [each for each in found if each.verdict == DECLARED]
     behind = sum(each.verdict == BEHIND for each in found)
     others = [each for each in found if each.verdict not in (DECLARED, BEHIND)]
@@ -36,7 +37,8 @@ def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
         yield f"{each.verdict}: {' '.join(letters[letter] for letter in each.word)}"
         yield f"  it showed {each.seen}"
         yield f"  the rules  {each.due}   {', '.join((*each.rules, *each.cites))}"
-    count = record.machine.size * len(letters)
+    asked = sum(answer != UNASKED for row in record.machine.answers for answer in row)
+    count = asked - judgement.unjudged
     if declared:
         verb = "transition deviates" if len(declared) == 1 else "transitions deviate"
         yield f"{len(declared)} {verb} in a way that is declared:"
@@ -46,7 +48,10 @@ def of_judgement(found: Sequence[Judged], record: Record) -> Iterator[str]:
     if behind:
         yield f"{behind} are reached through such a transition only, and not judged"
     rest = "all others are as the RFC allows" if found else "all are as the RFC allows"
-    yield f"judged: {count} transitions, {len(others)} not declared; {rest}"
+    if judgement.unjudged:
+        yield f"{judgement.unjudged:,} transitions were not judged: there was no time left"
+    if count:
+        yield f"judged: {count} transitions, {len(others)} not declared; {rest}"
 
 
 def of_parting(parting: Parting, names: tuple[str, str], machine: Machine, verdict: Verdict) -> Iterator[str]:

@@ -3,9 +3,11 @@
 import errno
 import itertools
 import sys
+import time
 from collections.abc import Callable
 
 from harness.adapter_kit import Address, serve
+from harness.spec.segment import FIN
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.kit_adapter import Reference
@@ -44,9 +46,22 @@ def throttled_and_says_so(stack: Reference) -> None:
     stack.facts = {"throttle": "5000,host"}
 
 
+def hangs_at_a_fin(stack: Reference) -> None:
+    """It never comes back from a segment with FIN."""
+    arrive = stack.arrive
+
+    def arrive_or_hang(packet: bytes, frame: str) -> None:
+        while packet[33] & FIN:
+            time.sleep(60)
+        arrive(packet, frame)
+
+    stack.arrive = arrive_or_hang  # type: ignore[method-assign]
+
+
 ODDITIES: dict[str, Callable[[Reference], None]] = {
     "ipv4-only": ipv4_only,
     "forgets-nothing": forgets_nothing,
+    "hangs-at-a-fin": hangs_at_a_fin,
     "throttled": throttled,
     "throttled-and-says-so": throttled_and_says_so,
 }

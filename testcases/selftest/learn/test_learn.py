@@ -227,7 +227,7 @@ def judged(plan: Plan) -> list[judging.Judged]:
     """Learn what a plan asks for, and judge it."""
     with learner.started(plan) as subject:
         machine = learner.learn(subject, plan, lambda _text: None)[0].machine
-        return judging.judge(subject, plan, machine)
+        return judging.judge(subject, plan, machine).found
 
 
 def test_a_conversation_of_explore_accepts_at_once(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def machine_file(tmp_path: Path, target: str, name: str) -> Path:
     plan = Plan(parse(target), letters, kept=False)
     with learner.started(plan) as subject:
         found = learner.learn(subject, plan, lambda _text: None)[0]
-        kept = recording.record_of(plan, subject, found, [])
+        kept = recording.record_of(plan, subject, found)
     kept.write(tmp_path / name)
     return tmp_path / name
 
@@ -353,7 +353,7 @@ def test_a_suite_passes_on_its_own_stack_where_connections_are_refused_and_opene
     file.write_text("connect S@i SA@i,n RA@i,n close\n")
     plan = Plan(parse("reference"), alphabet.load(file, "client"), kept=False)
     with learner.started(plan) as subject:
-        kept = recording.record_of(plan, subject, learner.learn(subject, plan, lambda _text: None)[0], [])
+        kept = recording.record_of(plan, subject, learner.learn(subject, plan, lambda _text: None)[0])
     written = suite.write(kept, tmp_path / "suites")
     assert all(count.cases > 20 for count in written.values())
     run = [

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("aalpy", reason="the extra `learn` is not installed")
 
 from harness import cli
-from harness.learn import alphabet, learner, oracle, record, telling
+from harness.learn import alphabet, learner, oracle, record, search, telling
 from harness.learn.learner import Plan
 from harness.learn.oracle import Effort, said
 from harness.learn.subject import Subject
@@ -132,7 +132,7 @@ def test_what_tells_a_hypothesis_wrong_is_asked_once_more(tmp_path: Path) -> Non
     tests = oracle.Tests(System(subject, Tree(plan.alphabet.texts, None, {})), plan.effort, lambda _text: None)
     try:
         with pytest.raises(Nondeterminism, match=f"in {REPLAYS} of {REPLAYS} attempts"):
-            tests.find_cex(learner._automaton(machine))
+            tests.find_cex(search.automaton(machine))
     finally:
         subject.close()
 

@@ -85,7 +85,7 @@ def _now(subject: Subject, plan: Plan, machine: Machine, same: bool) -> list[str
     now = learner.learn(subject, plan, lambda _text: None, machine)[0].machine
     if same:
         return [f"{each.letters(now)}: {each.answers}" for each in difference.partings(machine, now)]
-    return [str(each) for each in judging.judge(subject, plan, now) if each.verdict == judging.VIOLATES]
+    return [str(each) for each in judging.judge(subject, plan, now).found if each.verdict == judging.VIOLATES]
 
 
 def test_the_picture_of_the_readme_is_that_of_the_golden_machine() -> None:

@@ -36,13 +36,17 @@ def test_what_was_asked_is_kept_however_a_run_ends(how: signal.Signals, tmp_path
         if how is signal.SIGINT
         else ""
     )
-    assert not (tmp_path / "out" / "reference-server.json").exists()
+    file = tmp_path / "out" / "reference-server.json"
+    assert file.exists() == (how is signal.SIGINT)
+    if file.exists():
+        assert record.read(file).stopped["cut"] > 0
+        assert "cut off after" in file.with_suffix(".html").read_text()
     again = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     kept = re.search("going on with (.*) queries of an earlier run", again)
     assert kept is not None
     # A run that is killed has written what is older than two seconds, or every 500 queries.
     assert int(kept[1].replace(",", "")) >= (asked if how is signal.SIGINT else 1)
-    assert record.read(tmp_path / "out" / "reference-server.json").machine == golden().machine
+    assert record.read(file).machine == golden().machine
 
 
 def golden() -> record.Record:
