@@ -42,13 +42,17 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one defect. `kills` are in the order in which the cases were played, MUST before SHOULD."""
+    """What came of one defect. `kills` are in the order in which the cases were played, MUST before SHOULD.
+
+    `otherwise`: where it answered otherwise than the sound stack, and broke no rule.
+    """
 
     name: str
     played: int
     kills: tuple[Noticed, ...] = ()
     inconclusive: tuple[str, ...] = ()
     troubles: tuple[Noticed, ...] = ()
+    otherwise: tuple[Noticed, ...] = ()
 
     @property
     def codes(self) -> Counter[str]:
@@ -110,13 +114,15 @@ class Campaign:
         should: list[Noticed] = []
         inconclusive: list[str] = []
         troubles: list[Noticed] = []
+        otherwise: list[Noticed] = []
         played = 0
         enough = len(scripts)
         for script in itertools.chain(scripts, reserve):
             if (must and not self.full) or ((must or should) and played >= enough):
                 break
             played += 1
-            shown = self._played(script, defect)
+            differs = self._answers_otherwise(script, defect)
+            shown = play(script, defect.stack_class, cpu_s=self.cpu_s) if differs else self._shows(script)
             noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 troubles.append(noticed)
@@ -128,13 +134,14 @@ class Campaign:
                 (should if shown.verdict is Verdict.DEVIATES else must).append(noticed)
                 if not self.full:
                     enough = min(enough, played + PATIENCE)
-        return Trial(defect.name, played, (*must, *should), tuple(inconclusive), tuple(troubles))
+            elif differs:
+                otherwise.append(noticed)
+        kills = (*must, *should)
+        return Trial(defect.name, played, kills, tuple(inconclusive), tuple(troubles), tuple(otherwise))
 
-    def _played(self, script: Script, defect: Defect) -> Shown:
+    def _answers_otherwise(self, script: Script, defect: Defect) -> bool:
         tape = self.tapes[script.name, script.ip]
-        if not tape or shows_a_difference(script, tape, defect.stack_class, cpu_s=self.cpu_s):
-            return play(script, defect.stack_class, cpu_s=self.cpu_s)
-        return self._shows(script)
+        return not tape or shows_a_difference(script, tape, defect.stack_class, cpu_s=self.cpu_s)
 
     @property
     def survivors(self) -> list[str]:

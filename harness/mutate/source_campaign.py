@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from harness.case.verdict import BAD, Verdict
 from harness.mutate.campaign import KILLS, PATIENCE, Noticed
-from harness.mutate.script import Script, Shown, play
+from harness.mutate.script import Script, Shown, play, record, shows_a_difference
 from harness.mutate.source import Mutant, Place, watched
 from harness.mutate.workers import Died, in_order
+from harness.stack import Stack
 
 #: What a case may take of a processor, in seconds: the slowest takes a tenth of one, alone.
 CPU_S = 8.0
@@ -26,7 +27,8 @@ KINDS = CASE, CELL, TIMED, CONVERSATION = "quick case", "cell of the grid", "tim
 class Fate:
     """What became of one mutant: by what kind of case it was noticed, or why not; `kill` is the first to break a MUST.
 
-    `played` cases were asked, of those that execute the statement; `should` only deviated from a SHOULD.
+    `played` cases were asked, of those that execute the statement; `should` only deviated from a SHOULD. In so many the
+    stack answered `otherwise` and broke no rule, first in `seen`.
     """
 
     number: int
@@ -34,6 +36,8 @@ class Fate:
     played: int
     kill: Noticed | None = None
     should: Noticed | None = None
+    otherwise: int = 0
+    seen: Noticed | None = None
 
 
 @dataclass(slots=True)
@@ -44,20 +48,23 @@ class SourceCampaign:
     workers: int = 1
     sound: list[Shown] = field(default_factory=list)
     executed: list[frozenset[Place]] = field(default_factory=list)
+    #: What the sound stack was asked and has answered (`harness.mutate.tape`).
+    tapes: list[bytes] = field(default_factory=list)
 
     def play_sound(self) -> None:
         """Play every case on the sound stack."""
         pieces = [range(at, min(at + PIECE, len(self.scripts))) for at in range(0, len(self.scripts), PIECE)]
 
-        def play_piece(piece: range) -> list[tuple[Shown, frozenset[Place]]]:
+        def play_piece(piece: range) -> list[tuple[Shown, bytes, frozenset[Place]]]:
             with watched() as seen:
                 return [_traced(self.scripts[at], seen) for at in piece]
 
         for _piece, shown in in_order(self.workers, play_piece, pieces):
             if isinstance(shown, Died):
                 raise shown
-            for each, executed in shown:
+            for each, tape, executed in shown:
                 self.sound.append(each)
+                self.tapes.append(tape)
                 self.executed.append(executed)
 
     @property
@@ -71,6 +78,7 @@ class SourceCampaign:
         kept = [at for at, shown in enumerate(self.sound) if shown.verdict not in BAD]
         self.scripts = [self.scripts[at] for at in kept]
         self.executed = [self.executed[at] for at in kept]
+        self.tapes = [self.tapes[at] for at in kept]
         self.sound = [self.sound[at] for at in kept]
 
     def play_mutants(self, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Fate]]:
@@ -100,10 +108,12 @@ class SourceCampaign:
 
     def _play(self, number: int, able: Sequence[int]) -> Fate:
         should: Noticed | None = None
+        otherwise: list[Noticed] = []
         enough = len(able)
         for played, at in enumerate(self._in_order(able), 1):
             script = self.scripts[at]
-            shown = play(script, cpu_s=CPU_S)
+            differs = shows_a_difference(script, self.tapes[at], Stack, cpu_s=CPU_S)
+            shown = play(script, cpu_s=CPU_S) if differs else self.sound[at]
             noticed = Noticed(script.name, script.ip, shown, script.case.summary if script.generated else "")
             if shown.verdict is Verdict.HARNESS_ERROR:
                 return Fate(number, BROKEN, played, noticed)
@@ -112,9 +122,12 @@ class SourceCampaign:
                     return Fate(number, kind_of(script), played, noticed, should)
                 should = should or noticed
                 enough = min(enough, played + PATIENCE)
+            elif differs:
+                otherwise.append(noticed)
             if played >= enough:
                 break
-        return Fate(number, SURVIVES, min(enough, len(able)), None, should)
+        first = otherwise[0] if otherwise else None
+        return Fate(number, SURVIVES, min(enough, len(able)), None, should, len(otherwise), first)
 
 
 def kind_of(script: Script) -> str:
@@ -133,7 +146,8 @@ def table(fates: Sequence[Fate]) -> Iterator[tuple[str, int]]:
         yield what, counts[what]
 
 
-def _traced(script: Script, seen: set[Place]) -> tuple[Shown, frozenset[Place]]:
-    """Play a case on the sound stack; return what it shows and the statements of the stack that it executes."""
+def _traced(script: Script, seen: set[Place]) -> tuple[Shown, bytes, frozenset[Place]]:
+    """Play a case on the sound stack; return what it shows, its tape, and the statements that it executes."""
     seen.clear()
-    return play(script, cpu_s=10 * CPU_S), frozenset(seen)
+    shown, tape = record(script, cpu_s=10 * CPU_S)
+    return shown, tape, frozenset(seen)

@@ -87,7 +87,11 @@ def _survival(fate: Fate) -> str:
     if fate.what is NEVER:
         return "no case executes it"
     should = f", {fate.should.case_id} notices it at level SHOULD" if fate.should is not None else ""
-    return f"survives {fate.played} cases that execute it{should}"
+    told = "answers as before in all of them"
+    if fate.seen is not None:
+        again = f" ({fate.seen.replay})" if fate.seen.replay else ""
+        told = f"answers otherwise in {fate.otherwise} and breaks no MUST, first in {fate.seen.case_id}{again}"
+    return f"survives {fate.played} cases that execute it{should}; it {told}"
 
 
 def _print(console: Console, mutant: Mutant, text: str = "") -> None:
@@ -111,6 +115,8 @@ def _as_json(mutant: Mutant, fate: Fate) -> Mapping[str, object]:
         "by": noticed.case_id if noticed is not None else "",
         "code": noticed.code if noticed is not None else "",
         "text": noticed.shown.text if noticed is not None else "",
+        "otherwise": fate.otherwise,
+        "seen": (fate.seen.replay or fate.seen.case_id) if fate.seen is not None else "",
     }
 
 

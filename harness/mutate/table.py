@@ -47,7 +47,11 @@ def print_trial(console: Console, defect: Defect, trial: Trial, *, full: bool) -
         console.print(Text.assemble(f"     {first.code}  ", (show_command(first, defect.name), "dim")))
     else:
         undecided = f", {len(trial.inconclusive)} inconclusive" if trial.inconclusive else ""
-        console.print(Text(f"     SURVIVES {trial.played} cases{undecided}", style="bold red"))
+        same = "" if trial.otherwise else ", with the sound stack's answers in all of them"
+        console.print(Text(f"     SURVIVES {trial.played} cases{undecided}{same}", style="bold red"))
+        if trial.otherwise:
+            told = f"     answers otherwise in {len(trial.otherwise)} of them, and breaks no rule  "
+            console.print(Text.assemble(told, (show_command(trial.otherwise[0], defect.name), "dim")))
     if trial.troubles:
         console.print(Text(f"     HARNESS FAILURE in {len(trial.troubles)} cases", style="bold red"))
         for trouble in trial.troubles[:FEW]:
@@ -146,6 +150,8 @@ def _defect_as_json(defect: Defect, trial: Trial) -> dict[str, Any]:
         "played": trial.played,
         "kills": [_noticed_as_json(kill) for kill in trial.kills],
         "inconclusive": list(trial.inconclusive),
+        "otherwise": len(trial.otherwise),
+        "first otherwise": show_command(trial.otherwise[0], trial.name) if trial.otherwise else "",
         "harness failures": [_noticed_as_json(trouble) for trouble in trial.troubles],
     }
 
