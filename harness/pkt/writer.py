@@ -4,12 +4,14 @@ What the target did is expected again; where it did something else than was due,
 there: it fails on that target, and passes on a sound one. What no script can say stands in comments.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.pkt import icmp, options
+from harness.case.violation import Finding
+from harness.pkt import icmp, options, writer_states
 from harness.pkt.matching import flag_letters
 from harness.pkt.writer_calls import called
 from harness.pkt.writing import Side, Unsayable, Writing
@@ -41,8 +43,9 @@ NEAR_THE_WRAP = 1 << 17
 
 #: What stands in a script where something comes that none can say.
 UNSAID = "here the script ends"
-#: What the target may answer.
+#: What the target may answer, and what its state may change by.
 _STIMULI = (Kind.SENT, Kind.CALL)
+_MOVES = (Kind.SENT, Kind.RECEIVED, Kind.CALL, Kind.STATE)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.=-]+")
 _NOTATION = re.compile(r"<SEQ=(-?\d+)>(?:<ACK=(-?\d+)>)?(?:<DATA=(\d+)>)?<CTL=([A-Z,]+|none)>")
 _FORM = re.compile(r"\(ttl-\d+\)")
@@ -56,13 +59,16 @@ def write(
     about: Iterable[str] = (),
     version: int = 4,
     between: tuple[str, str] | None = None,
+    finding: Finding | None = None,
+    each_state: bool = False,
 ) -> str:
     """Return these events as a script; `about` are lines for its head.
 
-    `between` are the addresses of the peer and of the target, those of the first segment where they are not told.
+    `between` are the addresses of the peer and of the target, those of the first segment where they are not told. At
+    the end stands what was due by a `finding` about a state; `each_state` demands those that the target was in.
     """
     several = len({event.connection for event in events if event.segment is not None}) > 1
-    writing = Writing(several, addresses=between)
+    writing = Writing(several, each_state, addresses=between)
     writing.say(title)
     for line in about:
         writing.say(line)
@@ -71,8 +77,14 @@ def write(
     try:
         for event in _until_the_finding(events):
             if event.kind in _STIMULI:
+                _follow(writing, event.time_ns)
                 before = len(writing.lines)
             _WRITERS[event.kind](writing, event)
+            writing.side(event).moved |= event.kind in _MOVES
+        _follow(writing, writing.before_ns or 0)
+        _demand_state(writing, finding)
+        if each_state:
+            writer_states.probe(writing)
     except Unsayable as reason:
         if event.kind is Kind.RECEIVED:  # what drew it would demand an answer
             del writing.lines[before:]
@@ -80,6 +92,18 @@ def write(
     if all(line.startswith("//") for line in writing.lines[head:]):
         writing.add("`true`", writing.before_ns or 0)
     return "\n".join(writing.lines) + "\n"
+
+
+def unsaid(text: str) -> str | None:
+    """Return what a script says of why it ends early, None where it does not."""
+    return next((line.removeprefix(f"// {UNSAID}: ") for line in text.splitlines() if UNSAID in line), None)
+
+
+def cut(text: str, line: int) -> str:
+    """Return a script up to a line, with no demands of states before it."""
+    lines = text.splitlines()[:line]
+    kept = [each for each in lines[:-1] if not writer_states.is_demand(each)]
+    return "\n".join([*kept, *lines[-1:]]) + "\n"
 
 
 def path_in(folder: Path, case_id: str, suffix: str) -> Path:
@@ -93,6 +117,21 @@ def _until_the_finding(events: Sequence[Event]) -> Iterator[Event]:
         yield event
         if event.kind is Kind.EXPECTED:
             return
+
+
+def _follow(writing: Writing, time_ns: int) -> None:
+    for side in writing.sides.values():
+        writer_states.follow(writing, side, time_ns)
+
+
+def _demand_state(writing: Writing, finding: Finding | None) -> None:
+    due, seen = writer_states.wrong(finding)
+    if not due or writing.several:
+        return
+    for side in writing.sides.values():
+        if (line := writer_states.demand(side, due, seen)) is not None:
+            writing.say("this was due:")
+            writing.add(line, writing.before_ns or 0)
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
@@ -111,10 +150,9 @@ def _sent(writing: Writing, event: Event) -> None:
         side.peer_base = wire.seq if opens else seqno.add(wire.seq, -event.segment.seq)
         side.begin = wire.seq if opens and abs(seqno.diff(wire.seq, 0)) < NEAR_THE_WRAP else 0
     side.peer_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.peer_base)
-    writing.add(
-        f"< {_packet(writing, event, _counted(side, wire, inbound=True, begun=writing.begun), inbound=True)}",
-        event.time_ns,
-    )
+    segment = _counted(side, wire, inbound=True, begun=writing.begun)
+    side.acknowledged = segment.ack if segment.flags & ACK else side.acknowledged
+    writing.add(f"< {_packet(writing, event, segment, inbound=True)}", event.time_ns)
 
 
 def _received(writing: Writing, event: Event) -> None:
@@ -133,6 +171,11 @@ def _received(writing: Writing, event: Event) -> None:
         side.target_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.target_base or 0)
     writing.current = event.connection
     segment = _counted(side, wire, inbound=False, begun=writing.begun)
+    if not wire.flags & RST:
+        side.due = segment.ack if wire.flags & ACK else side.due
+        side.next = segment.end if wire.flags & SYN or seqno.lt(side.next, segment.end) else side.next
+        with contextlib.suppress(wire_options.MalformedOptions):
+            side.stamps |= wire_options.timestamps_of(wire.options) is not None
     if event.mark is not Mark.NONE:
         writing.say(f"it sent instead: > {_packet(writing, event, segment, inbound=False)}")
         return
@@ -266,7 +309,8 @@ def _icmp(writing: Writing, event: Event) -> str:
     return f"icmp {name} [{seq}:{seq}(0)]"
 
 
-def _commented(writing: Writing, event: Event) -> None:
+def _state(writing: Writing, event: Event) -> None:
+    writing.side(event).state = event.text
     writing.say(event.notation())
 
 
@@ -280,7 +324,7 @@ _WRITERS: dict[Kind, Callable[[Writing, Event], None]] = {
     Kind.EXPECTED: _expected,
     Kind.CALL: called,
     Kind.ANSWER: _passed,
-    Kind.STATE: _commented,
+    Kind.STATE: _state,
     Kind.WAIT: _passed,
     Kind.NOTE: _noted,
 }

@@ -33,6 +33,14 @@ class Side:
     target_shift: int = 0
     #: The target's port and the peer's, as they are on the wire.
     ports: tuple[int, int] | None = None
+    #: The state that the target was last seen in, and whether something has happened since that was demanded.
+    state: str = ""
+    moved: bool = False
+    #: The numbers that the target expects next, sends next, and had acknowledged; and whether it stamps what it sends.
+    due: int | None = None
+    next: int = 0
+    acknowledged: int = 0
+    stamps: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +48,8 @@ class Writing:
     """A script that is being written."""
 
     several: bool
+    #: Whether the target's state is demanded behind each step.
+    each_state: bool = False
     lines: list[str] = field(default_factory=list)
     sides: dict[int, Side] = field(default_factory=dict)
     next_number: int = 3

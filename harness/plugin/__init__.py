@@ -27,7 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the session's plugins up: one runs, one collects, one counts."""
     session = CasePlugin(config)
     collection = Collection(session)
-    tally = Worker(collection, config) if session.is_worker else Tally(config, session.options, collection)
+    count = session.settler.scripts.count if session.settler.scripts is not None else None
+    made = (collection, count)
+    tally = Worker(config, *made) if session.is_worker else Tally(config, session.options, *made)
     choosing = Choosing(config, collection)
     parts: dict[str, object] = {"session": session, "collection": collection, "choosing": choosing, "tally": tally}
     parts["looping"] = session.looping

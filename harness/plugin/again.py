@@ -21,8 +21,8 @@ from harness.trace.results import FILE_NAME, read
 FAILED, LOST = 1, 3
 UNSTABLE = "unstable"
 _TAP = frozenset({"--tap", "--ktap"})
-#: Options that are the first run's alone: a file that it has written, and how long it lasts.
-_ONCE = ("--junitxml", "--junit-xml", "--for")
+#: Options that are the first run's alone: a file that it has written, how long it lasts, and scripts of what it found.
+_ONCE = ("--junitxml", "--junit-xml", "--for", "--pkt")
 
 Start = Callable[..., int]
 
@@ -71,7 +71,7 @@ def _follow_up(start: Start, arguments: Sequence[str], end: Ending, code: int) -
 
 def _override(arguments: Sequence[str], results: Path, among: Path | None = None) -> list[str]:
     """Return the arguments of a run of what failed: the last of an option counts."""
-    once = _ONCE if among else _ONCE[:-1]
+    once = _ONCE if among else _ONCE[:-2]
     kept: list[str] = []
     skip = False
     for text in arguments:

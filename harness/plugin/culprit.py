@@ -60,7 +60,7 @@ def sweep_survivors(rig: Rig, held: Sequence[Held]) -> None:
     survivors = [item for item in survivors if item.stash[OUTCOME].ending is Ending.COMPLETED]
     if not survivors:
         return
-    outcomes = [(item, _again(rig, item)) for item in survivors]
+    outcomes = [(item, play_again(rig, item)) for item in survivors]
     rig.sweep()
     if rig.fallen is not None:
         blame(rig, [each for each in before if each.item in survivors])
@@ -75,7 +75,7 @@ def _culprits(rig: Rig, suspects: Sequence[pytest.Item]) -> Iterator[tuple[pytes
         for item in suspects:
             yield from _culprits(rig, [item])
         return
-    outcomes = [(item, _again(rig, item)) for item in suspects]
+    outcomes = [(item, play_again(rig, item)) for item in suspects]
     try:
         rig.sweep()
     except Unjudgeable:
@@ -92,7 +92,8 @@ def _culprits(rig: Rig, suspects: Sequence[pytest.Item]) -> Iterator[tuple[pytes
             yield item, died(outcome.conversation, death)
 
 
-def _again(rig: Rig, item: pytest.Item) -> Outcome:
+def play_again(rig: Rig, item: pytest.Item) -> Outcome:
+    """Run a case once more, on a rig, outside of pytest's protocol."""
     case = item.stash[CASE]
     if isinstance(item, OwnItem):
         return item.play_again(rig)

@@ -366,6 +366,8 @@ class CasePlugin:
         """Report what is still held back, and end the targets."""
         try:
             self.flush()
+            if self.settler.scripts is not None:
+                self.settler.scripts.write()
         finally:
             self.engine.close()
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +25,9 @@ from harness.targets.protocol import Target
 from harness.trace.capture import write_capture
 from harness.trace.results import CAPTURES
 
+if TYPE_CHECKING:
+    from harness.plugin.pkt_findings import FindingScripts
+
 
 class Settler:
     """Judges cases with what is declared about their target."""
@@ -34,6 +37,11 @@ class Settler:
         self.options = options
         self.engine = engine
         self.grid = cells
+        self.scripts: FindingScripts | None = None
+        if options.pkt_folder is not None:
+            from harness.plugin import pkt_findings
+
+            self.scripts = pkt_findings.FindingScripts(options.pkt_folder, engine)
         self._announced: set[str] = set()
 
     @cached_property
@@ -54,7 +62,8 @@ class Settler:
         )
         expected = judgement.as_expected(self.options.level)
         self._capture(record, outcome, expected, target.facts.as_dict())
-        self._script(case, judgement, outcome, target)
+        if self.scripts is not None and not expected:
+            self.scripts.note(item, judgement, outcome, target)
         told = "" if expected else self._story(record, target)
         self.config.hook.pytest_tcpspec_verdict(
             case=case, outcome=outcome, judgement=judgement, record=record, story=told
@@ -101,27 +110,6 @@ class Settler:
             record["facts"] = {**target.facts.as_dict(), "capabilities": sorted(target.capabilities)}
             if known := changes.expected(target.facts.implementation, target.facts.version):
                 record["facts"]["changes"] = known
-
-    def _script(self, case: Case, judgement: Judgement, outcome: Outcome, target: Target) -> None:
-        """Write a case that is not as expected as a script of packetdrill, where such are asked for."""
-        folder, conversation = self.options.pkt_folder, outcome.conversation
-        if folder is None or conversation is None or judgement.as_expected(self.options.level):
-            return
-        from harness.pkt import writer
-
-        about = (f"{judgement.verdict} on {target.facts.name} {target.facts.version}: {judgement.reason}", case.summary)
-        text = writer.write(
-            conversation.events,
-            title=case.case_id,
-            about=about,
-            version=case.binding.version,
-            between=conversation.addresses,
-        )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            writer.path_in(folder, case.case_id, case.binding.suffix).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise pytest.UsageError(f"--pkt {folder}: can't be written: {error.strerror}") from None
 
     def _capture(self, record: dict[str, Any], outcome: Outcome, expected: bool, facts: dict[str, Any]) -> None:
         wanted = self.options.pcap == "on" or (self.options.pcap == "retain-on-failure" and not expected)

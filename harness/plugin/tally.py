@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,29 +20,38 @@ from harness.report.runs import Case
 from harness.trace.places import refusal
 from harness.trace.results import ResultsWriter, is_inert
 
+if TYPE_CHECKING:
+    from harness.plugin.pkt_findings import Count
+
 #: Where a worker leaves what it counted, for the controller.
-_LEFT_OUT = "tcpspec_left_out"
+_LEFT_OUT, _SCRIPTS = "tcpspec_left_out", "tcpspec_scripts"
 
 
 class Worker:
     """The other end of the tally, in each worker of xdist: all of them collect the same."""
 
-    def __init__(self, collection: Collection, config: Any) -> None:
+    def __init__(self, config: Any, collection: Collection, scripts: "Count | None") -> None:
         self._collection = collection
+        self._scripts = scripts
         self._output: dict[str, Any] = config.workeroutput
 
     def pytest_sessionfinish(self) -> None:
-        """Hand over what was not chosen."""
+        """Hand over what was not chosen, and the scripts that were written of findings."""
         self._output[_LEFT_OUT] = dict(self._collection.left_out)
+        if self._scripts is not None:
+            self._output[_SCRIPTS] = (self._scripts.written, dict(self._scripts.unwritten), self._scripts.first)
 
 
 class Tally:
     """What the controller has seen."""
 
-    def __init__(self, config: pytest.Config, options: Options, collection: Collection) -> None:
+    def __init__(
+        self, config: pytest.Config, options: Options, collection: Collection, scripts: "Count | None"
+    ) -> None:
         self.config = config
         self.options = options
         self.collection = collection
+        self.scripts = scripts
         self.matrix = Matrix()
         self.unexpected: list[Case] = []
         self._told: set[kinds.Difference] = set()
@@ -118,7 +127,10 @@ class Tally:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker of xdist counted."""
-        self._left_out = getattr(node, "workeroutput", {}).get(_LEFT_OUT, self._left_out)
+        output = getattr(node, "workeroutput", {})
+        self._left_out = output.get(_LEFT_OUT, self._left_out)
+        if self.scripts is not None and _SCRIPTS in output:
+            self.scripts.add(*output[_SCRIPTS])
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the results."""
@@ -156,9 +168,11 @@ class Tally:
         if self._judged:
             self._tell_github(terminalreporter)
         _print_skipped(terminalreporter)
-        if self.options.pkt_folder is not None and self._judged and not self.unexpected:
+        if self.scripts is not None and self._judged:
             declared = "; --no-expectations writes what is declared too" if self.options.bundled else ""
-            terminalreporter.write_line(f"--pkt: no script is written, since all is as expected{declared}")
+            none = [] if self.unexpected else [f"no script is written, since all is as expected{declared}"]
+            for line in none or self.scripts.sentences():
+                terminalreporter.write_line(f"--pkt: {line}")
         if self.writer is not None and self._judged:
             terminalreporter.write_line(f"results: {self.writer.path}")
 
