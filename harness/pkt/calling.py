@@ -74,6 +74,7 @@ class Calling:
                 yield from self.finish()
             return
         noted.annotations.append(f"= {answer}")
+        self._judge_end(event, call, self.schedule.previous_ns, stop)
         self._judge(event, call, answer)
 
     def try_again(self) -> None:
@@ -81,17 +82,23 @@ class Calling:
         __tracebackhide__ = True
         if self.pending is None:
             return
-        event, call, stop = self.pending.event, self.pending.call, self.pending.stop_ns
+        event, call = self.pending.event, self.pending.call
+        begun, stop = self.pending.begun_ns, self.pending.stop_ns
         answer = self.pending.attempt()
         if answer is None:
             return
         self.pending = None
         self.stage.conversation.note(Kind.ANSWER, f"{call.function}() = {answer}", self.stage.current)
-        margin = self.schedule.margin_ns((stop or self.stage.now_ns()) - self.schedule.origin_ns)
-        if stop is not None and self.stage.now_ns() < stop - margin:
-            due = f"{call.function}() blocks for {(stop - self.stage.now_ns()) / NS:.3g} s more"
-            self._differences.fail(Code.EARLY, due, "it has returned", event)
+        self._judge_end(event, call, begun, stop)
         self._judge(event, call, answer)
+
+    def _judge_end(self, event: Event, call: Call, begun_ns: int, stop_ns: int | None) -> None:
+        """Say that a call has returned too early, if it did: how long it may take counts from its beginning."""
+        __tracebackhide__ = True
+        now = self.stage.now_ns()
+        if stop_ns is not None and now < stop_ns - self.schedule.margin_ns(stop_ns - begun_ns):
+            due = f"{call.function}() blocks for {(stop_ns - now) / NS:.3g} s more"
+            self._differences.fail(Code.EARLY, due, "it has returned", event)
 
     def latest_ns(self, pending: Pending) -> int:
         """Return when a call that blocks is to return at the latest: how long it may take counts from its beginning."""

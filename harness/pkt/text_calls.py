@@ -1,6 +1,7 @@
 """The calls that bring text one way or the other: write, read, and their relatives."""
 
 import errno
+import select
 import socket
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
 from harness.spec.states import State
-from harness.targets.protocol import LinuxSocket
+from harness.targets.protocol import LinuxSocket, WatchedSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26
@@ -61,10 +62,10 @@ class TextCalls:
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
             raise Unsupported("flags of send()", place, lacking=True)
         self._demand_address(call, place)
-        sent, opening = 0, False
+        sent, opening, blocks = 0, False, False
 
         def write() -> Answer | None:
-            nonlocal sent, opening
+            nonlocal sent, opening, blocks
             if descriptor is None:
                 return Answer(-1, "EBADF")
             content = data if data is not None else b""
@@ -84,6 +85,8 @@ class TextCalls:
                 opening = True
             if opening and self._is_opening(descriptor):
                 return None
+            if blocks and not self._wakes_writers(descriptor):
+                return None
             while True:
                 try:
                     sent += self._sent(descriptor, content[sent:], flags, place)
@@ -91,6 +94,7 @@ class TextCalls:
                     if error.errno == errno.EALREADY:
                         return refused(error)
                     self.stage.has_waited |= waits
+                    blocks = waits
                     return None if waits else Answer(sent) if sent else Answer(-1, "EAGAIN")
                 except OSError as error:
                     return refused(error)
@@ -98,6 +102,16 @@ class TextCalls:
                     return Answer(sent)
 
         return write
+
+    def _wakes_writers(self, descriptor: Descriptor) -> bool:
+        """Tell whether a call that waits for room goes on: a kernel wakes it by a third of the buffer, and not by less.
+
+        poll() tells by the same rule (`sk_stream_write_space` and `__sk_stream_is_writeable` of Linux).
+        """
+        sock = descriptor.sock
+        if not self.stage.traits.is_linux or not isinstance(sock, WatchedSocket):
+            return True
+        return bool(sock.poll() & (select.POLLOUT | select.POLLERR | select.POLLHUP))
 
     def _nowhere(self, call: Call, place: Place) -> Attempt:
         """Return how to hand over an address of nothing, to which a kernel says EFAULT; other stacks are not asked."""

@@ -49,16 +49,42 @@ def _write_script(name: str) -> int:
     code = starting.start(["-p", "no:terminal", "--timers", "1e9", *played], keeper)
     if code == NOTHING_RAN:
         return starting.no_such_case(name)
-    if keeper.text:
-        print(keeper.text, end="")
-        return 0
-    code, collector = starting.collect(["--ip", "4", "--grid", "off", "--case", name])
-    scenarios = [(case, item) for case, item in collector.items if hasattr(item, "obj")]
-    if code or not scenarios:
-        print(f"{name}: the reference stack can't play it, and nothing else says what happens in it", file=sys.stderr)
-        return code or USAGE_ERROR
-    print(printing.scripted_explanation(*scenarios[0]), end="")
+    text = keeper.text
+    if not text:
+        code, collector = starting.collect(["--ip", "4", "--grid", "off", "--case", name])
+        scenarios = [(case, item) for case, item in collector.items if hasattr(item, "obj")]
+        if code or not scenarios:
+            why = "the reference stack can't play it, and nothing else says what happens in it"
+            print(f"{name}: {why}", file=sys.stderr)
+            return code or USAGE_ERROR
+        text = printing.scripted_explanation(*scenarios[0])
+    if refusal := _refusal(text):
+        print(f"{name}: no script of it: {refusal}", file=sys.stderr)
+        return USAGE_ERROR
+    print(text, end="")
     return 0
+
+
+def _refusal(text: str) -> str:
+    """Return why a script does not say what happens in its case, "" where it does: the reference stack plays it."""
+    from harness.case.engine import Engine
+    from harness.pkt import playback, writer
+    from harness.targets import registry
+
+    if (unsaid := writer.unsaid(text)) is not None:
+        return unsaid
+    sound = registry.parse("reference")
+    engine = Engine([sound], registry.Settings())
+    try:
+        (told,) = playback.play(lambda: engine.rig(sound, as_found=True), [text], engine.close)
+    finally:
+        engine.close()
+    if told.word is playback.Word.CONFORMS:
+        return ""
+    if told.word is playback.Word.UNPLAYED:
+        return f"the reference stack can't play it: {told.why}"
+    line = text.splitlines()[told.line - 1].strip()
+    return f"the reference stack is not as its line {told.line}, `{line}`: what that comes of, no script can say"
 
 
 def _dialect(arguments: list[str]) -> tuple[list[str], str | None]:

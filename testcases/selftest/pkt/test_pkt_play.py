@@ -345,3 +345,18 @@ def test_what_is_for_another_system_is_not_played() -> None:
     assert play(text.replace("Linux", "reference")).code is Code.WRONG_FLAGS
     assert play("--define=Linux=1\n" + text).code is Code.WRONG_FLAGS
     assert play(f"#ifdef FreeBSD\n{SERVER}#endif\n").verdict == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("+0...2 read(4, ..., 10) = 10\n+1 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11", "for 1 s more"),
+        ("+0...2 read(4, ..., 10) = 10\n+1.9 < P. 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11", ""),
+        ("+0...2 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1", "for 2 s more"),  # it does not block at all
+    ],
+)
+def test_how_early_a_call_may_return_counts_from_its_beginning(lines: str, says: str) -> None:
+    played = play(f"{SERVER}+100 < . 1:1(0) ack 1 win 65535\n{lines}\n")
+    assert played.verdict == ("violates" if says else "conforms")
+    assert (played.code is Code.EARLY) == bool(says)
+    assert says in played.due

@@ -141,6 +141,23 @@ def test_a_case_becomes_a_script_that_says_the_same(
     assert run("case.pkt") == 0
 
 
+@pytest.mark.parametrize(
+    ("case", "says"),
+    [
+        ("header/damaged-syn-ack*", "none can say that the peer sends <SEQ=0><ACK=1><CTL=SYN,ACK> (bad checksum)"),
+        ("timers/data-is-given-up", "the reference stack is not as its line 26, `+65.88 read(4, ..., 65536) = -1"),
+        ("passive-open/ecn-setup-syn-is-granted", "the reference stack is not as its line 12, `+0 > SE."),
+    ],
+)
+def test_a_case_that_no_script_says_is_refused_with_a_sentence(
+    case: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["explain", case, "--pkt"]) == 4
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"{case}: no script of it: {says}")
+    assert not captured.out
+
+
 def test_a_finding_becomes_a_script_that_fails_there_and_passes_on_a_sound_stack(folder: Path) -> None:
     defect = ["--target", "reference,defect=D01", "--ip", "4", "--case", "closed-and-listening/*"]
     assert cli.main(["run", *defect, "--pkt", "findings"]) == 1
