@@ -19,12 +19,13 @@ class Conversations:
     """What a module of test cases holds where conversations are to be collected."""
 
     def chosen(self, level: str, patterns: Sequence[str]) -> "list[Generated]":
-        """Return those of a run: a fixed small choice, or all; patterns that speak of them choose among all.
+        """Return those of a run: a fixed small choice, or all; patterns that begin with `explore/` choose among all.
 
-        Then only those are returned that the patterns name, and only the kinds that they may be about are made. Where
-        one names nothing all of these are returned, for whoever is to say what there is.
+        Then only those are returned that these name, and only the kinds that they may be about are made. Where one
+        names nothing all of these are returned, for whoever is to say what there is. A pattern that is about
+        conversations and all else, as `*` is, chooses among those of the run.
         """
-        about = [each for each in patterns if each.startswith(PREFIX) or fnmatch.fnmatchcase(PREFIX, each)]
+        about = [each for each in patterns if each.startswith(PREFIX)]
         if level == OFF and not about:
             return []
         from harness.explore.choice import small
@@ -33,8 +34,11 @@ class Conversations:
             return list(_made(about)) if level == ALL else small()
         few = {generated.id: generated for generated in small()}
         if few.keys() >= set(about):
-            return [generated for name, generated in few.items() if name in about]
-        return _named(_made(about), about) or list(_made(about))
+            found = [generated for name, generated in few.items() if name in about]
+        else:
+            found = _named(_made(about), about) or list(_made(about))
+        others = [] if level == OFF or len(about) == len(patterns) else small() if level == CORE else _made(())
+        return list({generated.id: generated for generated in (*found, *others)}.values())
 
 
 def _made(patterns: Sequence[str]) -> "Iterator[Generated]":

@@ -63,6 +63,8 @@ class Wiring:
         self.name, self._options, self._place = name, options, place
         #: Sockets of an earlier life of the stack have an earlier number.
         self.life = 0
+        #: The wire is the same for all lives: whoever asks on it need not know of a new one.
+        self._is_linked = False
         #: Whether it has not answered what it always answers, though it has not ended.
         self._silent = False
         #: How many questions for our hardware address were answered, with a fence behind that.
@@ -93,8 +95,8 @@ class Wiring:
 
     def _start(self) -> None:
         self._place.start()
-        if self.life == 0:
-            self._link = self._place.link()
+        if not self._is_linked:
+            self._link, self._is_linked = self._place.link(), True
         deadline = time.monotonic() + self._options.start_s
         while not self._link.greet(0.2):
             code = self._place.exit_code()

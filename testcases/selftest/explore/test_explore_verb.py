@@ -297,3 +297,6 @@ def test_a_conversation_that_is_named_costs_no_other_kind(monkeypatch: pytest.Mo
     assert Conversations().chosen("core", ("explore/w*/*",)) == made
     assert Conversations().chosen("core", ("explore/wraps",)) == made
     assert Conversations().chosen("core", ("explore/wraps/nothing",)) == made, "for whoever says what there is"
+    assert Conversations().chosen("core", ("*", "explore/wraps/nothing"))[: len(made)] == made
+    assert Conversations().chosen("off", ("*",)) == []
+    assert Conversations().chosen("core", ("*",)) == few, "what is about all takes no more than a run does"

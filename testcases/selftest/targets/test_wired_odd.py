@@ -124,6 +124,7 @@ def test_a_server_of_one_connection_is_started_for_each(kind: str) -> None:
     target = registry.open_target(registry.parse(f"tap:{ODD} {kind} {{if}}"), registry.Settings())
     try:
         assert target.facts.details["connections at a time"] == "one, in its life"
+        assert target.capabilities >= {Capability.SACK, Capability.WINDOW_SCALE, Capability.RFC5961_RST}, "asked anew"
         for case_port in (5001, 5002):
             listener = target.socket(4)
             listener.listen("198.51.100.1", case_port, 16)
