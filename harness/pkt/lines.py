@@ -17,7 +17,7 @@ from harness.pkt.schedule import NS, Schedule, Window
 from harness.pkt.support import Unsupported, beyond
 from harness.pkt.tree import Clock, Event, TcpOption, TcpSegment
 from harness.spec import seqno
-from harness.spec.segment import ACK, FIN, PSH, SYN, Flags
+from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Flags
 from harness.spec.states import State
 from harness.targets.protocol import Capability
 
@@ -134,7 +134,19 @@ class Lines:
         part, due = not strict and line.length > 0, self.peer.resolved(line, piece.connection)
         if not strict and self.stage.version == 6 and self.stage.mtu == MTU:
             due = self._on_our_wire(due, left_out)
+        if not strict and self._called:
+            due = self._with_or_without_ack(due, piece, left_out)
         return matching.mismatch(due, piece, stamps, left_out, strict=strict, part=part, lacking=lacking)
+
+    def _with_or_without_ack(self, line: TcpSegment, piece: Piece, left_out: Counter[str]) -> TcpSegment:
+        """Return a reset by which a call ends a connection with the ACK bit that the target gives it, or without.
+
+        ABORT sends a bare one (RFC 9293 §3.10.5); the kernels set ACK, and whoever gets it takes both.
+        """
+        if not line.flags & piece.flags & RST or (line.flags ^ piece.flags) & ~int(PSH) != ACK:
+            return line
+        left_out["acknowledgment of a reset"] += 1
+        return replace(line, flags=Flags(line.flags ^ ACK), ack=None)
 
     def _on_our_wire(self, line: TcpSegment, left_out: Counter[str]) -> TcpSegment:
         """Return a line with the MSS of IPv6 on this wire, where it has the one of IPv4.

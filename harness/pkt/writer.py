@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.case.conversation import Conversation
 from harness.case.violation import Finding
 from harness.pkt import icmp, options, writer_states
 from harness.pkt.matching import flag_letters
@@ -74,13 +75,17 @@ def write(
         writing.say(line)
     writing.lines += ["", f"--ip_version=ipv{version}", ""]
     before = head = len(writing.lines)
+    alone = True
     try:
         for event in _until_the_finding(events):
             if event.kind in _STIMULI:
                 _follow(writing, event.time_ns)
                 before = len(writing.lines)
+                writing.stimulus = before if alone else None
+                alone = False
             _WRITERS[event.kind](writing, event)
             writing.side(event).moved |= event.kind in _MOVES
+            alone |= event.kind is Kind.RECEIVED
         _follow(writing, writing.before_ns or 0)
         _demand_state(writing, finding)
         if each_state:
@@ -92,6 +97,11 @@ def write(
     if all(line.startswith("//") for line in writing.lines[head:]):
         writing.add("`true`", writing.before_ns or 0)
     return "\n".join(writing.lines) + "\n"
+
+
+def own_events(conversation: Conversation) -> Sequence[Event]:
+    """Return what happened in a case itself, if it came to its end: what its timers did later, it does not demand."""
+    return conversation.events[: conversation.told] if conversation.finished else conversation.events
 
 
 def unsaid(text: str) -> str | None:
@@ -151,7 +161,8 @@ def _sent(writing: Writing, event: Event) -> None:
         side.begin = wire.seq if opens and abs(seqno.diff(wire.seq, 0)) < NEAR_THE_WRAP else 0
     side.peer_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.peer_base)
     segment = _counted(side, wire, inbound=True, begun=writing.begun)
-    side.acknowledged = segment.ack if segment.flags & ACK else side.acknowledged
+    if segment.flags & ACK and side.due in (None, segment.seq):
+        side.acknowledged = segment.ack
     writing.add(f"< {_packet(writing, event, segment, inbound=True)}", event.time_ns)
 
 
@@ -171,6 +182,8 @@ def _received(writing: Writing, event: Event) -> None:
         side.target_shift = seqno.diff(seqno.add(wire.seq, -event.segment.seq), side.target_base or 0)
     writing.current = event.connection
     segment = _counted(side, wire, inbound=False, begun=writing.begun)
+    if wire.is_bare_ack and (segment.ack, segment.seq, side.acknowledged) == (side.due, side.next, side.next):
+        writing.space_out(event.time_ns)
     if not wire.flags & RST:
         side.due = segment.ack if wire.flags & ACK else side.due
         side.next = segment.end if wire.flags & SYN or seqno.lt(side.next, segment.end) else side.next

@@ -6,6 +6,8 @@ from harness.trace.events import Event
 
 #: Shorter times between two events are those of the machine.
 SHORTEST_S = 0.005
+#: Linux answers so seldom what it can't accept (`tcp_invalid_ratelimit`), in seconds, and a little more.
+APART_S = 0.6
 WIDTH = 8
 
 
@@ -59,6 +61,10 @@ class Writing:
     current: int | None = None
     #: Whether a socket has listened or connected: before, nothing counts from a SYN of the peer.
     begun: bool = False
+    #: Where the line of what was done last stands, None where it was not alone, or was answered already; and when the
+    #: target last acknowledged something once more.
+    stimulus: int | None = None
+    repeated_ns: int | None = None
     #: Sockets that were accepted, and nobody knows yet of which connection.
     unclaimed: list[int] = field(default_factory=list)
 
@@ -85,6 +91,17 @@ class Writing:
         shown = f"{passed:.3f}".rstrip("0").rstrip(".") if passed >= SHORTEST_S else "0"
         self.lines.append(f"{'0' if self.before_ns is None else '+' + shown:>{WIDTH}} {action}")
         self.before_ns = time_ns
+
+    def space_out(self, time_ns: int) -> None:
+        """Note an acknowledgment that says nothing new; what draws another one so soon is put off.
+
+        A stack may answer only once in a while what it can't accept (RFC 9293 §3.10.7.4, RFC 5961 §7).
+        """
+        before, self.repeated_ns = self.repeated_ns, time_ns
+        if before is None or (time_ns - before) / 1e9 >= APART_S or self.stimulus is None:
+            return
+        line = self.lines[self.stimulus]
+        self.lines[self.stimulus] = line if line.startswith("//") else f"{f'+{APART_S}':>{WIDTH}}{line[WIDTH:]}"
 
     def say(self, text: str) -> None:
         """Write a comment."""

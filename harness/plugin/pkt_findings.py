@@ -18,7 +18,7 @@ from harness.case.runner import CaseRun, Ending, Outcome
 from harness.case.selection import Case
 from harness.case.timer_batch import TimerCase, run_together
 from harness.case.verdict import Judgement
-from harness.case.violation import Finding
+from harness.case.violation import Code, Finding
 from harness.pkt import playback, writer
 from harness.pkt.playback import Told, Word
 from harness.plugin.culprit import play_again
@@ -78,8 +78,9 @@ class _Draft:
 
     def write(self, conversation: Conversation, finding: Finding | None = None, *, each_state: bool = False) -> None:
         """Write what happened in a conversation."""
+        late = finding is not None and finding.code is Code.LATE
         self.text = writer.write(
-            conversation.events,
+            conversation.events if late else writer.own_events(conversation),
             title=self.case.case_id,
             about=self.about,
             version=self.case.binding.version,

@@ -106,7 +106,7 @@ class Keeper:
         if outcome.conversation is not None and not self.text:
             about = (case.summary, ", ".join(str(citation) for citation in case.meta.citations()))
             self.text = writer.write(
-                outcome.conversation.events,
+                writer.own_events(outcome.conversation),
                 title=case.case_id,
                 about=filter(None, about),
                 between=outcome.conversation.addresses,

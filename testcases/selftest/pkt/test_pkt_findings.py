@@ -66,7 +66,7 @@ def test_findings_without_a_script_are_counted_with_the_reason(
         assert cli.main(["run", *arguments, "-n", workers, "--pkt", f"made-{workers}"]) == 1
         out = capsys.readouterr().out
         (told,) = re.findall(r"--pkt: no script of (\d+): what happens there is nothing that a script can say", out)
-        assert ": none can say that the peer sends <SEQ=0><CTL=SYN> (" in out
+        assert ": none can say that " in out
         counts.add((told, len([*(folder / f"made-{workers}").glob("*.pkt")])))
     assert len(counts) == 1
 

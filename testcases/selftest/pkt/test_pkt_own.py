@@ -12,7 +12,7 @@ from harness.trace.results import read
 OWN = Path(__file__).parents[2] / "pkt"
 #: Where a stack does otherwise than a script says, and why that is so.
 OTHERWISE = {
-    "reference": {"pkt/close-linger-reset": "its reset of an ABORT has no ACK (RFC 9293 §3.10.5 leaves that open)"},
+    "reference": {},
     "lwip": {
         "pkt/reset-of-a-stray": "its resets always have an ACK",
         "pkt/reset-closed-port": "its resets always have an ACK",

@@ -189,3 +189,18 @@ def test_strictly_too_a_time_counts_from_when_the_event_before_was() -> None:
     schedule.happened(100, 30_000_000)
     assert schedule.due_ns(Time(Clock.RELATIVE, 5)) == 30_000_005
     assert schedule.due_ns(Time(Clock.ABSOLUTE, 5)) == 5
+
+
+@pytest.mark.parametrize("flags", ["R 1:1(0)", "R. 1:1(0) ack 1"])
+def test_a_reset_by_a_call_may_have_the_ack_bit_or_not_unless_strict(flags: str) -> None:
+    linger = "+0 setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0\n"
+    text = f"{SERVER}{linger}+.1 close(4) = 0\n+0 > {flags}\n"
+    assert play(text).verdict == "conforms"
+    assert play(text, "strict").verdict == ("violates" if "ack" in flags else "conforms")
+
+
+def test_a_reset_that_answers_has_the_ack_bit_that_is_due() -> None:
+    assert play(SERVER + "+.1 < S. 5000:5000(0) ack 9 win 9\n+0 > R. 9:9(0) ack 5001\n").verdict == "violates"
+    stray = "+0 < F 5:5(0) win 9\n+0 > {}\n"
+    assert play(stray.format("R. 0:0(0) ack 6")).verdict == "conforms"
+    assert play(stray.format("R 0:0(0)")).code is Code.WRONG_FLAGS

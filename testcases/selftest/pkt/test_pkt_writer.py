@@ -26,7 +26,7 @@ class Writer:
         """Write what happened."""
         conversation = outcome.conversation
         if conversation is not None:
-            text = writer.write(conversation.events, title=case.case_id, between=conversation.addresses)
+            text = writer.write(writer.own_events(conversation), title=case.case_id, between=conversation.addresses)
             self.texts[case.case_id] = text
             writer.path_in(self.folder, case.case_id, "").write_text(text)
 
@@ -90,3 +90,10 @@ def test_an_icmp_error_is_read_from_its_octets(version: int, kind: int, code: in
     found = icmp.decode(wire_icmp.error(path, kind, code, quoted, rest=rest))
     assert found == icmp.Error(kind, code, mtu, (5, 9), 77)
     assert icmp.decode(quoted) is None
+
+
+def test_what_timers_did_behind_a_case_is_not_demanded_and_what_is_held_back_is_spaced_out(tmp_path: Path) -> None:
+    (repeats,) = written(tmp_path, "icmp/close-survives*hops-exceeded-fin-wait-1-by-close*").values()
+    assert repeats.count("> F.") == 1
+    (again,) = written(tmp_path, "active-open/repeated-syn-ack-is-acknowledged-again").values()
+    assert "    +0.6 < S. 0:0(0) ack 1" in again
