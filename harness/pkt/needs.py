@@ -13,7 +13,7 @@ from harness.pkt.fast_open import KEYS
 from harness.pkt.run import Version, demand, dialect_of, symbols_of
 from harness.pkt.schedule import NS
 from harness.pkt.segments_options import ANY
-from harness.pkt.support import PATH_MTU, Traits, Unsupported, beyond
+from harness.pkt.support import PATH_MTU, Traits, Unsupported, beyond, in_words
 from harness.pkt.tcp_info import KNOWN_EVERYWHERE
 from harness.pkt.tree import Call, Clock, Code, Event, Icmp, Place, Script, Shell, TcpOption, TcpSegment, Udp
 from harness.targets.protocol import Capability
@@ -31,7 +31,7 @@ class Need:
     lacking: bool = False
 
     def __str__(self) -> str:
-        return f"{self.construct} (line {self.place.line})"
+        return in_words(self.construct, self.place, lacking=self.lacking)
 
 
 def unmet(script: Script, version: Version, traits: Traits, *, executes: bool = False) -> Iterator[Need]:

@@ -14,7 +14,7 @@ from harness.pkt.player import Player
 from harness.pkt.profile import DEFAULT, STRICT, Dialect, Profile
 from harness.pkt.schedule import TOLERANCE_S, Schedule
 from harness.pkt.settings import Settings
-from harness.pkt.support import Traits, Unsupported, traits_of
+from harness.pkt.support import FOR_OTHERS, Traits, Unsupported, traits_of
 from harness.pkt.tree import Code, Place, Script, Shell
 from harness.targets.protocol import Capability, NotOffered
 
@@ -114,7 +114,7 @@ class Outcome:
         try:
             yield from player.play()
         except NotOffered as reason:
-            raise Unsupported(str(reason), player.event.place, lacking=True) from None
+            raise Unsupported(str(reason), player.event.place) from None
         finally:
             # What comes of these connections later is nobody's business: other scripts go on beside them.
             self.conversation.deaf_after_ns = self.conversation.rig.target.clock.now_ns()
@@ -225,7 +225,7 @@ def demand(script: Script, version: Version, traits: Traits) -> None:
     """Refuse what the head of a script asks for and can't be had; raises Unsupported."""
     head = Place(1, 1)
     if not script.events:
-        raise Unsupported("a script for other systems alone", head, lacking=True)
+        raise Unsupported(FOR_OTHERS, head, lacking=True)
     if version.ip == 6 and not traits.claims(Capability.IPV6):
         raise Unsupported("IPv6", _place(script, "ip_version"))
     if version.mapped and not traits.is_linux:

@@ -16,6 +16,8 @@ _CALLS = "calls"
 
 #: What a router says of the way, and some targets do not take up (RFC 1191, RFC 8201).
 PATH_MTU = "the MTU of a path"
+#: A script whose lines are all for a system that is not the target's.
+FOR_OTHERS = "a script for other systems alone"
 #: Implementations that pay no attention to what a router says about the MTU of a path.
 _NO_PATH_MTU = ("reference", "lwip", "smoltcp")
 
@@ -34,10 +36,16 @@ class Unsupported(Exception):
     """
 
     def __init__(self, construct: str, place: Place, *, lacking: bool = False) -> None:
-        super().__init__(f"{construct} (line {place.line})")
+        super().__init__(in_words(construct, place, lacking=lacking))
         self.construct = construct
         self.place = place
         self.lacking = lacking
+
+
+def in_words(construct: str, place: Place, *, lacking: bool) -> str:
+    """Return why a script is not applicable, with its line."""
+    who = ", which the target has not" if lacking and construct != FOR_OTHERS else ""
+    return f"{construct}{who} (line {place.line})"
 
 
 def beyond(around: Sequence[str]) -> str:

@@ -116,4 +116,4 @@ def test_scripts_are_played_back() -> None:
     told = playback.play(lambda: rig, texts, rig.close)
     assert [each.word for each in told] == [Word.CONFORMS, Word.VIOLATES, Word.UNPLAYED]
     assert told[1].line == len(asks.splitlines())
-    assert told[2].why == f"tcpi_rto of TCP_INFO (line {len(asks.splitlines())})"
+    assert told[2].why == f"tcpi_rto of TCP_INFO, which the target has not (line {len(asks.splitlines())})"

@@ -186,3 +186,28 @@ def test_what_comes_of_an_option_that_says_when_text_is_sent_is_text_alone(lines
     text = SERVER + "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n"
     assert play(text + FIN_LINES, target=_without_options()).verdict == "conforms"
     assert play(text + lines, target=_without_options()).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "+0 poll([{fd=4, events=POLLIN, revents=0}], 1, 0) = 0",
+            "poll() and epoll, which the target has not (line 9)",
+        ),
+        ("+0 recv(4, ..., 10, MSG_PEEK) = -1 EAGAIN (x)", "flags of recv(), which the target has not (line 9)"),
+        ("+0 > . 1:1(0) ack 1/udp(9899 > 9899)", "a segment in udp, which the target has not (line 9)"),
+        ("+0 splice(4, 0, 3, 0, 1, 0) = 1", "splice() from an offset (line 9)"),
+    ],
+)
+def test_what_a_target_has_not_is_said_of_it(line: str, says: str) -> None:
+    adapter = Traits("lwIP", frozenset({Capability.VIRTUAL_TIME}))
+    script = grammar.parse("x.pkt", f"{SERVER}{line}\n")
+    assert [str(need) for need in needs.unmet(script, Version(4), adapter)][:1] == [says]
+
+
+def test_what_came_is_said_without_the_value_of_a_timestamp() -> None:
+    opened = SERVER.replace("<mss 1460>", "<mss 1460,nop,nop,TS val 5 ecr 0>").replace(
+        "ack 1 <...>", "ack 1 <mss 1460>"
+    )
+    assert "TS val ... ecr 5" in play(opened).seen
