@@ -229,6 +229,7 @@ class View:
             return cast(Self, replace(self.before, listening=self.listening))
         if state is SYN_SENT and was is not SYN_SENT:
             self.origin, self.reader_gone = Origin.ACTIVE, False
+            self.rcv_nxt = self.edge = 0  # those of a connection before this one say nothing about it
         elif state is SYN_RECEIVED and was not in (SYN_RECEIVED, SYN_SENT):
             self.origin, self.reader_gone = Origin.PASSIVE, False
         return self

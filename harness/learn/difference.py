@@ -8,7 +8,7 @@ was cut off before it was asked, nothing is known.
 from collections import deque
 from dataclasses import dataclass
 
-from harness.learn.graphs import place
+from harness.learn.graphs import places
 from harness.learn.machine import UNASKED, Machine, Word
 from harness.learn.record import BadMachine, Record, parts
 
@@ -34,6 +34,7 @@ class Parting:
 def partings(one: Machine, other: Machine) -> list[Parting]:
     """Return the differences by kind, the shortest first; none: the two are bisimilar."""
     found: dict[Kind, Parting] = {}
+    names = places(one)
     seen = {(0, 0)}
     waiting: deque[tuple[tuple[int, int], Word]] = deque([((0, 0), ())])
     while waiting:
@@ -44,7 +45,7 @@ def partings(one: Machine, other: Machine) -> list[Parting]:
             if UNASKED in answers:
                 continue
             if answers[0] != answers[1]:
-                kind = (place(one, here), name, *answers)
+                kind = (names[here], name, *answers)
                 if kind in found:
                     found[kind].count += 1
                 else:

@@ -5,7 +5,7 @@ states are one, with a line for each answer and the letters that draw it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from harness.learn.machine import Machine
 from harness.learn.record import SILENT, Record, parts, rfc_states
@@ -38,20 +38,19 @@ def brief(answer: str) -> str:
     )
 
 
-def place(machine: Machine, state: int) -> str:
-    """Return the RFC's name for a state, "" where none was seen, joined where the target showed several."""
-    return _name(machine, state, rfc_states(machine)[state])
-
-
-def _name(machine: Machine, state: int, shown: Iterable[str]) -> str:
-    return "|".join(sorted(shown)) or ("" if machine.was_asked(state) else UNKNOWN)
+def places(machine: Machine) -> list[str]:
+    """Return the RFC's name for each state, "" where none was seen, joined where the target showed several."""
+    return [
+        "|".join(sorted(shown)) or ("" if machine.was_asked(state) else UNKNOWN)
+        for state, shown in enumerate(rfc_states(machine))
+    ]
 
 
 def groups(machine: Machine) -> dict[str, list[int]]:
     """Return the machine's states by the RFC's."""
     found: dict[str, list[int]] = {}
-    for state, names in enumerate(rfc_states(machine)):
-        found.setdefault(_name(machine, state, names), []).append(state)
+    for state, name in enumerate(places(machine)):
+        found.setdefault(name, []).append(state)
     return found
 
 
@@ -109,9 +108,9 @@ def mermaid(record: Record) -> str:
 def ascii_lines(record: Record) -> Iterator[str]:
     """Yield the machine for a terminal: each state, how it is reached, and what leads on from it."""
     machine = record.machine
-    for state in range(machine.size):
+    for state, name in enumerate(places(machine)):
         reached = " ".join(machine.letters[letter] for letter in machine.access[state]) or "the beginning"
-        yield f"{state:>3}  {place(machine, state) or '?':<14} {reached}"
+        yield f"{state:>3}  {name or '?':<14} {reached}"
 
 
 def _title(record: Record) -> str:

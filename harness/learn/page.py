@@ -15,7 +15,7 @@ from markupsafe import Markup
 from harness.fuzz.steps import Probe
 from harness.learn import drawing
 from harness.learn.alphabet import Letter
-from harness.learn.graphs import place
+from harness.learn.graphs import UNKNOWN, places
 from harness.learn.oracle import said
 from harness.learn.record import UNSEEN, Record, parts
 from harness.report import svg
@@ -47,6 +47,7 @@ def render(record: Record) -> str:
 
 def _rows(record: Record) -> Iterator[dict[str, Any]]:
     machine = record.machine
+    names = places(machine)
     judged = {str(each["letters"]): each for each in record.judged}
     for state, letter, answer, after in machine.transitions:
         if not machine.was_asked(state):
@@ -56,7 +57,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         word = " ".join(machine.letters[each] for each in (*machine.access[state], letter))
         verdict = judged.get(word, {})
         call, segments, shown = parts(answer)
-        here = place(machine, state)
+        here = names[state]
         remark = f"{verdict['verdict']}: {verdict['reason'] or verdict['due']}" if verdict else ""
         words = (here, str(state), text, spelled.replace(",", " "), call, segments, shown, verdict.get("verdict", ""))
         yield {
@@ -65,7 +66,7 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
             "letter": text,
             "spelled": spelled,
             "answer": "; ".join(each for each in (call, segments) if each),
-            "after": f"{shown} ({after})",
+            "after": f"{shown} ({after if machine.was_asked(after) else UNKNOWN})",
             "verdict": verdict.get("verdict", ""),
             "remark": remark,
             "words": " ".join(words).lower(),

@@ -61,6 +61,7 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able data."""
         machine, letters = self.machine, self.machine.letters
+        shown = rfc_states(machine)
         return {
             "schema": SCHEMA,
             "target": dict(self.target),
@@ -75,7 +76,7 @@ class Record:
             "machine": [
                 {
                     "access": " ".join(letters[letter] for letter in machine.access[state]),
-                    "rfc": sorted(rfc_states(machine)[state]),
+                    "rfc": sorted(shown[state]),
                     "on": {
                         letters[letter]: [machine.answers[state][letter], machine.following[state][letter]]
                         for letter in range(len(letters))

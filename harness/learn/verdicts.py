@@ -25,6 +25,8 @@ from harness.learn.sides import Finding, Side
 from harness.pkt.writer import UNSAID
 
 ALLOWED, DECLARED, UNEXPLAINED, NOT_JUDGED = "both are allowed", "declared", "unexplained", "not judged"
+#: One of the two has parted from the rules before, in a way that is declared: what comes behind that nobody can judge.
+BEHIND = "behind what is declared"
 #: What stands behind the name of a side that nobody can ask.
 _AS_LEARNED = ", as it was learned: no target here does so"
 #: How what the rules of one segment leave unexplained begins, where the whole conversation explains it.
@@ -45,7 +47,7 @@ class Verdict:
     @property
     def explained(self) -> bool:
         """Tell whether nobody has to look at it."""
-        return self.word in (ALLOWED, DECLARED)
+        return self.word in (ALLOWED, DECLARED, BEHIND)
 
     def blames(self, name: str) -> bool:
         """Tell whether it is this target that violates the rules."""
@@ -99,7 +101,7 @@ def as_conversations(
         )
         told += [""] if ladders else []
         if heard.why_not:
-            return Verdict(NOT_JUDGED, "\n".join([*told, f"  {side.label} {heard.why_not}"]))
+            return Verdict(heard.word, "\n".join([*told, f"  {side.label} {heard.why_not}"]))
         wrong += [side.label for each in heard.found[:1] if not each.reason]
         known += [each.reason for each in heard.found if each.reason]
     word = f"{' and '.join(wrong)} violates" if wrong else DECLARED if known else ALLOWED
@@ -108,18 +110,22 @@ def as_conversations(
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What the rules say to a side; `why_not` they can't say anything."""
+    """What the rules say to a side; `why_not` they can't say anything, and what that is in a word."""
 
     found: tuple[Finding, ...]
     ladder: tuple[str, ...]
     why_not: str = ""
+    word: str = NOT_JUDGED
 
 
 def _heard(side: Side, alphabet: Alphabet, parting: Parting) -> _Heard:
     assert side.scribe is not None
     heard = side.scribe.judge(conversation(alphabet, parting.word))
     last = [(each, why) for each, why in heard.found if cut(alphabet, parting.word, each) == parting.word]
-    if not heard.followed or len(last) < len(heard.found):
+    before = [why for each, why in heard.found if (each, why) not in last]
+    if before and all(before):
+        return _Heard((), heard.ladder, f"has parted from the rules before, as is declared: {before[0]}", BEHIND)
+    if before or not heard.followed:
         return _Heard((), heard.ladder, "has parted from the rules before")
     found = [
         Finding(
@@ -132,8 +138,8 @@ def _heard(side: Side, alphabet: Alphabet, parting: Parting) -> _Heard:
 
 def _kept(side: Side, parting: Parting) -> _Heard:
     found, was_judged = side.kept(parting.word)
-    why_not = "" if was_judged else "had parted from the rules before"
-    return _Heard(tuple(found), (*side.ladder(parting.word),), why_not)
+    why_not = "" if was_judged else "had parted from the rules before, as was declared"
+    return _Heard(tuple(found), (*side.ladder(parting.word),), why_not, BEHIND)
 
 
 def _word(played: Played, names: tuple[str, str]) -> str:

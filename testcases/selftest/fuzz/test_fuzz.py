@@ -214,6 +214,15 @@ def test_numbers_count_from_the_older_syn_where_a_target_falls_back_to_time_wait
     assert (reply.segment.seq, reply.segment.ack) == (2, 2)
 
 
+def test_a_second_connection_knows_nothing_of_the_first_one_and_its_window() -> None:
+    sequence = parse("connect SA@i,n A@n,n/4 R@n close connect")
+    side = Side(Rig(ReferenceTarget(), guarded=False), 4, sequence)
+    seen = [(side.view.rcv_nxt, side.view.edge) for step in sequence if side.perform(step)]
+    assert seen[2][0] == 5
+    assert seen[2][1] > 5
+    assert seen[-1] == (0, 0)
+
+
 def test_figures_are_written_as_json(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
     assert main.main(["--against", "reference", "--count", "5", "--json", str(path)]) == main.AS_EXPECTED
