@@ -117,7 +117,7 @@ class Lines:
         __tracebackhide__ = True
         part = not self.stage.strict and line.length > 0
         wrong = self._mismatch(line, piece, self.stage.left_out)
-        asked = self.peer.asked_for(line)
+        asked = self.peer.asked_for(line) if line.sock is None else self.stage.current
         if wrong is None and asked is not None and asked is not piece.connection:
             wrong = Mismatch(Code.WRONG_HEADER, f"ports of another connection, {piece.connection.tuple4}")
         if wrong is None and (not octets if part else len(piece.payload) != line.length):

@@ -120,6 +120,8 @@ class Player:
     def _perform(self, event: Event) -> Waits:
         __tracebackhide__ = True
         action = event.action
+        if isinstance(action, TcpSegment) and action.sock is not None:
+            self._turn_to(action.sock)
         match action:
             case TcpSegment(inbound=True):
                 connection = self.peer.send(action, event.place)
@@ -141,6 +143,12 @@ class Player:
                 yield from self._shell(text)
             case Snippet(text):
                 self._assert(text)
+
+    def _turn_to(self, number: int) -> None:
+        """Have a line without ports be about the connection of a descriptor."""
+        descriptor = self.application.table.get(number, self.event.place)
+        if descriptor is not None and descriptor.connection is not None:
+            self.stage.current = descriptor.connection
 
     # --- commands and assertions --------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ _ADDRESSED = re.compile(r"(ipv4|ipv6)\b[^\n]*?:(?=[ \t])")
 _WRAPPED = re.compile(r"(gre|mpls|psp)\b[^\n:]*:")
 _TRANSPORTED = re.compile(r"encap[ \t]+(psp)[ \t]+spi[ \t]+\w+(?:[ \t]*,[ \t]*vc[ \t]+\w+)?(?=[ \t])")
 _ENCAPSULATED = re.compile(r"\((udp)\b[^)\n]*\)|/[ \t]*(udp)\b(?:[ \t]*\([^)\n]*\))?")
+_SOCK = re.compile(r"sock\([ \t]*(\d{1,9})[ \t]*\)")
 _FUZZ = re.compile(r"\{[^}\n]*\}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEX_NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
@@ -103,6 +104,7 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     around = list(head.around)
     while (found := scanner.match(_ENCAPSULATED)) is not None:
         around.append(str(found[1] or found[2]))
+    about = scanner.match(_SOCK)
     if scanner.match(_FUZZ):
         around.append(FUZZED)
     around += dict.fromkeys(option.symbol for option in options or () if option.name == segments_options.TOLD)
@@ -125,6 +127,7 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
         options,
         absolute,
         any_seq,
+        int(about[1]) if about is not None else None,
     )
 
 

@@ -199,9 +199,19 @@ def _any_kind(scanner: Scanner, name: str) -> TcpOption:
     return TcpOption(name, (kind,), _pairs(scanner, name, scanner.at))
 
 
-#: What packetdrill calls the options of MPTCP.
+#: What packetdrill and its forks call the options of MPTCP.
 _MPTCP = (
-    *("mpcapable", "mp_join_syn", "mp_join_syn_ack", "mp_join_ack", "dss", "add_address", "remove_address"),
+    *(
+        "mpcapable",
+        "mp_capable",
+        "mp_join",
+        "mp_join_syn",
+        "mp_join_syn_ack",
+        "mp_join_ack",
+        "dss",
+        "add_address",
+        "remove_address",
+    ),
     *("mp_prio", "mp_fail", "mp_fastclose", "mp_reset"),
 )
 #: Options that are told, by their names; what EDO's are numbered is told otherwise by each of two forks.

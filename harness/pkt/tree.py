@@ -184,6 +184,8 @@ class TcpSegment(Packet):
     absolute: bool = False
     #: Whether the script leaves the sequence number open: ``...(0)``.
     any_seq: bool = False
+    #: The descriptor of the connection that it is about, where one fork says it: ``sock(4)``.
+    sock: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

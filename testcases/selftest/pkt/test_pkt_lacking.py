@@ -211,3 +211,9 @@ def test_what_came_is_said_without_the_value_of_a_timestamp() -> None:
         "ack 1 <...>", "ack 1 <mss 1460>"
     )
     assert "TS val ... ecr 5" in play(opened).seen
+
+
+def test_options_of_mptcp_are_told_by_the_names_of_each_fork() -> None:
+    script = grammar.parse("x.pkt", "0 < S 0:0(0) win 9 <mss 1460,mp_capable a,dss dack4 dsn4 FIN>\n")
+    need = next(needs.unmet(script, Version(4), Traits("Linux", frozenset())))
+    assert str(need) == "a segment with an option of MPTCP (line 1)"

@@ -360,3 +360,18 @@ def test_how_early_a_call_may_return_counts_from_its_beginning(lines: str, says:
     assert played.verdict == ("violates" if says else "conforms")
     assert (played.code is Code.EARLY) == bool(says)
     assert says in played.due
+
+
+def test_a_line_may_name_the_socket_whose_connection_it_is_about() -> None:
+    opened = """
++0 socket(..., SOCK_STREAM, IPPROTO_TCP) = {0}
++0 fcntl({0}, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect({0}, ..., ...) = -1 EINPROGRESS (x)
++0 > S 0:0(0) <...> sock({0})
++0 < S. 0:0(0) ack 1 win 5792 sock({0})
++0 > . 1:1(0) ack 1 <...> sock({0})
+"""
+    both = "0 `true`\n" + opened.format(3) + opened.format(4)
+    write = "+.1 write(3, ..., 9) = 9\n+0 > P. 1:10(9) ack 1 <...> sock({})\n+0 < . 1:1(0) ack 10 win 92 sock(3)\n"
+    assert play(both + write.format(3)).verdict == "conforms"
+    assert play(both + write.format(4)).verdict == "violates"
