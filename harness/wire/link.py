@@ -35,6 +35,8 @@ READY_POLL_S = 0.01
 #: More packets than this in answer to one exchange, or an exchange that is not over by then, have no end.
 MAX_ARRIVALS = 10_000
 UNQUIET_S = 10.0
+#: Fewer packets than that in this time are what many connections repeat by themselves, each at its own pace.
+STORM = 500
 #: How long the probe's answer is waited for where silence is timed: some limit how often they answer one.
 LIFE_LIMIT_S = 1.0
 #: Who wakes so much later than asked was given no processor, and so perhaps was the target: that was no silence of its
@@ -195,7 +197,7 @@ class Link(ABC):
         raise Flood
 
     def until_quiet(self, quiet_s: float) -> list[Arrival]:
-        """Return what comes until no packet has come for so many seconds; raises Flood."""
+        """Return what comes until no packet has come for so many seconds, or for long enough; raises Flood."""
         arrivals = self.waiting()
         deadline = time.monotonic() + UNQUIET_S
         end = time.monotonic() + quiet_s
@@ -204,8 +206,11 @@ class Link(ABC):
             if fresh:
                 end = time.monotonic() + quiet_s
             arrivals += fresh
-            if len(arrivals) > MAX_ARRIVALS or (fresh and time.monotonic() > deadline):
+            late = time.monotonic() > deadline
+            if len(arrivals) > (STORM if late else MAX_ARRIVALS):
                 raise Flood(f"it was not quiet for {quiet_s:g} s within {UNQUIET_S:g} s")
+            if late:
+                break
         return arrivals
 
     def _comes_within(self, seconds: float) -> bool:

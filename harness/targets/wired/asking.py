@@ -14,12 +14,12 @@ from harness.spec.segment import SYN
 from harness.targets.adapter.socket import AdapterSocket, Dialogue
 from harness.targets.adapter.target import Greeting
 from harness.targets.protocol import Addresses, Capability, NotOffered, UnusableTarget
-from harness.targets.wired import probing
+from harness.targets.wired import probing, soundness
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import SERVERS
-from harness.targets.wired.trial import ECHO_LIMIT_S, Call
+from harness.targets.wired.trial import ANSWER_LIMIT_S, ECHO_LIMIT_S, Call
 from harness.wire import codec
 from harness.wire.link import Arrival
 
@@ -57,13 +57,14 @@ class Findings:
 def find_out(link: WireLink, addresses: Mapping[int, Addresses], told: Told, greeting: Greeting) -> Findings:
     """Find out what the cases need to know. Raises UnusableTarget where the application and the wire don't match."""
     desk = _Desk(link, addresses[4], told)
-    first = desk.call()
-    if not first.open:
+    first = desk.first()
+    if first is None or not first.open:
         own = addresses[4].target[0]
         raise UnusableTarget(
             f"the application says that it listens, and {own} answers no SYN to port {PORT}",
             "is the stack that it calls the one on this wire?",
         )
+    soundness.examine(link, ANSWER_LIMIT_S + link.patience_s)
     late_s, _settle_s = probing.paces(first, SERVERS["discard"])
     first.end()
     throttle_s, throttles_all = greeting.throttle_s, "text" in greeting.throttles
@@ -98,6 +99,10 @@ class _Desk:
             hint = "its own address is option ip=… (net: target=…)"
             raise UnusableTarget(f"the application can't listen on {addresses.target[0]}: {error}", hint) from None
 
+    def first(self) -> Call | None:
+        """Open the first connection, of which nobody knows how long an answer is on its way."""
+        return probing.first_call(self._link, self._path, PORT, lambda: True, probing.LISTEN_LIMIT_S)
+
     def call(self, offer: bytes | None = None, flags: int = SYN) -> Call:
         """Open a connection."""
         with contextlib.suppress(OSError):
@@ -110,7 +115,7 @@ class _Desk:
         call, first = self.call(probing.OFFER), dict[int, int]()  # with SACK, where probes are for that alone
         with contextlib.suppress(OSError):
             self._listener.accept().send(bytes(octets))
-        deadline = time.monotonic() + GUARD_S
+        deadline = time.monotonic() + GUARD_S + self._link.patience_s
         try:
             while True:
                 for arrival in self._told.waiting():
@@ -139,9 +144,10 @@ def _proof_of_calls(link: WireLink, addresses: Addresses, told: Told, proof: str
             app.connect((addresses.target[0], port), (addresses.peer[0], PORT))
         except (OSError, NotOffered):  # it opens none
             return proof
-        while not _has_syn(told.waiting(), port) and time.monotonic() < begin + ECHO_LIMIT_S:
+        limit_s = ECHO_LIMIT_S + link.patience_s
+        while not _has_syn(told.waiting(), port) and time.monotonic() < begin + limit_s:
             late += 1
-            link.wait(ECHO_LIMIT_S)
+            link.wait(limit_s)
         slowest_s = max(slowest_s, time.monotonic() - begin)
         _end(app)
     if not late:

@@ -57,6 +57,8 @@ class Channel:
         self._shown_ack: int | None = None
         self._last_hidden: int | None = None
         self._peer_fin: int | None = None
+        #: Where the text ends that the peer has sent last.
+        self._sent_end = 0
         self._own_fin: int | None = None
         self._template: TcpPacket | None = None
         self._opening: TcpPacket | None = None
@@ -125,6 +127,8 @@ class Channel:
             self._snd_una = sent.ack
             self._template = sent
             self.established = True
+        if sent.payload:
+            self._sent_end = sent.end
         if sent.flags & FIN and not self._peer_has_closed():
             self._peer_fin = (sent.end + 1) & 0xFFFFFFFF
 
@@ -332,6 +336,13 @@ class Channel:
     def expects_the_end(self) -> bool:
         """Whether the peer's FIN has arrived, so that the server is about to close."""
         return self._peer_has_closed()
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the server has done what text or a FIN of its peer makes it do; it may do nothing about either."""
+        if self._peer_fin is not None and self.server.closes:
+            return self.reset or self.held is not None or self._own_fin is not None
+        return self.reset or (self._sent_end == self.rcv_nxt and not self.expects_an_echo)
 
     def last_reset(self) -> bytes | None:
         """Return a reset that ends the connection, None where there is none to end.

@@ -6,21 +6,37 @@ import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from harness.spec.segment import SYN, Segment
 from harness.targets.wired import numbering
 from harness.wire import codec
-from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, LostFence, PacketLink
+from harness.wire.link import (
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    ETHERTYPE_IPV6,
+    FENCE_TIMEOUT_S,
+    Arrival,
+    LostFence,
+    PacketLink,
+)
 
 PEER_MAC = bytes.fromhex(numbering.PEER_MAC.replace(":", ""))
 UNKNOWN_MAC = b"\xff" * 6
 ICMP, TCP, ICMPV6, UDP = 1, 6, 58, 17
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 ECHO_REPLY = 0
+#: A header of IPv6 and the first octet behind it, where the next protocol stands if it is no upper one.
+SHORTEST = 41
 MARK = b"tcpspec "
 ASK_EVERY_S = 0.1
+#: A probe of the fence that was not answered so soon is followed by another one.
+AGAIN_S = 1.0
+#: What may come, and is not known to come, is waited for so many round trips longer than next door.
+PATIENCE = 3.0
+#: The fence's numbers begin here: as hardware addresses they are nobody's, the peer's own least of all.
+FIRST_FENCE = 0x1000
 #: What always has an answer, in the order in which it is tried; the last needs a port that nobody listens on.
 FENCES = {"arp": "ARP", "ping": "ping", "syn": "a SYN to a closed port"}
 CLOSED_PORT, FENCE_PORT = 65_533, 65_531
@@ -51,13 +67,19 @@ class WireLink(PacketLink):
         self._peers = {ipaddress.ip_address(peer).packed for peer in self._named}
         self._peer = next(packed for peer in self._named if len(packed := ipaddress.ip_address(peer).packed) == 4)
         self.fences = tuple(FENCES) if layer == 2 else tuple(FENCES)[1:]
-        self.fence = self.fences[0]
+        self.fence, self._fences = self.fences[0], FIRST_FENCE
         self.seen: Counter[str] = Counter()
         self.asked = 0
         #: Answers the stack's questions for an address of its own, where that was asked for.
         self.dhcp: DhcpServer | None = None
         self.knows_stack = layer == 3
         self.has_ipv6 = False
+        #: How long an answer is on its way at most, as far as probes have shown.
+        self.round_trip_s = 0.0
+        #: Probes of the fence that were not answered, where one behind them was.
+        self.lost_probes = 0
+        #: The one that is missed.
+        self._missed = b""
         #: Addresses that somebody out there has who is not the target, and how many frames of ours came back.
         self.strangers: Counter[str] = Counter()
         self.reflected = 0
@@ -67,19 +89,36 @@ class WireLink(PacketLink):
         """What the stack was given by DHCP, "" for nothing."""
         return self.dhcp.given if self.dhcp is not None else ""
 
+    @property
+    def patience_s(self) -> float:
+        """How much longer than next door an answer may take that is not known to come."""
+        return PATIENCE * self.round_trip_s
+
     def is_answered(self, limit_s: float) -> bool:
         """Send the fence's probe; tell whether it is answered in time. What else comes is lost."""
         try:
-            identity, deadline = self._send_fence(), time.monotonic() + limit_s
-            while self.wait(deadline - time.monotonic()):
-                with contextlib.suppress(BlockingIOError):
-                    while True:
-                        frame, _time_ns = self._receive()
-                        if frame[12:14] == ETHERTYPE_ARP and frame[:6] == identity:
-                            return True
+            identity = self.send_probe(self.fence)
+            return identity in self.answered_probes(limit_s)
         except LostFence:
-            pass
-        return False
+            return False
+
+    def send_probe(self, fence: str) -> bytes:
+        """Send a probe of this kind, and return what its answer is told by; raises LostFence."""
+        usual, self.fence = self.fence, fence
+        try:
+            return self._send_fence()
+        finally:
+            self.fence = usual
+
+    def answered_probes(self, limit_s: float) -> Iterator[bytes]:
+        """Yield which probes are answered within a time, as their answers come. What else comes is lost."""
+        deadline = time.monotonic() + limit_s
+        while self.wait(deadline - time.monotonic()):
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    frame, _time_ns = self._receive()
+                    if frame[12:14] == ETHERTYPE_ARP:
+                        yield frame[:6]
 
     def greet(self, limit_s: float) -> bool:
         """Ask for the stack's link-layer address until it answers; tell whether it did."""
@@ -116,9 +155,12 @@ class WireLink(PacketLink):
                 ethertype = ETHERTYPE_IPV4 if frame[:1] and frame[0] >> 4 == 4 else ETHERTYPE_IPV6
                 frame = PEER_MAC + UNKNOWN_MAC + ethertype + frame
             if (identity := _refused(frame) or _pinged(frame)) is not None:
-                return identity + frame[6:12] + ETHERTYPE_ARP, time_ns
-            if self._is_wanted(frame):
-                return frame, time_ns
+                frame = identity + frame[6:12] + ETHERTYPE_ARP
+            elif not self._is_wanted(frame):
+                continue
+            if frame[:6] == self._missed:
+                self._missed = b""
+            return frame, time_ns
 
     def _is_wanted(self, frame: bytes) -> bool:
         ethertype, packet = frame[12:14], frame[14:]
@@ -133,7 +175,8 @@ class WireLink(PacketLink):
         if codec.is_tcp(packet):
             self._learn(frame[6:12])
             return True
-        protocol = packet[9] if ethertype == ETHERTYPE_IPV4 else packet[6]
+        head = packet.ljust(SHORTEST, b"\0")
+        protocol = head[9] if ethertype == ETHERTYPE_IPV4 else head[6] or head[40]  # MLD has options before it
         self.seen[_NAMES.get(protocol, f"protocol {protocol}")] += 1
         if protocol == UDP and self.dhcp is not None and (answer := self.dhcp.answer(packet)) is not None:
             self._transmit(answer[0] + PEER_MAC + ETHERTYPE_IPV4 + answer[1])
@@ -187,6 +230,18 @@ class WireLink(PacketLink):
         group = bytes.fromhex("ff0200000000000000000001ff") + wanted[-3:]
         body = struct.pack("!BBHI", NEIGHBOUR_SOLICITATION, 0, 0, 0) + wanted + b"\x01\x01" + PEER_MAC
         self._transmit(b"\x33\x33" + group[-4:] + PEER_MAC + ETHERTYPE_IPV6 + _icmpv6(source, group, body))
+
+    def _behind_fence(self, identity: bytes) -> list[Arrival]:
+        """Return what comes until the probe is answered, or another one behind it: then the first was lost."""
+        arrivals, answered = self._until_answer(identity, max(AGAIN_S, self.patience_s))
+        if answered:
+            return arrivals
+        self._missed = identity
+        more, answered = self._until_answer(self._send_fence(), FENCE_TIMEOUT_S)
+        if not answered:
+            raise LostFence(f"no answer to its probe ({FENCES[self.fence]}) within {FENCE_TIMEOUT_S:g} s")
+        self.lost_probes += bool(self._missed)
+        return arrivals + more
 
     def _send_fence(self) -> bytes:
         if self.fence == "arp":

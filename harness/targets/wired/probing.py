@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, RST, SYN
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
+from harness.targets.wired import soundness
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import CLOSED_PORT, FENCES, WireLink
 from harness.targets.wired.servers import Server
@@ -21,8 +22,12 @@ from harness.wire.link import LostFence
 LISTEN_LIMIT_S = 5.0
 #: So often the pace is measured.
 PACES = 6
+#: The longest round trip that is waited for, and what a first answer is waited for longer that has not come.
+FARTHEST_S, NEAR_S = 2.0, 0.1
 #: So many answers of a connection must come before those to the fence's probe.
 FENCED = 60
+#: Where the way is long, as many as there are in so many seconds, and some at least.
+FENCED_S, FENCED_LEAST = 10.0, 4
 #: So many connections are tried where the program has to be started for each.
 FENCED_ONCE = 6
 #: How long a server may take to end behind the end of its connection.
@@ -34,6 +39,8 @@ ONCE_HINT = "it can't be started again here: let it serve for ever, such as nc -
 ROUNDS = (1, 2)
 #: Silence lasts so many times as long as the slowest answer has taken, and so long at least.
 SLACK, LEAST_QUIET_S, LEAST_SETTLE_S = 4.0, 0.02, 0.03
+#: An ACK is delayed by less than that (MUST-40).
+LATEST_ACK_S = 0.5
 #: RFC 5961 §7: challenges may be limited to some in five seconds.
 THROTTLE_S = 5.0
 CHALLENGES = 4
@@ -81,15 +88,16 @@ def probe(
     another connection, and waits until it listens, where it has served its only one. Raises LostFence, UnusableTarget.
     """
     path = codec.Path(addresses[4].peer[0], addresses[4].target[0])
-    first = _first_call(link, path, server.port, runs, limit_s)
+    first = first_call(link, path, server.port, runs, limit_s)
     if first is None or not first.open:
         return Findings(listens=False, refuses=first is not None and first.answer is not None)
+    soundness.examine(link, ANSWER_LIMIT_S + link.patience_s)
     lonely = not _answers_besides(link, path, server.port)
     elsewhere = Call(link, path, CLOSED_PORT)
     elsewhere.end()
     answer_s, settle_s = paces(first, server)
     first.end()
-    time.sleep(FAREWELL_S)
+    time.sleep(FAREWELL_S + link.patience_s)
     once = not _listens_again(link, path, server.port)
 
     def call(offer: bytes | None = None, flags: int = SYN) -> Call:
@@ -167,8 +175,11 @@ def is_crowded(link: WireLink, path: codec.Path, port: int) -> bool:
     return len(last.answer.options) < len(alone.answer.options)
 
 
-def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool], limit_s: float) -> Call | None:
-    """Call until the server listens: it may start later than the device is answered on. Return the last call."""
+def first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], bool], limit_s: float) -> Call | None:
+    """Call until the server listens: it may start later than the device is answered on. Return the last call.
+
+    How long the way is, is not known before: each answer is waited for longer than the one before.
+    """
     deadline, call = time.monotonic() + limit_s, None
     while time.monotonic() < deadline and runs():
         try:
@@ -178,7 +189,10 @@ def _first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], 
             continue
         if call.open:
             break
+        if call.answer is None:
+            link.round_trip_s = min(FARTHEST_S, max(2 * link.round_trip_s, NEAR_S))
         time.sleep(0.05)
+    link.round_trip_s = call.slowest_s if call is not None else 0.0
     return call
 
 
@@ -198,9 +212,9 @@ def paces(call: Call, server: Server) -> tuple[float, float]:
     The slowest of some samples is left out: a busy machine alone is late once, and each step would wait for that.
     """
     if server.closes_first or server.babbles:
-        return 0.5, LEAST_SETTLE_S
+        return LATEST_ACK_S + call.round_trip_s, LEAST_SETTLE_S + SLACK * call.round_trip_s
     *_others, late_s, _latest_s = sorted(_pace(call, server) for _ in range(PACES))
-    acknowledged_s = min(0.5, late_s)
+    acknowledged_s = min(LATEST_ACK_S + call.round_trip_s, late_s)
     return acknowledged_s, max(LEAST_SETTLE_S, SLACK * acknowledged_s)
 
 
@@ -291,7 +305,7 @@ def silence_proof(link: WireLink, call: Callable[..., Call], once: Callable[[], 
     slowest_s, tried, alive = 0.0, [], ""
     for fence in link.fences:
         link.fence, link.rounds = fence, 1
-        if not link.is_answered(ANSWER_LIMIT_S):
+        if not link.is_answered(ANSWER_LIMIT_S + link.patience_s):
             tried.append(f"{fence} is not answered")
             continue
         for link.rounds in ROUNDS:
@@ -310,7 +324,7 @@ def silence_proof(link: WireLink, call: Callable[..., Call], once: Callable[[], 
 
 def _tried(link: WireLink, call: Callable[..., Call], *, once: bool) -> tuple[int, int, float]:
     """Return how many answers were asked for, how many came behind the fence, and how long the slowest SYN's took."""
-    slowest_s, late, asked = 0.0, 0, 0
+    slowest_s, late, asked, deadline = 0.0, 0, 0, time.monotonic() + FENCED_S
     for at in range(FENCED_ONCE if once else FENCED // 3):
         opened = call()
         slowest_s = max(slowest_s, opened.slowest_s)
@@ -325,7 +339,7 @@ def _tried(link: WireLink, call: Callable[..., Call], *, once: bool) -> tuple[in
         except LostFence:
             opened.end()
             return asked + 1, asked + 1, slowest_s
-        if late > 2 and at > 2:
+        if (late > 2 and at > 2) or (at + 1 >= FENCED_LEAST and time.monotonic() > deadline):
             break
     return asked, late, slowest_s
 
@@ -342,7 +356,7 @@ def speaks_ipv6(link: WireLink, addresses: Addresses, port: int) -> bool:
     try:
         for _ in range(2):
             link.solicit(addresses.target[0])
-            link.wait(0.1)
+            link.wait(0.1 + link.patience_s)
             link.waiting()
         path = codec.Path(addresses.peer[0], addresses.target[0])
         # Who tells of the address is only slow.

@@ -111,7 +111,7 @@ class WiredTarget(Wiring):
                 spoken_to = channel
         arrivals = self._take(self._exchange(sent, destination_mac))
         if spoken_to is not None:
-            arrivals += self._take(self._until_quiet(self._settle_s))
+            arrivals += self._until_spoken(spoken_to)
         if self._current is not None and self._current.left:
             raise NotOffered("the server has closed the connection by itself")
         return self._with_early(arrivals)
@@ -180,7 +180,7 @@ class WiredTarget(Wiring):
 
     def await_server(self, channel: Channel) -> None:
         """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
-        deadline = time.monotonic() + SERVER_LIMIT_S
+        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
         while channel.waits_for_echo and time.monotonic() < deadline:
             self._link.wait(0.05)
             self._early += self._take(self._link.waiting())
@@ -189,19 +189,27 @@ class WiredTarget(Wiring):
 
     def await_echo(self, channel: Channel) -> None:
         """Wait for what the server sends back of text that was acknowledged."""
-        deadline = time.monotonic() + SERVER_LIMIT_S
+        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
         while channel.expects_an_echo and not channel.reset and time.monotonic() < deadline:
             self._link.wait(0.05)
             self._early += self._take(self._link.waiting())
 
     def await_end(self, channel: Channel) -> None:
         """Wait for the server's FIN behind its peer's."""
-        deadline = time.monotonic() + SERVER_LIMIT_S
+        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
         while channel.held is None and not channel.reset and time.monotonic() < deadline:
             self._link.wait(0.05)
             self._early += self._take(self._link.waiting())
 
     # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _until_spoken(self, channel: Channel) -> list[Arrival]:
+        """Return what comes until the server has spoken, or may have nothing to say, and what comes right behind."""
+        deadline, found = time.monotonic() + self._settle_s, list[Arrival]()
+        while not channel.has_spoken and (left_s := deadline - time.monotonic()) > 0:
+            self._link.wait(left_s)
+            found += self._take(self._link.waiting())
+        return found + self._take(self._until_quiet(probing.LEAST_SETTLE_S))
 
     def _probe(self) -> probing.Findings:
         addresses = self._options.addresses

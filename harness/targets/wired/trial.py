@@ -48,6 +48,11 @@ class Call:
             if completed:
                 self.say(ACK)
 
+    @property
+    def round_trip_s(self) -> float:
+        """How long the way there and back is."""
+        return self._link.round_trip_s
+
     def say(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> None:
         """Send a segment; `seq` and `ack` are distances from where the connection is."""
         self._send(Segment(flags, seqno.add(self.seq, seq), seqno.add(self.ack, ack), 65535, text))
@@ -81,8 +86,11 @@ class Call:
         return None
 
     def _answers(self, limit_s: float) -> Iterator[Segment]:
-        """Yield what comes of this connection, until so much time has passed; what nobody takes is kept."""
-        deadline = time.monotonic() + limit_s
+        """Yield what comes of this connection, until so much time has passed; what nobody takes is kept.
+
+        Where the way is long it may take longer by as much.
+        """
+        deadline = time.monotonic() + limit_s + self._link.patience_s
         while True:
             while self._heard:
                 yield self._heard.popleft()

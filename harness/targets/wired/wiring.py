@@ -1,11 +1,12 @@
 """What every stack on a wire of ours has: it is started, answers at its address, and is heard behind a fence."""
 
+import ipaddress
 import time
 from collections.abc import Iterable
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple
-from harness.targets.protocol import Addresses, TargetDied, TargetError, TargetHung, TargetStorms
+from harness.targets.protocol import Addresses, NotOffered, TargetDied, TargetError, TargetHung, TargetStorms
 from harness.targets.wired import numbering, refusals
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
@@ -83,9 +84,13 @@ class Wiring:
         return self._place.last_words() or None
 
     def check(self) -> None:
-        """Raise TargetError if the capture socket dropped frames."""
+        """Raise TargetError if frames were lost: the capture socket dropped them, or a probe was not answered."""
+        lost, self._link.lost_probes = self._link.lost_probes, 0
         if dropped := self._link.dropped():
             raise TargetError(f"the capture socket dropped {dropped} frames: what was seen is not what was sent")
+        if lost:
+            why = "and those behind them were: the wire, or the stack, loses frames, and silence proves nothing"
+            raise TargetError(f"{lost} of the fence's probes were not answered, {why}")
 
     def close(self) -> None:
         """End what was started."""
@@ -118,7 +123,13 @@ class Wiring:
         """Return the addresses, what was seen besides TCP, and how it starts again, for the results' header."""
         peers = ", ".join(each.peer[0] for each in self._options.addresses.values())
         seen = ", ".join(f"{count} {what}" for what, count in self._link.seen.items())
-        details = {"has": str(self._options), "peers": peers, "besides TCP, not judged": seen or "nothing"}
+        away = f"up to {1000 * self._link.round_trip_s:.1f} ms"
+        details = {
+            "has": str(self._options),
+            "round trip": away,
+            "peers": peers,
+            "besides TCP, not judged": seen or "nothing",
+        }
         if self._options.mac:
             details["hardware addresses"] = f"{self._options.mac} or its own; peers: {numbering.PEER_MAC}"
         if again := self._place.keep():
@@ -129,6 +140,9 @@ class Wiring:
 
     def _exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, and return what comes; what had to ask for our hardware address comes behind the answer."""
+        packets = list(packets)
+        if destination_mac is not None and self._options.layer == 3 and any(map(self._is_to_it, packets)):
+            raise NotOffered("behind a TUN device there are no frames, and none to everybody")
         try:
             arrivals = self._link.exchange(packets, destination_mac)
             if not arrivals and self._link.quiet_s is not None:  # such a silence may be that of the dead
@@ -145,6 +159,12 @@ class Wiring:
                 raise TargetError(str(error)) from None
             self._silent = True
             raise TargetHung(str(error), self._place.last_words()) from None
+
+    def _is_to_it(self, packet: bytes) -> bool:
+        version = packet[0] >> 4
+        at, length = (16, 4) if version == 4 else (24, 16)
+        own = self._options.addresses[version].target[0]
+        return packet[at : at + length] == ipaddress.ip_address(own).packed
 
     def _demand_life(self) -> None:
         """Raise TargetDied where the program has ended."""

@@ -79,6 +79,11 @@ def test_a_program_that_opens_no_device_is_given_one_that_is_open(kind: str, lay
     assert found <= {"conforms", "unobserved", "not applicable"}, done.stdout
 
 
+def test_behind_a_tun_device_nobody_is_asked_about_frames(tmp_path: Path) -> None:
+    done = run("--target", f"tun:{LINUX} 3", "--ip", "4", "--case", "*/own-address-in-a-broadcast*", where=tmp_path)
+    assert set(verdicts(tmp_path).values()) == {"not applicable"}, done.stdout
+
+
 def test_a_machine_without_devices_is_told_what_it_lacks(tmp_path: Path) -> None:
     hindered = [sys.executable, str(ROOT / "testcases/selftest/hindered.py"), "no-tun", sys.executable, "-m", "harness"]
     options = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 120}
@@ -133,7 +138,7 @@ def test_where_no_ping_is_answered_a_closed_port_is_the_fence() -> None:
 
 
 def test_an_echo_right_behind_its_acknowledgment_is_heard() -> None:
-    link = Mock()
+    link = Mock(patience_s=0.0)
     link.wait.return_value, link.waiting.return_value = True, []
     call = Call(link, TO, 7, flags=ACK)
     ends = {"source_port": 7, "destination_port": call._own_port}
@@ -145,7 +150,7 @@ def test_an_echo_right_behind_its_acknowledgment_is_heard() -> None:
 
 @pytest.mark.parametrize(("again_s", "soonest_s"), [(0.02, 0.02), (None, GUARD_S)])
 def test_how_soon_a_stack_says_something_again_is_measured(again_s: float | None, soonest_s: float) -> None:
-    link, sent = Mock(), time.monotonic()
+    link, sent = Mock(patience_s=0.0), time.monotonic()
     answers = [0.0] if again_s is None else [0.0, again_s]
     ends = {"source_port": 7}
 

@@ -307,7 +307,7 @@ def test_how_soon_text_comes_again_that_nobody_acknowledges_is_measured(
     monkeypatch: pytest.MonkeyPatch, again_s: float | None, found_s: float
 ) -> None:
     """By capture times: a loss probe (RFC 8985 §7.2) comes before any time-out, which is reckoned with anyway."""
-    link, told = Mock(), Mock(life=0, failed=False)
+    link, told = Mock(patience_s=0.0), Mock(life=0, failed=False)
     link.waiting.return_value = []
     told.ask.return_value = Answer([], "", ["1"])
     desk = asking._Desk(link, Addresses(("198.51.100.1",), ("198.51.100.2",)), told)

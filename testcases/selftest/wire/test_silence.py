@@ -118,6 +118,15 @@ def test_packets_without_end_are_a_flood(wire: ScriptedLink) -> None:
         wire.exchange([])
 
 
+def test_what_many_connections_repeat_at_their_own_pace_is_no_flood(wire: ScriptedLink) -> None:
+    """Over a long way silence lasts longer than any of the pauses between them."""
+    wire.quiet_s = 2.0
+    for number in range(300):
+        wire.come(number * 0.9)
+    assert len(wire.exchange([])) > 8
+    assert wire.now < link.UNQUIET_S + 2 * wire.quiet_s
+
+
 def test_descriptors_may_have_numbers_beyond_those_of_select() -> None:
     """Many timer cases have many sockets, and what is opened behind them is beyond 1023."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
