@@ -88,6 +88,8 @@ class Link(ABC):
         #: first, and by no later one.
         self.rounds = 1
         self.shows_life = True
+        #: Whether the last probe was answered.
+        self.was_answered = True
 
     @abstractmethod
     def wait(self, seconds: float) -> bool:
@@ -138,7 +140,9 @@ class Link(ABC):
             self.send(packet, destination_mac)
         if self.quiet_s is None:
             return [arrival for _ in range(self.rounds) for arrival in self._behind_fence(self._send_fence())]
-        arrivals = self._until_answer(self._send_fence(), LIFE_LIMIT_S)[0] if self.shows_life else []
+        arrivals = list[Arrival]()
+        if self.shows_life:
+            arrivals, self.was_answered = self._until_answer(self._send_fence(), LIFE_LIMIT_S)
         return arrivals + self.until_quiet(self.quiet_s)
 
     def waiting(self) -> list[Arrival]:

@@ -13,6 +13,9 @@ from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.wire.link import Arrival, Flood, LostFence
 
+#: Where silence is timed, one probe that is not answered may be one too many; more than that are those of who hangs.
+SIGNS = 4
+
 
 class Place(Protocol):
     """Where the stack is: in a pod of ours, or on a cable. `restarts`: whether it can be started again.
@@ -147,6 +150,7 @@ class Wiring:
             arrivals = self._link.exchange(packets, destination_mac)
             if not arrivals and self._link.quiet_s is not None:  # such a silence may be that of the dead
                 self._demand_life()
+                arrivals = self._demand_signs()
             if self._link.asked != self._told:
                 self._told = self._link.asked
                 arrivals += self._link.exchange(())
@@ -159,6 +163,20 @@ class Wiring:
                 raise TargetError(str(error)) from None
             self._silent = True
             raise TargetHung(str(error), self._place.last_words()) from None
+
+    def _demand_signs(self) -> list[Arrival]:
+        """Raise LostFence where a stack that has answered probes answers none any more; return what it says instead.
+
+        What it repeats by itself is no sign that it hears anything.
+        """
+        arrivals = list[Arrival]()
+        for _ in range(SIGNS):
+            if self._link.was_answered:
+                return arrivals
+            arrivals += self._link.exchange(())
+        if self._link.was_answered:
+            return arrivals
+        raise LostFence(f"no answer to {SIGNS + 1} probes, one behind the other")
 
     def _is_to_it(self, packet: bytes) -> bool:
         version = packet[0] >> 4

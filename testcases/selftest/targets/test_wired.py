@@ -206,10 +206,14 @@ def test_an_ordinary_user_needs_no_rights() -> None:
         assert set(verdicts(where).values()) == {"unobserved"}
 
 
-def test_a_program_that_hangs_is_told_from_a_harness_in_trouble_and_begun_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quiet_s", [None, 0.02], ids=["fence", "timed silence"])
+def test_a_program_that_hangs_is_told_from_a_harness_in_trouble_and_begun_anew(
+    quiet_s: float | None, tmp_path: Path
+) -> None:
     now = tmp_path / "now"
     hangs = f"{LINUX} 2 & until [ -e {now} ]; do sleep 0.05; done; kill -STOP $!; rm {now}; wait"
     target = registry.open_target(registry.parse(f"tap:sh -c {shlex.quote(hangs)}"), registry.Settings())
+    target._link.quiet_s = quiet_s  # type: ignore[attr-defined]
     try:
         now.touch()
         while now.exists():
