@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 #: So long after its end what does not look at the time is ended by an alarm, and so often if something swallows that.
 GRACE_S, AGAIN_S = 1.0, 5.0
 #: What learning leaves of the time to judging: a quarter, at most so many seconds.
-JUDGING, MOST_JUDGING_S = 0.25, 30.0
+JUDGING, MOST_JUDGING_S = 0.25, 60.0
 
 
 class Cut(BaseException):

@@ -40,7 +40,9 @@ def _of(column: Column, folder: Path | None) -> Iterator[MachinePage]:
             found = machine.get("machine")
             states = len(found) if isinstance(found, list) else 0
             asked = f"{machine.get('role')}, {machine.get('alphabet')} letters"
-            yield MachinePage(column.label, f"{asked}, learned: {states} states", quote(href))
+            stopped = machine.get("stopped")
+            cut = ", cut off" if isinstance(stopped, dict) and "cut" in stopped else ""
+            yield MachinePage(column.label, f"{asked}, learned: {states} states{cut}", quote(href))
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -1,7 +1,9 @@
 """A report links to the page of a machine that was learned of the same target, and to no other."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -16,13 +18,14 @@ def run_in(folder: Path) -> Column:
     return Column(run, "lwip", "lwIP 2.1.3")
 
 
-def learned(folder: Path, **other: str) -> None:
+def learned(folder: Path, stopped: Mapping[str, float] = MappingProxyType({}), **other: str) -> None:
     target = {"name": "lwip", **FACTS, **other}
     machine = {
         "schema": "tcpspec-machine/1",
         "target": target,
         "role": "server",
         "alphabet": "small",
+        "stopped": dict(stopped),
         "machine": [{}, {}],
     }
     (folder / "learn").mkdir()
@@ -37,6 +40,12 @@ def test_a_machine_of_the_same_target_is_linked_relative_to_the_page(tmp_path: P
         "server, small letters, learned: 2 states",
         f"{tmp_path.name}/learn/lwip-server.html",
     )
+
+
+def test_a_machine_that_was_cut_off_says_so_in_its_link(tmp_path: Path) -> None:
+    learned(tmp_path, {"cut": 60.0})
+    (page,) = machines.pages([run_in(tmp_path)], tmp_path)
+    assert page.text == "server, small letters, learned: 2 states, cut off"
 
 
 def test_a_machine_of_another_version_is_not_linked(tmp_path: Path) -> None:
