@@ -18,6 +18,8 @@ from harness.targets.protocol import Capability
 
 #: So many scripts share a sweep where time is simulated, and a pod where it is real.
 IN_A_ROW, SIDE_BY_SIDE = 25, 100
+#: By so many at a time is played once more what came late beside many others.
+FEWER = 8
 #: Who is later than this in real time may see what a timer does: an acknowledgment is delayed by 40 ms.
 LATE_NS = 20_000_000
 
@@ -57,6 +59,9 @@ def _play(rig: Rig, texts: Sequence[str]) -> tuple[list[Told], bool]:
     plays = [_Play(rig, text) for text in texts]
     if Capability.VIRTUAL_TIME not in rig.target.capabilities:
         run_together(rig, [each.timed() for each in plays if each.shares])
+        late = [each for each in plays if each.came_late]
+        for at in range(0, len(late), FEWER):
+            run_together(rig, [each.timed() for each in late[at : at + FEWER]])
     told = []
     for each in plays:
         told.append(each.told())
@@ -91,17 +96,19 @@ class _Play:
         )
         return self._timed
 
+    @property
+    def came_late(self) -> bool:
+        """Whether it was violated beside others, and something in it was done so late that a timer may have spoken."""
+        player = self._outcome.player if self._outcome is not None else None
+        violated = self._timed is not None and self._timed.error is not None
+        return violated and player is not None and player.schedule.latest_ns > LATE_NS
+
     def told(self) -> Told:
-        """Return what came of it; one that was not played beside others, or came late there, is played alone."""
+        """Return what came of it; one that was not played beside others is played alone."""
         if self._need is not None:
             return Told(Word.UNPLAYED, why=str(self._need))
-        error = self._timed.error if self._timed is not None else None
-        player = self._outcome.player if self._outcome is not None else None
-        late = player is not None and player.schedule.latest_ns > LATE_NS
         try:
-            if self._timed is None or (error is not None and late):
-                return self._alone()
-            return self._judged(error)
+            return self._alone() if self._timed is None else self._judged(self._timed.error)
         except Unsupported as reason:
             return Told(Word.UNPLAYED, why=str(reason))
 
