@@ -78,7 +78,7 @@ def find_out(link: WireLink, addresses: Mapping[int, Addresses], told: Told, gre
     desk.close()
     if Capability.IPV6 in greeting.capabilities and 6 in addresses:
         _demand_ipv6(link, addresses[6], told)
-    return Findings(proof, max(0.1, 2 * late_s), throttle_s, throttles_all, guard_s)
+    return Findings(proof, probing.awaited_s(link, late_s), throttle_s, throttles_all, guard_s)
 
 
 def _guard_s(again_s: Sequence[float]) -> float:

@@ -338,6 +338,11 @@ class Channel:
         return self._peer_has_closed()
 
     @property
+    def is_opening(self) -> bool:
+        """Whether a SYN was sent that nothing has answered yet."""
+        return self._syns > 0 and self._shown_ack is None and not self.reset
+
+    @property
     def has_spoken(self) -> bool:
         """Whether the server has done what text or a FIN of its peer makes it do; it may do nothing about either."""
         if self._peer_fin is not None and self.server.closes:

@@ -41,6 +41,8 @@ ROUNDS = (1, 2)
 SLACK, LEAST_QUIET_S, LEAST_SETTLE_S = 4.0, 0.02, 0.03
 #: An ACK is delayed by less than that (MUST-40).
 LATEST_ACK_S = 0.5
+#: What is due, and proved by no fence, may be so late.
+SLOWEST_S = 1.0
 #: RFC 5961 §7: challenges may be limited to some in five seconds.
 THROTTLE_S = 5.0
 CHALLENGES = 4
@@ -130,7 +132,7 @@ def probe(
         capabilities=in_parts(found),
         silence_proof=proof,
         throttle_s=throttle_s,
-        answer_s=max(0.1, 2 * answer_s),
+        answer_s=awaited_s(link, answer_s),
         settle_s=settle_s,
         lonely=lonely or once,
         once=once,
@@ -194,6 +196,15 @@ def first_call(link: WireLink, path: codec.Path, port: int, runs: Callable[[], b
         time.sleep(0.05)
     link.round_trip_s = call.slowest_s if call is not None else 0.0
     return call
+
+
+def awaited_s(link: WireLink, late_s: float) -> float:
+    """Return how long an answer is waited for that is due, where acknowledgments come `late_s` late.
+
+    Where no fence proves silence a stack may become slower than it was when it was asked, as with the connections that
+    it has had; who does not answer at all is waited for once in a while only.
+    """
+    return max(0.1 if link.quiet_s is None else SLOWEST_S, 2 * late_s)
 
 
 def patiently(link: WireLink, path: codec.Path, port: int, offer: bytes | None, flags: int) -> Call:

@@ -13,6 +13,7 @@ from harness.targets.protocol import (
     Facts,
     NotOffered,
     TargetError,
+    TargetHung,
     TargetStorms,
     UnusableTarget,
 )
@@ -29,6 +30,8 @@ from harness.wire.link import Arrival, Flood, LostFence
 
 #: How long a server may take for what it does by itself, and how long an echo, of which nothing says that it is due.
 SERVER_LIMIT_S = 2.0
+#: So often a server is asked that does not answer a case's SYN.
+OPENINGS = 3
 
 _Ends = tuple[bytes, int]
 
@@ -96,7 +99,7 @@ class WiredTarget(Wiring):
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, wait for the fence or for silence, and for what the server does by itself."""
-        sent, spoken_to = [], None
+        sent, spoken_to, opening = [], None, False
         if self._channels:  # what the server has done meanwhile decides on what can be asked
             self._early = self.waiting()
         for packet in packets:
@@ -104,12 +107,15 @@ class WiredTarget(Wiring):
             sent.append(octets)
             seen = TcpPacket.read(packet)
             self._current = channel or self._current
+            opening = opening or (channel is not None and channel.is_opening)
             if channel is None or seen is None or channel.told_to_close:
                 continue
             closes = seen.flags & FIN and self.server.closes
             if (seen.payload and self.server.echoes) or closes:  # the server is about to speak, or close
                 spoken_to = channel
         arrivals = self._take(self._exchange(sent, destination_mac))
+        if opening and not arrivals:
+            self._demand_openness()
         if spoken_to is not None:
             arrivals += self._until_spoken(spoken_to)
         if self._current is not None and self._current.left:
@@ -202,6 +208,22 @@ class WiredTarget(Wiring):
             self._early += self._take(self._link.waiting())
 
     # --- machinery ---------------------------------------------------------------------------------------------------
+
+    def _demand_openness(self) -> None:
+        """Raise TargetHung where the server answers no SYN of ours either, though the stack answers probes."""
+        if self._lonely:
+            return
+        for _ in range(OPENINGS):
+            asked = Call(self._link, self._path(), self.server.port, completed=False)
+            asked.end()
+            self._early += self._take(asked.strays)  # such as a late answer to the case
+            if asked.answer is not None or self._early:
+                return
+        what = f"the {self.server.name} server answers no SYN any more, this case's nor any other"
+        if not self._place.restarts:
+            raise TargetError(what)
+        self._silent = True
+        raise TargetHung(what, self._place.last_words())
 
     def _until_spoken(self, channel: Channel) -> list[Arrival]:
         """Return what comes until the server has spoken, or may have nothing to say, and what comes right behind."""

@@ -3,12 +3,13 @@
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
 from harness.targets.wired.link import CLOSED_PORT, WireLink
 from harness.wire import codec
+from harness.wire.link import Arrival
 
 #: How long an answer is waited for that may not come at all.
 ANSWER_LIMIT_S = 0.3
@@ -38,6 +39,8 @@ class Call:
         self._own_port = next(Call.ports)
         self.slowest_s = 0.0
         self._heard: deque[Segment] = deque()
+        #: What has come that belongs to others.
+        self.strays: list[Arrival] = []
         self.seq, self.ack = 0x10000000, 0
         opening = Segment(flags, seq=self.seq, window=65535, options=options.mss(1460) if offer is None else offer)
         self.answer = self.ask(opening)
@@ -97,8 +100,15 @@ class Call:
             if (left := deadline - time.monotonic()) <= 0:
                 return
             self._link.wait(left)
-            found = (self.mine(arrival.packet) for arrival in self._link.waiting())
-            self._heard += [answer for answer in found if answer is not None]
+            self._sort(self._link.waiting())
+
+    def _sort(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            answer = self.mine(arrival.packet)
+            if answer is not None:
+                self._heard.append(answer)
+            else:
+                self.strays.append(arrival)
 
     def challenge(self, flags: int, *, seq: int = 0, ack: int = 0, text: bytes = b"") -> Segment | None:
         """Send a segment and return the first answer."""
@@ -157,7 +167,7 @@ class Call:
         """Reset the connection."""
         self.say(RST | ACK)
         self._link.wait(0.01)
-        self._link.waiting()
+        self._sort(self._link.waiting())
 
     def _addressed(self, segment: Segment) -> Segment:
         segment.source_port, segment.destination_port = self._own_port, self._port

@@ -13,9 +13,10 @@ import pytest
 from harness.spec.segment import ACK, SYN, Segment
 from harness.targets import registry
 from harness.targets.last_words import printable
-from harness.targets.protocol import Capability, NotOffered, Target, TargetDied, UnusableTarget
+from harness.targets.protocol import Capability, NotOffered, Target, TargetDied, TargetHung, UnusableTarget
 from harness.targets.wired import options
 from harness.targets.wired.helper import MOST_LOG_OCTETS
+from harness.targets.wired.link import WireLink
 from harness.targets.wired.pod import WiredPod
 from harness.wire import codec
 
@@ -113,6 +114,26 @@ def test_where_silence_is_timed_a_program_that_has_ended_is_not_silent() -> None
         place.exit_code = lambda: 3
         with pytest.raises(TargetDied, match="ended with exit code 3"):
             target.exchange([])
+    finally:
+        target.close()
+
+
+def test_a_server_that_answers_no_syn_any_more_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack still answers ARP: to a probe it is there."""
+    target = registry.open_target(registry.parse(f"tap:{ODD} served {{if}}"), registry.Settings())
+    transmit = WireLink._transmit
+    deaf = lambda wire, frame: None if frame[12:14] == b"\x08\x00" else transmit(wire, frame)  # noqa: E731
+    try:
+        listener = target.socket(4)
+        listener.listen("198.51.100.1", 5001, 16)
+        monkeypatch.setattr(WireLink, "_transmit", deaf)
+        with pytest.raises(TargetHung, match="answers no SYN any more"):
+            _answered(target, 5001)
+        monkeypatch.setattr(WireLink, "_transmit", transmit)
+        target.forget_connections()
+        listener = target.socket(4)
+        listener.listen("198.51.100.1", 5001, 16)
+        assert _answered(target, 5001) == SYN | ACK
     finally:
         target.close()
 
