@@ -1,8 +1,9 @@
 """What stands behind ``tap:``, ``tun:``, ``qemu:`` and ``net:``: a command line or an interface, and then options."""
 
+import difflib
 import ipaddress
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.targets.addresses import ADDRESSES
@@ -126,6 +127,14 @@ def split(text: str, known: Collection[str] = OPTIONS) -> tuple[str, dict[str, s
         command = rest
 
 
+def misspelt(command: Sequence[str]) -> str:
+    """Return what stands at the end of a command like an option, and is close to one; "" where nothing does."""
+    _command, comma, last = command[-1].rpartition(",")
+    key, equals, _value = last.partition("=")
+    near = difflib.get_close_matches(key.strip(), OPTIONS, n=1) if comma and equals else []
+    return f"{key.strip()}= is no option, and a part of the command: is {near[0]}= meant?" if near else ""
+
+
 def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
     """Read the parts of a target's text; raises UnusableTarget."""
     try:
@@ -161,11 +170,12 @@ def read(kind: str, command: str, options: Mapping[str, str]) -> WireOptions:
 
 def read_network(device: str, options: Mapping[str, str]) -> WireOptions:
     """Read the parts of ``net:``; raises UnusableTarget."""
-    name, comma, unknown = device.partition(",")
+    name, *rest = device.split(",")
     form = "--target 'net:eth1,peer=192.0.2.1,target=192.0.2.2' --i-own-this-network"
-    if comma:
+    unknown = [key for key in (each.partition("=")[0].strip() for each in rest) if key not in NETWORK_OPTIONS]
+    if rest:
         known = ", ".join(NETWORK_OPTIONS)
-        raise UnusableTarget(f"net: unknown option {unknown.partition('=')[0]!r}", f"options: {known}")
+        raise UnusableTarget(f"net: unknown option {(unknown or rest)[0]!r}", f"options: {known}")
     if not name or not {"target", "peer"} <= options.keys() or ("target6" in options) != ("peer6" in options):
         raise UnusableTarget("net: needs an interface, and target= with peer= (for IPv6 target6= with peer6=)", form)
     rate = options.get("rate", str(RATE))

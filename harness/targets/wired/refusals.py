@@ -5,7 +5,7 @@ from typing import Protocol
 from harness.targets.adapter.line import ending_by_signal, ending_with_code
 from harness.targets.protocol import UnusableTarget
 from harness.targets.wired.link import WireLink
-from harness.targets.wired.options import WireOptions
+from harness.targets.wired.options import WireOptions, misspelt
 
 #: How long an answer over IPv6 is waited for where there is none over IPv4, in seconds, each of two times.
 _NEIGHBOUR_S = 0.2
@@ -36,6 +36,9 @@ def ending(code: int) -> str:
 def no_start(options: WireOptions, place: Place, link: WireLink, name: str, code: int | None) -> UnusableTarget:
     """Return what is to be said where nobody answers for the target's address; `code`: the program has ended."""
     own, program = options.addresses[4].target[0], options.command[0]
+    if meant := misspelt(options.command):
+        what = ending(code) if code is not None else f"answers no ARP for {own} within {options.start_s:g} s"
+        return _refusal(f"{program} {what}", place, meant)
     if code is not None:
         hint = "is its card the one in braces, and has it what it boots from?" if options.pair else _DEVICE_HINT
         return _refusal(f"{program} {ending(code)}", place, hint)

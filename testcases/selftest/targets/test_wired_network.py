@@ -113,6 +113,7 @@ def test_what_is_refused_is_said_in_a_sentence(
     ("text", "complaint"),
     [
         ("net:", "needs an interface"),
+        (f"net:eth1,{BOARD},aap=echo", "unknown option 'aap'"),
         ("net:eth1,peer=192.0.2.1", "needs an interface, and target= with peer="),
         ("net:eth1,peer=192.0.2.1,target=192.0.2.1", "are both 192.0.2.1"),
         ("net:eth1,peer=2001:db8::1,target=192.0.2.2", "is not an IPv4 address"),

@@ -70,6 +70,8 @@ def _marked(mark: str) -> list[str]:
         (f"tap:{ODD} several-queues {{if}}", "Invalid argument", "{fd} is the number of one that is open already"),
         (f"tap:{ODD} sleeps {{if}},{START}", "runs, and has not opened the device within 4 s", "start=SECONDS"),
         (f"tap:{ODD} own-device {{if}},{START}", "runs, and has not opened the device", "open the device {if}"),
+        (f"tap:{ODD} leaves {{if}},ap=echo", "ended with exit code", "is app= meant?"),
+        (f"tap:{ODD} sleeps {{if}},gatewy=10.0.0.1,start=1", "answers no ARP", "is gateway= meant?"),
         (f"tap:{ODD} holds {{if}},{START}", "answers no ARP for 198.51.100.1 within 4 s", "another address is option"),
         (f"tap:{ODD} arp-only {{if}}", "nobody answers on port 7 of 198.51.100.1", "a route to 198.51.100.2"),
         (f"tap:{ODD} no-route {{if}}", "nobody answers on port 7 of 198.51.100.1", "a route to 198.51.100.2"),
