@@ -280,8 +280,8 @@ class Application:
         """
         if isinstance(sock, ConnectedSocket):
             with suppress(OSError):
-                _address, port_there = sock.remote()
-                return next((link for link in waiting if link.connection.tuple4.peer_port == port_there), None)
+                there = sock.remote()
+                return next((link for link in waiting if _peer_of(link) == there), None)
             waiting = [link for link in waiting if link.history.some(lambda world: world.over)]
         alive = [link for link in waiting if not link.history.every(lambda world: world.over)]
         ended: list[Link | None] = [link for link in waiting if link not in alive]
@@ -310,6 +310,11 @@ class Application:
         if other is not None:
             other.early = data
         return other
+
+
+def _peer_of(link: Link) -> tuple[str, int]:
+    tuple4 = link.connection.tuple4
+    return tuple4.peer_address, tuple4.peer_port
 
 
 def _unless_foreign(link: Link, sock: AppSocket) -> Link | None:

@@ -11,6 +11,7 @@ from harness.explore.application import Application
 from harness.explore.link import SALT, Link, PeerView
 from harness.explore.plan import Plan
 from harness.spec.history.history import History, Spending
+from harness.spec.history.pace import Pace
 from harness.spec.history.world import PERIOD, Traits
 from harness.spec.policy import Policy
 from harness.targets.protocol import Adjustable, Capability
@@ -33,6 +34,7 @@ class Company(Protocol):
     policies: frozenset[Policy]
     traits: Traits
     spending: Spending | None
+    pace: Pace
     application: Application
     all_links: dict[int, Link]
     plan: Plan
@@ -53,6 +55,7 @@ def begin(talk: Company, number: int, traits: Sequence[str]) -> Link:
         peer_salt=salt + 5,
         now=now,
         spending=talk.spending,
+        pace=talk.pace,
     )
     view = PeerView(salt=salt + 5)
     view.last_tsval = int(like.get("tsval", view.last_tsval))

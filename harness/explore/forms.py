@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from harness.wire import forms
 
+#: The largest packet that Ethernet carries.
+LARGEST = 1500
 #: An IPv4 first fragment that ends within the TCP header; a multiple of eight.
 _WITHIN_HEADER = 16
 #: Where three fragments are cut, all within the shortest TCP header.
@@ -26,9 +28,12 @@ _IPV4, _IPV6 = 4, 6
 
 
 def shaped(packet: bytes, form: str) -> list[bytes]:
-    """Return the packets that carry this one in the given form; the form "" and one for the other IP change nothing."""
+    """Return the packets that carry this one in the given form.
+
+    The form "" and one for the other IP change nothing, nor does one with which the packet is too large for the wire.
+    """
     made = FORMS[form](packet) if form else None
-    return made or [packet]
+    return made if made and max(map(len, made)) <= LARGEST else [packet]
 
 
 def _version(packet: bytes) -> int:

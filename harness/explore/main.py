@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         raise  # nobody reads on: `tcpspec` itself knows what to do
     except OSError as error:
-        return _refuse(f"{error.filename}: {error.strerror}")
+        return _refuse(f"{error.filename or 'the target'}: {error.strerror}")
     except (UnusableTarget, BrokenExpectations, BadSequence, UnknownKind, NothingToPlay) as error:
         return _refuse(str(error))
     except (Unjudgeable, WorkerDied) as error:

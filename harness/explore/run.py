@@ -22,6 +22,10 @@ from harness.targets.protocol import Capability, Target, UnusableTarget
 PATIENCE_S = 1.0
 #: The name that all conversations have: the peer's ISS comes of it, and a plan that is played again has the same.
 NAME = "explore"
+#: What a fresh connection has to send again: a SYN, a SYN,ACK, text, and a probe of a shut window; and for how many
+#: seconds that is waited for.
+FRESH = ("connect", "listen S@i", "connect SA@i,r send:100", "connect SA@i,r%0 send:100")
+LONGEST_FIRST_S = 130.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +91,19 @@ def traits_of(rig: Rig) -> Traits:
     if known is None:
         limit_s, shared = longest_s(rig.target), rig.target.facts.throttles_host
         known = _MEASURED[rig] = Traits(throttle_s=limit_s, throttles_host=shared)
-        two_msl_s = _time_wait_s(rig)
-        if two_msl_s:
+        if not in_virtual_time(rig.target):
+            return known
+        if two_msl_s := _time_wait_s(rig):
             # From below only: an adapter may have to move its clock forward so that nothing is throttled.
             bounds = (two_msl_s * (1 - COARSENESS) - 1, known.two_msl_s[1])
-            known = _MEASURED[rig] = replace(known, two_msl_s=bounds)
+            known = replace(known, two_msl_s=bounds)
+        known = _MEASURED[rig] = replace(known, first_s=_first_s(rig))
     return known
 
 
 def _time_wait_s(rig: Rig) -> float:
     """Return how long TIME-WAIT lasts at least on a target in virtual time that shows states, 0 if it is not told."""
-    if not in_virtual_time(rig.target) or Capability.STATES not in rig.target.capabilities:
+    if Capability.STATES not in rig.target.capabilities:
         return 0.0
     talk = _talk(rig, moves("connect SA@i,r shutdown A@p,r FA@p,r"), 4)
     clock, found, passed = rig.target.clock, 0.0, 0.0
@@ -110,6 +116,27 @@ def _time_wait_s(rig: Rig) -> float:
             passed = (clock.now_ns() - begin) / 1e9
     clear(rig)
     return found if passed < LONGEST_TIME_WAIT_S else 0.0
+
+
+def _first_s(rig: Rig) -> float:
+    """Return how long a target in virtual time waits before it repeats, at most; 0 if it is not told."""
+    clock, longest = rig.target.clock, 0.0
+    for plan in FRESH:
+        talk = _talk(rig, moves(plan), 4)
+        problem = play(talk, talk.run())
+        begin, heard = clock.now_ns(), len(talk.link(1).connection.received)
+        while problem is None and len(talk.link(1).connection.received) == heard:
+            left_s = LONGEST_FIRST_S - (clock.now_ns() - begin) / 1e9
+            if left_s <= 0:
+                break
+            clock.wait(left_s)
+            talk.conversation.step()
+        found = (clock.now_ns() - begin) / 1e9
+        clear(rig)
+        if problem is not None or found >= LONGEST_FIRST_S:
+            return 0.0
+        longest = max(longest, found)
+    return longest
 
 
 def play_generated(rig: Rig, generated: Generated, version: int = 4) -> Outcome:

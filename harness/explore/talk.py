@@ -26,6 +26,7 @@ from harness.fuzz.steps import Call, Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import Sent, Spending
+from harness.spec.history.pace import Pace
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
@@ -70,6 +71,7 @@ class Talk:
         self.conversation: Conversation = rig.begin(version, name=name)
         #: What a limit for the whole host holds back may have been spent before.
         self.spending = Spending(self._now()) if traits.throttles_host else None
+        self.pace = Pace(traits)
         #: Connections by number, without those that have come to their end so long ago that nobody looks at them any
         #: more, and all.
         self.links: dict[int, Link] = {}
@@ -332,7 +334,7 @@ class Talk:
             try:
                 if link is about:
                     judge(sent_by(link, received))
-                elif received or now is None or link.history.now < time:
+                elif received or now is None or link.history.now < time or not link.history.may_show(link.state):
                     link.history.passes(
                         time if not received else self._now(), sent_by(link, received), link.state, spare=spare
                     )

@@ -1,5 +1,6 @@
 """Time passes (RFC 9293 §3.10.8): the worlds that it leads to, and what must have happened by now."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -94,7 +95,9 @@ def _next(world: World, traits: Traits) -> Due | None:
     if world.state is TIME_WAIT:
         by = world.time_wait_since + round(traits.two_msl_s[1] * _SECOND)
         return Due(by, "the end of TIME-WAIT", ("RFC 9293 §3.10.8", "MUST-13"))
-    wait = max(round(traits.repeat_s * _SECOND), world.interval * 9 // 4)
+    fresh = not world.tries and not world.interval
+    longest_s = traits.first_s if fresh else math.inf
+    wait = max(round(min(traits.repeat_s, longest_s) * _SECOND), world.interval * 9 // 4)
     if world.opening:
         return Due(world.waiting_since + wait, "the SYN again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent and not world.connection.snd_wnd and not world.unacknowledged:
@@ -103,7 +106,7 @@ def _next(world: World, traits: Traits) -> Due | None:
         return Due(world.waiting_since + wait, "what is unacknowledged, again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent:  # nothing is under way, so that only the override timeout may hold it back
         fits = world.end_of_text - world.connection.snd_nxt <= world.connection.snd_wnd
-        by = world.waiting_since + round((traits.send_s if fits else traits.override_s) * _SECOND)
+        by = world.waiting_since + round(min(traits.send_s if fits else traits.override_s, longest_s) * _SECOND)
         return Due(by, "what the application has sent", ("RFC 9293 §3.8.6.2.1", "RFC 9293 §3.10.2"))
     return None
 

@@ -17,8 +17,10 @@ from harness.spec.history.calls import call
 from harness.spec.history.clock import age, delayed, is_at_rest
 from harness.spec.history.explain import Open, explain, named, unmet
 from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.pace import Pace, Waiting
 from harness.spec.history.react import Step, arrive
 from harness.spec.history.readiness import OUT, Edges, no_room
+from harness.spec.history.remarks import behind_a_window_taken_back
 from harness.spec.history.waiting import Call, may_wait
 from harness.spec.history.world import Fate, Traits, World
 from harness.spec.policy import DEFAULT, Policy
@@ -63,7 +65,7 @@ class Spending:
 class History:
     """One connection, from outside. `own_salt` and `peer_salt` tell the two streams from others.
 
-    `spending` is shared by all connections whose answers one limit holds back.
+    `spending` is shared by all connections whose answers one limit holds back, `pace` by all of a conversation.
     """
 
     def __init__(
@@ -75,9 +77,12 @@ class History:
         peer_salt: int = 0,
         now: int = 0,
         spending: Spending | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.policies = frozenset(policies)
         self.traits = traits or Traits()
+        self._pace = pace or Pace(self.traits)
+        self._waiting = Waiting(self._pace)
         self.worlds: list[World] = [World(Connection(CLOSED), fate=Fate.ORDERLY, told=True, accepted=True)]
         self.now = now
         self.lost = False
@@ -121,7 +126,9 @@ class History:
             baked = cookies.instead(found) if request else ()
             return [*found, *baked, Step(world), *(replace(step, world=world) for step in unheard)]
 
+        longest = self._waiting.longest(now, self.worlds)
         self._settle(steps, now, sent, state)
+        self._pace.answered_in(longest)
 
     def calls(
         self, name: str, octets: int, answer: Answer, now: int, sent: Sequence[Sent], state: State | None
@@ -197,6 +204,13 @@ class History:
         """The states that are possible."""
         return frozenset(world.state for world in self.worlds)
 
+    def may_show(self, state: State | None) -> bool:
+        """Tell whether a snapshot that shows a state is no surprise."""
+        seen = CLOSED if state is LISTEN else state
+        return (
+            seen is None or self.lost or any(world.state in (seen, state) or world.by_cookie for world in self.worlds)
+        )
+
     def every(self, holds: Callable[[World], bool]) -> bool:
         """Tell whether something holds in all worlds."""
         return all(map(holds, self.worlds))
@@ -230,6 +244,10 @@ class History:
             raise max(falls, key=lambda each: (each[0], each[1].must))[1]
         self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
         former, self.worlds = self.worlds, list(found)
+        self._waiting.stands(now, [each.time for each in sent], self.worlds)
+        shrunk = behind_a_window_taken_back(former, self.worlds, [each.segment for each in sent])
+        if shrunk is not None and shrunk not in self.remarks:
+            self.remarks.append(shrunk)
         self._full = self._full and not self.some(lambda world: world.closing)  # who SENDs then is refused, in any case
         if self.edges is not None and not asking:
             self.edges.changed(former, self.worlds, OUT if self._full else 0)
@@ -263,7 +281,7 @@ class History:
     def _rests(self, now: int, state: State | None) -> bool:
         """Tell whether nothing can have happened by now, in any world: what most connections do at most steps."""
         return not self.lost and all(
-            state in (None, world.state) and is_at_rest(world, now, self.traits) for world in self.worlds
+            state in (None, world.state) and is_at_rest(world, now, self._pace.traits) for world in self.worlds
         )
 
     def _aged(self, sent: Sequence[Sent], now: int, falls: list[tuple[int, Fall]]) -> Iterator[World]:
@@ -283,7 +301,7 @@ class History:
 
     def _grown(self, world: World, time: int, index: int, falls: list[tuple[int, Fall]]) -> list[World]:
         try:
-            return list(age(world, time, self.traits))
+            return list(age(world, time, self._pace.traits))
         except Fall as fall:
             falls.append((index, fall))
             return []

@@ -261,7 +261,7 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         waiting_since=now if progress or turned else world.waiting_since,
         tries=0 if progress or opened or shut else world.tries,
         waited=0 if progress else world.waited + (now - world.waiting_since if turned else 0),
-        stuck_since=now if (progress or opened) and world.patience else world.stuck_since,
+        stuck_since=now if (progress or opened or not wnd) and world.patience else world.stuck_since,
     )
 
 

@@ -38,7 +38,7 @@ def may_end(world: World, now: int) -> bool:
 
 
 def ends_by(world: World) -> int | None:
-    """Return when it is over at the latest; None where a peer that answers keeps the connection (§3.8.6.1)."""
-    if world.over or not world.patience or not world.outstanding or not world.connection.snd_wnd or world.opening:
+    """Return when it is over at the latest: a peer that answers keeps the connection with a shut window (§3.8.6.1)."""
+    if world.over or not world.patience or not world.outstanding or world.opening:
         return None
     return world.stuck_since + LATEST * world.patience + SLACK

@@ -239,6 +239,8 @@ class Traits:
     #: The longest that anything outstanding may wait to be sent again at first, or twice as long as the time before
     #: if that is more; RFC 6298 §2.4 bounds the RTO from below only.
     repeat_s: float = 130.0
+    #: The longest that it was measured to wait before what a fresh connection has sent comes again; 0: not known.
+    first_s: float = 0.0
     #: The override timeout of §3.8.6.2.1 is a second at most; a tick of a stack's clock, and another of its timer's.
     override_s: float = 130.0
     #: What fits the window leaves at once where nothing is under way (§3.8.6.2.1, 2).

@@ -31,6 +31,18 @@ def test_copies_of_fragments_are_for_ipv4(version: int, pieces: int) -> None:
     assert len(forms.shaped(packet, "fragments-twice")) == pieces
 
 
+@pytest.mark.parametrize("name", sorted(forms.FORMS))
+@pytest.mark.parametrize("version", [4, 6])
+def test_no_form_makes_a_packet_that_the_wire_does_not_carry(name: str, version: int) -> None:
+    full = PACKETS[version] + bytes(1500 - len(PACKETS[version]))
+    length = len(full) - (40 if version == 6 else 0)
+    at = 4 if version == 6 else 2
+    full = full[:at] + length.to_bytes(2) + full[at + 2 :]
+    made = forms.shaped(full, name)
+    assert made
+    assert all(len(packet) <= 1500 for packet in made)
+
+
 REUSED = "1{form=fragments-reused,ip=%d}:listen S@i A@p,r accept"
 
 

@@ -40,8 +40,8 @@ OWN, PEER = 3, 40
 class Hand:
     """Tells a history what happened, a second after the other; `seen` switches the states off."""
 
-    def __init__(self, *, states: bool = True) -> None:
-        self.history = History(own_salt=OWN, peer_salt=PEER)
+    def __init__(self, *, states: bool = True, traits: Traits | None = None) -> None:
+        self.history = History(own_salt=OWN, peer_salt=PEER, traits=traits)
         self.states = states
         self.now = 0
 
@@ -320,14 +320,30 @@ def _others(history: History) -> list[World]:
 
 def test_two_msl_bound_time_wait_where_they_are_known() -> None:
     for measured, ends in (((50.0, 70.0), False), ((2.0, 70.0), True)):
-        hand = Hand()
-        hand.history.traits = Traits(two_msl_s=measured)
+        hand = Hand(traits=Traits(two_msl_s=measured))
         waiting(hand)
         if ends:
             hand.wait(30, state=CLOSED)
             continue
         with pytest.raises(Fall):
             hand.wait(30, state=CLOSED)
+
+
+@pytest.mark.parametrize("measured", [0.0, 1.0])
+def test_who_repeats_within_a_second_does_not_begin_after_half_a_minute(measured: float) -> None:
+    hand = established(Hand(traits=Traits(first_s=measured)))
+    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 1, 20), state=ESTABLISHED)
+    with pytest.raises(Fall) if measured else contextlib.nullcontext():
+        hand.wait(30, state=ESTABLISHED)
+
+
+def test_behind_a_slow_answer_a_timer_may_be_slow_and_so_may_one_that_is_backed_off() -> None:
+    hand = established(Hand(traits=Traits(first_s=1.0)))
+    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 1, 20), state=ESTABLISHED)
+    hand.wait(5, (1, own(ACK, 1, 1, 20)), state=ESTABLISHED)
+    hand.peer(segment(ACK, 1, 21), state=ESTABLISHED)
+    hand.call("send", 20, Answer(taken=20), own(ACK, 21, 1, 20), state=ESTABLISHED)
+    hand.wait(30, state=ESTABLISHED)
 
 
 @pytest.mark.slow

@@ -3,13 +3,16 @@
 import select
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from harness.explore import notation, plan
+from harness.explore.application import Application
 from harness.explore.kinds import KINDS
 from harness.explore.playing import Player, Stage
 from harness.fuzz.steps import BadSequence
+from harness.observe.snapshot import FourTuple
 from harness.spec.history.answers import Answer, conditions
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.readiness import Edges
@@ -290,3 +293,20 @@ def test_a_wake_up_that_is_lost_or_wrong_is_found_and_the_sound_stack_is_clean(d
         finally:
             player.close()
         assert bool(findings) == finds, target
+
+
+class _Named:
+    """A socket that tells whose connection it is."""
+
+    def remote(self) -> tuple[str, int]:
+        return "198.51.100.2", 60_001
+
+
+def test_a_connection_is_told_from_one_of_another_host_with_the_same_port() -> None:
+    others, own = (
+        SimpleNamespace(connection=SimpleNamespace(tuple4=FourTuple("198.51.100.1", 1024, peer, 60_001)))
+        for peer in ("198.51.100.3", "198.51.100.2")
+    )
+    application = Application.__new__(Application)
+    found = application._identify([others, own], _Named(), ("198.51.100.1", 1024))  # type: ignore[list-item, arg-type]
+    assert found is own

@@ -148,6 +148,8 @@ SHOWING = {
     "D872": "listen 2:listen begin-accept S@i A@p,r",
     "D879": f"1{{ip=6,form=destination-in-fragments}}:{PASSIVE} A@p,r/10",
     "D880": f"{PASSIVE} A@p,r/10~f recv:100",
+    "D390": f"{PASSIVE} A@p,r%0 timeout:20000 send:10 shutdown wait:90000",
+    "D536": "listen S@i A@p,r A@p,r%0 accept send:10",
 }
 
 
@@ -234,6 +236,12 @@ def test_names_are_the_same_each_time_and_differ(kind: str) -> None:
     names = [made.name for made in KINDS[kind].made(1)]
     assert len(set(names)) == len(names) > 200
     assert names == [made.name for made in KINDS[kind].made(2)]
+
+
+def test_what_one_connection_does_to_another_shows_in_the_same_instant() -> None:
+    text = "2:listen 2:S@i 3:listen 3:S@i 3:unlisten 2:R@p"
+    assert findings(text) == []
+    assert [each.expected for each in findings(text, defective("D572").stack_class)] == ["state SYN-RECEIVED"]
 
 
 @pytest.mark.parametrize(
