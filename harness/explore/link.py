@@ -284,16 +284,17 @@ class Link:
 
 def sent_by(link: Link, received: Sequence[Received]) -> list[Sent]:
     """Return what the judge wants to know of segments."""
-    return [Sent(_without_urgency(link, each.segment), each.wire.seq, each.event.time_ns) for each in received]
+    return [_sent(link, each) for each in received]
 
 
-def _without_urgency(link: Link, segment: Segment) -> Segment:
-    """Return the segment without the URG that a bare one may carry while urgent text is still to come (§3.8.5)."""
-    made = replace_numbers(segment)
-    urgent = link.urgent_end == UNKNOWN or segment.seq < link.urgent_end
-    if urgent and made.flags & URG and not made.payload and not made.flags & (SYN | RST):
+def _sent(link: Link, received: Received) -> Sent:
+    """Return a segment without the URG that a bare one may carry while urgent text is still to come (§3.8.5)."""
+    made = replace_numbers(received.segment)
+    urgent = link.urgent_end == UNKNOWN or received.segment.seq < link.urgent_end
+    tells = bool(urgent and made.flags & URG and not made.payload and not made.flags & (SYN | RST))
+    if tells:
         made.flags &= ~URG
-    return made
+    return Sent(made, received.wire.seq, received.event.time_ns, tells)
 
 
 def replace_numbers(segment: Segment) -> Segment:

@@ -48,11 +48,15 @@ LIMIT = 400
 
 @dataclass(frozen=True)
 class Sent:
-    """A segment of the target: relative numbers, its number on the wire, and when it was captured."""
+    """A segment of the target: relative numbers, its number on the wire, and when it was captured.
+
+    `tells`: it has no text, and says that there is urgent text; no sentence says when that may be, or may not.
+    """
 
     segment: Segment
     raw_seq: int
     time: int
+    tells: bool = False
 
 
 @dataclass(slots=True)
@@ -310,7 +314,16 @@ class History:
         """Return the world behind a segment that came by itself; raises Fall."""
         if sent is None:
             return world
-        return explain(Open(world), sent.segment, sent.raw_seq, sent.time, self._own_salt).world
+        return self._with(Open(world), sent).world
+
+    def _with(self, at: Open, sent: Sent) -> Open:
+        """Return what is left when the target has sent a segment; raises Fall."""
+        try:
+            return explain(at, sent.segment, sent.raw_seq, sent.time, self._own_salt)
+        except Fall as fall:
+            if sent.tells and fall.code is Broken.EXTRA and not at.owed:
+                return at
+            raise
 
     def _explained(self, step: Step, sent: Sequence[Sent], now: int) -> Iterator[World]:
         reaction = step.reaction
@@ -325,7 +338,7 @@ class History:
         )
         for index, each in enumerate(sent):
             try:
-                at = explain(at, each.segment, each.raw_seq, each.time, self._own_salt)
+                at = self._with(at, each)
             except Fall as fall:
                 raise _Fallen(index, fall) from None
         missing = unmet(at)

@@ -346,6 +346,18 @@ def test_behind_a_slow_answer_a_timer_may_be_slow_and_so_may_one_that_is_backed_
     hand.wait(30, state=ESTABLISHED)
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_bare_segment_that_tells_of_urgent_text_may_come_beside_a_probe(tells: bool) -> None:
+    """As Linux sends at a shut window; nobody need answer it, so that it is no probe."""
+    hand = established(Hand())
+    hand.peer(replace(segment(ACK, 1, 1), window=0), state=ESTABLISHED)
+    hand.call("send", 10, Answer(taken=10), state=ESTABLISHED)
+    at = hand.now + 5 * SECOND
+    sent = [Sent(own(ACK, 1, 1), 1, at, tells), Sent(own(ACK, 0, 1), 0, at)]
+    with contextlib.nullcontext() if tells else pytest.raises(Fall):
+        hand.history.passes(at, sent, ESTABLISHED)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_no_conversation_is_unexplained_on_a_correct_but_different_stack(name: str) -> None:
