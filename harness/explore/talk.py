@@ -31,7 +31,7 @@ from harness.spec.history.readiness import CITES
 from harness.spec.history.world import Traits
 from harness.spec.policy import Policy
 from harness.spec.segment import ACK, RST, SYN, URG, Segment
-from harness.spec.states import TIME_WAIT
+from harness.spec.states import CLOSED, LISTEN, SYN_RECEIVED, TIME_WAIT
 from harness.spec.values import replace
 from harness.trace.events import Kind
 from harness.wire import codec
@@ -354,6 +354,8 @@ class Talk:
     def _look(self, link: Link) -> None:
         states = link.history.states
         state = link.state or (next(iter(states)) if len(states) == 1 else None)
+        if state in (LISTEN, CLOSED) and link.history.some(lambda world: world.by_cookie):
+            state = SYN_RECEIVED  # of a connection that begins by a cookie nothing is to be seen, but its SYN,ACK came
         link.looks(state)
         if not link.history.some(lambda world: world.queued):
             link.established_at = 0

@@ -23,6 +23,17 @@ def _built(name: str) -> None:
         pytest.skip(f"{name} is not tested: {error}")
 
 
+def test_a_connection_that_a_fin_opens_by_a_cookie_is_carried_to_its_end() -> None:
+    """Nothing is to be seen of it before, but both sides' numbers are known."""
+    _built("netstack")
+    text = "listen:1 S@n 3{same-port}:S@n"
+    command = [sys.executable, "-m", "harness", "explore", "--target", "netstack", "--no-expectations"]
+    done = subprocess.run(
+        [*command, "--replay", text], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
 @pytest.mark.parametrize("name", ["lwip", "smoltcp"])
 def test_what_they_show_is_declared(name: str, tmp_path: Path) -> None:
     _built(name)
