@@ -210,6 +210,7 @@ class Application:
         self.kept_alive.pop(end, None)
         for link in served:
             link.view.listening = False
+            link.syn_options = None  # a request may be gone with its listener though it still shows
             link.history.listens(False)  # what nobody has accepted goes with it, though another one may listen there
         self._listening(end[0])
         return Answer()

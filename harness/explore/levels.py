@@ -37,18 +37,19 @@ class Conversations:
             found = [generated for name, generated in few.items() if name in about]
         else:
             found = _named(_made(about), about) or list(_made(about))
-        others = [] if level == OFF or len(about) == len(patterns) else small() if level == CORE else _made(())
+        if level == OFF or len(about) == len(patterns):
+            return found
+        others = few.values() if level == CORE else _made(())
         return list({generated.id: generated for generated in (*found, *others)}.values())
 
 
 def _made(patterns: Sequence[str]) -> "Iterator[Generated]":
-    """Yield all conversations of the kinds that patterns may be about; of all kinds without patterns."""
+    """Yield all conversations of the kinds that patterns are about, which begin with `explore/`; of all without any."""
     from harness.explore.kinds import KINDS
 
-    kinds = [pattern.removeprefix(PREFIX).partition("/")[0] for pattern in patterns if pattern.startswith(PREFIX)]
-    every = len(kinds) < len(patterns) or not patterns
+    kinds = [pattern.removeprefix(PREFIX).partition("/")[0] for pattern in patterns]
     for name, kind in KINDS.items():
-        if every or any(fnmatch.fnmatchcase(name, each) for each in kinds):
+        if not kinds or any(fnmatch.fnmatchcase(name, each) for each in kinds):
             yield from kind.generate()
 
 

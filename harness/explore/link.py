@@ -10,7 +10,7 @@ from harness.fuzz.view import View
 from harness.spec.history.history import History, Sent
 from harness.spec.history.world import PERIOD, text
 from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
-from harness.spec.states import State
+from harness.spec.states import CLOSED, LISTEN, State
 from harness.spec.values import replace as renumbered
 from harness.targets.protocol import AppSocket
 from harness.trace.events import Kind
@@ -246,6 +246,8 @@ class Link:
             if self.losing:
                 self.losing -= 1
                 each.event.annotations.append(LOST)
+                if each.segment.flags & SYN:  # who acknowledges it by a word of the plan has got it
+                    self.view.echoes(each.segment)
                 continue
             self.view.saw([each.segment])
             self.view.receive(each.segment)
@@ -253,6 +255,8 @@ class Link:
     def looks(self, state: State | None) -> None:
         """Take note of the state; numbers count from an older SYN where the target falls back to its TIME-WAIT."""
         view = self.view.looks(state)
+        if state in (CLOSED, LISTEN) or self.history.every(lambda world: world.over):
+            self.syn_options = None  # the next SYN is no repetition, though it may have the same number
         if view is not self.view:
             self.view, self.connection.target_iss = view, view.own_first
 

@@ -184,13 +184,17 @@ class View:
         first, last = segment.seq - self.rcv_nxt, segment.seq + max(segment.length, 1) - 1 - self.rcv_nxt
         return (0 <= first < self.window) or (0 <= last < self.window) or (first == 0 and not segment.length)
 
+    def echoes(self, segment: Segment) -> None:
+        """Take note of a segment's timestamp, which the next one of the peer echoes."""
+        stamps = _stamps(segment)
+        self.echo = self.echo if stamps is None else stamps[0]
+
     def saw(self, segments: Iterable[Segment]) -> None:
         """Take note of the target's segments."""
         for segment in segments:
-            stamps = _stamps(segment)
             # In SYN-RECEIVED the SYN,ACK is echoed, whatever the target says besides.
-            if stamps is not None and (segment.flags & SYN or self.state is not SYN_RECEIVED):
-                self.echo = stamps[0]
+            if segment.flags & SYN or self.state is not SYN_RECEIVED:
+                self.echoes(segment)
             if segment.flags & RST:
                 continue
             if segment.flags & SYN:

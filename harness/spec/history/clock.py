@@ -1,6 +1,5 @@
 """Time passes (RFC 9293 §3.10.8): the worlds that it leads to, and what must have happened by now."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -40,6 +39,15 @@ def is_at_rest(world: World, now: int, traits: Traits) -> bool:
     """Tell whether nothing can have happened to a world by `now`: `age` would yield it and no other."""
     due = due_by(world, traits)
     return (due is None or now <= due.by) and next(_by_itself(world, now, traits), None) is None
+
+
+def is_overdue(world: World, now: int, traits: Traits, first_s: float) -> bool:
+    """Tell whether what has never been sent again should have been, by what a target was measured to do at first."""
+    if world.tries or world.interval or next(_by_itself(world, now, traits), None) is not None:
+        return False
+    hasty = replace(traits, repeat_s=first_s, override_s=first_s, send_s=first_s)
+    due = _next(world, hasty)
+    return world.outstanding and due is not None and now > due.by
 
 
 def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
@@ -95,9 +103,7 @@ def _next(world: World, traits: Traits) -> Due | None:
     if world.state is TIME_WAIT:
         by = world.time_wait_since + round(traits.two_msl_s[1] * _SECOND)
         return Due(by, "the end of TIME-WAIT", ("RFC 9293 §3.10.8", "MUST-13"))
-    fresh = not world.tries and not world.interval
-    longest_s = traits.first_s if fresh else math.inf
-    wait = max(round(min(traits.repeat_s, longest_s) * _SECOND), world.interval * 9 // 4)
+    wait = max(round(traits.repeat_s * _SECOND), world.interval * 9 // 4)
     if world.opening:
         return Due(world.waiting_since + wait, "the SYN again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent and not world.connection.snd_wnd and not world.unacknowledged:
@@ -106,7 +112,7 @@ def _next(world: World, traits: Traits) -> Due | None:
         return Due(world.waiting_since + wait, "what is unacknowledged, again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent:  # nothing is under way, so that only the override timeout may hold it back
         fits = world.end_of_text - world.connection.snd_nxt <= world.connection.snd_wnd
-        by = world.waiting_since + round(min(traits.send_s if fits else traits.override_s, longest_s) * _SECOND)
+        by = world.waiting_since + round((traits.send_s if fits else traits.override_s) * _SECOND)
         return Due(by, "what the application has sent", ("RFC 9293 §3.8.6.2.1", "RFC 9293 §3.10.2"))
     return None
 

@@ -85,8 +85,7 @@ class History:
     ) -> None:
         self.policies = frozenset(policies)
         self.traits = traits or Traits()
-        self._pace = pace or Pace(self.traits)
-        self._waiting = Waiting(self._pace)
+        self._waiting = Waiting(pace or Pace(self.traits))
         self.worlds: list[World] = [World(Connection(CLOSED), fate=Fate.ORDERLY, told=True, accepted=True)]
         self.now = now
         self.lost = False
@@ -132,7 +131,7 @@ class History:
 
         longest = self._waiting.longest(now, self.worlds)
         self._settle(steps, now, sent, state)
-        self._pace.answered_in(longest)
+        self._waiting.pace.answered_in(longest)
 
     def calls(
         self, name: str, octets: int, answer: Answer, now: int, sent: Sequence[Sent], state: State | None
@@ -172,6 +171,7 @@ class History:
         """Time has passed, and this has come by itself; `spare`: somebody may have read, so that the window grew."""
         if not sent and not spare and self.edges is None and self._rests(now, state):
             self.now = max(self.now, now)
+            self._note(self._waiting.overdue(now, self.worlds))
             return
         # What comes by itself at the very end may be followed by more: who repeats for the last time may end with it.
         self._settle(lambda world: (Step(world, spare=spare),), now, sent, state, by_itself=not spare)
@@ -210,10 +210,8 @@ class History:
 
     def may_show(self, state: State | None) -> bool:
         """Tell whether a snapshot that shows a state is no surprise."""
-        seen = CLOSED if state is LISTEN else state
-        return (
-            seen is None or self.lost or any(world.state in (seen, state) or world.by_cookie for world in self.worlds)
-        )
+        shown = {state, CLOSED} if state is LISTEN else {state}
+        return state is None or self.lost or self.some(lambda world: world.by_cookie or world.state in shown)
 
     def every(self, holds: Callable[[World], bool]) -> bool:
         """Tell whether something holds in all worlds."""
@@ -238,6 +236,7 @@ class History:
         if self.lost:
             return
         self.now = max(self.now, now)
+        self._note(self._waiting.overdue(min([now, *(each.time for each in sent)]), self.worlds))
         own = len(sent) if by_itself else sum(each.time < now for each in sent)
         found, falls = self._narrowed(steps, now, sent, own, state)
         # In real time a timer may end between the look at the clock and the event: what it sends stands in front then.
@@ -249,15 +248,18 @@ class History:
         self._spending.last = max([self._spending.last, *(each.time for each in sent if each.segment.is_bare_ack)])
         former, self.worlds = self.worlds, list(found)
         self._waiting.stands(now, [each.time for each in sent], self.worlds)
-        shrunk = behind_a_window_taken_back(former, self.worlds, [each.segment for each in sent])
-        if shrunk is not None and shrunk not in self.remarks:
-            self.remarks.append(shrunk)
+        self._note(behind_a_window_taken_back(former, self.worlds, [each.segment for each in sent]))
         self._full = self._full and not self.some(lambda world: world.closing)  # who SENDs then is refused, in any case
         if self.edges is not None and not asking:
             self.edges.changed(former, self.worlds, OUT if self._full else 0)
         self._full = self._full and self.some(lambda world: world.outstanding)
         if len(found) > LIMIT:
             self.lost = True
+
+    def _note(self, remark: Fall | None) -> None:
+        """Keep what breaks a recommendation, once."""
+        if remark is not None and remark not in self.remarks:
+            self.remarks.append(remark)
 
     def _narrowed(
         self, steps: Callable[[World], Iterable[Step]], now: int, sent: Sequence[Sent], own: int, state: State | None
@@ -285,7 +287,7 @@ class History:
     def _rests(self, now: int, state: State | None) -> bool:
         """Tell whether nothing can have happened by now, in any world: what most connections do at most steps."""
         return not self.lost and all(
-            state in (None, world.state) and is_at_rest(world, now, self._pace.traits) for world in self.worlds
+            state in (None, world.state) and is_at_rest(world, now, self.traits) for world in self.worlds
         )
 
     def _aged(self, sent: Sequence[Sent], now: int, falls: list[tuple[int, Fall]]) -> Iterator[World]:
@@ -305,7 +307,7 @@ class History:
 
     def _grown(self, world: World, time: int, index: int, falls: list[tuple[int, Fall]]) -> list[World]:
         try:
-            return list(age(world, time, self._pace.traits))
+            return list(age(world, time, self.traits))
         except Fall as fall:
             falls.append((index, fall))
             return []
@@ -369,8 +371,7 @@ class History:
             # The name only: what arrives is judged as in CLOSE-WAIT until the FIN has left (§3.10.4).
             cites = ("RFC 9293 §3.10.4",)
             fall = Fall(fall.code, fall.due, fall.seen, cites, "last-ack-before-the-fin", must=False)
-            if fall not in self.remarks:
-                self.remarks.append(fall)
+            self._note(fall)
             return world
         raise fall
 

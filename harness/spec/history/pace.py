@@ -1,45 +1,42 @@
 """How long a target may wait before it sends again: what it was measured to do, and what round trips have told it.
 
 A retransmission timeout follows round trips (RFC 6298 §2.3): SRTT + 4 RTTVAR is at most five times the longest. So a
-target that repeats within a second, and has met no slow answer, may not wait for two minutes at first, though RFC 6298
-bounds its timeout from below only. What is behind a slow answer may be slow, and so may be what is backed off.
+target that repeats within a second, and has met no slow answer, should not wait for two minutes at first. No sentence
+has it so, as RFC 6298 bounds a timeout from below only, and so this is no more than a remark: where nothing comes, the
+judge goes on to the longest that any stack may wait. What is behind a slow answer, or backed off, may be slow.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from harness.spec.history.clock import is_overdue
+from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.world import Traits, World
-from harness.spec.values import replace
 
 _SECOND = 1_000_000_000
+CITES = ("RFC 9293 §3.8.1", "RFC 6298 §2", "SHLD-29")
 #: So many times as long as was measured, or as the slowest answer took, and a tick of a coarse clock besides.
 TIMES, TIMES_SLOWEST, TICK_S = 4, 8, 2.0
 
 
 @dataclass(slots=True)
 class Pace:
-    """What is known of a target's timers; shared by all connections, since a host may remember round trips.
+    """What is known of a target's timers; shared by all connections, since a host may remember round trips."""
 
-    In its `traits` `first_s` is the longest that it may wait at first, without end where that was not measured.
-    """
-
-    given: Traits
-    traits: Traits = field(init=False)
+    traits: Traits
     _slowest_ns: int = 0
-
-    def __post_init__(self) -> None:
-        self._limit()
 
     def answered_in(self, passed_ns: int) -> None:
         """Something has waited so long for its acknowledgment."""
-        if passed_ns > self._slowest_ns:
-            self._slowest_ns = passed_ns
-            self._limit()
+        self._slowest_ns = max(self._slowest_ns, passed_ns)
 
-    def _limit(self) -> None:
-        longest_s = TIMES * self.given.first_s + TIMES_SLOWEST * self._slowest_ns / _SECOND + TICK_S
-        self.traits = replace(self.given, first_s=longest_s if self.given.first_s else math.inf)
+    @property
+    def first_s(self) -> float:
+        """The longest that it should wait at first, without end where that was not measured."""
+        if not self.traits.first_s:
+            return math.inf
+        return TIMES * self.traits.first_s + TIMES_SLOWEST * self._slowest_ns / _SECOND + TICK_S
 
 
 @dataclass(slots=True)
@@ -66,3 +63,13 @@ class Waiting:
             self.pace.answered_in(now - self.since)
             self.since = None
         self.sent = max((self.sent, *times))
+
+    def overdue(self, now: int, worlds: Sequence[World]) -> Fall | None:
+        """Return what to say where nothing came by now, in any world, of what should be sent again at first."""
+        first_s = self.pace.first_s
+        if self.since is None or now - self.since <= first_s * _SECOND:
+            return None
+        if not all(is_overdue(world, now, self.pace.traits, first_s) for world in worlds):
+            return None
+        due = f"what waits to be sent, or sent again, within {first_s:.0f} s"
+        return Fall(Broken.SILENT, due, "", CITES, "pace", must=False)

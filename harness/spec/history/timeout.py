@@ -15,6 +15,8 @@ from harness.spec.values import replace
 LATEST = 2
 #: And so much longer, in nanoseconds: the first repetition.
 SLACK = 5_000_000_000
+#: And behind a shut window by so many times the pause between probes.
+PROBES = 8
 CITES = ("RFC 9293 §3.10.8", "MUST-21")
 
 
@@ -38,7 +40,14 @@ def may_end(world: World, now: int) -> bool:
 
 
 def ends_by(world: World) -> int | None:
-    """Return when it is over at the latest: a peer that answers keeps the connection with a shut window (§3.8.6.1)."""
+    """Return when it is over at the latest.
+
+    A peer that answers keeps the connection with a shut window (MUST-37), so that one probe at least has to stay
+    without an answer; where others were answered, the next two may take eight times as long as the last (SHLD-30).
+    """
     if world.over or not world.patience or not world.outstanding or world.opening:
         return None
-    return world.stuck_since + LATEST * world.patience + SLACK
+    latest = world.stuck_since + LATEST * world.patience + SLACK
+    if world.connection.snd_wnd:
+        return latest
+    return latest + PROBES * (world.interval >> world.tries) if world.tries else None

@@ -34,6 +34,25 @@ def test_a_connection_that_a_fin_opens_by_a_cookie_is_carried_to_its_end() -> No
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen S@n~s.w3.t+0 R@n S@i",
+        "listen S@i~w3 unlisten listen S@i",
+        "listen S@i~s.w3.t+0 A@p,r RA@p,r S@i",
+        "listen S@i~s.w3.t+0 A@p,r accept abort S@i",
+    ],
+)
+def test_a_request_behind_an_end_is_no_repetition_though_a_clock_gives_it_the_same_number(text: str) -> None:
+    """RFC 9293 §3.4.1: ISN = M + F(…), and no time passes here."""
+    _built("smoltcp")
+    command = [sys.executable, "-m", "harness", "explore", "--target", "smoltcp", "--no-expectations"]
+    done = subprocess.run(
+        [*command, "--replay", text], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "same options" not in done.stdout, done.stdout[-3000:]
+
+
 @pytest.mark.parametrize("name", ["lwip", "smoltcp"])
 def test_what_they_show_is_declared(name: str, tmp_path: Path) -> None:
     _built(name)

@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,82 +14,21 @@ from harness.explore.kinds import KINDS
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.history import LIMIT, History, Sent
-from harness.spec.history.world import Traits, World, text
-from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.spec.history.world import World, text
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import (
     CLOSE_WAIT,
     CLOSED,
     ESTABLISHED,
-    FIN_WAIT_1,
-    FIN_WAIT_2,
     LAST_ACK,
     LISTEN,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
-    State,
 )
 from harness.stack.variants import VARIANTS
 from harness.targets.registry import Settings, open_target, parse
-
-SECOND = 1_000_000_000
-#: What the target's own stream and the peer's are made of.
-OWN, PEER = 3, 40
-
-
-class Hand:
-    """Tells a history what happened, a second after the other; `seen` switches the states off."""
-
-    def __init__(self, *, states: bool = True, traits: Traits | None = None) -> None:
-        self.history = History(own_salt=OWN, peer_salt=PEER, traits=traits)
-        self.states = states
-        self.now = 0
-
-    def peer(self, segment: Segment, *answers: Segment, state: State | None = None) -> None:
-        self.now += SECOND
-        self.history.arrives(segment, self.now, self._sent(answers), self._shown(state))
-
-    def call(self, name: str, octets: int, answer: Answer, *sent: Segment, state: State | None = None) -> None:
-        self.now += SECOND
-        self.history.calls(name, octets, answer, self.now, self._sent(sent), self._shown(state))
-
-    def wait(self, seconds: float, *sent: tuple[float, Segment], state: State | None = None) -> None:
-        begin, self.now = self.now, self.now + round(seconds * SECOND)
-        told = [Sent(segment, segment.seq, begin + round(at * SECOND)) for at, segment in sent]
-        self.history.passes(self.now, told, self._shown(state))
-
-    def _sent(self, segments: Sequence[Segment]) -> list[Sent]:
-        return [Sent(segment, segment.seq, self.now) for segment in segments]
-
-    def _shown(self, state: State | None) -> State | None:
-        return state if self.states else None
-
-
-def segment(flags: int, seq: int, ack: int = 0, octets: int = 0, salt: int = PEER) -> Segment:
-    return Segment(flags, seq, ack, payload=text(seq, octets, salt))
-
-
-def own(flags: int, seq: int, ack: int, octets: int = 0) -> Segment:
-    return segment(flags | (PSH if octets else 0), seq, ack, octets, OWN)
-
-
-def established(hand: Hand) -> Hand:
-    hand.history.listens(True)
-    hand.peer(segment(SYN, 0), own(SYN | ACK, 0, 1), state=SYN_RECEIVED)
-    hand.peer(segment(ACK, 1, 1), state=ESTABLISHED)
-    hand.history.accepted()
-    return hand
-
-
-def closing(hand: Hand) -> Hand:
-    established(hand).call("shutdown", 0, Answer(), own(FIN | ACK, 1, 1), state=FIN_WAIT_1)
-    return hand
-
-
-def waiting(hand: Hand) -> Hand:
-    closing(hand).peer(segment(ACK, 1, 2), state=FIN_WAIT_2)
-    hand.peer(segment(FIN | ACK, 1, 2), own(ACK, 2, 2), state=TIME_WAIT)
-    return hand
+from testcases.selftest.explore.by_hand import PEER, SECOND, Hand, closing, established, own, segment, waiting
 
 
 @pytest.mark.parametrize("states", [True, False], ids=["states", "no-states"])
@@ -292,16 +231,6 @@ def test_a_name_that_comes_early_is_a_remark_and_no_fall() -> None:
     assert hand.history.states == {CLOSE_WAIT}
 
 
-def test_an_open_without_an_answer_is_repeated_or_given_up_after_a_while() -> None:
-    hand = Hand()
-    hand.call("connect", 0, Answer(), own(SYN, 0, 0), state=SYN_SENT)
-    again = own(SYN, 0, 0)
-    hand.wait(20, (1, again), (3, again), (7, again), state=CLOSED)
-    hand.call("recv", 1, Answer("ETIMEDOUT"), state=CLOSED)
-    with pytest.raises(Fall):
-        hand.call("connect", 0, Answer("ECONNREFUSED"))
-
-
 def test_too_many_histories_are_given_up_and_never_a_pass() -> None:
     hand = established(Hand(states=False))
     for at in range(LIMIT.bit_length() + 4):
@@ -316,46 +245,6 @@ def test_too_many_histories_are_given_up_and_never_a_pass() -> None:
 def _others(history: History) -> list[World]:
     """Return as many worlds again, each a little different."""
     return [replace(world, read=world.read - len(history.worlds)) for world in history.worlds]
-
-
-def test_two_msl_bound_time_wait_where_they_are_known() -> None:
-    for measured, ends in (((50.0, 70.0), False), ((2.0, 70.0), True)):
-        hand = Hand(traits=Traits(two_msl_s=measured))
-        waiting(hand)
-        if ends:
-            hand.wait(30, state=CLOSED)
-            continue
-        with pytest.raises(Fall):
-            hand.wait(30, state=CLOSED)
-
-
-@pytest.mark.parametrize("measured", [0.0, 1.0])
-def test_who_repeats_within_a_second_does_not_begin_after_half_a_minute(measured: float) -> None:
-    hand = established(Hand(traits=Traits(first_s=measured)))
-    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 1, 20), state=ESTABLISHED)
-    with pytest.raises(Fall) if measured else contextlib.nullcontext():
-        hand.wait(30, state=ESTABLISHED)
-
-
-def test_behind_a_slow_answer_a_timer_may_be_slow_and_so_may_one_that_is_backed_off() -> None:
-    hand = established(Hand(traits=Traits(first_s=1.0)))
-    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 1, 20), state=ESTABLISHED)
-    hand.wait(5, (1, own(ACK, 1, 1, 20)), state=ESTABLISHED)
-    hand.peer(segment(ACK, 1, 21), state=ESTABLISHED)
-    hand.call("send", 20, Answer(taken=20), own(ACK, 21, 1, 20), state=ESTABLISHED)
-    hand.wait(30, state=ESTABLISHED)
-
-
-@pytest.mark.parametrize("tells", [True, False])
-def test_a_bare_segment_that_tells_of_urgent_text_may_come_beside_a_probe(tells: bool) -> None:
-    """As Linux sends at a shut window; nobody need answer it, so that it is no probe."""
-    hand = established(Hand())
-    hand.peer(replace(segment(ACK, 1, 1), window=0), state=ESTABLISHED)
-    hand.call("send", 10, Answer(taken=10), state=ESTABLISHED)
-    at = hand.now + 5 * SECOND
-    sent = [Sent(own(ACK, 1, 1), 1, at, tells), Sent(own(ACK, 0, 1), 0, at)]
-    with contextlib.nullcontext() if tells else pytest.raises(Fall):
-        hand.history.passes(at, sent, ESTABLISHED)
 
 
 @pytest.mark.slow
@@ -404,19 +293,3 @@ def _some(kind: str) -> list[run.Generated]:
     if kind not in _MADE:
         _MADE[kind] = list(itertools.islice(KINDS[kind].generate(), MOST))
     return _MADE[kind]
-
-
-@pytest.mark.parametrize(
-    ("late_ns", "complete", "holds"), [(50_000, True, True), (50_000, False, False), (0, True, False)]
-)
-def test_what_a_timer_sent_just_before_an_event_may_stand_in_front_of_its_answer_in_real_time(
-    late_ns: int, complete: bool, holds: bool
-) -> None:
-    """A repeated SYN between the look at the clock and the peer's crossing one; in simulated time both are exact."""
-    hand = Hand()
-    hand.call("connect", 0, Answer(), Segment(SYN, 0), state=SYN_SENT)
-    hand.now += SECOND
-    at = hand.now + late_ns
-    sent = [Sent(Segment(SYN, 0), 0, at), *([Sent(Segment(SYN | ACK, 0, 1), 0, at)] if complete else [])]
-    with contextlib.nullcontext() if holds else pytest.raises(Fall):
-        hand.history.arrives(Segment(SYN, 0), hand.now, sent, SYN_RECEIVED)

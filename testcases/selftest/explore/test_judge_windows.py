@@ -7,9 +7,10 @@ import pytest
 from harness.spec import options
 from harness.spec.history.calls import Answer
 from harness.spec.history.fall import Broken, Fall
+from harness.spec.history.world import text
 from harness.spec.segment import ACK, FIN, PSH, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVED, TIME_WAIT
-from testcases.selftest.explore.test_judge import OWN, PEER, Hand, established, own, segment, text
+from testcases.selftest.explore.by_hand import OWN, PEER, Hand, established, own, segment
 
 #: A shift of one: the lowest bit of a window is not shown.
 SCALED = options.window_scale(1)

@@ -21,7 +21,7 @@ from harness.spec.history.world import text
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_1, LAST_ACK, SYN_SENT
 from harness.targets.registry import parse
-from testcases.selftest.explore.test_judge import PEER, SECOND, Hand, established, own, segment
+from testcases.selftest.explore.by_hand import PEER, SECOND, Hand, established, own, segment
 
 IN, OUT, ERR, HUP, RDHUP = select.POLLIN, select.POLLOUT, select.POLLERR, select.POLLHUP, select.POLLRDHUP
 ENDED = IN | OUT | HUP | RDHUP

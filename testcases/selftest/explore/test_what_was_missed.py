@@ -255,6 +255,9 @@ def test_what_one_connection_does_to_another_shows_in_the_same_instant() -> None
             "[listen] [S@i] [A@p,r] [accept] [shutdown] [FA@p,r] [fresh] listen mark S@i wait:170000",
         ),
         ("gaps-acknowledged-with-delay", "1{delay=200}:connect SA@i,r send:100 A@p+10,u/10 wait:1170"),
+        ("nagle-off", f"{PASSIVE} A@p,r%0 send:100 {'await A@p,u%0 ' * 7} timeout:20000 wait:900000"),
+        ("probes-from-five-seconds-on", f"{PASSIVE} A@p,r%0 timeout:2000 send:10 await A@p,u%0 wait:90000"),
+        ("first-rto-45-s", f"{PASSIVE} A@p,r%0 timeout:5000 send:100 await A@p,u%0 await wait:400000"),
         ("probes-with-an-old-octet", "listen S@i A@p,r%200 accept send:100 A@p,u%0 send:50 wait:50000"),
     ],
 )
