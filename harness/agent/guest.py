@@ -146,6 +146,7 @@ class Agent:
             "sysctls": server.read_sysctls(request["record"]),
             "release": uname.release,
             "build": uname.version,
+            "processors": os.cpu_count(),
         }
 
     def ss(self, arguments: list[str]) -> str | None:

@@ -207,8 +207,18 @@ def _open_qemu(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
     from harness.targets.emulated import packages
     from harness.targets.emulated.target import EmulatedTarget
 
+    cpus = spec.options.get("cpus", "1")
+    if not cpus.isdecimal() or not 1 <= int(cpus) <= MOST_CPUS:
+        raise UnusableTarget(f"target {spec.text!r}: cpus={cpus} is not a number from 1 to {MOST_CPUS}")
     image = packages.resolve(spec.ident, cache_folder() / "kernel-packages")
-    return EmulatedTarget(image, name=spec.text, timers=timers, sysctls=settings.sysctls, as_found=settings.as_found)
+    return EmulatedTarget(
+        image,
+        name=spec.text,
+        timers=timers,
+        sysctls=settings.sysctls,
+        as_found=settings.as_found,
+        processors=int(cpus),
+    )
 
 
 def _open_reference(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
@@ -287,8 +297,11 @@ _OPTIONS: dict[str, frozenset[str]] = {kind: frozenset() for kind in _OPENERS} |
     # What is known of another release is expected of it: for tests of the expectations.
     "kernel": frozenset({"release"}),
     "linux": frozenset({"release"}),
+    "qemu": frozenset({"cpus"}),
     "reference": frozenset({"defect", "variant"}),
 }
+#: An emulated processor is a thread of the emulator.
+MOST_CPUS = 64
 #: `struct utsname` has 64 octets for it.
 _RELEASE = re.compile(r"[!-~]{1,64}")
 _WITH_IDENT = frozenset({"docker", "kernel", "lwip", "netstack", "pytcp", "qemu", "smoltcp"})

@@ -52,7 +52,7 @@ class EmulatedMachine(Machine):
         self._monitor_socket: socket.socket | None = None
         self._monitor: Monitor | None = None
 
-    def boot(self, image: Image, card: int, kept: Kept | None = None) -> None:
+    def boot(self, image: Image, card: int, kept: Kept | None = None, processors: int = 1) -> None:
         """Start the emulator; `card` is the descriptor that frames go through. Raises UnusableTarget without QEMU.
 
         From what was `kept` it goes on, and boots nothing; raises MonitorError where it does not.
@@ -63,7 +63,8 @@ class EmulatedMachine(Machine):
         self.archive = kept.archive if kept else _archive(image)
         ours, theirs = socket.socketpair()
         with theirs, monitor.reader_of(self.archive) as initrd, contextlib.ExitStack() as opened:
-            command = [program, *arguments(image, f"/proc/self/fd/{initrd}", card), *monitor.options(theirs.fileno())]
+            given = arguments(image, f"/proc/self/fd/{initrd}", card, processors)
+            command = [program, *given, *monitor.options(theirs.fileno())]
             passed = [card, initrd, theirs.fileno()]
             if kept:
                 passed.append(opened.enter_context(monitor.reader_of(kept.memory)))
@@ -96,11 +97,11 @@ def _archive(image: Image) -> IO[bytes]:
     return file
 
 
-def arguments(image: Image, archive: str, card: int) -> list[str]:
+def arguments(image: Image, archive: str, card: int, processors: int = 1) -> list[str]:
     """Return the emulator's arguments."""
     return [
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-machine", "q35,accel=tcg", "-cpu", CPU, "-m", MEMORY, "-smp", "1"),
+        *("-machine", "q35,accel=tcg", "-cpu", CPU, "-m", MEMORY, "-smp", str(processors)),
         *("-kernel", str(image.kernel), "-initrd", archive, "-append", CONSOLE),
         *("-netdev", f"dgram,id=n0,local.type=fd,local.str={card}"),
         *("-device", f"virtio-net-pci,netdev=n0,mac={GUEST_MAC.hex(':')},romfile="),
@@ -113,12 +114,12 @@ class EmulatedWire(RealWire):
 
     patience_s = PATIENCE_S
 
-    def __init__(self, image: Image, kept: Kept | None = None) -> None:
+    def __init__(self, image: Image, kept: Kept | None = None, processors: int = 1) -> None:
         self._emulator = EmulatedMachine()
         super().__init__(self._emulator)
         with self.theirs as theirs:
             try:
-                self._emulator.boot(image, theirs.fileno(), kept)
+                self._emulator.boot(image, theirs.fileno(), kept, processors)
             except BaseException:
                 self.close()
                 raise

@@ -13,7 +13,7 @@ from harness.targets.kernel.target import KernelTarget
 class EmulatedTarget(KernelTarget):
     """A kernel in QEMU, with the same agent as one that runs as a process. Raises UnusableTarget.
 
-    It boots once: behind a crash, or a hang, it goes on from where it was set up.
+    It boots once: behind a crash, or a hang, it goes on from where it was set up. It has so many `processors`.
     """
 
     machine = "qemu, emulated (TCG)"
@@ -28,8 +28,9 @@ class EmulatedTarget(KernelTarget):
         timers: bool = False,
         sysctls: Mapping[str, str] | None = None,
         as_found: bool = False,
+        processors: int = 1,
     ) -> None:
-        self._image = image
+        self._image, self._processors = image, processors
         self._kept: Kept | None = None
         super().__init__(image.kernel, name=name, timers=timers, sysctls=sysctls, as_found=as_found)
 
@@ -43,12 +44,12 @@ class EmulatedTarget(KernelTarget):
             self._kept.close()
 
     def _new_wire(self, origin_ns: int) -> wire.Wire:
-        return EmulatedWire(self._image)
+        return EmulatedWire(self._image, processors=self._processors)
 
     def _boot(self, origin_ns: int = 0) -> None:
         if self._kept:
             try:
-                self._wire = EmulatedWire(self._image, self._kept)
+                self._wire = EmulatedWire(self._image, self._kept, self._processors)
             except MonitorError:
                 self._kept.close()
                 self._kept = None

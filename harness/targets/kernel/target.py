@@ -188,6 +188,7 @@ class KernelTarget:
             details={
                 "machine": self.machine,
                 "build": made["build"],
+                "processors": str(made["processors"]),
                 "jiffy_ms": f"{1000 * self.jiffy_s:g}",
                 "time": "simulated" if self._simulated else "real",
                 "silence proof": self.silence_proof,

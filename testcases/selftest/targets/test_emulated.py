@@ -111,6 +111,13 @@ def test_the_card_is_a_pair_of_sockets_and_no_privilege_is_asked_for() -> None:
     text = " ".join(machine.arguments(image, "/i", 7))
     assert "dgram,id=n0,local.type=fd,local.str=7" in text
     assert "accel=tcg" in text
+    assert "-smp 1" in text
+
+
+@pytest.mark.parametrize("cpus", ["0", "65", "two", "-1", ""])
+def test_what_is_no_number_of_processors_is_refused(cpus: str) -> None:
+    with pytest.raises(UnusableTarget, match=f"cpus={cpus} is not a number from 1 to 64"):
+        registry.open_target(registry.parse(f"qemu:linux-image-6.1,cpus={cpus}"), registry.Settings())
 
 
 @pytest.mark.parametrize(
@@ -183,11 +190,13 @@ def _soon(holds: Callable[[], bool]) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CACHED or not shutil.which(machine.PROGRAM), reason="needs QEMU and a kernel in the cache")
-def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
-    spec = registry.parse(f"qemu:{CACHED[0].parent.name}")
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake(cpus: int) -> None:
+    spec = registry.parse(f"qemu:{CACHED[0].parent.name},cpus={cpus}")
     target = registry.open_target(spec, registry.Settings())
     try:
         assert target.facts.version in spec.ident
+        assert target.facts.details["processors"] == str(cpus)
         assert Capability.STATES in target.capabilities
         listener = target.socket(4)
         listener.listen("198.51.100.1", 80, 16)
@@ -205,7 +214,7 @@ def test_a_kernel_as_a_distribution_ships_it_answers_a_handshake() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not CACHED or not shutil.which(machine.PROGRAM), reason="needs QEMU and a kernel in the cache")
 def test_a_kernel_that_has_crashed_goes_on_from_where_it_was_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    target = registry.open_target(registry.parse(f"qemu:{CACHED[0].parent.name}"), registry.Settings())
+    target = registry.open_target(registry.parse(f"qemu:{CACHED[0].parent.name},cpus=2"), registry.Settings())
     try:
         before = target.clock.now_ns()
         target.socket(4).listen("198.51.100.1", 80, 16)
