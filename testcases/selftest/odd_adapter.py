@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 
 from harness.adapter_kit import Address, serve
-from harness.spec.segment import FIN
+from harness.spec.segment import FIN, SYN
 from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.registry import Settings, open_target, parse
 from testcases.selftest.kit_adapter import Reference
 
 #: How many listeners the one that forgets nothing has room for.
@@ -46,6 +47,32 @@ def throttled_and_says_so(stack: Reference) -> None:
     stack.facts = {"throttle": "5000,host"}
 
 
+def microseconds_pass_with_openings(stack: Reference) -> None:
+    """Its clock moves with each OPEN and with each SYN that arrives, so no two initial numbers are of one instant."""
+    arrive, connect = stack.arrive, stack.connect
+
+    def arrive_later(packet: bytes, frame: str) -> None:
+        if packet[:1] == b"E" and packet[33] & SYN:
+            stack.target.pass_time(4000)
+        arrive(packet, frame)
+
+    def connect_later(local: Address, remote: Address) -> AppSocket:
+        stack.target.pass_time(4000)
+        return connect(local, remote)
+
+    stack.arrive = arrive_later  # type: ignore[method-assign]
+    stack.connect = connect_later  # type: ignore[method-assign]
+
+
+def varies(stack: Reference) -> None:
+    """It is the variant of the reference stack that the next word names."""
+    target = open_target(parse(f"reference,variant={sys.argv[2]}"), Settings())
+    assert isinstance(target, ReferenceTarget)
+    stack.target = target
+    stack.zero_ns = target.stack.now
+    stack.capabilities = [each for each in stack.capabilities if each in target.capabilities or each == "rfc5961"]  # type: ignore[misc]
+
+
 def hangs_at_a_fin(stack: Reference) -> None:
     """It never comes back from a segment with FIN."""
     arrive = stack.arrive
@@ -62,6 +89,8 @@ ODDITIES: dict[str, Callable[[Reference], None]] = {
     "ipv4-only": ipv4_only,
     "forgets-nothing": forgets_nothing,
     "hangs-at-a-fin": hangs_at_a_fin,
+    "microseconds-pass-with-openings": microseconds_pass_with_openings,
+    "varies": varies,
     "throttled": throttled,
     "throttled-and-says-so": throttled_and_says_so,
 }

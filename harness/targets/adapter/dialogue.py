@@ -4,15 +4,14 @@ A step that can't be passed raises Lack; what only the stack can be blamed for r
 its own, so that it can be tried whatever became of the one before.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.targets.adapter.line import AdapterLine, Answer
-from harness.targets.adapter.remote import Remote
-from harness.targets.adapter.target import PROTOCOL, SWITCHES, VERSION, Greeting, read_greeting
+from harness.targets.adapter.remote import Remote, notation, readable
+from harness.targets.adapter.target import COMMAND_TAKES_NS, PROTOCOL, SWITCHES, VERSION, Greeting, read_greeting
 from harness.targets.addresses import ADDRESSES
 from harness.targets.protocol import Capability
 from harness.wire import codec
@@ -23,6 +22,9 @@ REAL_TIME_SLACK_NS = 1_000_000_000
 CLOCK_SLACK = 0.25
 #: How long is waited for what should have come at once, in milliseconds, to tell how late it is.
 LATE_MS = 500
+#: How long SEND may collect text (MUST-60), and within what a SYN is sent again, by whether time is virtual.
+COLLECTED_MS = 300
+FIRST_RTO_MS = {True: 60_000, False: 8000}
 #: What is sent to fill a window, and behind how much one that does not close never will, in octets.
 FILL_OCTETS, FILL_LIMIT = 1400, 4 << 20
 #: The options of a socket that a capability brings, each with a value to be set and asked for.
@@ -109,10 +111,12 @@ class Dialogue:
         prompt = self.greeting is not None and "ack" in self.greeting.settings
         for text in (b"pi", b"ng"):
             self._in(remote, ACK, text, expect=ACK if prompt else None)
-        self._words(f"recv {handle} 100", b"ping".hex())
+        self._delivers(handle, b"ping")
         answer = self._ok(f"send {handle} {b'pong'.hex()}")
         if answer.words != ["4"]:
             raise Lack(f"'send' of 4 octets answers {' '.join(answer.words)!r}, not '4'")
+        if not answer.packets:
+            answer = self._ok(f"advance {COLLECTED_MS}", extra_s=1)
         self._sent(remote, answer, ACK, b"pong")
         self._in(remote, ACK | FIN, expect=ACK)
         self._state(remote, "CLOSE-WAIT")
@@ -143,12 +147,15 @@ class Dialogue:
 
     def _advance(self) -> None:
         assert self.greeting is not None
+        before = self._time("advance 0")
         remote, _answer = self._connect(1026)
         begin = self._time("advance 0")
+        if self.greeting.virtual and begin - before > COMMAND_TAKES_NS / 1e6:
+            raise Lack(f"'connect' takes {begin - before:g} ms of the stack's time, which is to pass in 'advance' only")
         later = self._time("advance 100")
-        if self.greeting.virtual and later - begin != 100:
+        if self.greeting.virtual and round(later - begin, 6) != 100:
             raise Lack(f"'advance 100' makes the time {later:g} ms, and it was {begin:g} ms")
-        answer = self._ok("advance 8000", extra_s=8)
+        answer = self._ok(f"advance {FIRST_RTO_MS[self.greeting.virtual]}", extra_s=8)
         self._sent(remote, answer, SYN)
         now = float(answer.words[0])
         passed_ns = round(now * 1e6) - answer.packets[0][0]
@@ -166,7 +173,7 @@ class Dialogue:
         if answer.error or len(answer.packets) != 1 or not self._read(remote, answer.packets[0][1]).flags & RST:
             seen = answer.error or f"{len(answer.packets)} packets"
             raise Lack(f"'abort' of an established connection sends one reset, not {seen}")
-        self._state(remote, "CLOSED")
+        self._state(remote, "CLOSED", "TIME-WAIT")
 
     def _shut_receiving(self) -> None:
         for port, how in ((1030, "rd"), (1031, "rdwr")):
@@ -206,7 +213,7 @@ class Dialogue:
         assert self.greeting is not None
         begin, begin_s = self._time("advance 0"), time.monotonic()
         times = [self._time("advance 200") for _turn in range(3)]
-        passed, wall_ms = times[-1] - begin, (time.monotonic() - begin_s) * 1000
+        passed, wall_ms = round(times[-1] - begin, 6), (time.monotonic() - begin_s) * 1000
         if self.greeting.virtual and (passed != 600 or self._time("advance 0") != times[-1]):
             raise Lack(f"three times 'advance 200', and the time is {passed:g} ms later; nothing else may move it")
         if not self.greeting.virtual and abs(passed - wall_ms) > CLOCK_SLACK * wall_ms:
@@ -269,9 +276,9 @@ class Dialogue:
 
     def ask(self, command: str, extra_s: float = 0.0) -> Answer:
         """Ask, and keep what was said in readable form."""
-        self.asked.append(f"> {_readable(command)}")
+        self.asked.append(f"> {readable(command)}")
         answer = self.line.ask(command, extra_s=extra_s, octets=1 << 16)
-        self.asked += [f"out {sent_ns / 1e6:g} {_notation(packet)}" for sent_ns, packet in answer.packets]
+        self.asked += [f"out {sent_ns / 1e6:g} {notation(packet)}" for sent_ns, packet in answer.packets]
         self.asked.append(" ".join([f"err {answer.error}" if answer.error else "ok", *answer.words])[:100])
         return answer
 
@@ -326,12 +333,21 @@ class Dialogue:
             return ""
         return next(iter(self._ok(remote.state_command()).words), "")
 
-    def _state(self, remote: Remote, due: str) -> None:
+    def _delivers(self, handle: str, text: bytes) -> None:
+        """Demand this text, of which a RECEIVE may return less than there is."""
+        had, due, command = "", text.hex(), f"recv {handle} 100"
+        while had != due:
+            words = self._ok(command).words
+            had += " ".join(words).lower() or "?"
+            if not due.startswith(had):
+                raise Lack(f"{command!r} must answer 'ok {due}', not {' '.join(['ok', *words])!r}")
+
+    def _state(self, remote: Remote, *due: str) -> None:
         if self.greeting is None or Capability.STATES not in self.greeting.capabilities:
             return
         words = self._ok(remote.state_command()).words
-        if words[:1] != [due]:
-            raise Lack(f"{remote.state_command()!r} must answer 'ok {due} …', not {' '.join(['ok', *words])!r}")
+        if not words or words[0] not in due:
+            raise Lack(f"{remote.state_command()!r} must answer 'ok {due[0]} …', not {' '.join(['ok', *words])!r}")
 
     def _in(self, remote: Remote, flags: int, data: bytes = b"", expect: int | None = None) -> None:
         answer = self._ok(f"in {remote.packet(flags, data).hex()}")
@@ -339,10 +355,10 @@ class Dialogue:
             self._sent(remote, answer, expect)
 
     def _sent(self, remote: Remote, answer: Answer, flags: int, data: bytes = b"") -> None:
-        """Demand exactly one packet with these flags (PSH is free) and this data, and learn its numbers."""
+        """Demand one packet with these flags (PSH, and ECN on a SYN, are free) and this data; learn its numbers."""
         segments = [self._read(remote, packet) for _time_ns, packet in answer.packets]
         due = Segment(flags, payload=data).notation()
-        if len(segments) != 1 or segments[0].flags & ~PSH != flags or segments[0].payload != data:
+        if len(segments) != 1 or segments[0].plain_flags != flags or segments[0].payload != data:
             seen = " ".join(segment.notation() for segment in segments) or f"no packet{self._late()}"
             raise Lack(f"{due} must come out (numbers aside), not {seen}")
         remote.ack = (segments[0].seq + len(data) + bool(flags & SYN) + bool(flags & FIN)) & 0xFFFFFFFF
@@ -354,7 +370,7 @@ class Dialogue:
         if not answer.packets:
             return ""
         late_ms = answer.packets[0][0] / 1e6 - before
-        return f"; {_notation(answer.packets[0][1])} comes {late_ms:g} ms later, and must not need time to pass"
+        return f"; {notation(answer.packets[0][1])} comes {late_ms:g} ms later, and must not need time to pass"
 
     def _read(self, remote: Remote, packet: bytes, *, anywhere: bool = False) -> Segment:
         try:
@@ -366,20 +382,3 @@ class Dialogue:
         if not decoded.checksums_ok:
             raise Lack("a packet has a wrong checksum: checksums must not be left to a device")
         return decoded.segment
-
-
-def _readable(command: str) -> str:
-    """Return a command with its packet as a segment."""
-    match = re.fullmatch(r"in ([0-9a-f]+)(.*)", command)
-    text = f"in {_notation(bytes.fromhex(match[1]))}{match[2]}" if match else command
-    return text if len(text) <= 100 else f"{text[:90]}…"
-
-
-def _notation(packet: bytes) -> str:
-    try:
-        decoded = codec.decode(packet)
-    except codec.MalformedPacket as error:
-        return f"({error}: {packet.hex()})"
-    segment = decoded.segment
-    ends = f"{decoded.source}:{segment.source_port} → {decoded.destination}:{segment.destination_port}"
-    return f"{segment.notation()} {ends}"

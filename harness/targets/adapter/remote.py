@@ -1,5 +1,6 @@
-"""The peer of `tcpspec adapter check`: one end of one connection, with its own numbers."""
+"""The peer of `tcpspec adapter check`: one end of one connection, with its own numbers; packets for people."""
 
+import re
 from dataclasses import dataclass
 
 from harness.spec.options import mss
@@ -36,3 +37,21 @@ class Remote:
     def state_command(self) -> str:
         """Return the command that asks for this connection's state."""
         return f"state {self.path.destination} {self.port} {self.path.source} {self.peer_port}"
+
+
+def readable(command: str) -> str:
+    """Return a command with its packet as a segment."""
+    match = re.fullmatch(r"in ([0-9a-f]+)(.*)", command)
+    text = f"in {notation(bytes.fromhex(match[1]))}{match[2]}" if match else command
+    return text if len(text) <= 100 else f"{text[:90]}…"
+
+
+def notation(packet: bytes) -> str:
+    """Return a packet as its segment, with both ends."""
+    try:
+        decoded = codec.decode(packet)
+    except codec.MalformedPacket as error:
+        return f"({error}: {packet.hex()})"
+    segment = decoded.segment
+    ends = f"{decoded.source}:{segment.source_port} → {decoded.destination}:{segment.destination_port}"
+    return f"{segment.notation()} {ends}"

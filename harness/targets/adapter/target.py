@@ -53,6 +53,8 @@ LIFTED_S = 1.0
 #: What a throttle may be of besides a connection's answers to segments without text, and how long it may last.
 THROTTLED = frozenset({"host", "text"})
 LONGEST_THROTTLE_MS = 60_000
+#: How much time a command other than `advance` may take at a stack in virtual time, for its initial sequence numbers.
+COMMAND_TAKES_NS = 10_000
 #: The granularity of a clock (RFC 6298 §2) that is made allowance for, at most.
 LONGEST_TICK_MS = 1000
 #: The longest limit for an answer that an adapter may ask for.
@@ -161,6 +163,8 @@ class AdapterTarget:
         self._trouble: AdapterFailure | None = None
         self._line: AdapterLine | None = None
         self._arrivals: list[Arrival] = []
+        #: How many commands were sent since the time was last told.
+        self._commands = 0
         #: Sockets of an earlier life of the stack have an earlier number.
         self.life = 0
         self.clock = AdapterClock(self)
@@ -253,6 +257,7 @@ class AdapterTarget:
         if self._line is None:
             raise self._trouble or AdapterFailure("the adapter is closed")
         before_ns = self.clock.elapsed_ns
+        self._commands += 1
         try:
             answer = self._line.ask(command, extra_s=extra_s, octets=octets)
         except AdapterFailure as error:
@@ -268,7 +273,8 @@ class AdapterTarget:
         answer = self.ask(f"advance {milliseconds}", extra_s=0 if self.virtual else milliseconds / 1000)
         text = answer.words[0] if answer.words and not answer.error else ""
         now_ns = time_ns(text) if _TIME.fullmatch(text) else -1
-        latest_ns = self.clock.elapsed_ns + milliseconds * 1_000_000
+        latest_ns = self.clock.elapsed_ns + milliseconds * 1_000_000 + self._commands * COMMAND_TAKES_NS
+        self._commands = 0
         if now_ns < 0 or (self.virtual and not self.clock.elapsed_ns <= now_ns <= latest_ns):
             words = " ".join([answer.error, *answer.words]).strip()
             raise self.fail(f"the adapter answered 'advance {milliseconds}' with {words!r}: not a time it can be then")

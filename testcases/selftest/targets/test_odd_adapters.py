@@ -33,6 +33,22 @@ def test_who_does_not_claim_ipv6_is_asked_nothing_of_it(odd: str, tmp_path: Path
     assert reasons == {"not applicable: the target does not claim ipv6"}
 
 
+OPENINGS = (
+    "active-open/initial-sequence-numbers-follow-a-clock",
+    "time-wait/reopened-after-closing",
+    "timers/syn-is-repeated",
+    "timers/time-wait-ends*",
+    "explore/many/active-connected-first.again.270",
+)
+
+
+def test_microseconds_may_pass_with_each_opening(odd: str, tmp_path: Path) -> None:
+    words = [word for case in OPENINGS for word in ("--case", case)]
+    code, column = run(f"{odd} microseconds-pass-with-openings", tmp_path, "--timers", "5000", "--ip", "4", *words)
+    assert (code, {case.verdict for case in column.cases.values()}) == (0, {"conforms", "not applicable"})
+    assert sum(case.verdict == "conforms" for case in column.cases.values()) > 6
+
+
 @pytest.mark.parametrize("verb", ["explore", "fuzz"])
 def test_verbs_for_one_ip_version_refuse_the_one_that_is_not_claimed(
     odd: str, verb: str, capsys: pytest.CaptureFixture[str]
