@@ -4,6 +4,8 @@ Both dialects are read: packetdrill's own, and that of its fork for FreeBSD. The
 the symbols (`harness.pkt.symbols`) and the commands (`shell.toml`).
 """
 
+import difflib
+import errno
 import re
 from dataclasses import replace
 
@@ -60,6 +62,12 @@ OPTIONS = {
 }
 #: Those whose value is a number.
 NUMERIC = ("tolerance_usecs", "tolerance_percent", "tcp_ts_tick_usecs", "mtu", "mss", "bind_port", "connect_port")
+#: Errors that FreeBSD has and Linux has not (intro(2)).
+_FREEBSD_ERRORS = (
+    "EAUTH EBADRPC ECAPMODE EDOOFUS EFTYPE EINTEGRITY ENEEDAUTH ENOATTR ENOTCAPABLE EPROCLIM EPROCUNAVAIL"
+    " EPROGMISMATCH EPROGUNAVAIL ERPCMISMATCH"
+)
+ERRORS = frozenset((*(name for name in dir(errno) if name.startswith("E")), *_FREEBSD_ERRORS.split()))
 #: So many events no script has that a person or a generator wrote for one connection.
 MAX_EVENTS = 50_000
 #: The longest text of commands, in characters.
@@ -213,11 +221,26 @@ def _call(scanner: Scanner, time: Time) -> Call:
         if stop < time.start_ns:
             raise scanner.error("this call returns before it is made", at)
     function = scanner.need(expressions.WORD, "a call, '<', '>', a `command` or %{ an assertion }%")
+    if not scanner.sees("("):
+        raise scanner.expected("'(' of a call, '<' or '>' before a segment")
     arguments = expressions.arguments(scanner)
     scanner.demand("=")
     result = expressions.expression(scanner)
     error = ""
-    if isinstance(result, Number) and result.value < 0 and (found := scanner.match(_ERRNO)) is not None:
-        error = found[0]
-    scanner.match(_NOTE)
+    if isinstance(result, Number) and result.value < 0:
+        error = _error(scanner)
+    if scanner.match(_NOTE) is None:
+        scanner.could_be("a note in ()")
     return Call(function, arguments, result, error, stop)
+
+
+def _error(scanner: Scanner) -> str:
+    """Read the name of an error, "" if there is none."""
+    at = scanner.at
+    if (found := scanner.match(_ERRNO)) is None:
+        scanner.could_be("an error such as EINVAL")
+        return ""
+    if found[0] not in ERRORS:
+        near = difflib.get_close_matches(found[0], ERRORS, n=1)
+        raise scanner.error(f"there is no error {found[0][:24]}" + (f": {near[0]}?" if near else ""), at)
+    return found[0]

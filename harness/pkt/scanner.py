@@ -63,6 +63,10 @@ class Scanner:
         self.name = name
         self.text = text
         self.at = 0
+        #: Where the last word ended, before what stands between it and the cursor.
+        self._end = 0
+        #: What was not there and could have been, and where.
+        self._possible: tuple[int, list[str]] = (0, [])
         self._depth = 0
         self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
         self.skip()
@@ -80,11 +84,20 @@ class Scanner:
         return BadScript(self.name, self.place(at), message)
 
     def expected(self, *what: str) -> BadScript:
-        """Return the error that something else stands here."""
+        """Return the error that something else stands here, with what else could have stood here."""
         found = _NEAR.match(self.text, self.at)
         word = found[1] if found is not None else None
         seen = f"{word[:SHOWN]!r}" if word else "the end of the file"
-        return self.error(f"expected {' or '.join(what)}, found {seen}")
+        return self.error(f"expected {' or '.join((*self._could_be(), *what))}, found {seen}")
+
+    def _could_be(self) -> list[str]:
+        """Return what may go on with the line here, if the cursor is in the midst of one."""
+        at, possible = self._possible
+        return possible if at == self.at and not self._is_new_line() else []
+
+    def _is_new_line(self) -> bool:
+        """Tell whether a line ends between the last word and the cursor."""
+        return "\n" in self.text[self._end : self.at] or self.at_end()
 
     def at_end(self) -> bool:
         """Tell whether nothing is left."""
@@ -108,19 +121,36 @@ class Scanner:
         if not self.text.startswith(literal, self.at):
             return False
         self.at += len(literal)
+        self._end = self.at
         self.skip()
         return True
 
+    def could_take(self, literal: str) -> bool:
+        """Go over a literal if it stands here; if not, an error that comes of what does tells that it could have."""
+        taken = self.take(literal)
+        if not taken:
+            self.could_be(repr(literal))
+        return taken
+
+    def could_be(self, what: str) -> None:
+        """Note what could have stood here and does not."""
+        at, possible = self._possible
+        self._possible = (self.at, [*possible, what] if at == self.at else [what])
+
     def demand(self, literal: str, *others: str) -> None:
-        """Go over a literal, which must stand here."""
-        if not self.take(literal):
-            raise self.expected(repr(literal), *others)
+        """Go over a literal, which must stand here; where a line has ended without it the error is of that line."""
+        if self.take(literal):
+            return
+        if self._is_new_line():
+            found = "the file" if self.at_end() else "the line"
+            raise self.error(f"expected {' or '.join((repr(literal), *others))}, found the end of {found}", self._end)
+        raise self.expected(repr(literal), *others)
 
     def match(self, pattern: "re.Pattern[str]", *, skip: bool = True) -> "re.Match[str] | None":
         """Go over what a pattern matches here, and return it."""
         found = pattern.match(self.text, self.at)
         if found is not None:
-            self.at = found.end()
+            self.at = self._end = found.end()
             if skip:
                 self.skip()
         return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from harness.pkt import segments_options
 from harness.pkt.scanner import Scanner
-from harness.pkt.tree import Icmp, IpFields, Packet, TcpSegment, Udp
+from harness.pkt.tree import Icmp, IpFields, Packet, TcpOption, TcpSegment, Udp
 from harness.spec.segment import Flags
 
 U2, U6, U8, U16, U20, U32 = ((0, (1 << bits) - 1) for bits in (2, 6, 8, 16, 20, 32))
@@ -97,10 +97,14 @@ def _segment(scanner: Scanner, head: Packet) -> TcpSegment:
     absolute = scanner.take("!")
     if (seq + length) & 0xFFFFFFFF != end and not any_seq:
         raise scanner.error(f"{seq}:{end}({length}): {seq} and {length} octets are {seq + length}, not {end}", at)
-    ack = scanner.integer("an acknowledgment number", U32) if scanner.take("ack") else None
-    window = scanner.integer("a window", U16) if scanner.take("win") else None
-    urgent = scanner.integer("an urgent pointer", U16) if scanner.take("urg") else 0
-    options = segments_options.options(scanner, inbound=head.inbound) if scanner.sees("<") else ()
+    ack = scanner.integer("an acknowledgment number", U32) if scanner.could_take("ack") else None
+    window = scanner.integer("a window", U16) if scanner.could_take("win") else None
+    urgent = scanner.integer("an urgent pointer", U16) if scanner.could_take("urg") else 0
+    options: tuple[TcpOption, ...] | None = ()
+    if scanner.sees("<"):
+        options = segments_options.options(scanner, inbound=head.inbound)
+    else:
+        scanner.could_be("options in <>")
     around = list(head.around)
     while (found := scanner.match(_ENCAPSULATED)) is not None:
         around.append(str(found[1] or found[2]))

@@ -4,6 +4,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,10 @@ class Collection:
             return None
         from harness.plugin.pkt_items import PktFile
 
-        return PktFile.from_parent(parent, path=file_path, plugin=self.plugin, bad=self._bad)
+        known: dict[str, Any] = {"path": file_path, "plugin": self.plugin, "bad": self._bad}
+        if not file_path.is_relative_to(parent.config.rootpath):
+            known["nodeid"] = file_path.as_posix()  # else it would be the last part of the way, which others may have
+        return PktFile.from_parent(parent, **known)
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -116,6 +120,10 @@ class Collection:
         """Name the cases, select, and put the sanity cases where they belong."""
         if self._bad:
             raise pytest.UsageError("\n".join(self._bad))
+        if any(item.path.suffix == ".pkt" for item in items):
+            from harness.plugin.pkt_items import name_apart
+
+            name_apart(items, [*self.options.selection.cases, *(entry.case for entry in self.options.extra)])
         cases = [case_of(item) for item in items]
         found = [case for case in cases if case is not None]
         demand_unique(found)

@@ -1,6 +1,8 @@
 """packetdrill's scripts as items: one per target and IP version that the script asks for."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,25 @@ def case_id(path: Path) -> str:
     """Return the id of a script: its name, and its folder's unless that is the topic's."""
     folder = path.parent.name
     return f"{TOPIC}/{path.stem}" if folder in (TOPIC, "") else f"{TOPIC}/{folder}/{path.stem}"
+
+
+def name_apart(items: Iterable[pytest.Item], asked: Iterable[str]) -> None:
+    """Give scripts of one name and folder as many of their folders as tell them apart, or as are `asked` for."""
+    scripts = [item for item in items if isinstance(item, PktItem)]
+    alike: dict[str, set[Path]] = defaultdict(set)
+    for item in scripts:
+        alike[item.stash[CASE].case_id].add(item.path)
+    wanted = [name for name in asked if name.startswith(f"{TOPIC}/") and name.count("/") > 2]
+    for item in scripts:
+        case = item.stash[CASE]
+        others = {path.with_suffix("").parts for path in alike[case.case_id]}
+        parts = item.path.with_suffix("").parts
+        long = next((name for name in wanted if parts[-name.count("/") :] == tuple(name.split("/")[1:])), None)
+        if long is None and len(others) > 1:
+            enough = next(n for n in range(2, len(parts) + 1) if sum(other[-n:] == parts[-n:] for other in others) == 1)
+            long = "/".join((TOPIC, *(part for part in parts[-enough:] if part != item.path.anchor)))
+        if long is not None:
+            item.stash[CASE] = replace(case, case_id=long)
 
 
 class PktFile(pytest.File):

@@ -1,6 +1,8 @@
 """Scripts on the command line: run, show, explain, coverage, cases as scripts, and what is refused."""
 
 import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,12 @@ from testcases.selftest.playing import SERVER
 
 GOOD = "// A listener that is there.\n" + SERVER
 BAD_LINE = GOOD + "+0 > R. 1:1(0) ack 1\n"
+ENTRY = """[[deviation]]
+case = "pkt/bsd/close/one"
+observed = "silent"
+reason = "It does not reset."
+source = "nowhere"
+"""
 
 
 @pytest.fixture
@@ -53,11 +61,32 @@ def test_a_script_that_can_not_be_read_is_refused_or_an_error_among_others(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("broken.pkt") == 4
-    assert "broken.pkt:2:1: expected '=', found the end of the file" in capsys.readouterr().err
+    assert "broken.pkt:1:11: expected '=', found the end of the file" in capsys.readouterr().err
     assert run(".") == 1
     out = capsys.readouterr().out
-    assert "broken.pkt:2:1: expected '=', found the end of the file" in out
+    assert "broken.pkt:1:11: expected '=', found the end of the file" in out
     assert "pkt           2         1      1" in out
+
+
+def test_scripts_of_one_name_are_told_apart_by_their_folders(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suites for two systems have the same names in the folders of both; no worker is lost for it either."""
+    for way, text in {"linux/close": GOOD, "bsd/close": BAD_LINE, "bsd/open": GOOD}.items():
+        (folder / way).mkdir(parents=True)
+        (folder / way / "one.pkt").write_text(text)
+    assert run("linux", "bsd", "-n", "2", "--junitxml=tests.xml") == 1
+    out = capsys.readouterr().out
+    assert "pkt           2         1" in out
+    assert "a worker is lost" not in out
+    assert "pkt/bsd/close/one  one.pkt:" in out
+    names = re.findall(r'<testcase classname="([^"]*)"', (folder / "tests.xml").read_text())
+    assert len(set(names)) == 3
+    (again,) = (line.split("again: tcpspec ")[1] for line in out.splitlines() if "again:" in line)
+    assert again.endswith("bsd/close/one.pkt --case pkt/bsd/close/one")
+    assert cli.main(shlex.split(again)) == 1
+    (folder / "known.toml").write_text(ENTRY)
+    assert run("bsd/close/one.pkt", "--expectations", "known.toml") == run("bsd", "--expectations", "known.toml") == 0
 
 
 def test_strict_asserts_all_and_says_so_in_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +120,7 @@ def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.C
     assert "expects   S. 0(0) ack 1 any options" in out
     assert "injects   S 0(0) win 65535 <mss>" in out
     assert cli.main(["explain", "broken.pkt"]) == 4
-    assert "broken.pkt:2:1: expected '='" in capsys.readouterr().err
+    assert "broken.pkt:1:11: expected '='" in capsys.readouterr().err
 
 
 def test_explain_reads_by_a_dialect_that_is_named_and_tells_what_is_no_assertion(
@@ -179,10 +208,10 @@ def test_what_is_no_file_is_refused_and_a_file_elsewhere_is_named_whole(
         assert f"{named}:1:1: can't be read: it is no ordinary file" in capsys.readouterr().err
     (folder / "more" / "bad.pkt").write_text("0 close(3)\n")
     assert cli.main(["explain", "more/bad.pkt"]) == 4
-    assert capsys.readouterr().err.startswith("more/bad.pkt:2:1: expected '='")
+    assert capsys.readouterr().err.startswith("more/bad.pkt:1:11: expected '='")
     monkeypatch.chdir("/")
     assert cli.main(["explain", str(folder / "more" / "bad.pkt")]) == 4
-    assert f"{folder}/more/bad.pkt:2:1".lstrip("/") in capsys.readouterr().err
+    assert f"{folder}/more/bad.pkt:1:11".lstrip("/") in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
