@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.case.timers import Wait, Waits
 from harness.case.violation import Code
+from harness.pkt import patience
 from harness.pkt.answers import Answer, Attempt, same_error
 from harness.pkt.calls import QUIET, Application
 from harness.pkt.descriptors import Stage
@@ -17,17 +18,20 @@ from harness.trace.events import Kind
 
 #: The longest part of a wait in real time in which a call that blocks is not tried again.
 PAUSE_S = 0.02
+#: The same of a call that has blocked for a while.
+LONG_PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
 class Pending:
-    """A call that blocks, when it was made, and when it is to return; None: as soon as it is made."""
+    """A call that blocks, when it was made, when it is to return (None: it does not say), and returns of itself."""
 
     event: Event
     call: Call
     attempt: Attempt
     begun_ns: int
     stop_ns: int | None
+    expires_ns: int | None = None
 
 
 class Calling:
@@ -69,13 +73,19 @@ class Calling:
         if answer is None:
             answer = attempt()  # what it waits for may just have come
         if answer is None:
-            self.pending = Pending(event, call, attempt, self.schedule.previous_ns, stop)
+            self.pending = self._waiting(event, call, attempt, stop)
             if stop is None:
                 yield from self.finish()
+                self.schedule.previous_ns = max(self.schedule.previous_ns, self.stage.now_ns())
             return
         noted.annotations.append(f"= {answer}")
         self._judge_end(event, call, self.schedule.previous_ns, stop)
         self._judge(event, call, answer)
+
+    def _waiting(self, event: Event, call: Call, attempt: Attempt, stop_ns: int | None) -> Pending:
+        limit = patience.limit_ns(call, self.stage, self.application.table, event.place)
+        begun = self.schedule.previous_ns
+        return Pending(event, call, attempt, begun, stop_ns, self.stage.now_ns() + limit if limit else None)
 
     def try_again(self) -> None:
         """Try the call that blocks once more."""
@@ -84,7 +94,10 @@ class Calling:
             return
         event, call = self.pending.event, self.pending.call
         begun, stop = self.pending.begun_ns, self.pending.stop_ns
+        expires = self.pending.expires_ns
+        self.stage.expired = expires is not None and self.stage.now_ns() >= expires
         answer = self.pending.attempt()
+        self.stage.expired = False
         if answer is None:
             return
         self.pending = None
@@ -102,7 +115,10 @@ class Calling:
 
     def latest_ns(self, pending: Pending) -> int:
         """Return when a call that blocks is to return at the latest: how long it may take counts from its beginning."""
-        target = pending.stop_ns if pending.stop_ns is not None else self.stage.now_ns()
+        target = pending.stop_ns
+        if target is None:
+            gives_up = patience.gives_up_ns(pending.call, self.stage)
+            target = pending.expires_ns or (pending.begun_ns + gives_up if gives_up else self.stage.now_ns())
         return target + self.schedule.margin_ns(target - pending.begun_ns)
 
     def finish(self) -> Waits:
@@ -111,9 +127,10 @@ class Calling:
         if self.pending is None:
             return
         event, call = self.pending.event, self.pending.call
-        latest = self.latest_ns(self.pending)
+        begun, latest = self.pending.begun_ns, self.latest_ns(self.pending)
         while self.pending is not None and (now := self.stage.now_ns()) < latest:
-            yield Wait(min(latest, now + int(PAUSE_S * NS)), self.stage.current)
+            pause = max(int(PAUSE_S * NS), min(int(LONG_PAUSE_S * NS), (now - begun) // 16))
+            yield Wait(min(latest, now + pause), self.stage.current)
             self._lines.take()
             self.try_again()
         if self.pending is not None:

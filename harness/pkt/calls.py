@@ -201,7 +201,7 @@ class Application:
         """Return what a blocking connect gives, None while the handshake is under way."""
         state = self._state(descriptor, place)
         if state in _OPENING:
-            return None
+            return None if self.stage.waits(descriptor) else Answer(-1, "EINPROGRESS")
         code = self.table.sock(descriptor, place).pending_error()
         if code:
             return Answer(-1, error_name(code))
@@ -237,7 +237,7 @@ class Application:
             try:
                 sock = self.table.sock(listener, place).accept()
             except BlockingIOError:
-                return None if listener.blocking else Answer(-1, "EAGAIN")
+                return None if self.stage.waits(listener) else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)
             waiting = [each for each in self.stage.incoming if each.tuple4.port == listener.port]
@@ -246,6 +246,7 @@ class Application:
                 self.stage.incoming.remove(own)
             blocking = not flags & socket.SOCK_NONBLOCK
             descriptor = Descriptor(sock, own, listener.port, blocking, connecting=True)
+            descriptor.timeouts_ns.update(listener.timeouts_ns)
             if own is not None:
                 descriptor.begun = self.stage.streams_of(own).begun
                 self.stage.streams_of(own).written.clear()

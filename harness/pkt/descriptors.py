@@ -20,6 +20,8 @@ PEER_SALT = 17
 MTU = 1500
 #: The largest window without a scale (RFC 9293 §3.1).
 LARGEST_WINDOW = 65535
+#: The options that say how long a call blocks at most.
+RECEIVING, SENDING = "SO_RCVTIMEO", "SO_SNDTIMEO"
 #: The port that scripts listen on unless they say another.
 USUAL_PORT = 8080
 
@@ -48,6 +50,8 @@ class Descriptor:
     #: Whether it is a file, which holds as much text as is asked of it; and what is in a pipe, shared by its two ends.
     is_file: bool = False
     pipe: bytearray | None = None
+    #: How long calls on it block at most, by the option that says so.
+    timeouts_ns: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +124,8 @@ class Stage:
     begun: set[int] = field(default_factory=set)
     #: Whether a call that writes has blocked: it is made again and again, so that the kernel does not see it wait.
     has_waited: bool = False
+    #: Whether the time of the call that blocks has run out: what has not come by now it does not wait for.
+    expired: bool = False
     _main_taken: bool = False
 
     def fresh(self, port: int | None = None) -> Connection:
@@ -161,6 +167,10 @@ class Stage:
     def under_test(self) -> Connection:
         """The connection that a packet without ports is about."""
         return self.current or self.fresh()
+
+    def waits(self, descriptor: Descriptor) -> bool:
+        """Tell whether a call on a descriptor waits for what is not there yet."""
+        return descriptor.blocking and not self.expired
 
     def now_ns(self) -> int:
         """Return the time of the target's clock."""

@@ -77,11 +77,11 @@ class FileCalls:
             try:
                 taken = self._sent(out, self._text(out, octets - sent), place)
             except BlockingIOError:
-                return None if out.blocking else Answer(sent) if sent else Answer(-1, "EAGAIN")
+                return None if self._stage.waits(out) else Answer(sent) if sent else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)
             sent += taken
-            return Answer(sent) if sent >= octets or not out.blocking else None
+            return Answer(sent) if sent >= octets or not self._stage.waits(out) else None
 
         return send
 
@@ -107,7 +107,7 @@ class FileCalls:
                 waiting = source if source.sock is not None else goal
                 if waiting.connection is not None and self._stage.streams_of(waiting.connection).urgent:
                     raise Unsupported("splice() beside an urgent octet", place) from None
-                return None if waiting.blocking else Answer(-1, "EAGAIN")
+                return None if self._stage.waits(waiting) else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)
             raise Unsupported("splice() without a socket and a pipe", place)

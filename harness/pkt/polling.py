@@ -57,7 +57,7 @@ class Polling:
         if any(not {"fd", "events"} <= set(record.fields) for record in records):
             raise Unsupported("poll() without `fd` and `events`", place)
         timeout = number(call.arguments[2], self._stage.symbols) if len(call.arguments) > 2 else 0
-        waits = call.stop_ns is not None or timeout < 0
+        ends = number(call.result, self._stage.symbols) or timeout > 0
 
         def poll() -> Answer | None:
             seen = []
@@ -65,7 +65,7 @@ class Polling:
                 descriptor = self._table.get(number(record.fields["fd"], self._stage.symbols), place)
                 seen.append(self._ready(descriptor, self._events(record, "events"), place))
             count = sum(1 for events in seen if events)
-            if not count and waits and number(call.result, self._stage.symbols):
+            if not count and ends and (call.stop_ns is not None or timeout) and not self._stage.expired:
                 return None
             answer = Answer(count)
             for record, events in zip(records, seen, strict=True):
@@ -138,7 +138,8 @@ class Polling:
                     found.append((seen, data))
                     if events & _ONCE and not by_kernel:
                         poll.armed[watched] = (0, data)
-            if not found and expected and (call.stop_ns is not None or timeout < 0):
+            ends = expected or timeout > 0
+            if not found and ends and (call.stop_ns is not None or timeout) and not self._stage.expired:
                 return None
             answer = Answer(len(found))
             said = isinstance(due, Record) and "events" in due.fields

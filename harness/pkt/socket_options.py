@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.observe.snapshot import Snapshot
 from harness.pkt import tcp_info
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import LARGEST_WINDOW, Descriptor, Stage, Table, argument, int_of
+from harness.pkt.descriptors import LARGEST_WINDOW, RECEIVING, SENDING, Descriptor, Stage, Table, argument, int_of
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Number, Place, Record, Text
@@ -35,8 +35,8 @@ _IGNORED = {
     "IP_MTU_DISCOVER",
     "IPV6_V6ONLY",
     "IP_FREEBIND",
-    "SO_RCVTIMEO",
-    "SO_SNDTIMEO",
+    RECEIVING,
+    SENDING,
 }
 #: Options that adapters have which claim this, of open sockets.
 _CLAIMED = {
@@ -88,6 +88,9 @@ class SocketOptions:
                 if onoff and seconds:
                     raise Unsupported("a close() that lingers", place)
                 descriptor.linger_resets = bool(onoff)
+                return done()
+            if name in (RECEIVING, SENDING):
+                descriptor.timeouts_ns[name] = _time_ns(value)
                 return done()
             if ignored or (name in _BUFFERS and not self._stage.traits.has_sockets):
                 return done()
@@ -306,6 +309,17 @@ def _linger(value: Expression) -> tuple[int, int]:
     fields = value.fields if isinstance(value, Record) else {}
     numbers = [number(each, {}) for each in fields.values()]
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)
+
+
+def _time_ns(value: Expression) -> int:
+    """Return a time of seconds and microseconds, 0 for none."""
+    parts = (
+        value.items if isinstance(value, Items) else tuple(value.fields.values()) if isinstance(value, Record) else ()
+    )
+    if len(parts) == 1 and isinstance(parts[0], Record | Items):
+        return _time_ns(parts[0])
+    seconds, microseconds = (number(each, {}) for each in parts) if len(parts) == 2 else (0, 0)
+    return (seconds * 1_000_000 + microseconds) * 1000
 
 
 def _octets(value: Expression) -> bytes | None:

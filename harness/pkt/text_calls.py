@@ -13,10 +13,13 @@ from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
 from harness.spec.states import State
-from harness.targets.protocol import LinuxSocket, WatchedSocket
+from harness.targets.protocol import AppSocket, LinuxSocket, WatchedSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26
+#: So much goes to a socket at once, of a Linux kernel and of an adapter: what else a guest has no memory for, and no
+#: line of the adapter's protocol is longer than the longest packet.
+PIECE_OF_LINUX, PIECE = 1 << 19, 1 << 16
 #: More than so much no window lets in, whatever room an application offers.
 _ROOM = 1 << 22
 _PLAIN_FLAGS = {
@@ -71,7 +74,7 @@ class TextCalls:
             content = data if data is not None else b""
             if data is None:
                 content = self._text(descriptor, self._length(call, place))
-            waits = descriptor.blocking and not flags & socket.MSG_DONTWAIT
+            waits = self.stage.waits(descriptor) and not flags & socket.MSG_DONTWAIT
             if descriptor.deferred or (flags & socket.MSG_FASTOPEN and not descriptor.connecting):
                 try:
                     sent = self._open(descriptor, content, flags, place)
@@ -84,8 +87,8 @@ class TextCalls:
                     return Answer(sent)
                 opening = True
             if opening and self._is_opening(descriptor):
-                return None
-            if blocks and not self._wakes_writers(descriptor):
+                return None if waits else Answer(-1, "EINPROGRESS")
+            if blocks and waits and not self._wakes_writers(descriptor):
                 return None
             while True:
                 try:
@@ -134,7 +137,7 @@ class TextCalls:
             try:
                 return Answer(sock.nowhere(call.function in WRITERS, octets, flags, ends))
             except BlockingIOError as error:
-                return None if descriptor.blocking and not flags & socket.MSG_DONTWAIT else refused(error)
+                return None if self.stage.waits(descriptor) and not flags & socket.MSG_DONTWAIT else refused(error)
             except OSError as error:
                 return refused(error)
 
@@ -165,12 +168,27 @@ class TextCalls:
     def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         sock = self.table.sock(descriptor, place)
         asked = flags & ~_OF_THE_CALL
-        taken = sock.send(data, asked) if asked else sock.send(data)
+        taken = self._taken(sock, data, asked)
         if descriptor.connection is not None:
             streams = self.stage.streams_of(descriptor.connection)
             streams.written += data[:taken]
             streams.urgent |= bool(flags & socket.MSG_OOB)
         return taken
+
+    def _taken(self, sock: AppSocket, data: bytes, flags: int) -> int:
+        """Return how much of it a socket takes now, piece by piece; raises what it says to the first one."""
+        taken, most = 0, PIECE_OF_LINUX if self.stage.traits.is_linux else PIECE
+        while True:
+            piece = data[taken : taken + most]
+            try:
+                last = sock.send(piece, flags) if flags else sock.send(piece)
+            except OSError:
+                if not taken:
+                    raise
+                return taken
+            taken += last
+            if last < most or taken == len(data):
+                return taken
 
     def _text(self, descriptor: Descriptor, octets: int) -> bytes:
         own = descriptor.connection
@@ -202,7 +220,7 @@ class TextCalls:
                 else:
                     data = sock.recv(limit, asked) if asked else sock.recv(limit)
             except BlockingIOError:
-                waits = descriptor.blocking and not flags & (socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE)
+                waits = self.stage.waits(descriptor) and not flags & (socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE)
                 return None if waits else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)

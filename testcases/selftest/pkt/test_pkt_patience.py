@@ -1,0 +1,88 @@
+"""Calls that block and return by themselves: time-outs of sockets, of poll() and epoll, and what a target gives up."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.pkt.text_calls import PIECE
+from testcases.selftest.playing import SERVER, play
+
+#: A time-out of 0.3 s for what is received, and for what is sent.
+RECEIVES, SENDS = (
+    f"setsockopt(%d, SOL_SOCKET, {name}, {{tv_sec=0, tv_usec=300000}}, 16) = 0\n"
+    for name in ("SO_RCVTIMEO", "SO_SNDTIMEO")
+)
+CLIENT = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n"
+CLOSE = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n"
+
+
+@pytest.mark.parametrize("end", ["+0", "+0...0.3"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"+0 {RECEIVES % 4}END read(4, ..., 10) = -1 EAGAIN\n{CLOSE}",
+        f"+0 {RECEIVES % 4}END recv(4, ..., 10, MSG_DONTWAIT) = -1 EAGAIN\n{CLOSE}",
+        f"+0 {RECEIVES % 3}END accept(3, ..., ...) = -1 EAGAIN\n",
+    ],
+)
+def test_a_call_returns_when_the_time_of_its_socket_is_over(lines: str, end: str) -> None:
+    waits = "MSG_DONTWAIT" not in lines
+    played = play(SERVER + lines.replace("END", end))
+    assert played.verdict == ("conforms" if waits or end == "+0" else "violates"), played
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [("0.3", "conforms"), ("0.1", "violates"), ("0.5", "violates")])
+def test_how_long_it_blocks_is_compared(seconds: str, verdict: str) -> None:
+    assert play(SERVER + f"+0 {RECEIVES % 4}+0...{seconds} read(4, ..., 9) = -1 EAGAIN\n").verdict == verdict
+
+
+def test_what_follows_a_call_without_an_end_counts_from_its_return() -> None:
+    """The peer answers 0.4 s after the open began, 0.1 s after the application was told that it is under way."""
+    lines = f"{CLIENT}+0 {SENDS % 3}+0 connect(3, ..., ...) = -1 EINPROGRESS\n* > S 0:0(0) <...>\n"
+    played = play(f"{lines}+.1 < R. 0:0(0) ack 1 win 0\n")
+    assert played.verdict == "conforms", played
+    (reset,) = (event for event in played.events if event.segment is not None and "RST" in event.segment.notation())
+    assert reset.time_ns - played.events[0].time_ns == 400_000_000
+
+
+def test_a_socket_that_was_accepted_has_the_time_of_its_listener() -> None:
+    head, accept = SERVER.rsplit("+0 accept", 1)
+    lines = head + f"+0 {RECEIVES % 3}+0 accept{accept}+0...0.3 read(4, ..., 9) = -1 EAGAIN\n"
+    assert play(lines).verdict == "conforms"
+
+
+def test_as_much_is_written_as_finds_room_in_time() -> None:
+    room = f"+0 {SENDS % 4}+0...0.3 write(4, ..., 8000000) = ...\n+0 write(4, ..., 1) = -1 EAGAIN\n"
+    played = play(SERVER.replace("win 65535\n+0 accept", "win 0\n+0 accept") + room)
+    assert played.verdict == "conforms", played
+
+
+@pytest.mark.parametrize("error", ["", " ETIMEDOUT", " ETIMEDOUT (Connection timed out)"])
+def test_a_call_without_an_end_is_waited_for_until_the_target_gives_up(error: str) -> None:
+    assert play(f"{CLIENT}+0 connect(3, ..., ...) = -1{error}\n+0 close(3) = 0\n").verdict == "conforms"
+
+
+def test_a_call_that_nothing_ends_blocks() -> None:
+    played = play(SERVER + "+0 read(4, ..., 10) = 0\n")
+    assert (played.verdict, played.seen) == ("violates", "it blocks")
+
+
+def test_much_text_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of an adapter's protocol holds it."""
+    monkeypatch.chdir(tmp_path)
+    nonblocking = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
+    Path("much.pkt").write_text(SERVER + nonblocking + f"+0 write(4, ..., {4 * PIECE}) = ...\n+0 close(4) = 0\n")
+    assert cli.main(["run", "much.pkt", "--target", "lwip"]) == 0
+
+
+def test_poll_and_epoll_wait_for_their_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    poll = "poll([{fd=4, events=POLLIN, revents=0}], 1, 300) = 0\n"
+    epoll = "+0 epoll_create(1) = 5\n+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN, fd=4}) = 0\n"
+    for number, end in enumerate(("+0", "+0...0.3", "+0...0.05")):
+        Path(f"poll-{number}.pkt").write_text(f"{SERVER}{end} {poll}{CLOSE}")
+        Path(f"epoll-{number}.pkt").write_text(f"{SERVER}{epoll}{end} epoll_wait(5, {{}}, 1, 300) = 0\n{CLOSE}")
+    for kind in ("poll", "epoll"):
+        assert cli.main(["run", f"{kind}-0.pkt", f"{kind}-1.pkt", "--target", "linux"]) == 0
+        assert cli.main(["run", f"{kind}-2.pkt", "--target", "linux"]) == 1
