@@ -53,6 +53,11 @@ class TimerCase:
         self.prepared, self.ended, self.error, self.late_s = False, False, None, 0.0
 
     @property
+    def was_answered(self) -> bool:
+        """Whether the target has sent anything in it, as on a connection that it may still have."""
+        return any(connection.received for connection in self.run.conversation.connections)
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether it has found something that coming late may explain, and nothing declared does.
 
@@ -169,6 +174,8 @@ class _Schedule:
     def __init__(self, rig: Rig, cases: Sequence[TimerCase]) -> None:
         self._rig = rig
         self._fresh = deque(cases)
+        #: How many have had connections since the target has forgotten those before, and how many may.
+        self._begun, self._room = 0, rig.target.facts.at_once or len(cases)
         self._sleepers: list[_Sleeper] = []
         #: A segment on nobody's 4-tuple is taken to be the doing of the case that was resumed last.
         self.last = cases[0] if cases else None
@@ -184,8 +191,13 @@ class _Schedule:
                     self._sleepers = [sleeper for sleeper in self._sleepers if sleeper.due_ns > now_ns]
                     for sleeper, due_ns in due:
                         self._resume(sleeper.case, sleeper.generator, due_ns)
-                elif self._fresh:
-                    self._start(self._fresh.popleft())
+                elif self._fresh and self._begun < self._room:
+                    case = self._fresh.popleft()
+                    self._start(case)
+                    self._begun += not case.ended or case.was_answered
+                elif not self._sleepers:
+                    self._rig.target.forget_connections()
+                    self._begun = 0
                 else:
                     earliest_ns = min(sleeper.wait.until_ns for sleeper in self._sleepers)
                     clock.wait((earliest_ns - now_ns) / 1e9)

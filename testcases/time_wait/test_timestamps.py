@@ -144,7 +144,13 @@ def _ignores_resets(target: Target, *, stamped: bool) -> bool:
     _into_time_wait(other_target, other_peer, stamped=stamped)
     other_peer.send(RST, seq=RCV_NXT)
     other_target.must_be(LISTEN, TIME_WAIT)
-    return other_target.snapshot is not None and other_target.snapshot.state is TIME_WAIT
+    if other_target.snapshot is not None:
+        return other_target.snapshot.state is TIME_WAIT
+    # Its answer to the FIN once more shows what no state can.
+    other_peer.send(FIN | ACK, seq=RCV_NXT - 1, ack=SND_NXT, options=timestamps(LAST_VALUE) if stamped else b"")
+    kept = segment(ACK, seq=SND_NXT, ack=RCV_NXT, cites="RFC1337-3-ignore-rst")
+    answer = other_target.must_answer(segment(RST, seq=SND_NXT, cites="RFC 9293 §3.10.7.2"), kept)
+    return answer is not None and not answer.flags & RST
 
 
 @cites("RFC7323-5.2-rst-received", "RFC 9293 §3.10.7.4 second")

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from harness.targets.protocol import NotOffered
 from harness.targets.wired.channel import Channel
+from harness.wire.link import Arrival
 
 #: `harness.case.user_calls.BACKLOG`: a listener with room for everybody.
 SMALLEST_BACKLOG = 16
@@ -25,8 +26,8 @@ class Server(Protocol):
     def unaccepted(self, port: int) -> Channel | None:
         """Return an established connection of a port that was not taken yet."""
 
-    def show(self, packets: list[bytes]) -> None:
-        """Keep packets for the next look."""
+    def show(self, arrivals: list[Arrival]) -> None:
+        """Keep what has come for the next look."""
 
     def await_server(self, channel: Channel) -> None:
         """Wait until the server has done what it does by itself; raises NotOffered where it does not."""

@@ -16,6 +16,7 @@ from harness.spec.segment import ACK, FIN, PSH, RST, SYN
 from harness.targets.protocol import NotOffered
 from harness.targets.wired.packet import TcpPacket
 from harness.targets.wired.servers import Server
+from harness.wire.link import Arrival
 
 #: More text than this, and it matters whether an application reads.
 MOST_HIDDEN = 4096
@@ -30,8 +31,18 @@ GUARD_S = 0.19
 class Channel:
     """A connection between a peer's port and the server. `inject` sends a packet of ours to the server."""
 
-    def __init__(self, server: Server, port: int, inject: Callable[[bytes], None], *, throttled: bool = False) -> None:
+    def __init__(
+        self,
+        server: Server,
+        port: int,
+        inject: Callable[[bytes], None],
+        *,
+        throttled: bool = False,
+        timed: bool = False,
+    ) -> None:
         self.server, self.port, self._inject, self._throttled = server, port, inject, throttled
+        #: Whether times are judged: then nothing is shown at another one than its own.
+        self._timed = timed
         self._syns = 0
         self.listener_closed = False
         self.told_to_close = False
@@ -45,6 +56,7 @@ class Channel:
         self.held: TcpPacket | None = None
         #: When it came, and when the case saw it, on the scale of arrivals: its repetitions count from the first.
         self._held_ns = self._shown_ns = 0
+        self._held_again = False
         self.established = False
         #: Whether the peer has acknowledged the SYN, in whatever segment: some stacks then take it for established.
         self._acknowledged = False
@@ -94,6 +106,8 @@ class Channel:
             what = "has closed already" if self.server.closes_first else "closes as soon as its peer has"
             raise NotOffered(f"the {self.server.name} server {what}")
         self._demand_quiet(seen)
+        if self._timed and seen.payload and self.server.echoes:
+            raise NotOffered("an echo acknowledges what it answers: no acknowledgment is delayed")
         gap = seen.flags & FIN and seqno.diff(seen.seq + self._in_shift, self.rcv_nxt) > 0
         if (self.server.closes_first or self._asked) and (seen.payload or gap):
             raise NotOffered("the server has closed, and reads nothing: it may reset (RFC 9293 MAY-1)")
@@ -247,6 +261,7 @@ class Channel:
             self._snd_nxt = self._own_fin
             return False
         self.left = self.left or not (self._peer_has_closed() or self.server.closes_first)
+        self._held_again = self._held_again or self.held is not None
         self.held = self.held or sent
         self._held_ns = self._held_ns or time_ns
         return True
@@ -281,7 +296,7 @@ class Channel:
         trigger = {"seq": self.rcv_nxt, "ack": self._snd_una, "flags": ACK | PSH}
         self._inject(self._template.written(payload=data, **trigger))
 
-    def close(self) -> list[bytes]:
+    def close(self) -> list[Arrival]:
         """Let the FIN out that the server has sent by itself; return it if it is there already."""
         if self.server.question and not self._peer_has_closed():
             return self._ask()
@@ -291,16 +306,18 @@ class Channel:
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
         if self.heard or (self._offered and not self.server.echoes and not self.server.closes_first):
             raise NotOffered(f"close(): the {self.server.name} server reads all before it closes")
+        if self._timed and self._held_again:
+            raise NotOffered(f"close(): the {self.server.name} server's FIN has been repeated already")
         self.told_to_close = True
         held, self.held = self.held, None
         if held is None:
             return []
-        self._shown_ns = time.time_ns()
+        self._shown_ns = self._held_ns if self._timed else time.time_ns()
         shown = self._shown(held, payload=b"", seq=held.end, flags=held.flags & ~PSH | FIN)
         self._snd_nxt = self._own_fin = (held.end + 1) & 0xFFFFFFFF
-        return [shown]
+        return [Arrival(self._shown_ns, shown)]
 
-    def _ask(self) -> list[bytes]:
+    def _ask(self) -> list[Arrival]:
         """Make the server close by a text; what it says first is hidden, and needs room."""
         if self._template is None or self._snd_una != self._snd_nxt:
             raise NotOffered(f"close(): the {self.server.name} server is asked on an idle connection")

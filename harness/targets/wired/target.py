@@ -85,6 +85,7 @@ class WiredTarget(Wiring):
             syn_guard_s=GUARD_S,
             one_port=True,
             lonely=self._lonely,
+            at_once=1 if self._lonely else probing.CROWD,
         )
 
     def guard_s(self, *, syn_sent: bool) -> float:
@@ -93,8 +94,6 @@ class WiredTarget(Wiring):
 
     def socket(self, version: int) -> AppSocket:
         """Return a socket that stands for the server."""
-        if self._timers:
-            raise NotOffered("a server's timers run while it does what nobody has told it")
         return ServerSocket(self)
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
@@ -106,7 +105,8 @@ class WiredTarget(Wiring):
             octets, channel = self._inward(packet)
             sent.append(octets)
             seen = TcpPacket.read(packet)
-            self._current = channel or self._current
+            # Timer cases take turns: what another one has come to is no matter of this one's.
+            self._current = channel if self._timers else channel or self._current
             opening = opening or (channel is not None and channel.is_opening)
             if channel is None or seen is None or channel.told_to_close:
                 continue
@@ -180,9 +180,9 @@ class WiredTarget(Wiring):
                 return channel
         return None
 
-    def show(self, packets: list[bytes]) -> None:
-        """Keep packets for the next look."""
-        self._early += [Arrival(time.time_ns(), packet) for packet in packets]
+    def show(self, arrivals: list[Arrival]) -> None:
+        """Keep what has come for the next look."""
+        self._early += arrivals
 
     def await_server(self, channel: Channel) -> None:
         """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
@@ -324,7 +324,9 @@ class WiredTarget(Wiring):
             if self._lonely and self._channels and seen.flags & 2:
                 raise NotOffered("the server takes one connection at a time")
             throttled = bool(self.facts.throttle_s)
-            channel = Channel(self.server, seen.destination_port, self._link.send, throttled=throttled)
+            channel = Channel(
+                self.server, seen.destination_port, self._link.send, throttled=throttled, timed=self._timers
+            )
             self._channels[ends] = channel
             return channel.inward(seen), channel
         if self._everywhere:

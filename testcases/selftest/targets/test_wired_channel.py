@@ -17,9 +17,9 @@ TO, FRO = codec.Path("198.51.100.2", "198.51.100.1"), codec.Path("198.51.100.1",
 class Talk:
     """A channel to an echo server that has been opened: the server's ISS is 1000, the peer's 100."""
 
-    def __init__(self, kind: str = "echo") -> None:
+    def __init__(self, kind: str = "echo", *, timed: bool = False) -> None:
         self.injected: list[TcpPacket] = []
-        self.channel = Channel(SERVERS[kind], 5000, self._inject)
+        self.channel = Channel(SERVERS[kind], 5000, self._inject, timed=timed)
         self.send(SYN, 100, 0)
         self.hear(SYN | ACK, 1000, 101)
         self.send(ACK, 101, 1001)
@@ -100,7 +100,7 @@ def test_a_fin_waits_for_the_call_and_nothing_is_asked_meanwhile() -> None:
     with pytest.raises(NotOffered, match="closes as soon as its peer has"):
         talk.send(ACK, 102, 1001)
     (fin,) = talk.channel.close()
-    segment = codec.decode(fin).segment
+    segment = codec.decode(fin.packet).segment
     assert (segment.flags, segment.seq, segment.ack) == (FIN | ACK, 1001, 102)
     assert talk.send(ACK, 102, 1002).ack == 1002
 
