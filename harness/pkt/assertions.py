@@ -16,6 +16,8 @@ from harness.pkt.symbols import NUMBERS
 MAX_OCTETS = 4000
 MAX_NODES = 500
 _MAX_BITS = 64
+#: What packetdrill runs as Python may be of an old one; but this statement has always been the same.
+_BEGINS = re.compile(r"assert\b")
 #: A line that goes on in the next one.
 _CONTINUED = re.compile(r"\\[ \t]*(?:\r?\n|\Z)")
 #: The statement of the Python that packetdrill ran at first: it says something, and asserts nothing.
@@ -57,6 +59,10 @@ class BadAssertion(ValueError):
     """An assertion that is none of this language."""
 
 
+class BadSyntax(BadAssertion):
+    """An `assert` that is none in any Python."""
+
+
 class UnknownField(LookupError):
     """A name that is neither a symbol nor a field that can be known here."""
 
@@ -70,7 +76,10 @@ class Assertion:
         try:
             tree = ast.parse(_dedented(text))
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise BadAssertion(f"no assertion: {getattr(error, 'msg', None) or error}") from None
+            wrong = f"no assertion: {getattr(error, 'msg', None) or error}"
+            if isinstance(error, SyntaxError) and _BEGINS.match(error.text or ""):
+                raise BadSyntax(wrong) from None
+            raise BadAssertion(wrong) from None
         if sum(1 for _node in ast.walk(tree)) > MAX_NODES:
             raise BadAssertion("an assertion of too many parts")
         self._tests = [node.test for node in tree.body if isinstance(node, ast.Assert)]

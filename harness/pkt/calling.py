@@ -55,6 +55,7 @@ class Calling:
         """Make a call; one that blocks goes on until it returns, or what comes next in the script."""
         __tracebackhide__ = True
         attempt = self.application.attempt(call, event.place)
+        limit = patience.limit_ns(call, self.stage, self.application.table, event.place)
         quiet = call.function in QUIET
         noted = self.stage.conversation.note(Kind.CALL, _brief(event), self.stage.current)
         stop = self.schedule.due_ns(event.time, call.stop_ns) if call.stop_ns is not None else None
@@ -73,7 +74,9 @@ class Calling:
         if answer is None:
             answer = attempt()  # what it waits for may just have come
         if answer is None:
-            self.pending = self._waiting(event, call, attempt, stop)
+            self.pending = Pending(
+                event, call, attempt, self.schedule.previous_ns, stop, self.stage.now_ns() + limit if limit else None
+            )
             if stop is None:
                 yield from self.finish()
                 self.schedule.previous_ns = max(self.schedule.previous_ns, self.stage.now_ns())
@@ -81,11 +84,6 @@ class Calling:
         noted.annotations.append(f"= {answer}")
         self._judge_end(event, call, self.schedule.previous_ns, stop)
         self._judge(event, call, answer)
-
-    def _waiting(self, event: Event, call: Call, attempt: Attempt, stop_ns: int | None) -> Pending:
-        limit = patience.limit_ns(call, self.stage, self.application.table, event.place)
-        begun = self.schedule.previous_ns
-        return Pending(event, call, attempt, begun, stop_ns, self.stage.now_ns() + limit if limit else None)
 
     def try_again(self) -> None:
         """Try the call that blocks once more."""

@@ -11,7 +11,7 @@ from os import O_NONBLOCK, O_RDWR
 
 from harness.case.connection import Connection
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import Descriptor, Stage, Table, argument, connection_of
+from harness.pkt.descriptors import LINGERING, Descriptor, Stage, Table, argument, connection_of
 from harness.pkt.file_calls import FileCalls
 from harness.pkt.polling import Polling
 from harness.pkt.profile import Dialect
@@ -25,6 +25,8 @@ from harness.targets.protocol import LinuxSocket
 
 #: States of an active open that is under way.
 _OPENING = (State.SYN_SENT, State.SYN_RECEIVED)
+#: States in which the peer has not acknowledged the FIN: a close() that lingers goes on.
+_CLOSING = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 
 
 #: Calls that nothing on the wire comes of.
@@ -264,10 +266,15 @@ class Application:
     def _close(self, call: Call, place: Place) -> Attempt:
         numbered = argument(call, 0, self.stage.symbols, place)
         descriptor = self.table.get(numbered, place)
+        begun = False
 
-        def close() -> Answer:
+        def close() -> Answer | None:
+            nonlocal begun
             if descriptor is None:
                 return Answer(-1, "EBADF")
+            if begun:
+                return None if self._lingers(descriptor, place) else done()
+            begun = True
             self.table.drop(numbered)
             if descriptor.sock is not None:
                 try:
@@ -277,9 +284,14 @@ class Application:
                         descriptor.sock.close()
                 except OSError as error:
                     return refused(error)
-            return done()
+            return None if self._lingers(descriptor, place) else done()
 
         return close
+
+    def _lingers(self, descriptor: Descriptor, place: Place) -> bool:
+        """Tell whether a close() waits for the peer to acknowledge all, as SO_LINGER asks with a time."""
+        asked = descriptor.timeouts_ns.get(LINGERING) and not descriptor.listening and descriptor.connecting
+        return bool(asked) and not self.stage.expired and self._state(descriptor, place) in _CLOSING
 
     def _shutdown(self, call: Call, place: Place) -> Attempt:
         descriptor = self.table.of(call, self.stage.symbols, place)

@@ -21,7 +21,7 @@ MTU = 1500
 #: The largest window without a scale (RFC 9293 §3.1).
 LARGEST_WINDOW = 65535
 #: The options that say how long a call blocks at most.
-RECEIVING, SENDING = "SO_RCVTIMEO", "SO_SNDTIMEO"
+RECEIVING, SENDING, LINGERING = "SO_RCVTIMEO", "SO_SNDTIMEO", "SO_LINGER"
 #: The port that scripts listen on unless they say another.
 USUAL_PORT = 8080
 

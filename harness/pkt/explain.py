@@ -1,14 +1,21 @@
 """What `tcpspec explain x.pkt` prints: the script as it was read, event by event, and what is not asserted."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
-from harness.pkt import run, shell
+from harness.pkt import needs, run, shell
 from harness.pkt.assertions import Assertion, BadAssertion
 from harness.pkt.matching import flag_letters
-from harness.pkt.support import beyond
-from harness.pkt.tree import Call, Code, Event, Icmp, Script, Shell, TcpSegment, Udp
+from harness.pkt.socket_options import IGNORED
+from harness.pkt.support import Traits, beyond
+from harness.pkt.tree import Call, Code, Event, Icmp, IpFields, Name, Place, Script, Shell, TcpSegment, Udp
+from harness.targets.protocol import Capability
 
 WHAT, TIME = 9, 10
+#: What can't be played here can't be played anywhere.
+_EVERYTHING = Traits("Linux", frozenset(Capability))
+_OPTIONS = re.compile(r"<[^<>]*>")
 #: So much is shown of an assertion that is none, in characters.
 _LONGEST = 80
 
@@ -22,7 +29,8 @@ def explain(script: Script, dialect: str | None = None) -> str:
     lines.append(f"  {len(script.events)} events, {versions}, {run.dialect_of(script, dialect)} dialect")
     lines += [f"  --{name}={value}" for name, value in script.options.items() if name != "ip_version"]
     lines.append("")
-    lines += [f"{line}{_where(event)}" for event in script.events for line in _event(event)]
+    unmet = {need.place: need.construct for need in needs.unmet(script, run.versions(script)[0], _EVERYTHING)}
+    lines += [f"{line}{_where(event)}" for event in script.events for line in _event(event, unmet)]
     left = sorted(set(_left_out(script)))
     if left:
         lines += ["", f"  not asserted, unless --pkt-match strict: {', '.join(left)}"]
@@ -34,12 +42,12 @@ def _where(event: Event) -> str:
     return f"   (where {' and '.join(names)} is defined)" if names else ""
 
 
-def _event(event: Event) -> Iterator[str]:
+def _event(event: Event, unmet: Mapping[Place, str]) -> Iterator[str]:
     head = f"{event.place.line:>5} {event.time!s:<{TIME}} "
     action = event.action
     match action:
         case TcpSegment(inbound=inbound):
-            yield f"{head}{'injects' if inbound else 'expects':<{WHAT}} {_segment(action)}"
+            yield f"{head}{'injects' if inbound else 'expects':<{WHAT}} {_segment(action, event.text)}"
         case Icmp():
             mtu = f" mtu {action.mtu}" if action.mtu is not None else ""
             about = f" about {action.quoted[0]}({action.quoted[1]})"
@@ -47,8 +55,15 @@ def _event(event: Event) -> Iterator[str]:
         case Udp():
             yield f"{head}{'unplayed':<{WHAT}} a UDP datagram of {action.length} octets"
         case Call():
-            until = " (blocks)" if action.stop_ns is not None else ""
-            yield f"{head}{'calls':<{WHAT}} {event.text[event.text.find(action.function + '(') :]}{until}"
+            shown = event.text[event.text.find(action.function + "(") :]
+            if (why := unmet.get(event.place)) is not None:
+                yield f"{head}{'unplayed':<{WHAT}} {shown} ({why})"
+                return
+            until = f" (blocks until {event.text.partition('...')[2].split()[0]})" if action.stop_ns is not None else ""
+            ignored = action.function == "setsockopt" and any(
+                isinstance(each, Name) and each.name in IGNORED for each in action.arguments
+            )
+            yield f"{head}{'ignores' if ignored else 'calls':<{WHAT}} {shown}{until}"
         case Code():
             yield f"{head}{_claims(' '.join(action.text.split()), action)}"
         case Shell():
@@ -64,16 +79,26 @@ def _claims(shown: str, code: Code) -> str:
     return f"{'asserts':<{WHAT}} {shown}"
 
 
-def _segment(line: TcpSegment) -> str:
-    parts = [flag_letters(int(line.flags), line.reserved), f"{'any' if line.any_seq else line.seq}({line.length})"]
+def _segment(line: TcpSegment, text: str) -> str:
+    parts = [f"{line.ports[0]} > {line.ports[1]}"] if line.ports is not None else []
+    parts += [f"[{ip}]"] if (ip := _ip(line.ip)) else []
+    number = f"{'any' if line.any_seq else line.seq}({line.length}){'!' * line.absolute}"
+    parts += [flag_letters(int(line.flags), line.reserved), number]
     parts += [f"ack {line.ack}"] if line.ack is not None else []
     parts += [f"win {line.window}"] if line.window is not None else []
+    parts += [f"urg {line.urgent}"] if line.urgent else []
     if line.options is None:
         parts.append("any options")
     elif line.options:
-        parts.append(f"<{','.join(option.name for option in line.options)}>")
+        parts.append(_OPTIONS.findall(text)[-1])
+    parts += [f"on the connection of {line.sock}"] if line.sock is not None else []
     words = " ".join(parts)
     return f"{words} ({beyond(line.around)}: not played)" if line.around else words
+
+
+def _ip(given: IpFields) -> str:
+    said = ((field.name, getattr(given, field.name)) for field in fields(given))
+    return ", ".join(f"{name} {value}" for name, value in said if value is not None)
 
 
 def _means(meaning: shell.Meaning) -> str:

@@ -9,7 +9,7 @@ import errno
 import re
 from dataclasses import replace
 
-from harness.pkt import expressions, segments
+from harness.pkt import assertions, expressions, segments
 from harness.pkt.conditions import Conditions
 from harness.pkt.scanner import MAX_DIGITS, Scanner
 from harness.pkt.tree import Action, Call, Clock, Code, Event, Number, Place, Script, Shell, Time
@@ -204,6 +204,12 @@ def _action(scanner: Scanner, time: Time, begin: int) -> Action:
             raise scanner.error(f"commands of more than {MAX_COMMANDS} characters", at)
         return Shell(found[1].strip())
     if (found := scanner.match(_CODE)) is not None:
+        try:
+            assertions.Assertion(found[1].strip())
+        except assertions.BadSyntax as error:
+            raise scanner.error(f"this assertion: {error}", at) from None
+        except assertions.BadAssertion:
+            pass  # it may be Python, and none that is played
         return Code(found[1].strip())
     if scanner.sees("`"):
         raise scanner.error("this command has no end: expected `")

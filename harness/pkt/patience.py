@@ -3,7 +3,7 @@
 Where packetdrill makes a call without an end (`+0 read(…)`), it goes on when the call returns, however long that takes.
 """
 
-from harness.pkt.descriptors import RECEIVING, SENDING, Stage, Table, argument
+from harness.pkt.descriptors import LINGERING, RECEIVING, SENDING, Stage, Table, argument
 from harness.pkt.schedule import NS
 from harness.pkt.text_calls import READERS, WRITERS
 from harness.pkt.tree import Call, Number, Place
@@ -17,6 +17,7 @@ _TIMEOUTS = {"poll": 2, "epoll_wait": 3}
 _WHICH = {
     **dict.fromkeys((*READERS, "accept", "accept4"), RECEIVING),
     **dict.fromkeys((*WRITERS, "connect"), SENDING),
+    "close": LINGERING,
 }
 
 

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from harness.observe.snapshot import Snapshot
 from harness.pkt import tcp_info
 from harness.pkt.answers import Answer, Attempt, done, error_name, refused
-from harness.pkt.descriptors import LARGEST_WINDOW, RECEIVING, SENDING, Descriptor, Stage, Table, argument, int_of
+from harness.pkt.descriptors import (
+    LARGEST_WINDOW,
+    LINGERING,
+    RECEIVING,
+    SENDING,
+    Descriptor,
+    Stage,
+    Table,
+    argument,
+    int_of,
+)
+from harness.pkt.schedule import NS
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Number, Place, Record, Text
@@ -16,7 +27,7 @@ from harness.targets.protocol import Capability, NotOffered
 #: Options whose value is the size of a buffer, of which windows are made; they are not asserted.
 _BUFFERS = {"SO_RCVBUF", "SO_SNDBUF", "SO_RCVBUFFORCE", "SO_SNDBUFFORCE"}
 #: Options that change nothing for what is judged here, or are as they should be anyway.
-_IGNORED = {
+IGNORED = {
     "SO_REUSEADDR",
     "SO_REUSEPORT",
     "SO_DEBUG",
@@ -77,7 +88,7 @@ class SocketOptions:
     def _set(self, call: Call, place: Place) -> Attempt:
         descriptor, name = self._descriptor(call, place), _name(call, 2, place)
         value = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
-        ignored = name in _IGNORED or (name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux)
+        ignored = name in IGNORED or (name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux)
         lacking = self.lacks(call, place)
 
         def put() -> Answer:
@@ -85,9 +96,8 @@ class SocketOptions:
                 return Answer(-1, "EBADF")
             if name == "SO_LINGER":
                 onoff, seconds = _linger(value)
-                if onoff and seconds:
-                    raise Unsupported("a close() that lingers", place)
-                descriptor.linger_resets = bool(onoff)
+                descriptor.linger_resets = bool(onoff) and not seconds
+                descriptor.timeouts_ns[LINGERING] = seconds * NS if onoff else 0
                 return done()
             if name in (RECEIVING, SENDING):
                 descriptor.timeouts_ns[name] = _time_ns(value)
@@ -114,7 +124,7 @@ class SocketOptions:
         """
         name = _name(call, 2, place)
         of_queue = name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux
-        if name in _IGNORED or of_queue or name in _BUFFERS or name == "SO_LINGER":
+        if name in IGNORED or of_queue or name in _BUFFERS or name == "SO_LINGER":
             return ""
         try:
             self._demand_sockets(name, place)
@@ -152,7 +162,7 @@ class SocketOptions:
         due = call.arguments[3] if len(call.arguments) > 3 else Anything(place)
         if name == "TCP_INFO":
             self._demand_fields(due, place)
-        elif name not in _IGNORED and name not in _BUFFERS and name != "SO_ERROR" and not isinstance(due, Anything):
+        elif name not in IGNORED and name not in _BUFFERS and name != "SO_ERROR" and not isinstance(due, Anything):
             self._demand_sockets(name, place)
             number(call.arguments[2], self._stage.symbols)
 
@@ -167,7 +177,7 @@ class SocketOptions:
                 self._stage.left_out["buffer size"] += 1
                 self._claim(name, descriptor, due)
                 return done()
-            if name in _IGNORED or isinstance(due, Anything):
+            if name in IGNORED or isinstance(due, Anything):
                 self._stage.left_out["socket option"] += 1
                 return done()
             try:

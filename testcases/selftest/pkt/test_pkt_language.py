@@ -167,6 +167,8 @@ def test_the_rest_is_read_too() -> None:
         ("1...0.5 accept(3, ..., ...) = 4", "1:5", "returns before it is made"),
         ("0 `sysctl", "1:3", "this command has no end"),
         ("0 %{ assert 1", "1:3", "this assertion has no end"),
+        ("0 %{ assert tcpi_state = 1 }%", "1:3", "this assertion: no assertion: invalid syntax"),
+        ("0 %{ print 5\nassert (tcpi_state }%", "1:3", "this assertion: no assertion: '(' was never closed"),
         ("/* for ever", "1:1", "this comment has no end"),
         ("--colour=red\n0 close(3) = 0", "1:1", "there is no option --colour"),
         ("", "1:1", "expected a time"),

@@ -63,6 +63,27 @@ def test_a_call_without_an_end_is_waited_for_until_the_target_gives_up(error: st
     assert play(f"{CLIENT}+0 connect(3, ..., ...) = -1{error}\n+0 close(3) = 0\n").verdict == "conforms"
 
 
+LINGER = "+0 setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=2}, 8) = 0\n"
+#: The peer acknowledges the FIN 0.4 s after the close() began.
+ANSWERED = "+0 > F. 1:1(0) ack 1\n+.4 < . 1:1(0) ack 2 win 65535\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        (f"{LINGER}+0...0.4 close(4) = 0\n{ANSWERED}", "conforms"),
+        (f"{LINGER}+0...2 close(4) = 0\n{ANSWERED}", "violates"),
+        (f"{LINGER}+0 close(4) = 0\n* > F. 1:1(0) ack 1\n", "conforms"),
+        (f"{LINGER.replace('onoff=1', 'onoff=0')}+0...0.4 close(4) = 0\n{ANSWERED}", "violates"),
+        (f"{LINGER.replace('linger=2', 'linger=0')}+0 close(4) = 0\n+0 > R. 1:1(0) ack 1\n", "conforms"),
+        (f"{LINGER}+.1 < R. 1:1(0) ack 1 win 0\n+.1 close(4) = 0\n", "conforms"),
+    ],
+)
+def test_a_close_lingers_until_the_peer_has_acknowledged_all(lines: str, verdict: str) -> None:
+    played = play(SERVER + lines)
+    assert played.verdict == verdict, played
+
+
 def test_a_call_that_nothing_ends_blocks() -> None:
     played = play(SERVER + "+0 read(4, ..., 10) = 0\n")
     assert (played.verdict, played.seen) == ("violates", "it blocks")

@@ -118,7 +118,7 @@ def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.C
     assert cli.main(["explain", "good.pkt"]) == 0
     out = capsys.readouterr().out
     assert "expects   S. 0(0) ack 1 any options" in out
-    assert "injects   S 0(0) win 65535 <mss>" in out
+    assert "injects   S 0(0) win 65535 <mss 1460>" in out
     assert cli.main(["explain", "broken.pkt"]) == 4
     assert "broken.pkt:1:11: expected '='" in capsys.readouterr().err
 
@@ -133,6 +133,28 @@ def test_explain_reads_by_a_dialect_that_is_named_and_tells_what_is_no_assertion
         assert "ipv4, bsd dialect" in out
         assert "unplayed  import os ('import os': only `assert` is understood)" in out
     assert cli.main(["explain", "odd.pkt", "--pkt-dialect", "sun"]) == 4
+
+
+def test_explain_tells_all_that_a_line_says_and_what_is_ignored_or_not_played(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = (
+        "+0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0\n+0 foo(3) = 0\n+0...0.2 accept(3, ..., ...) = 5\n"
+        "+0 < [ect0, ttl 3] 1111 > 8080 SU 5:5(0)! win 7 urg 3 <mss 1460,nop,wscale 7>\n"
+        "+0 > . ...(0) ack 1 <sack 1:2 3:4>\n+0 < . 1:1(0) ack 1 win 5 sock(4)\n"
+    )
+    (folder / "all.pkt").write_text(GOOD + lines)
+    assert cli.main(["explain", "all.pkt"]) == 0
+    out = capsys.readouterr().out
+    for line in (
+        "ignores   setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0\n",
+        "unplayed  foo(3) = 0 (the call foo())\n",
+        "calls     accept(3, ..., ...) = 5 (blocks until 0.2)\n",
+        "injects   1111 > 8080 [ecn 2, ttl 3] SU 5(0)! win 7 urg 3 <mss 1460,nop,wscale 7>\n",
+        "expects   . any(0) ack 1 <sack 1:2 3:4>\n",
+        "injects   . 1(0) ack 1 win 5 on the connection of 4\n",
+    ):
+        assert line in out
 
 
 def test_what_was_not_asserted_is_counted_at_the_end_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
