@@ -105,11 +105,12 @@ class Collection:
         chosen = conversations.chosen(self.options.explore, self.options.selection.cases)
         if not chosen:
             return
-        from harness.plugin.talk_items import TalkItem
+        from harness.plugin.talk_items import TalkItem, versions_of
 
+        wanted = self.options.selection
         for spec in self.options.specs:
-            for version in self.options.selection.versions:
-                for generated in chosen:
+            for generated in chosen:
+                for version in versions_of(generated, wanted.versions, named=bool(wanted.cases)):
                     name = f"{generated.id}-{spec.text}-ipv{version}"
                     yield TalkItem.from_parent(
                         collector, name=name, plugin=self.plugin, generated=generated, spec=spec, version=version

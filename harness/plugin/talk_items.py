@@ -1,5 +1,7 @@
 """Generated conversations as items."""
 
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,28 @@ from harness.case.runner import Outcome
 from harness.expectations.deviations import Deviation
 from harness.explore import playing
 from harness.explore.choice import Choice
+from harness.explore.plan import ip_of
 from harness.explore.playing import Stage
 from harness.explore.run import Generated, begin, in_virtual_time, perform
 from harness.plugin.host import Host
 from harness.plugin.items import CASE, OUTCOME, TALK_RUN, OwnItem, demand_capabilities, what_is_offered
 from harness.targets import registry
 from harness.targets.protocol import Target
+
+#: Of so many conversations that leave it open one is played on every IP version, and the others on the first.
+ON_EVERY_VERSION = 4
+
+
+def versions_of(generated: Generated, versions: Sequence[int], *, named: bool) -> Sequence[int]:
+    """Return on which of the run's IP versions a conversation is played.
+
+    That is the one that it asks for; else all where it is asked for by name; else the first, and by turns the others.
+    """
+    asked = ip_of(generated.plan)
+    if asked in versions:
+        return (asked,)
+    on_all = named or zlib.crc32(generated.id.encode()) % ON_EVERY_VERSION == 0
+    return versions if on_all else versions[:1]
 
 
 class TalkItem(OwnItem):

@@ -26,6 +26,7 @@ from harness.explore.levels import Conversations
 from harness.explore.playing import Player, Stage
 from harness.explore.run import Generated
 from harness.fuzz.steps import BadSequence
+from harness.plugin.talk_items import versions_of
 from harness.report import runs
 from harness.targets.protocol import Capability
 from harness.targets.registry import parse
@@ -269,6 +270,17 @@ def test_a_run_of_cases_takes_a_fixed_dozen_of_each_kind(tmp_path: Path) -> None
     quick = [kind for kind in KINDS if any(not made.slow for made in KINDS[kind].generate())]
     assert {name.split("/")[1] for name in shown} == set(quick)
     assert set(shown.values()) == {"conforms"}
+
+
+def test_a_conversation_that_nobody_named_is_played_on_the_first_ip_version_and_a_quarter_on_all() -> None:
+    made = Conversations().chosen("core", ())
+    versions = [versions_of(each, (4, 6), named=False) for each in made]
+    assert set(versions) == {(4,), (4, 6)}
+    assert len(made) // 6 < versions.count((4, 6)) < len(made) // 3
+    assert {versions_of(each, (6,), named=False) for each in made} == {(6,)}
+    assert {versions_of(each, (4, 6), named=True) for each in made} == {(4, 6)}
+    asking = notation.generated_from("1{ip=6}:listen S@n", "asking", "pairs")
+    assert versions_of(asking, (4, 6), named=False) == versions_of(asking, (4, 6), named=True) == (6,)
 
 
 def test_the_small_choice_of_a_run_is_read_as_it_was_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
