@@ -16,6 +16,8 @@ from harness.trace.events import Kind, Mark
 
 #: The value of a timestamp is another one in each run, and what is declared of a script must be the same.
 _STAMP = re.compile(r"\bTS val \d+")
+#: What is told of a segment where no line is left: packetdrill holds lines against what comes, and not the other way.
+UNSEEN = "(packetdrill does not look)"
 #: What of TCP_INFO depends on how fast text is sent.
 _PACE = re.compile(r"cwnd|ssthresh|ca_state|pacing|delivery")
 
@@ -58,6 +60,7 @@ class Differences:
         """Say that a segment came which no line says, behind the last one."""
         __tracebackhide__ = True
         piece.received.event.mark = Mark.UNEXPECTED
+        piece.received.event.annotations.append(UNSEEN)
         speaks_of_text = piece.is_bare_ack or bool(piece.payload)
         self._refuse_doubtful(event, piece.connection, acknowledges=speaks_of_text)
         self.fail(Problem.EXTRA, "nothing more", f"`{piece}`", event, piece.connection)

@@ -114,6 +114,17 @@ def test_show_prints_no_blank_title(folder: Path, capsys: pytest.CaptureFixture[
     assert ladder.split() == ["target", "peer"]
 
 
+def test_where_packetdrill_would_not_look_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A segment behind the last line is a difference here alone; one before a line that is left is one there too."""
+    close = "+.1 close(4) = 0\n+.1 < . 1:1(0) ack 2 win 9\n"
+    (folder / "last.pkt").write_text(GOOD + close)
+    assert run("last.pkt") == 1
+    assert re.search(r"✗.*CTL=FIN,ACK.*\(packetdrill does not look\)", capsys.readouterr().out)
+    (folder / "between.pkt").write_text(GOOD + close + "+0 > . 2:2(0) ack 1\n")
+    assert run("between.pkt") == 1
+    assert "does not look" not in capsys.readouterr().out
+
+
 def test_explain_prints_the_script_as_it_was_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["explain", "good.pkt"]) == 0
     out = capsys.readouterr().out
