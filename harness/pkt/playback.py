@@ -20,8 +20,6 @@ from harness.targets.protocol import Capability
 IN_A_ROW, SIDE_BY_SIDE = 25, 100
 #: By so many at a time is played once more what came late beside many others.
 FEWER = 8
-#: Who is later than this in real time may see what a timer does: an acknowledgment is delayed by 40 ms.
-LATE_NS = 20_000_000
 
 
 class Word(StrEnum):
@@ -99,9 +97,8 @@ class _Play:
     @property
     def came_late(self) -> bool:
         """Whether it was violated beside others, and something in it was done so late that a timer may have spoken."""
-        player = self._outcome.player if self._outcome is not None else None
         violated = self._timed is not None and self._timed.error is not None
-        return violated and player is not None and player.schedule.latest_ns > LATE_NS
+        return violated and self._outcome is not None and self._outcome.was_very_late
 
     def told(self) -> Told:
         """Return what came of it; one that was not played beside others is played alone."""

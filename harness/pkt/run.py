@@ -37,6 +37,8 @@ _ELSEWHERE = ("udp_encapsulation", "psp_udp_port")
 ADDRESSES = {4: ("192.0.2.1", "192.168.0.1"), 6: ("fd3d:fa7b:d17d::1", "fd3d:a0b:17d6::1")}
 #: Who does something so much later than it is due may see what a timer does: one of 4 ms is the shortest.
 LATE_NS = 3_000_000
+#: Who is later than this may see it whenever the script is played: an acknowledgment is delayed by 40 ms.
+VERY_LATE_NS = 20_000_000
 #: What is counted, without what is said of it: the segment of ``segment of an earlier connection``.
 _NOUN = re.compile(r"^(option(?= \w+ that )|.+?(?= (?:at|behind|of) |$))")
 _SINGULAR_Y = re.compile(r"(?<![aeiou])y$")
@@ -125,6 +127,11 @@ class Outcome:
     def was_late(self) -> bool:
         """Whether the peer did something much later than the script says: a timer may have spoken meanwhile."""
         return self.player is not None and self.player.schedule.latest_ns > LATE_NS
+
+    @property
+    def was_very_late(self) -> bool:
+        """Whether that was so late that it may have done the same before."""
+        return self.player is not None and self.player.schedule.latest_ns > VERY_LATE_NS
 
     def notes(self) -> str:
         """Return what was not asserted or set: ``3 windows, 1 window scale not asserted; played without sysctl …``."""

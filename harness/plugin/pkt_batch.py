@@ -15,6 +15,8 @@ from harness.targets.protocol import Capability
 
 #: So many scripts share a pod at a time: more would keep the processor from answering in time.
 TOGETHER = 100
+#: By so many at a time is played once more where the peer was too late: alone only what is late among these too.
+FEWER = 8
 
 Group = tuple[str, tuple[Setting, ...]]
 
@@ -49,5 +51,8 @@ def _play(rig: Rig, items: list[PktItem], settings: tuple[Setting, ...]) -> None
         if made.lacking:
             return  # each of them goes without by itself
         run_together(rig, [item.timed() for item in items])
+        late = [item for item in items if item.came_late]
+        for at in range(0, len(late), FEWER):
+            run_together(rig, [item.timed() for item in late[at : at + FEWER]])
     finally:
         made.undo()

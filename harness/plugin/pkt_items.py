@@ -117,6 +117,8 @@ class PktItem(OwnItem):
         self.version = version
         self.broken = broken
         self.outcome: run.Outcome | None = None
+        #: What was not as expected when it was played before.
+        self._before: tuple[object, ...] | None = None
         binding = Binding(spec, version.ip, "", Walk(CLOSED))
         summary = script.summary if script is not None else ""
         self.stash[CASE] = Case(case_id(self.path), binding, CaseMeta(), summary, f"{self.path.name}:1")
@@ -162,17 +164,35 @@ class PktItem(OwnItem):
 
     def timed(self) -> TimerCase:
         """Return the script as something that waits beside others."""
+        self._before = self._found()
         self.stash[RUN] = case_run = CaseRun(self.conversation(), Walk(CLOSED))
         body = lambda _target, _peer: self.begin(case_run.conversation, made_before=True).waits()  # noqa: E731
         self.stash[TIMED] = timed = TimerCase(case_run, body)
         return timed
+
+    @property
+    def came_late(self) -> bool:
+        """Whether it was not as expected beside others, and the peer was so late that a timer may have spoken.
+
+        Twice the same in two such plays is no timer's doing, unless it was very late.
+        """
+        found = self._found()
+        if found is None or self.outcome is None or not self.outcome.was_late:
+            return False
+        return found != self._before or self.outcome.was_very_late
+
+    def _found(self) -> tuple[object, ...] | None:
+        error = self.stash[TIMED].error if TIMED in self.stash else None
+        if not isinstance(error, Violation):
+            return None
+        return (error.finding.code, error.finding.expected, error.finding.observed, error.finding.cites)
 
     def runtest(self) -> None:
         """Play it, or tell how it went."""
         __tracebackhide__ = True
         try:
             error = self.stash[TIMED].error if TIMED in self.stash else None
-            if isinstance(error, Violation) and self.outcome is not None and self.outcome.was_late:
+            if self.came_late:
                 # Beside others the peer was too late for this: it is judged by a run of its own.
                 self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
                 run.play_alone(self.begin(self.stash[RUN].conversation))

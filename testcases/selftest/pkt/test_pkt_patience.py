@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.pkt import run
 from harness.pkt.text_calls import PIECE
 from testcases.selftest.playing import SERVER, play
 
@@ -95,6 +96,23 @@ def test_much_text_goes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     nonblocking = "+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n"
     Path("much.pkt").write_text(SERVER + nonblocking + f"+0 write(4, ..., {4 * PIECE}) = ...\n+0 close(4) = 0\n")
     assert cli.main(["run", "much.pkt", "--target", "lwip"]) == 0
+
+
+@pytest.mark.parametrize(("very_late_ns", "alone"), [(1 << 60, 0), (-1, 3)])
+def test_what_is_twice_the_same_beside_others_is_not_played_alone(
+    very_late_ns: int, alone: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a folder of scripts that a busy machine is late for would take the sum of their times."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        Path(f"wrong-{number}.pkt").write_text(SERVER + "+.1 close(4) = 0\n+0 > R. 1:1(0) ack 1\n")
+    by_itself: list[object] = []
+    monkeypatch.setattr(run, "LATE_NS", -1)
+    monkeypatch.setattr(run, "VERY_LATE_NS", very_late_ns)
+    play_alone = run.play_alone
+    monkeypatch.setattr(run, "play_alone", lambda outcome: (by_itself.append(outcome), play_alone(outcome)))
+    assert cli.main(["run", ".", "--target", "linux"]) == 1
+    assert len(by_itself) == alone
 
 
 def test_poll_and_epoll_wait_for_their_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
