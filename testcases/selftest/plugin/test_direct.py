@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -147,3 +148,28 @@ def test_the_first_violation_ends_a_run_that_asks_for_it(tmp_path: Path, workers
     done = run(tmp_path, "-x", *workers)
     assert done.returncode in (1, 2)
     assert [record["verdict"] for record in records(tmp_path)].count("violates") == 1
+
+
+#: The collector of the interpreter's end would find what lies in this circle.
+CIRCLE = """
+import harness
+
+class Told:
+    def __del__(self):
+        print("looked through all that is left")
+
+circle = [Told()]
+circle.append(circle)
+del circle
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "told"), [("", ""), ("import gc, atexit; atexit.unregister(gc.freeze)", "looked through")]
+)
+def test_nothing_is_looked_through_at_the_end_of_a_process(line: str, told: str) -> None:
+    root = str(Path(__file__).parents[3])
+    command = [sys.executable, "-c", CIRCLE + line]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(told)
+    assert bool(done.stdout) == bool(told)
