@@ -54,6 +54,18 @@ def hold(connection: socket.socket) -> None:
     poll.poll()
 
 
+def stubborn(connection: socket.socket) -> None:
+    """Send back what comes, and never close."""
+    echo(connection)
+    hold(connection)
+
+
+def aborts(connection: socket.socket) -> None:
+    """Send back what comes, and reset when the peer closes."""
+    echo(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def daytime(connection: socket.socket) -> None:
     """Say something, and close first."""
     connection.sendall(b"Sunday\r\n")
@@ -93,6 +105,8 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
 
 
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 82: hold, 81: lambda _connection: None}
+STUBBORN, ABORTS = 83, 84
+SERVERS |= {STUBBORN: stubborn, ABORTS: aborts}
 #: Where one connection is served at a time.
 ALONE = 6970
 #: What comes for this port is dropped, as by a firewall.

@@ -301,7 +301,9 @@ class Channel:
         if self.server.question and not self._peer_has_closed():
             return self._ask()
         if not self.server.closes:
-            raise NotOffered(f"close(): a {self.server.name} server never closes")
+            raise NotOffered(
+                f"close(): the {self.server.name} server does not close behind its peer's FIN, as was tried"
+            )
         if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
         if self.heard or (self._offered and not self.server.echoes and not self.server.closes_first):
@@ -340,6 +342,8 @@ class Channel:
             return data
         if not self.server.echoes:
             raise NotOffered(f"recv(): what a {self.server.name} server has received, nobody sees")
+        if not self.server.closes and self._peer_has_closed():
+            raise NotOffered(f"recv(): whether the {self.server.name} server has the end, which it does not answer")
         ended = self.held is not None or (self._own_fin is not None and self._peer_has_closed())
         return b"" if ended else None
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, CWR, ECE, RST, SYN
 from harness.targets.protocol import Addresses, Capability, UnusableTarget, in_parts
-from harness.targets.wired import soundness
+from harness.targets.wired import manners, soundness
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import CLOSED_PORT, FENCES, WireLink
 from harness.targets.wired.servers import Server
@@ -72,6 +72,8 @@ class Findings:
     lonely: bool = False
     once: bool = False
     page: int = 0
+    #: Whether it closes when it is to: behind its peer's FIN, or by itself.
+    closes: bool = True
     #: What is sent so long behind what it repeats may be a timer's.
     guard_s: float = GUARD_S
 
@@ -115,6 +117,7 @@ def probe(
         return patiently(link, path, server.port, offer, flags)
 
     lonely = lonely or once or is_crowded(link, path, server.port)
+    closes = manners.examine(call, server)
     guard_s = _guard_s(call()) if server.echoes else GUARD_S
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
@@ -137,6 +140,7 @@ def probe(
         lonely=lonely or once,
         once=once,
         page=page,
+        closes=closes,
         guard_s=guard_s,
     )
 

@@ -55,7 +55,7 @@ class WiredTarget(Wiring):
         except BaseException:
             self.close()
             raise
-        self.server = replace(self.server, page=findings.page, once=findings.once)
+        self.server = replace(self.server, page=findings.page, once=findings.once, closes=findings.closes)
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
         self._everywhere = findings.everywhere
@@ -69,6 +69,7 @@ class WiredTarget(Wiring):
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one, in its life" if self.server.once else "one" if self._lonely else "several",
+            "behind its peer's FIN": "closes" if self.server.closes else "does not close",
             "other ports": "served too" if self._everywhere else "closed",
             "a timer may speak behind": f"{1000 * self._guard_s:.0f} ms",
             **self._found_on_the_wire(),

@@ -18,6 +18,8 @@ ECHO_LIMIT_S = 1.0
 FAR = 1 << 24
 #: Segments that a stack is busy with while the one behind them, and the fence's probe, come in.
 BUSY = 6
+#: More octets than any greeting has.
+MUCH = 1 << 16
 
 
 class Call:
@@ -87,6 +89,29 @@ class Call:
                 return size
             self.say(ACK)
         return None
+
+    def tell(self, flags: int, text: bytes = b"") -> None:
+        """Send a segment that is next in sequence."""
+        self.say(flags, text=text)
+        self.seq = seqno.add(self.seq, len(text) + bool(flags & FIN))
+
+    def doings(self, limit_s: float) -> tuple[bytes, int]:
+        """Return what the server says within a time, which is acknowledged, and how it ends then: FIN, RST, or 0.
+
+        One that has said a good deal goes on, and is not heard to its end.
+        """
+        said = b""
+        for answer in self._answers(limit_s):
+            if answer.flags & RST:
+                return said, RST
+            if answer.seq != self.ack or not (answer.payload or answer.flags & FIN):
+                continue
+            said += answer.payload
+            self.ack = seqno.add(self.ack, len(answer.payload) + bool(answer.flags & FIN))
+            self.say(ACK)
+            if answer.flags & FIN or len(said) > MUCH:
+                return said, answer.flags & FIN
+        return said, 0
 
     def _answers(self, limit_s: float) -> Iterator[Segment]:
         """Yield what comes of this connection, until so much time has passed; what nobody takes is kept.
