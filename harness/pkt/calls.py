@@ -156,6 +156,8 @@ class Application:
             nonlocal begun
             if descriptor is None:
                 return Answer(-1, "EBADF")
+            if descriptor.listening:
+                return Answer(-1, "EOPNOTSUPP" if self.stage.dialect is Dialect.BSD else "EISCONN")
             if begun:
                 return self._connected(descriptor, place)
             if descriptor.connecting and descriptor.opens_fast:
@@ -194,7 +196,7 @@ class Application:
                 return Answer(-1, "EBADF")
             self.table.sock(descriptor, place).abort()
             descriptor.sock, descriptor.freed = self.stage.socket(), True
-            descriptor.connecting = descriptor.listening = False
+            descriptor.connecting = descriptor.connected = descriptor.listening = False
             return done()
 
         return disconnect
@@ -207,7 +209,8 @@ class Application:
         code = self.table.sock(descriptor, place).pending_error()
         if code:
             return Answer(-1, error_name(code))
-        return Answer(-1, "ECONNREFUSED") if state is State.CLOSED else done()
+        descriptor.connected = state is not State.CLOSED
+        return done() if descriptor.connected else Answer(-1, "ECONNREFUSED")
 
     def _connect_again(self, descriptor: Descriptor, place: Place) -> Answer:
         if self._state(descriptor, place) in _OPENING:
@@ -215,7 +218,8 @@ class Application:
         code = self.table.sock(descriptor, place).pending_error()
         if code:
             return Answer(-1, error_name(code))
-        return Answer(-1, "EISCONN") if self.stage.dialect is Dialect.BSD else done()
+        told, descriptor.connected = descriptor.connected or self.stage.dialect is Dialect.BSD, True
+        return Answer(-1, "EISCONN") if told else done()
 
     def _state(self, descriptor: Descriptor, place: Place) -> State:
         assert descriptor.connection is not None
@@ -236,6 +240,8 @@ class Application:
         def accept() -> Answer | None:
             if listener is None:
                 return Answer(-1, "EBADF")
+            if not listener.listening:
+                return Answer(-1, "EINVAL")
             try:
                 sock = self.table.sock(listener, place).accept()
             except BlockingIOError:
@@ -247,7 +253,7 @@ class Application:
             if own is not None:
                 self.stage.incoming.remove(own)
             blocking = not flags & socket.SOCK_NONBLOCK
-            descriptor = Descriptor(sock, own, listener.port, blocking, connecting=True)
+            descriptor = Descriptor(sock, own, listener.port, blocking, connecting=True, connected=True)
             descriptor.timeouts_ns.update(listener.timeouts_ns)
             if own is not None:
                 descriptor.begun = self.stage.streams_of(own).begun
@@ -302,6 +308,8 @@ class Application:
         def shutdown() -> Answer:
             if descriptor is None:
                 return Answer(-1, "EBADF")
+            if how not in (socket.SHUT_RD, socket.SHUT_WR, socket.SHUT_RDWR):
+                return Answer(-1, "EINVAL")
             sock = self.table.sock(descriptor, place)
             try:
                 if how == socket.SHUT_WR:

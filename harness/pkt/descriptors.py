@@ -36,6 +36,8 @@ class Descriptor:
     blocking: bool = True
     listening: bool = False
     connecting: bool = False
+    #: Whether the application knows it to be connected: accept() or connect() has said so.
+    connected: bool = False
     linger_resets: bool = False
     #: Whether it opens with text: TCP_FASTOPEN_CONNECT.
     opens_fast: bool = False
@@ -43,6 +45,8 @@ class Descriptor:
     deferred: bool = False
     read: int = 0
     begun: int = 0
+    #: How much a call that receives waits for at least (SO_RCVLOWAT).
+    least: int = 1
     #: Whether it was freed of its connection, so that the next one has other ports.
     freed: bool = False
     armed: dict[int, tuple[int, int]] | None = None

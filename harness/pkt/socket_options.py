@@ -48,7 +48,9 @@ IGNORED = {
     "IP_FREEBIND",
     RECEIVING,
     SENDING,
+    "SO_BINDTODEVICE",
 }
+LEAST_RECEIVED = "SO_RCVLOWAT"
 #: Options that adapters have which claim this, of open sockets.
 _CLAIMED = {
     "SO_KEEPALIVE": Capability.KEEP_ALIVE,
@@ -99,6 +101,10 @@ class SocketOptions:
                 descriptor.linger_resets = bool(onoff) and not seconds
                 descriptor.timeouts_ns[LINGERING] = seconds * NS if onoff else 0
                 return done()
+            if name == LEAST_RECEIVED:
+                descriptor.least = max(1, int_of(value, self._stage.symbols, place))
+                if not self._stage.traits.is_linux:
+                    return done()
             if name in (RECEIVING, SENDING):
                 descriptor.timeouts_ns[name] = _time_ns(value)
                 return done()
@@ -124,7 +130,7 @@ class SocketOptions:
         """
         name = _name(call, 2, place)
         of_queue = name in _OF_THE_ERROR_QUEUE and not self._stage.traits.is_linux
-        if name in IGNORED or of_queue or name in _BUFFERS or name == "SO_LINGER":
+        if name in IGNORED or of_queue or name in _BUFFERS or name in ("SO_LINGER", LEAST_RECEIVED):
             return ""
         try:
             self._demand_sockets(name, place)
@@ -269,6 +275,8 @@ class SocketOptions:
 
     def _ioctl(self, call: Call, place: Place) -> Attempt:
         descriptor, name = self._descriptor(call, place), _name(call, 1, place)
+        if name == "FIONBIO":
+            return self._unblock(descriptor, argument(call, 2, self._stage.symbols, place))
         if name not in _QUEUES:
             raise Unsupported(f"ioctl() with {name}", place)
         due = call.arguments[2] if len(call.arguments) > 2 else Anything(place)
@@ -283,6 +291,15 @@ class SocketOptions:
             return answer
 
         return look
+
+    def _unblock(self, descriptor: Descriptor | None, flag: int) -> Attempt:
+        def unblock() -> Answer:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            descriptor.blocking = not flag
+            return done()
+
+        return unblock
 
     def _unread(self, descriptor: Descriptor, place: Place) -> int:
         if self._stage.traits.has_sockets:
@@ -310,8 +327,9 @@ def _name(call: Call, at: int, place: Place) -> str:
     given = call.arguments[at] if at < len(call.arguments) else None
     if isinstance(given, Name):
         return given.name
-    if isinstance(given, Number) and isinstance(level := call.arguments[1], Name):
-        return f"{level.name} {given.value}"  # whoever has sockets knows it by its number
+    if isinstance(given, Number) and isinstance(level := call.arguments[1], Name | Number):
+        shown = level.name if isinstance(level, Name) else level.value
+        return f"{shown} {given.value}"  # whoever has sockets knows it by its number
     raise Unsupported(f"an option of {call.function}() without a name", place)
 
 

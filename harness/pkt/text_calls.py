@@ -26,6 +26,7 @@ _PLAIN_FLAGS = {
     socket.MSG_PEEK,
     socket.MSG_OOB,
     socket.MSG_DONTWAIT,
+    socket.MSG_WAITALL,
     socket.MSG_MORE,
     socket.MSG_EOR,
     socket.MSG_NOSIGNAL,
@@ -33,7 +34,10 @@ _PLAIN_FLAGS = {
 #: Flags that only a Linux kernel's sockets have: text that is not copied, or goes with the SYN, and the error queue.
 _LINUX_FLAGS = {NUMBERS["MSG_ZEROCOPY"], socket.MSG_ERRQUEUE, socket.MSG_TRUNC, socket.MSG_FASTOPEN}
 #: Flags that are about the call alone: they ask a stack for nothing.
-_OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_OF_THE_CALL = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL | socket.MSG_WAITALL
+_NEVER_WAITS = socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE
+#: What one of these hands over is no text of the stream, or none at all.
+_NO_TEXT = socket.MSG_OOB | socket.MSG_ERRQUEUE | socket.MSG_TRUNC
 WRITERS = frozenset({"write", "send", "sendto", "sendmsg", "writev"})
 #: Those that take one buffer, not a list of them.
 _ONE_BUFFER = frozenset({"write", "send", "sendto", "read", "recv", "recvfrom"})
@@ -205,27 +209,51 @@ class TextCalls:
             raise Unsupported("flags of recv()", place, lacking=True)
         asked = flags & ~_OF_THE_CALL
         message = self._message(call, place)
+        if message is not None:
+            return self._read_message(descriptor, limit, flags, message, place)
+        got = bytearray()
 
         def read() -> Answer | None:
             if descriptor is None:
                 return Answer(-1, "EBADF")
-            sock = self.table.sock(descriptor, place)
-            if not limit and message is None:
+            if descriptor.listening and not self.stage.traits.is_linux:
+                return Answer(-1, "ENOTCONN")
+            if not limit:
                 return done()
-            told = None
+            sock = self.table.sock(descriptor, place)
+            waits = self.stage.waits(descriptor) and not flags & _NEVER_WAITS
+            while True:
+                try:
+                    data = sock.recv(limit - len(got), asked) if asked else sock.recv(limit - len(got))
+                except BlockingIOError:
+                    if waits:
+                        return None
+                    return self._received(descriptor, bytes(got), flags) if got else Answer(-1, "EAGAIN")
+                except OSError as error:
+                    return self._received(descriptor, bytes(got), flags) if got else refused(error)
+                got.extend(data)
+                if not waits or not data or len(got) >= _enough(descriptor, limit, flags):
+                    return self._received(descriptor, bytes(got), flags)
+
+        return read
+
+    def _read_message(
+        self, descriptor: Descriptor | None, limit: int, flags: int, message: control.Expected, place: Place
+    ) -> Attempt:
+        def read() -> Answer | None:
+            if descriptor is None:
+                return Answer(-1, "EBADF")
+            sock = self.table.sock(descriptor, place)
+            assert isinstance(sock, LinuxSocket)
             try:
-                if message is not None and isinstance(sock, LinuxSocket):
-                    told = sock.recv_message(limit, asked)
-                    data = told.data
-                else:
-                    data = sock.recv(limit, asked) if asked else sock.recv(limit)
+                told = sock.recv_message(limit, flags & ~_OF_THE_CALL)
             except BlockingIOError:
-                waits = self.stage.waits(descriptor) and not flags & (socket.MSG_DONTWAIT | socket.MSG_ERRQUEUE)
+                waits = self.stage.waits(descriptor) and not flags & _NEVER_WAITS
                 return None if waits else Answer(-1, "EAGAIN")
             except OSError as error:
                 return refused(error)
-            answer = self._received(descriptor, data, flags)
-            if message is not None and told is not None and answer.problem is None:
+            answer = self._received(descriptor, told.data, flags)
+            if answer.problem is None:
                 answer.problem = message.problem(told)
                 self.stage.left_out.update(message.left_out)
             return answer
@@ -245,7 +273,8 @@ class TextCalls:
     def _received(self, descriptor: Descriptor, data: bytes, flags: int) -> Answer:
         answer = Answer(len(data))
         own = descriptor.connection
-        if own is None or flags & (socket.MSG_OOB | socket.MSG_ERRQUEUE) or self.stage.streams_of(own).urgent:
+        if own is None or flags & _NO_TEXT or self.stage.streams_of(own).urgent:
+            descriptor.read += len(data) if flags & socket.MSG_TRUNC and not flags & socket.MSG_PEEK else 0
             return answer
         due = text(descriptor.begun + 1 + descriptor.read, len(data), PEER_SALT)
         if data != due:
@@ -298,6 +327,13 @@ def _in_message(message: Expression, symbols: Mapping[str, str], place: Place) -
         raise Unsupported("a message without a structure", place)
     vector = message.fields.get("msg_iov")
     return sum(_pieces(vector, symbols, place)) if vector is not None else 0
+
+
+def _enough(descriptor: Descriptor, limit: int, flags: int) -> int:
+    """Return for how many octets a call that receives waits."""
+    if flags & (socket.MSG_PEEK | socket.MSG_OOB):
+        return 1
+    return limit if flags & socket.MSG_WAITALL else min(descriptor.least, limit)
 
 
 def _demand_no_control(message: Expression, place: Place) -> None:

@@ -85,6 +85,59 @@ def test_a_close_lingers_until_the_peer_has_acknowledged_all(lines: str, verdict
     assert played.verdict == verdict, played
 
 
+TEN = "+{} < P. {}(10) ack 1 win 65535\n+0 > . 1:1(0) ack {}\n"
+PARTS = TEN.format(0, "1:11", 11), TEN.format(".2", "11:21", 21)
+#: What sockets say to calls that are not for them, or not any more; the same on every target.
+REFUSALS = """
++0 connect(4, ..., ...) = -1 EISCONN
++0 connect(3, ..., ...) = -1 EISCONN
++0 accept(4, ..., ...) = -1 EINVAL
++0 read(3, ..., 5) = -1 ENOTCONN
++0 shutdown(4, 7) = -1 EINVAL
++0 ioctl(4, FIONBIO, [1]) = 0
++0 read(4, ..., 5) = -1 EAGAIN
++0 setsockopt(4, SOL_SOCKET, SO_BINDTODEVICE, "tun0", 5) = 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "call"),
+    [
+        ("", "recv(4, ..., 20, MSG_WAITALL)"),
+        ("+0 setsockopt(4, SOL_SOCKET, SO_RCVLOWAT, [20], 4) = 0\n", "read(4, ..., 30)"),
+        (f"+0 {RECEIVES % 4}", "recv(4, ..., 30, MSG_WAITALL)"),
+    ],
+)
+def test_a_call_waits_for_as_much_as_it_asks(before: str, call: str) -> None:
+    ends = "0.3" if "30, MSG" in call else "0.2"
+    lines = f"{PARTS[0]}{before}+0...{ends} {call} = 20\n{PARTS[1]}+.2 recv(4, ..., 9, MSG_DONTWAIT) = -1 EAGAIN\n"
+    assert play(SERVER + lines).verdict == "conforms"
+    early = lines.replace("= 20", "= 10")
+    assert play(SERVER + early).verdict == "violates"
+
+
+def test_what_waits_for_more_is_ended_by_the_end_of_the_stream() -> None:
+    end = "+.2 < F. 11:11(0) ack 1 win 65535\n+0 > . 1:1(0) ack 12\n"
+    lines = f"{PARTS[0]}+0...0.2 recv(4, ..., 20, MSG_WAITALL) = 10\n{end}+0 read(4, ..., 5) = 0\n"
+    assert play(SERVER + lines).verdict == "conforms"
+
+
+@pytest.mark.parametrize("stack", ["linux", "lwip", "reference"])
+def test_what_sockets_refuse_is_the_same_everywhere(
+    stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("refusals.pkt").write_text(SERVER.rstrip() + REFUSALS)
+    assert cli.main(["run", "refusals.pkt", "--target", stack]) == 0
+
+
+def test_text_that_is_thrown_away_is_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls = "+0 recv(4, ..., 4, MSG_TRUNC) = 4\n+0 setsockopt(4, 1, 18, [1], 4) = 0\n+0 read(4, ..., 9) = 6\n"
+    Path("truncated.pkt").write_text(SERVER + PARTS[0] + calls)
+    assert cli.main(["run", "truncated.pkt", "--target", "linux"]) == 0
+
+
 def test_a_call_that_nothing_ends_blocks() -> None:
     played = play(SERVER + "+0 read(4, ..., 10) = 0\n")
     assert (played.verdict, played.seen) == ("violates", "it blocks")
