@@ -44,6 +44,8 @@ class Channel:
         #: Whether times are judged: then nothing is shown at another one than its own.
         self._timed = timed
         self._syns = 0
+        #: Whether a SYN that opens the connection, or opens it anew, has drawn nothing yet.
+        self._is_opening = False
         self.listener_closed = False
         self.told_to_close = False
         #: Whether a text was sent to it that makes it close.
@@ -129,6 +131,8 @@ class Channel:
             raise NotOffered("the peer's window holds back what the server says before it closes")
 
     def _note_sent(self, sent: TcpPacket) -> None:
+        fresh = not self.established or self._may_be_over()
+        self._is_opening = sent.flags & (SYN | ACK | RST) == SYN and fresh
         if sent.flags & RST and sent.seq == self.rcv_nxt:
             self.reset = True
         acceptable = seqno.diff(sent.ack, self._snd_una) >= 0 and seqno.diff(sent.ack, self._snd_nxt) <= 0
@@ -174,6 +178,7 @@ class Channel:
 
     def outward(self, sent: TcpPacket, time_ns: int = 0) -> list[bytes]:
         """Return what the case sees of a packet of the server: it, a part of it, or nothing."""
+        self._is_opening = False
         if sent.flags & FIN and self._repeats_early(time_ns):
             return []
         if not sent.sound:
@@ -361,7 +366,7 @@ class Channel:
     @property
     def is_opening(self) -> bool:
         """Whether a SYN was sent that nothing has answered yet."""
-        return self._syns > 0 and self._shown_ack is None and not self.reset
+        return self._is_opening
 
     @property
     def has_spoken(self) -> bool:

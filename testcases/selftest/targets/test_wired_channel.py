@@ -238,3 +238,16 @@ def test_a_port_that_goes_on_listening_is_not_asked_whether_it_is_closed() -> No
     talk.send(RST | ACK, 101, 1001)
     with pytest.raises(NotOffered, match="goes on listening"):
         talk.send(SYN, 9000, 0)
+
+
+def test_a_connection_that_is_opened_anew_waits_for_its_answer_as_the_first() -> None:
+    """Who answers late is asked another SYN meanwhile, and the answer counts; a SYN in a connection opens none."""
+    talk = Talk()
+    talk.send(SYN, 101, 0)
+    assert not talk.channel.is_opening
+    talk.send(RST, 101, 0)
+    assert not talk.channel.is_opening
+    talk.send(SYN, 100, 0)
+    assert talk.channel.is_opening
+    talk.hear(SYN | ACK, 2000, 101)
+    assert not talk.channel.is_opening
