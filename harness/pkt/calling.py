@@ -11,6 +11,7 @@ from harness.pkt.descriptors import Stage
 from harness.pkt.differences import Differences
 from harness.pkt.lines import Lines
 from harness.pkt.schedule import NS, Schedule
+from harness.pkt.support import Unsupported
 from harness.pkt.symbols import number
 from harness.pkt.text_calls import READERS, WRITERS
 from harness.pkt.tree import Anything, Call, Clock, Event, Expression, Number
@@ -78,6 +79,8 @@ class Calling:
                 event, call, attempt, self.schedule.previous_ns, stop, self.stage.now_ns() + limit if limit else None
             )
             if stop is None:
+                if limit is not None and limit > patience.longest_ns(self.stage):
+                    raise Unsupported(f"{call.function}() that waits for {limit / NS:.0f} s", event.place)
                 yield from self.finish()
                 self.schedule.previous_ns = max(self.schedule.previous_ns, self.stage.now_ns())
             return

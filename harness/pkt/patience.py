@@ -9,8 +9,8 @@ from harness.pkt.text_calls import READERS, WRITERS
 from harness.pkt.tree import Call, Number, Place
 from harness.targets.protocol import Capability
 
-#: For as long a target is waited for that gives up by itself: in simulated time, and where time is real. Linux gives up
-#: an active open after 127 s (`tcp_syn_retries`), R2 is at least 100 s (RFC 9293 §3.8.3).
+#: For as long a call without an end is waited for: in simulated time, and where time is real. Linux gives up an active
+#: open after 127 s (`tcp_syn_retries`), R2 is at least 100 s (RFC 9293 §3.8.3).
 GIVES_UP_S, GIVES_UP_REAL_S = 3600.0, 300.0
 #: The argument that is a time-out in milliseconds, of calls that have one.
 _TIMEOUTS = {"poll": 2, "epoll_wait": 3}
@@ -35,7 +35,9 @@ def gives_up_ns(call: Call, stage: Stage) -> int:
     """Return how long a call without an end is waited for that is to end by the target's giving up, 0 for any other."""
     of_tcp = call.function == "connect" or call.function in READERS | WRITERS
     fails = isinstance(call.result, Number) and call.result.value < 0 and call.error in ("", "ETIMEDOUT")
-    if not of_tcp or not fails:
-        return 0
-    simulated = stage.traits.claims(Capability.VIRTUAL_TIME)
-    return int((GIVES_UP_S if simulated else GIVES_UP_REAL_S) * NS)
+    return longest_ns(stage) if of_tcp and fails else 0
+
+
+def longest_ns(stage: Stage) -> int:
+    """Return how long any call without an end is waited for."""
+    return int((GIVES_UP_S if stage.traits.claims(Capability.VIRTUAL_TIME) else GIVES_UP_REAL_S) * NS)

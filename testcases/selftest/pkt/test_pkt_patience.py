@@ -138,6 +138,14 @@ def test_text_that_is_thrown_away_is_not_compared(tmp_path: Path, monkeypatch: p
     assert cli.main(["run", "truncated.pkt", "--target", "linux"]) == 0
 
 
+def test_nobody_waits_for_years() -> None:
+    """Else a script would hang; with an end it is the end that is waited for."""
+    years = f"+0 {RECEIVES % 3}".replace("tv_sec=0", "tv_sec=99999999")
+    played = play(f"{SERVER}{years}+0 accept(3, ..., ...) = -1 EAGAIN\n")
+    assert (played.verdict, played.due) == ("not applicable", "accept() that waits for 99999999 s")
+    assert play(f"{SERVER}{years}+0...0.2 accept(3, ..., ...) = -1 EAGAIN\n").seen == "it blocks"
+
+
 def test_a_call_that_nothing_ends_blocks() -> None:
     played = play(SERVER + "+0 read(4, ..., 10) = 0\n")
     assert (played.verdict, played.seen) == ("violates", "it blocks")
