@@ -117,8 +117,11 @@ class Options:
             raise pytest.UsageError(f"--timers {get('timers'):g}: write seconds, such as --timers 90")
         drafts = get("drafts")
         try:
+            specs = [registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])]
+            if (getattr(config.option, "numprocesses", None) or 0) > 1 and any(spec.kind == "net" for spec in specs):
+                raise pytest.UsageError("-n: behind net: is one board, which is asked by one process: leave -n out")
             return cls(
-                specs=[registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])],
+                specs=specs,
                 settings=registry.Settings(
                     sysctls,
                     get("observer"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.agent.rtnetlink import LinkFacts, RouteSocket
 from harness.targets.namespace.helper import ETH_P_ALL
 from harness.targets.protocol import NotOffered, UnusableTarget
+from harness.targets.wired import claims
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, SOL_PACKET
@@ -50,9 +51,15 @@ class NetworkPort:
         except PermissionError:
             hint = "sudo, or: sudo setcap cap_net_raw+ep on a python of your own"
             raise UnusableTarget(f"no raw socket on {self.device} without CAP_NET_RAW", hint) from None
+        self._index = socket.if_nametoindex(self.device)
+        try:
+            claims.take(self._index, self.device)
+        except BaseException:
+            self.packet_socket.close()
+            raise
         self.packet_socket.bind((self.device, ETH_P_ALL))
         # Frames for the peer's own hardware address reach this socket, and the setting goes with it.
-        membership = struct.pack("iHH8s", socket.if_nametoindex(self.device), PACKET_MR_PROMISC, 0, b"")
+        membership = struct.pack("iHH8s", self._index, PACKET_MR_PROMISC, 0, b"")
         self.packet_socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, membership)
 
     def link(self) -> WireLink:
@@ -91,6 +98,8 @@ class NetworkPort:
 
     def close(self) -> None:
         """Close the socket."""
+        if self.packet_socket.fileno() >= 0:
+            claims.give_back(self._index)
         self.packet_socket.close()
 
 

@@ -14,6 +14,7 @@ from harness.agent.rtnetlink import LinkFacts
 from harness.spec.segment import SYN, Segment
 from harness.targets import registry
 from harness.targets.protocol import NotOffered, UnusableTarget
+from harness.targets.wired import claims
 from harness.targets.wired.network import ARPHRD_ETHER, NetworkLink, above
 from harness.targets.wired.options import read_network
 from harness.wire import codec
@@ -99,6 +100,7 @@ def test_no_more_packets_leave_in_a_second_than_was_asked_for(monkeypatch: pytes
         (("net:eth1,peer=192.0.2.1,target=192.0.2.9", "--i-own-this-network"), (), "is it on this cable"),
         ((f"net:eth9,{BOARD}", "--i-own-this-network"), (), "there is no interface 'eth9'"),
         ((f"net:lo,{BOARD}", "--i-own-this-network"), (), "lo is"),
+        ((f"net:eth1,{BOARD}", "--i-own-this-network", "-n", "2"), (), "one board, which is asked by one process"),
     ],
 )
 def test_what_is_refused_is_said_in_a_sentence(
@@ -131,3 +133,16 @@ def test_what_does_not_work_is_said_in_a_sentence(text: str, complaint: str) -> 
     with pytest.raises(UnusableTarget) as refused:
         registry.open_target(registry.parse(text), registry.Settings(owns_network=True))
     assert complaint in str(refused.value)
+
+
+def test_an_interface_is_one_run_s_at_a_time_and_free_again_behind_its_end() -> None:
+    nobodys = 1 << 30
+    claim = f"from harness.targets.wired import claims; claims.take({nobodys}, 'eth1')"
+    other = [sys.executable, "-c", claim]
+    claims.take(nobodys, "eth1")
+    claims.take(nobodys, "eth1")  # the same run may have two targets there
+    claims.give_back(nobodys)
+    refused = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "another run tests over eth1" in refused.stderr
+    claims.give_back(nobodys)
+    assert subprocess.run(other, cwd=ROOT, check=False).returncode == 0
