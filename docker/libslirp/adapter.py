@@ -66,6 +66,7 @@ class LibSlirp(Stack[Sock]):
 
     name = "libslirp"
     capabilities: ClassVar = ["states", "ipv6", "time-wait-reuse"]
+    lacks: ClassVar = ["rfc5961"]
     settings: ClassVar = ["ack"]
     facts: ClassVar = {"application": "sockets_in_a_namespace", "buffers": "elsewhere"}
 

@@ -475,7 +475,7 @@ static int hello(char **word) {
   if (!word[2] || strcmp(word[1], "tcpspec-adapter") || strcmp(word[2], "1"))
     return fail("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1");
   return ok("tcpspec-adapter 1 name=lwIP version=" LWIP_VERSION_STRING " time=virtual settings=ack "
-            "capabilities=states,ipv6,rfc5961,window-scale,icmp,keep-alive"
+            "capabilities=states,ipv6,rfc5961,window-scale,icmp,keep-alive lacks=time-wait-reuse"
             " calls=shutdown tcp-timer-interval=250ms api=raw");
 }
 

@@ -25,6 +25,7 @@ const longest = 1 << 19
 // capabilities of what is optional. Of RFC 5961 netstack has the challenge of SYNs, and neither the exact match for
 // resets nor the check of old acknowledgments.
 const capabilities = "states,ipv6,rfc5961-syn,timestamps,window-scale,sack,time-wait-reuse,icmp,keep-alive,user-timeout"
+const lacks = "rfc5961-rst,rfc5961-ack"
 
 // release is that of the stack, told by the build.
 var release = "0"
@@ -106,8 +107,8 @@ func hello(_ *host, w words) (string, *refusal) {
 		return "", &refusal{"EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1"}
 	}
 	return fmt.Sprintf(
-		"tcpspec-adapter 1 name=netstack version=%s time=virtual settings=throttle calls=shutdown capabilities=%s go=%s",
-		release, capabilities, runtime.Version()), nil
+		"tcpspec-adapter 1 name=netstack version=%s time=virtual settings=throttle calls=shutdown capabilities=%s lacks=%s go=%s",
+		release, capabilities, lacks, runtime.Version()), nil
 }
 
 func address(h *host, w words) (string, *refusal) {

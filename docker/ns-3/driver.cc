@@ -362,7 +362,7 @@ int main() {
   Config::SetDefault("ns3::Icmpv6L4Protocol::DAD", BooleanValue(false));
   const tcpspec_stack stack = {
       "name=ns-3 version=" RELEASE " time=virtual settings=ack throttle=0"
-      " capabilities=states,ipv6,timestamps,window-scale,sack device=VirtualNetDevice",
+      " capabilities=states,ipv6,timestamps,window-scale,sack lacks=rfc5961,time-wait-reuse device=VirtualNetDevice",
       add_address, set, arrive, advance, open_passive, open_active, accept_one, send_data, receive_data,
       shut_down, end, nullptr, pending_error, state, forget_everything};
   tcpspec_serve(&stack);

@@ -122,7 +122,12 @@ class _Loop:
         if version != PROTOCOL:
             raise refused(errno.EPROTONOSUPPORT, f"this adapter speaks {PROTOCOL}")
         pairs = {"name": stack.name, "version": stack.version, "time": stack.time, **stack.facts}
-        lists = {"capabilities": stack.capabilities, "settings": stack.settings, "calls": stack.calls}
+        lists = {
+            "capabilities": stack.capabilities,
+            "lacks": stack.lacks,
+            "settings": stack.settings,
+            "calls": stack.calls,
+        }
         pairs |= {key: ",".join(values) for key, values in lists.items() if values}
         return " ".join([PROTOCOL, *(f"{key}={str(value).replace(' ', '_')}" for key, value in pairs.items())])
 

@@ -43,6 +43,7 @@ class Stack(abc.ABC, Generic[S]):
     version: str
     time: ClassVar[str] = "virtual"
     capabilities: ClassVar[Collection[str]] = ()
+    lacks: ClassVar[Collection[str]] = ()
     settings: ClassVar[Collection[str]] = ()
     calls: ClassVar[Collection[str]] = ()
     facts: Mapping[str, object] = {}

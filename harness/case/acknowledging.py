@@ -45,18 +45,19 @@ def carries(segment: Segment, due: Expected) -> bool:
 def updates_window(events: Sequence[Event], received: Received) -> bool:
     """Tell whether an acknowledgment tells of a window that has grown: by RECEIVE, or by itself behind a closed one.
 
-    RFC 9293 §3.8.6.2.2 leaves open when that is told; a SYN,ACK may show no window at all (§3.8.6).
+    RFC 9293 §3.8.6.2.2 leaves open when that is told; a SYN,ACK may show no window at all (§3.8.6), and the one that it
+    shows has no scale.
     """
     before = list(takewhile(lambda event: event is not received.event, events))
     told = next((event.segment for event in reversed(before) if _is_of(event, received)), None)
     last = received.segment
     if told is None or (told.seq + told.length, told.ack) != (last.seq, last.ack):
         return False
-    if told.flags & SYN:
-        return not told.window and last.window > 0
+    if told.flags & SYN and not told.window:
+        return last.window > 0
     cause = next((event for event in reversed(before) if event.kind in _CAUSES or _is_of(event, received)), None)
     by_receive = cause is not None and cause.kind is Kind.CALL and cause.text.startswith("recv")
-    return by_receive and told.window <= last.window
+    return by_receive and (bool(told.flags & SYN) or told.window <= last.window)
 
 
 def is_late_update(events: Sequence[Event], received: Received) -> bool:

@@ -134,10 +134,17 @@ class UserCalls:
         if not refused and taken != len(data):
             self._wrong_answer(f"send() takes {len(data)} octets", f"it takes {taken}")
 
-    def shutdown(self, *, refused: int = 0) -> None:
-        """Close the sending direction; the application still receives."""
+    def shutdown(self, *, refused: int = 0, early: bool = False) -> None:
+        """Close the sending direction; the application still receives.
+
+        `early`: there is no connection yet, of which a part could be closed (MAY-1), and a stack may have no such call
+        then: CLOSE it must have.
+        """
         __tracebackhide__ = True
-        self._call("shutdown(WR)", self._app().shutdown, refused=refused, about=0)
+        or_with = (errno.ENOTCONN,) if early else ()
+        self._call("shutdown(WR)", self._app().shutdown, refused=refused, or_with=or_with, about=0)
+        if early and self.conversation.calls[-1].code == errno.ENOTCONN:
+            raise NotOffered("shutdown() is for what is established, before that there is close()")
 
     def close(self) -> None:
         """CLOSE both directions; the application is gone."""

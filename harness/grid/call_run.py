@@ -41,10 +41,11 @@ from harness.trace.events import Kind, Mark
 
 DONE, REFUSED, LATER, GOT_DATA, GOT_END = "done", "refused", "later", "data", "end"
 
-#: What a socket may answer where the abstract interface answers this.
+#: What a socket may answer where the abstract interface answers this. Where that queues there may be no room to queue,
+#: which is an error (§3.10.2, §3.10.3): the socket of a listener has no stream at all.
 _ANSWERS = {
     OK[0]: {DONE},
-    QUEUED[0]: {DONE, LATER},
+    QUEUED[0]: {DONE, LATER, REFUSED},
     DATA[0]: {GOT_DATA},
     STATE[0]: {DONE},
     NO_CONNECTION[0]: {REFUSED},

@@ -100,10 +100,13 @@ class CellRun:
         fitting = [reaction for reaction in found if observed.fits(reaction, received, connection)]
         state = self.conversation.main.state or self._supposed(fitting)
         refuted = self._follow_up(state, connection, received)
-        if refuted and state != CLOSED and self._may_be_gone(fitting):
+        supposed, others = state, self._other_states(fitting, state) if refuted else ()
+        for other in others:
             self.conversation.main.inbox.clear()
-            state, refuted = str(CLOSED), self._follow_up(str(CLOSED), connection, received)
-        observation = Observation(reply, state if not refuted else f"not {state}")
+            if not self._follow_up(other, connection, received):
+                state, refuted = other, False
+                break
+        observation = Observation(reply, state if not refuted else f"not {supposed}")
         self.seen = Seen(observation, window, filled)
         finding = judge(self.cell, observation, found, self.policies)
         if finding is not None:
@@ -147,10 +150,12 @@ class CellRun:
         strongest = max(self._allowed(fitting), key=lambda reaction: reaction.level, default=None)
         return str(strongest.next) if strongest else observed.UNKNOWN
 
-    def _may_be_gone(self, fitting: Sequence[Reaction]) -> bool:
-        """Tell whether its reply also stands for the end of the connection, where no state can be read."""
-        unseen = self.conversation.main.snapshot is None
-        return unseen and any(reaction.next is CLOSED for reaction in self._allowed(fitting))
+    def _other_states(self, fitting: Sequence[Reaction], supposed: str) -> tuple[str, ...]:
+        """Return the states for which its reply stands as well, where none can be read."""
+        if self.conversation.main.snapshot is not None:
+            return ()
+        states = dict.fromkeys(str(reaction.next) for reaction in self._allowed(fitting))
+        return tuple(state for state in states if state != supposed)
 
     def _allowed(self, fitting: Sequence[Reaction]) -> Sequence[Reaction]:
         return demanded(fitting, self.policies) or tolerated(fitting, self.policies)

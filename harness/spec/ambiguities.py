@@ -104,9 +104,11 @@ REGISTER: dict[str, Ambiguity] = {
             (
                 "Text and FIN on the first SYN are queued until the connection is established.",
                 "They are processed in SYN-RECEIVED at once, which the eighth check would turn into CLOSE-WAIT.",
+                "Text that is queued is acknowledged with the SYN.",
             ),
-            "syn-ack with ACK=SEG.SEQ+1 and SYN-RECEIVED.",
-            "The first only: nothing may reach the application before the handshake is complete (§3.5).",
+            "syn-ack with ACK=SEG.SEQ+1, or behind the text (MAY), and SYN-RECEIVED.",
+            "The first and the third: nothing may reach the application before the handshake is complete (§3.5), and no"
+            " sentence forbids to acknowledge what is kept. A FIN stays for later.",
         ),
         Ambiguity(
             "return-to-listen",

@@ -228,6 +228,11 @@ def _synchronize(connection: Connection, segment: Segment) -> tuple[Connection, 
     return _trim(replace(connection, rcv_nxt=seqno.add(segment.seq, 1)), segment)
 
 
+def _synchronize_and_take_text(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
+    synchronized, rest = _synchronize(connection, segment)
+    return _take_text(replace(synchronized, syn_text=len(rest.payload)), rest)
+
+
 def _take_text(connection: Connection, segment: Segment) -> tuple[Connection, Segment]:
     rcv_nxt = seqno.add(segment.seq, len(segment.payload))
     return replace(connection, rcv_nxt=rcv_nxt), replace(segment, seq=rcv_nxt, payload=b"")
@@ -240,6 +245,7 @@ def _take_fin(connection: Connection, segment: Segment) -> tuple[Connection, Seg
 _EFFECTS: dict[Effect, Callable[[Connection, Segment], tuple[Connection, Segment]]] = {
     Effect.NOTHING: lambda connection, segment: (connection, segment),
     Effect.SYNCHRONIZE: _synchronize,
+    Effect.SYNCHRONIZE_AND_TAKE_TEXT: _synchronize_and_take_text,
     Effect.TRIM: _trim,
     Effect.TAKE_TEXT: _take_text,
     Effect.TAKE_FIN: _take_fin,

@@ -212,6 +212,7 @@ OLDEST_PERMISSIBLE_ACK = Number(
     "SND.UNA-65535", lambda connection, segment: connection.snd_una - connection.permissible_snd_wnd
 )
 RCV_NXT = Number("RCV.NXT", lambda connection, segment: connection.rcv_nxt)
+IRS = Number("IRS", lambda connection, segment: connection.rcv_nxt - connection.syn_text - 1)
 RCV_NXT_LESS_1 = Number("RCV.NXT-1", lambda connection, segment: connection.rcv_nxt - 1)
 RCV_END = Number("RCV.NXT+RCV.WND", lambda connection, segment: connection.rcv_nxt + connection.rcv_wnd)
 

@@ -32,6 +32,8 @@ class Connection:
     permissible_snd_wnd: int = 65535
     rcv_nxt: int = 0
     rcv_wnd: int = 65535
+    #: So many octets of text came with the peer's SYN and were acknowledged with it.
+    syn_text: int = 0
     #: Our FIN is on the wire; it is then the last number before `snd_nxt`.
     fin_sent: bool = False
     #: The application has closed both directions and can read no more (BSD `close()`, not `shutdown(SHUT_WR)`).

@@ -21,6 +21,7 @@ class Policy(StrEnum):
     LITERAL_SEQUENCE = "literal-sequence"  # RFC 9293 §3.10.7.4 first, literally: that SYN+ACK is out of the window
     RFC1337 = "rfc1337"  # RFC 1337 §3, fix F1: TIME-WAIT ignores every RST
     RFC6191 = "rfc6191"  # RFC 6191 §2: timestamps decide about a SYN in TIME-WAIT
+    RFC6191_UNTOLD = "rfc6191-untold"  # its answers beside the others: of a stack of which it is not known
     MAY_2 = "may-2"  # RFC 9293 §3.6.1: a SYN may reopen the connection from TIME-WAIT
     HARD_CODED_WINDOW = "hard-coded-window"  # RFC 5961 §5.2: the largest permissible window stands for MAX.SND.WND
     HALF_DUPLEX_CLOSE = "half-duplex-close"  # RFC 9293 §3.6.1 (MAY-1): data after close() draws a reset

@@ -97,5 +97,8 @@ REPLACING = frozenset({Policy.RFC1337, Policy.RFC6191})
 
 def select(reactions: Iterable[Reaction], policies: Collection[Policy] = DEFAULT) -> tuple[Reaction, ...]:
     """Return the reactions that are allowed when exactly `policies` are in force."""
-    possible = tuple(reaction for reaction in reactions if set(policies).issuperset(reaction.policies))
-    return tuple(reaction for reaction in possible if REPLACING.intersection(reaction.policies)) or possible
+    chosen, replacing = set(policies), REPLACING
+    if Policy.RFC6191_UNTOLD in chosen and Policy.RFC6191 not in chosen:
+        chosen, replacing = chosen | {Policy.RFC6191}, REPLACING - {Policy.RFC6191}
+    possible = tuple(reaction for reaction in reactions if chosen.issuperset(reaction.policies))
+    return tuple(reaction for reaction in possible if replacing.intersection(reaction.policies)) or possible

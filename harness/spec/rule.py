@@ -37,6 +37,7 @@ class Effect(Enum):
 
     NOTHING = "nothing"
     SYNCHRONIZE = "set RCV.NXT behind the SYN"
+    SYNCHRONIZE_AND_TAKE_TEXT = "set RCV.NXT behind the SYN and its text"
     TRIM = "cut off what lies outside the window"
     TAKE_TEXT = "advance RCV.NXT over the text"
     TAKE_FIN = "advance RCV.NXT over the FIN"

@@ -13,6 +13,7 @@ from harness.spec.conditions import (
     ACKS_OUR_FIN,
     AT_LEFT_EDGE,
     FIN_ON,
+    IRS,
     LISTENER_OPEN,
     OCCUPIES,
     PASSIVE,
@@ -53,6 +54,8 @@ _REQUEST = SYN_ON & ~ACK_ON & ~RST_ON
 _HELD = _PLAIN & ACK_ON & OCCUPIES & (RCV_NXT < SEG_SEQ) & ACK_IS_NEW
 _FIRST = "RFC 9293 §3.10.7.4 first"
 _REOPEN = Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE)
+#: Text on the SYN may be acknowledged, as in LISTEN.
+_REOPENINGS = (_REOPEN, replace(_REOPEN, effect=Effect.SYNCHRONIZE_AND_TAKE_TEXT))
 _ESTABLISH = Branch(next=ESTABLISHED, effect=Effect.TRIM, then=Then.SIXTH, policies=(Policy.FIGURE_7,))
 _CLOSED_WINDOW = _PLAIN & ACK_ON & ZERO_WINDOW & OCCUPIES & AT_LEFT_EDGE
 _ACK_ONLY = Branch(Reply.ACK, effect=Effect.DROP_TEXT, then=Then.FIFTH)
@@ -62,7 +65,7 @@ FIRST_RULES = (
         "other/first/crossing-syn-ack",
         Step.FIRST,
         _IN_SYN_RECEIVED,
-        SYN_ON & ACK_ON & ~RST_ON & ~PASSIVE & SEG_SEQ.equals(RCV_NXT_LESS_1) & ACK_IS_NEW,
+        SYN_ON & ACK_ON & ~RST_ON & ~PASSIVE & SEG_SEQ.equals(IRS) & ACK_IS_NEW,
         (
             _ESTABLISH,
             replace(_ESTABLISH, reply=Reply.ACK, level=Level.MAY),
@@ -86,7 +89,7 @@ FIRST_RULES = (
         "other/first/repeated-syn",
         Step.FIRST,
         _IN_SYN_RECEIVED,
-        SYN_ON & ~ACK_ON & ~RST_ON & SEG_SEQ.equals(RCV_NXT_LESS_1),
+        SYN_ON & ~ACK_ON & ~RST_ON & SEG_SEQ.equals(IRS),
         (Branch(Reply.SYN_ACK, level=Level.MAY), GO_ON),
         (_FIRST, "RFC 9293 §3.10.8"),
         "The peer's repeated SYN shows that our SYN+ACK was lost; sending that again carries the same acknowledgment.",
@@ -97,7 +100,7 @@ FIRST_RULES = (
         Step.FIRST,
         _IN_TIME_WAIT,
         _REQUEST & LISTENER_OPEN & RFC6191_HONOURS,
-        (replace(_REOPEN, level=Level.SHOULD, policies=(Policy.RFC6191,)), GO_ON),
+        (*(replace(reopen, level=Level.SHOULD, policies=(Policy.RFC6191,)) for reopen in _REOPENINGS), GO_ON),
         ("RFC 6191 §2", "RFC 9293 §3.6.1", "SHLD-4"),
         "A timestamp or a sequence number proves the SYN younger than the old connection.",
         ("time-wait-syn", "time-wait-listener"),
@@ -117,7 +120,7 @@ FIRST_RULES = (
         Step.FIRST,
         _IN_TIME_WAIT,
         _REQUEST & LISTENER_OPEN,
-        (replace(_REOPEN, level=Level.MAY, policies=(Policy.MAY_2,)), GO_ON),
+        (*(replace(reopen, level=Level.MAY, policies=(Policy.MAY_2,)) for reopen in _REOPENINGS), GO_ON),
         (
             "RFC 9293 §3.6.1",
             "MAY-2",

@@ -3,6 +3,8 @@
 Security and compartment (third checks) are not exercised: no segment here carries them, so all of them match.
 """
 
+from dataclasses import replace
+
 from harness.spec.conditions import ACK_IS_NEW, ACK_ON, ALWAYS, FIN_ON, HAS_TEXT, RST_ON, SYN_ON, ZERO_WINDOW
 from harness.spec.reaction import Level, Reply, Signal
 from harness.spec.rule import GO_ON, IGNORE, Branch, Effect, Rule, Step, Then
@@ -11,6 +13,9 @@ from harness.spec.states import CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_S
 _IN_CLOSED = frozenset({CLOSED})
 _IN_LISTEN = frozenset({LISTEN})
 _IN_SYN_SENT = frozenset({SYN_SENT})
+_SYN_ACK = Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE)
+#: Who has queued the text of a SYN may say so: only to deliver it before ESTABLISHED is forbidden (§3.5).
+_SYN_ACK_FOR_TEXT = replace(_SYN_ACK, effect=Effect.SYNCHRONIZE_AND_TAKE_TEXT, level=Level.MAY)
 
 CLOSED_RULES = (
     Rule(
@@ -66,7 +71,7 @@ LISTEN_RULES = (
         Step.THIRD,
         _IN_LISTEN,
         SYN_ON,
-        (Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE),),
+        (_SYN_ACK, _SYN_ACK_FOR_TEXT),
         ("RFC 9293 §3.10.7.2 third",),
         "A SYN opens the connection; text or FIN that it brings wait until the handshake is complete.",
         ("listen-syn-fin",),
@@ -157,9 +162,10 @@ SYN_SENT_RULES = (
         Step.FOURTH,
         _IN_SYN_SENT,
         SYN_ON,
-        (Branch(Reply.SYN_ACK, SYN_RECEIVED, effect=Effect.SYNCHRONIZE),),
+        (_SYN_ACK, _SYN_ACK_FOR_TEXT),
         ("RFC 9293 §3.10.7.3 fourth", "RFC 9293 §3.5", "MUST-10"),
         "The SYNs have crossed: a simultaneous open; text or FIN wait until ours is acknowledged.",
+        ("listen-syn-fin",),
     ),
     Rule(
         "syn-sent/fifth/neither",

@@ -42,6 +42,8 @@ class Capability(StrEnum):
 
 
 _RFC5961_PARTS = frozenset({Capability.RFC5961_RST, Capability.RFC5961_SYN, Capability.RFC5961_ACK})
+#: Who has these answers otherwise than who has not, and both are right.
+EITHER_WAY = _RFC5961_PARTS | {Capability.TIME_WAIT_REUSE}
 
 
 def in_parts(claimed: Iterable[Capability]) -> frozenset[Capability]:
@@ -248,7 +250,8 @@ class Facts:
     as `at_once` says have connections before it is made to forget them (0: all). A timer may end up to a `tick_s` early
     or late where all timers run by a tick. One whose throttle was switched off may show its stack for that a clock
     which is `lifted_s` ahead behind each answer: what the stack sets then is so much late. Where a loss probe may come
-    sooner than any time-out, a SYN,ACK is still repeated by no timer before `syn_guard_s`.
+    sooner than any time-out, a SYN,ACK is still repeated by no timer before `syn_guard_s`. Of what is `untold`, of
+    `EITHER_WAY`, it may have any: what is right with it is so beside what is without.
     """
 
     name: str
@@ -268,6 +271,7 @@ class Facts:
     tick_s: float = 0.0
     lifted_s: float = 0.0
     syn_guard_s: float = 0.0
+    untold: frozenset[Capability] = frozenset()
 
     def as_dict(self) -> dict[str, object]:
         """Return the facts as JSON-able data."""

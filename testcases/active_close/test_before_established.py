@@ -63,7 +63,7 @@ def test_close_in_syn_sent(target: Target, peer: Peer) -> None:
 @in_state(SYN_SENT)
 def test_shutdown_in_syn_sent(target: Target, peer: Peer) -> None:
     """Closing the sending direction only is CLOSE as well: in SYN-SENT it drops the attempt without a FIN."""
-    target.shutdown()
+    target.shutdown(early=True)
     target.must_not_send()
     target.must_be(CLOSED)
     peer.send(SYN | ACK, seq=0, ack=1)
@@ -88,7 +88,7 @@ def test_close_in_syn_received(target: Target, peer: Peer) -> None:
 @in_state(SYN_RECEIVED, opened=ACTIVE)
 def test_shutdown_in_syn_received(target: Target, peer: Peer) -> None:
     """Closing the sending direction in SYN-RECEIVED sends a FIN at once too, as nothing waits to be sent."""
-    target.shutdown()
+    target.shutdown(early=True)
     target.must_send(FIN | ACK, seq=1, ack=1)
     target.must_be(FIN_WAIT_1)
     peer.send(FIN | ACK, seq=1, ack=2)
@@ -101,7 +101,7 @@ def test_shutdown_in_syn_received(target: Target, peer: Peer) -> None:
 @in_state(SYN_RECEIVED, opened=ACTIVE)
 def test_shutdown_in_syn_received_is_not_lost(target: Target, peer: Peer) -> None:
     """A CLOSE in SYN-RECEIVED whose FIN was held back goes into force with the connection at the latest."""
-    target.shutdown()
+    target.shutdown(early=True)
     early = target.must_answer(segment(FIN | ACK, seq=1, ack=1), silence())
     peer.send(ACK, seq=1, ack=1)
     if early is None:

@@ -25,15 +25,19 @@ from testcases.closed_and_listening.flag_sets import ROWS, row_name, variants
 SEG_ACK = 0x12345678
 
 
-def _judge_answer(target: Target, sent: Flags) -> None:
-    """Demand what LISTEN answers to `sent`, in the order in which the RFC looks at the bits."""
+def _judge_answer(target: Target, sent: Flags, text: bytes) -> None:
+    """Demand what LISTEN answers to `sent`, in the order in which the RFC looks at the bits.
+
+    Text on a SYN may be acknowledged by whoever keeps it.
+    """
     if sent & RST:
         target.must_not_send()
     elif sent & ACK:
         target.must_send(RST, seq=Absolute(SEG_ACK))
     elif sent & SYN:
         plain = segment(SYN | ACK, seq=0, ack=1, cites="RFC 9293 §3.10.7.2 third")
-        target.must_answer(plain, *_ecn_answers(sent))
+        kept = segment(SYN | ACK, seq=0, ack=1 + len(text), cites="RFC 9293 §3.5")
+        target.must_answer(plain, kept, *_ecn_answers(sent))
         target.must_be(SYN_RECEIVED)
         return
     else:
@@ -61,7 +65,7 @@ def test_listener_answers(target: Target, peer: Peer, flags: Flags) -> None:
     for sent, payload in variants(flags):
         visited, visitor = target.beside()
         visitor.send(sent, payload, seq=0, ack=SEG_ACK, urgent=1)
-        _judge_answer(visited, sent)
+        _judge_answer(visited, sent, payload)
     target.accept_must_block()
     peer.send(SYN)
     target.must_send(SYN | ACK, seq=0, ack=1)

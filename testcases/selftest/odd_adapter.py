@@ -70,7 +70,23 @@ def varies(stack: Reference) -> None:
     assert isinstance(target, ReferenceTarget)
     stack.target = target
     stack.zero_ns = target.stack.now
-    stack.capabilities = [each for each in stack.capabilities if each in target.capabilities or each == "rfc5961"]  # type: ignore[misc]
+    stack.capabilities = [each for each in stack.capabilities if each in target.capabilities]  # type: ignore[misc]
+
+
+def claims_nothing(stack: Reference) -> None:
+    """It has all that is optional, and says of nothing but its states that it has it."""
+    stack.capabilities = ["states"]  # type: ignore[misc]
+
+
+def lacks_what_it_has(stack: Reference) -> None:
+    """It says that it lacks RFC 5961, and has it."""
+    claims_nothing(stack)
+    stack.lacks = ["rfc5961"]  # type: ignore[misc]
+
+
+def shows_no_states(stack: Reference) -> None:
+    """Its states can't be known."""
+    stack.capabilities = [each for each in stack.capabilities if each != "states"]  # type: ignore[misc]
 
 
 def hangs_at_a_fin(stack: Reference) -> None:
@@ -91,6 +107,9 @@ ODDITIES: dict[str, Callable[[Reference], None]] = {
     "hangs-at-a-fin": hangs_at_a_fin,
     "microseconds-pass-with-openings": microseconds_pass_with_openings,
     "varies": varies,
+    "claims-nothing": claims_nothing,
+    "lacks-what-it-has": lacks_what_it_has,
+    "shows-no-states": shows_no_states,
     "throttled": throttled,
     "throttled-and-says-so": throttled_and_says_so,
 }

@@ -23,6 +23,7 @@ const SMOLTCP: &str = env!("CARGO_PKG_VERSION");
 /// Of what is optional. Of RFC 5961 smoltcp has the answer to an ACK of what was never sent, and neither the exact match
 /// for resets nor the challenge of SYNs; timestamps can only be echoed.
 const CAPABILITIES: &str = "states,ipv6,window-scale,sack,keep-alive,user-timeout";
+const LACKS: &str = "rfc5961,time-wait-reuse";
 
 /// The words behind `ok`.
 type Answer = Result<String, Refusal>;
@@ -53,7 +54,8 @@ fn main() -> io::Result<()> {
 fn command(stack: &mut Stack, words: &[&str]) -> Answer {
     match *words {
         ["hello", "tcpspec-adapter", "1"] => Ok(format!(
-            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual {THROTTLE} capabilities={CAPABILITIES}"
+            "tcpspec-adapter 1 name=smoltcp version={SMOLTCP} time=virtual {THROTTLE} \
+             capabilities={CAPABILITIES} lacks={LACKS}"
         )),
         ["hello", ..] => Err(("EPROTONOSUPPORT", "this adapter speaks tcpspec-adapter 1")),
         ["address", text] => {

@@ -156,7 +156,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     reaction, after = outcome.reaction, outcome.connection
     was = world.state
     if reaction.next is SYN_RECEIVED and was not in (SYN_SENT, SYN_RECEIVED):
-        return Step(_begun(world, segment, now), reaction.segments, reaction)
+        return Step(_begun(world, segment, after, now), reaction.segments, reaction)
     low_ack = world.connection.rcv_nxt
     new = replace(world, connection=replace(world.connection, state=reaction.next, rcv_nxt=after.rcv_nxt))
     if was is CLOSED:
@@ -165,6 +165,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
         new = _offered(new, segment, now)
         low_ack = after.rcv_nxt
         if reaction.next is SYN_RECEIVED:
+            new = new.with_connection(syn_text=after.syn_text)
             new = replace(new, waiting_since=now)  # what was repeated on the way counts: R2 is of the whole opening
     elif was is SYN_SENT:
         new = new.with_connection(rcv_nxt=world.connection.rcv_nxt)
@@ -190,7 +191,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
 
 
-def _begun(world: World, syn: Segment, now: int) -> World:
+def _begun(world: World, syn: Segment, after: Connection, now: int) -> World:
     """Return the world in which a SYN has begun a connection anew: numbers of the target count from its next SYN."""
     connection = Connection(
         SYN_RECEIVED,
@@ -198,7 +199,8 @@ def _begun(world: World, syn: Segment, now: int) -> World:
         snd_nxt=1,
         snd_wnd=syn.window,
         max_snd_wnd=syn.window,
-        rcv_nxt=seqno.add(syn.seq, 1),
+        rcv_nxt=after.rcv_nxt,
+        syn_text=after.syn_text,
         listener_open=world.connection.listener_open,
     )
     before = world if world.state is TIME_WAIT else None

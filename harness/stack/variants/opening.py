@@ -1,5 +1,7 @@
 """Variants of how a connection opens (RFC 9293 §3.5, §3.10.7.2 to §3.10.7.4)."""
 
+import errno
+
 from harness.spec import seqno
 from harness.spec.segment import ACK, FIN, RST, SYN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT
@@ -7,6 +9,7 @@ from harness.stack.connection import Connection
 from harness.stack.datagram import Datagram
 from harness.stack.listener import Listener
 from harness.stack.options import Options
+from harness.stack.readiness import Ready
 from harness.stack.sockets import Socket
 from harness.stack.stack import Stack
 from harness.stack.variants.variant import variant
@@ -37,6 +40,34 @@ class SynAgainDrawsSynAck(Connection):
 class SynTextDropped(Connection):
     def keep_for_later(self, segment: Segment) -> None:
         """Keep nothing."""
+
+
+@variant(
+    "syn-text-acknowledged",
+    "The SYN,ACK acknowledges the text of the SYN too, which waits to be read until the connection is established.",
+    "RFC 9293 §3.5",
+    "RFC 9293 §3.10.7.2 third",
+    allows="Text on a SYN must not be delivered early, and is queued: what has been kept may be acknowledged.",
+)
+class SynTextAcknowledged(Connection):
+    def learn_from_syn(self, segment: Segment, found: Options) -> None:
+        super().learn_from_syn(segment, found)
+        if not segment.flags & ACK:
+            self.receive_buffer += segment.payload
+            self.rcv_nxt = self.rcv_edge = self.last_ack_sent = seqno.add(self.rcv_nxt, len(segment.payload))
+
+    def keep_for_later(self, segment: Segment) -> None:
+        """The text is taken already; a FIN must come again."""
+
+    def establish(self) -> None:
+        super().establish()
+        if self.receive_buffer:
+            self.notify(Ready.IN)
+
+    def receive(self, limit: int, *, peek: bool = False) -> bytes:
+        if self.state is SYN_RECEIVED:
+            raise BlockingIOError(errno.EAGAIN, "the connection is not open yet")
+        return super().receive(limit, peek=peek)
 
 
 @variant(

@@ -65,6 +65,8 @@ def _report_greeting(greeting: Greeting, report: Callable[[str], None]) -> None:
     report(f"     {greeting.name} {greeting.version}, claims: {', '.join(claimed) or 'nothing'}")
     without = [name for name in CLAIMABLE if name not in claimed]
     report(f"     not claimed, so their cases are not applicable: {', '.join(without) or 'nothing'}")
+    if greeting.untold:
+        report(f"     neither claimed nor in lacks=, so both answers are right: {', '.join(sorted(greeting.untold))}")
 
 
 USAGE = """usage: tcpspec adapter check COMMAND [ARGUMENT…]    or: tcpspec adapter check docker:IMAGE

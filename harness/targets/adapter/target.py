@@ -21,7 +21,7 @@ from harness.targets.adapter.line import (
 )
 from harness.targets.adapter.socket import AdapterSocket, ask_state
 from harness.targets.addresses import ADDRESSES
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
+from harness.targets.protocol import EITHER_WAY, Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
 from harness.wire.link import Arrival
 
 PROTOCOL = "tcpspec-adapter"
@@ -86,6 +86,8 @@ class Greeting:
     tick_s: float = 0.0
     #: Which of the commands it has that are left to it.
     calls: frozenset[str] = frozenset()
+    #: What it may have or not: it claims it no more than it says that it lacks it.
+    untold: frozenset[Capability] = frozenset()
     facts: dict[str, str] = field(default_factory=dict)
 
 
@@ -115,11 +117,15 @@ def read_greeting(answer: Answer) -> Greeting:
     tick_s = _tick(pairs.pop("tick", "0"))
     virtual = pace == "virtual"
     claims = in_parts(capabilities)
+    lacks = [word for word in pairs.get("lacks", "").split(",") if word]
+    if odd := [word for word in lacks if word not in CLAIMABLE or word in claims]:
+        raise AdapterFailure(f"the adapter has lacks={odd[0]}, which is no capability, or claimed as well")
+    untold = EITHER_WAY - claims - in_parts({Capability(word) for word in lacks})
     calls = frozenset(word for word in pairs.get("calls", "").split(",") if word)
     if unknown := sorted(calls.difference(OPTIONAL_CALLS)):
         raise AdapterFailure(f"the adapter has calls={unknown[0]}; there are {', '.join(OPTIONAL_CALLS)}")
     return Greeting(
-        name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, tick_s, calls, pairs
+        name, version, virtual, claims, settings, limit_s, throttle_s, throttles, told, tick_s, calls, untold, pairs
     )
 
 
@@ -336,6 +342,7 @@ class AdapterTarget:
             throttles_all="text" in greeting.throttles,
             throttles_host="host" in greeting.throttles and not lifted,
             tick_s=greeting.tick_s,
+            untold=greeting.untold,
             lifted_s=LIFTED_S if lifted else 0.0,
         )
 

@@ -25,7 +25,7 @@ from harness.spec.states import CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, SYN_RECEIVE
 from harness.stack.connection import Connection
 from harness.stack.defects.defect import stack_with
 from harness.targets import registry
-from harness.targets.protocol import Capability
+from harness.targets.protocol import EITHER_WAY, Capability
 
 #: Rules that no cell can reach. A listener takes its half-open connections with it on every known stack; no target can
 #: be asked for a window of a few octets, nor for a closed one in which the peer's FIN has found a place.
@@ -150,6 +150,12 @@ def test_capabilities_choose_the_policies() -> None:
     assert {Policy.RFC5961_RST, Policy.RFC793_SYN, Policy.RFC793_ACK} <= policies_of({Capability.RFC5961_RST})
     assert {Policy.MAY_2, Policy.RFC6191} <= policies_of({Capability.TIME_WAIT_REUSE})
     assert Policy.RFC1337 in policies_of(set(), rfc1337=True)
+
+
+def test_of_what_is_untold_both_are_allowed() -> None:
+    untold = policies_of(set(), untold=EITHER_WAY)
+    assert untold == DEFAULT | policies_of(set()) | {Policy.MAY_2, Policy.RFC6191_UNTOLD}
+    assert policies_of({Capability.RFC5961}, untold={Capability.TIME_WAIT_REUSE}) >= DEFAULT
 
 
 def test_what_a_cell_cites_can_be_looked_up() -> None:

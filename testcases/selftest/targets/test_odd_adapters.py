@@ -49,6 +49,51 @@ def test_microseconds_may_pass_with_each_opening(odd: str, tmp_path: Path) -> No
     assert sum(case.verdict == "conforms" for case in column.cases.values()) > 6
 
 
+MODEST = (
+    "time-wait/*",
+    "resets/*",
+    "grid/time-wait*/syn/*",
+    "grid/established/*",
+    "explore/reset-ack/*",
+    "explore/unread/*",
+)
+
+
+@pytest.mark.parametrize("words", ["claims-nothing", "varies rfc5961-none", "varies time-wait-never-reopened"])
+def test_what_a_stack_has_and_does_not_claim_is_not_held_against_it(odd: str, tmp_path: Path, words: str) -> None:
+    """RFC 5961's answers and a reopened TIME-WAIT are RFC 9293's too: no author need know that they are optional."""
+    cases = [word for case in MODEST for word in ("--case", case)]
+    code, column = run(f"{odd} {words}", tmp_path, "--grid", "full", "--ip", "4", *cases)
+    bad = [
+        key.id for key, case in column.cases.items() if case.verdict not in ("conforms", "deviates", "not applicable")
+    ]
+    assert (code, bad) == (0, [])
+    assert sum(case.verdict == "conforms" for case in column.cases.values()) > 500
+
+
+def test_what_it_says_that_it_lacks_is_held_against_it(odd: str, tmp_path: Path) -> None:
+    code, column = run(
+        f"{odd} lacks-what-it-has", tmp_path, "--ip", "4", "--case", "grid/established/rst/inside/-/none"
+    )
+    assert (code, [case.verdict for case in column.cases.values()]) == (1, ["violates"])
+
+
+UNSEEN = (
+    "timers/repeated-acks-are-no-progress",
+    "grid/fin-wait-1-close/fin-ack/inside/acks_fin/none",
+    "grid/fin-wait-1-shutdown/*",
+)
+
+
+def test_of_a_state_that_cannot_be_read_each_that_is_allowed_is_tried(odd: str, tmp_path: Path) -> None:
+    """Once what its reply allows was guessed at, and a case ended where its state had to be seen."""
+    words = [word for case in UNSEEN for word in ("--case", case)]
+    code, column = run(f"{odd} shows-no-states", tmp_path, "--timers", "--grid", "full", "--ip", "4", *words)
+    bad = [key.id for key, case in column.cases.items() if case.verdict not in ("conforms", "unobserved")]
+    assert (code, bad) == (0, [])
+    assert sum(case.verdict == "conforms" for case in column.cases.values()) > 200
+
+
 @pytest.mark.parametrize("verb", ["explore", "fuzz"])
 def test_verbs_for_one_ip_version_refuse_the_one_that_is_not_claimed(
     odd: str, verb: str, capsys: pytest.CaptureFixture[str]
