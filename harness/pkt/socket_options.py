@@ -216,7 +216,10 @@ class SocketOptions:
                 raise Unsupported(f"{name} of TCP_INFO", place, lacking=True)
 
     def _error(self, descriptor: Descriptor, due: Expression, place: Place) -> Answer:
-        code = self._table.sock(descriptor, place).pending_error()
+        try:
+            code = self._table.sock(descriptor, place).pending_error()
+        except OSError:
+            code = 0  # where an adapter has not been asked for a socket yet
         seen = error_name(code)
         answer = Answer(0, shown=f"[{seen}]")
         named = due.items[0] if isinstance(due, Items) and due.items else due

@@ -122,6 +122,16 @@ def test_what_waits_for_more_is_ended_by_the_end_of_the_stream() -> None:
     assert play(SERVER + lines).verdict == "conforms"
 
 
+def test_a_socket_that_was_never_opened_has_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("fresh.pkt").write_text(CLIENT + "+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n")
+    assert [cli.main(["run", "fresh.pkt", "--target", stack]) for stack in ("lwip", "smoltcp", "reference")] == [
+        0,
+        0,
+        0,
+    ]
+
+
 @pytest.mark.parametrize("stack", ["linux", "lwip", "reference"])
 def test_what_sockets_refuse_is_the_same_everywhere(
     stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
