@@ -277,7 +277,8 @@ class Channel:
         number = sent.seq if seq is None else seq
         absolute = sent.flags & RST and sent.flags & ACK and sent.seq == 0
         hidden = 0 if absolute else self._out_shift
-        if self._last_hidden is not None and payload == b"" and seqno.diff(number, self._snd_nxt) < 0:
+        ends = (sent.flags if flags is None else flags) & FIN  # its own number is the last, and is the right one
+        if self._last_hidden is not None and payload == b"" and not ends and seqno.diff(number, self._snd_nxt) < 0:
             number = self._snd_nxt  # an echo's packet, without the echo
         ack = sent.ack - self._in_shift if sent.flags & ACK else sent.ack
         return sent.written(source_port=self.port, seq=number - hidden, ack=ack, flags=flags, payload=payload)

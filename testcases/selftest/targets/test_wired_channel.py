@@ -139,6 +139,15 @@ def test_a_web_server_closes_when_it_is_told_and_its_page_is_kept_from_the_case(
     assert (talk.send(ACK, 101, 1002).seq, talk.send(ACK, 101, 1002).ack) == (behind, 1006)
 
 
+def test_a_fin_on_the_end_of_a_page_has_the_number_behind_what_the_case_knows() -> None:
+    talk = Talk("http")
+    talk.channel.close()
+    behind = 101 + len(talk.injected[0].payload)
+    assert talk.hear(ACK, 1001, behind) == []
+    assert talk.hear(ACK | PSH | FIN, 1001, behind, b"page") == [(FIN | ACK, 1001, 101, b"")]
+    assert talk.send(ACK, 101, 1002).ack == 1006
+
+
 def test_an_acknowledgment_that_the_fin_has_overtaken_is_told_once() -> None:
     talk = Talk()
     talk.send(FIN | ACK, 101, 1001)
