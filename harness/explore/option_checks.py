@@ -58,8 +58,6 @@ def problem(link: Link, received: Received) -> Problem | None:
             return Problem("options of a SYN on a SYN only", f"option {option.kind}", ("RFC 9293 §3.2",))
         if option.kind == KIND_SACK and link.view.last_syn is not None and not link.permits_blocks:
             return Problem("no SACK blocks, which the peer has not permitted", "SACK blocks", ("RFC 2018 §4",))
-        if option.kind == KIND_SACK and (wrong := _sack(link, option.data) or _below(link, segment, option.data)):
-            return wrong
     return _size(link, segment) or _stamp(link, segment, now)
 
 
@@ -110,37 +108,6 @@ def _repeated_syn(link: Link, segment: Segment, found: dict[int, bytes]) -> Prob
     if not same_syn or not segment.flags & ACK:
         return None  # who opens may fall back to fewer options, as long as none has been agreed on
     return Problem("the same options as before", f"options {sorted(found)}", ("RFC 9293 §3.8.1", "RFC 7323 §2.2"))
-
-
-def _sack(link: Link, data: bytes) -> Problem | None:
-    view, iss = link.view, link.connection.peer_iss
-    known = {seqno.add(edge, iss) for edge in (*view.edges, view.rcv_nxt, view.edge)}
-    edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data), 4)]
-    for left, right in zip(edges[::2], edges[1::2], strict=False):
-        if not seqno.lt(left, right):
-            return Problem("SACK blocks with their left edge below the right", f"{left}-{right}", ("RFC 2018 §3",))
-        cut = any(0 <= seqno.diff(right, seqno.add(edge, iss)) < more for edge, more in view.cuts)
-        if left not in known or not (right in known or cut):
-            return Problem("SACK blocks that begin and end where segments do", f"{left}-{right}", ("RFC 2018 §3",))
-    return None
-
-
-def _below(link: Link, segment: Segment, data: bytes) -> Problem | None:
-    """A block tells of text above a gap: none is left of what has been acknowledged.
-
-    No sentence forbids it, so it is no MUST. A first block may tell of what came twice (RFC 2883 §4), which lies in the
-    peer's last segment.
-    """
-    edges = [int.from_bytes(data[at : at + 4], "big") for at in range(0, len(data) - 3, 4)]
-    last, iss = link.last_probe, link.connection.peer_iss
-    start, end = (seqno.add(last.seq, iss), seqno.add(last.end, iss)) if last is not None else (0, 0)
-    for number, (left, right) in enumerate(zip(edges[::2], edges[1::2], strict=False)):
-        twice = not number and seqno.leq(start, left) and seqno.leq(right, end)
-        if seqno.lt(left, segment.ack) and not twice:
-            due = "no SACK block of text that is acknowledged"
-            seen = f"{left}-{right}, behind the acknowledgment {segment.ack}"
-            return Problem(due, seen, ("RFC 2018 §3",), level=Level.SHOULD)
-    return None
 
 
 def _stamp(link: Link, segment: Segment, now: int) -> Problem | None:

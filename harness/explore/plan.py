@@ -267,7 +267,8 @@ def _step(rest: str, word: str) -> Call | Probe | Special:
         return parse(rest)[0]
     except BadSequence as error:
         near = difflib.get_close_matches(name, (*BARE, *COUNTED, *TOLD), 3, 0.7)
-        raise BadSequence(f"{error}; did you mean {', '.join(near)}?") from None if near else error
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise BadSequence(f"{error}{hint}") from None
 
 
 def _told(name: str, amount: str | None, word: str) -> Call:

@@ -79,12 +79,12 @@ def difference(talk: Talk, twin: Talk) -> Difference | None:
         return None  # its timer began anew: what must come of it in time, the rules know without a twin
     if _brings_text(talk, twin):
         here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
-        return _other(here, there, _length(twin), beside_text=True)
+        return unlike(here, there, _stimuli(twin), beside_text=True)
     here, there = by_themselves(talk, twin), by_themselves(twin, twin)
     again = _answered_again(talk) - _answered_again(twin)
     if again > 0:
-        return _other(here, there[: len(there) - again], _length(twin), beside_text=True)
-    return _other(here, there, _length(twin), late=_shifted(talk, twin))
+        return unlike(here, there[: len(there) - again], _stimuli(twin), beside_text=True)
+    return unlike(here, there, _stimuli(twin), late=_shifted(talk, twin))
 
 
 def _answered_again(talk: Talk) -> int:
@@ -123,23 +123,48 @@ def _shifted(talk: Talk, twin: Talk) -> float:
     return talk.rig.target.facts.lifted_s * max(0, mine - other)
 
 
-def _other(
-    mine: Sequence[Spoken], other: Sequence[Spoken], end: float, *, beside_text: bool = False, late: float = 0.0
+def _stimuli(twin: Talk) -> list[float]:
+    """Return when the peer or the application did something in the twin, and when it ends, in seconds."""
+    events = _compared(twin)
+    times = [event.time_ns for event in events if event.kind in (Kind.SENT, Kind.CALL)]
+    return [*((each - events[0].time_ns) / 1e9 for each in times), _length(twin)] if events else [0.0]
+
+
+def unlike(
+    mine: Sequence[Spoken],
+    other: Sequence[Spoken],
+    stimuli: Sequence[float],
+    *,
+    beside_text: bool = False,
+    late: float = 0.0,
 ) -> Difference | None:
+    """Return in what that which came by itself differs from what came in the twin.
+
+    `stimuli` are the times of what was done there, the end last: what is late by a timer's slack may have been stopped
+    by the next one. With `beside_text` timers may go less evenly; `late` is by how much a clock may have been moved.
+    """
+    end = stimuli[-1]
     for (text, at), found in zip(other, [*mine, *[None] * len(other)], strict=False):
         sooner, later = (at * SOONER, at) if beside_text else (0.0, MEASURED * late)
         due = f"{text} after {at:.1f} s by itself, as without the segment that changes nothing"
         if found is None:
-            return None if at > end - _tolerance(at) - later else Difference(due, "it did not come")
+            stopped = at > end - _tolerance(at) - later or _is_soon(at, stimuli)
+            return None if stopped else Difference(due, "it did not come")
         if found[0] != text:
-            return Difference(due, f"{found[0]} after {found[1]:.1f} s")
+            stopped = _is_soon(at, stimuli) or _is_soon(found[1], stimuli)
+            return None if stopped else Difference(due, f"{found[0]} after {found[1]:.1f} s")
         if not -_tolerance(at) - sooner <= found[1] - at <= _tolerance(at) + later:
             return Difference(due, f"after {found[1]:.1f} s")
-    if not beside_text and len(mine) > len(other) and mine[len(other)][1] < end - _tolerance(end):
+    if not beside_text and len(mine) > len(other) and not _is_soon(mine[len(other)][1], stimuli):
         text, at = mine[len(other)]
         due = "nothing more by itself, as without the segment that changes nothing"
         return Difference(due, f"{text} after {at:.1f} s")
     return None
+
+
+def _is_soon(at: float, stimuli: Sequence[float]) -> bool:
+    """Tell whether something is done so soon behind a time that a timer may come behind it as well as in front."""
+    return any(0 <= when - at <= _tolerance(at) for when in stimuli)
 
 
 def _slower(talk: Talk, twin: Talk) -> Difference | None:

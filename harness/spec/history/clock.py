@@ -10,6 +10,8 @@ from harness.spec.states import CLOSED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT
 from harness.spec.values import replace
 
 _SECOND = 1_000_000_000
+#: R2, where it is counted in time and not in repetitions (§3.8.3, SHLD-11).
+R2_NS = 100 * _SECOND
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
             yield world.ended(Fate.TIMED_OUT)
         return
     enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
-    if (world.opening or world.unacknowledged or world.unsent) and world.tries >= enough:
+    long = not world.opening and world.tries and now - world.waiting_since + world.interval >= R2_NS
+    if (world.opening or world.unacknowledged or world.unsent) and (world.tries >= enough or long):
         yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
         if world.before is not None:
             yield world.before  # MAY-2 (2)

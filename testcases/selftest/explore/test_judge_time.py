@@ -29,6 +29,17 @@ def test_an_open_without_an_answer_is_repeated_or_given_up_after_a_while() -> No
         hand.call("connect", 0, Answer("ECONNREFUSED"))
 
 
+@pytest.mark.parametrize(
+    ("again_s", "end_s", "lawful"), [(122, 245, True), (60, 110, True), (20, 80, False), (1, 90, False)]
+)
+def test_who_counts_r2_in_time_may_give_up_behind_one_repetition(again_s: int, end_s: int, lawful: bool) -> None:
+    """RFC 9293 §3.8.3: "R1 and R2 might be measured in time units or as a count of retransmissions"."""
+    hand = established(Hand())
+    hand.call("send", 20, Answer(taken=20), own(ACK, 1, 1, 20), state=ESTABLISHED)
+    with contextlib.nullcontext() if lawful else pytest.raises(Fall):
+        hand.wait(end_s, (again_s, own(ACK, 1, 1, 20)), state=CLOSED)
+
+
 def test_two_msl_bound_time_wait_where_they_are_known() -> None:
     for measured, ends in (((50.0, 70.0), False), ((2.0, 70.0), True)):
         hand = Hand(traits=Traits(two_msl_s=measured))
