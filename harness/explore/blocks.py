@@ -106,7 +106,7 @@ def _answered(link: Link, segment: Segment, events: Sequence[Event]) -> Block | 
         return None
     if not link.history.every(lambda world: world.connection.snd_una == last.ack):
         return None
-    return seqno.add(last.seq, iss), seqno.add(last.seq + len(last.payload), iss)
+    return seqno.add(last.seq, iss), seqno.add(last.end, iss)
 
 
 def _holds(block: Block, number: int) -> bool:

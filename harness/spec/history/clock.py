@@ -72,11 +72,17 @@ def _by_itself(world: World, now: int, traits: Traits) -> Iterator[World]:
             yield world.ended(Fate.TIMED_OUT)
         return
     enough = traits.tries_syn_received if world.state is SYN_RECEIVED else traits.tries
-    long = not world.opening and world.tries and now - world.waiting_since + world.interval >= R2_NS
-    if (world.opening or world.unacknowledged or world.unsent) and (world.tries >= enough or long):
+    if (world.opening or world.unacknowledged or world.unsent) and (world.tries >= enough or _passes_r2(world, now)):
         yield world.ended(Fate.FORGOTTEN if world.state is SYN_RECEIVED and not world.accepted else Fate.TIMED_OUT)
         if world.before is not None:
             yield world.before  # MAY-2 (2)
+
+
+def _passes_r2(world: World, now: int) -> bool:
+    """Tell whether R2 may be over, in time: the timer was backed off so far that the next repetition is behind it."""
+    if world.opening or not world.tries or 3 * world.interval < R2_NS:
+        return False
+    return now - world.waiting_since + world.interval >= R2_NS
 
 
 def _may_be_dead(world: World, now: int) -> bool:

@@ -26,6 +26,7 @@ LAWFUL = [
     OPEN + "FA@n+20,n/10 A@n+10,n/5 A@n+15,n/5 A@n,n/10",
     OPEN + "A@n+10,n/10 A@n+30,n/10 A@n,n/15 A@n,n/40",
     OPEN + "send:100 A@n+10,u/10 A@n+30,u/10 A@n+10,n+1000/10 A@n+10,u-70000/10 SA@n+10,n/5 R@n+12/3 A@n+10,n/10",
+    OPEN + "A@n+10,n/10 FA@n+10,n/5 A@n+10,n/5",
     STAMPED + "A@n+10,n/10 A@n+30,n/10 A@n+10,n/10~t-5 wait:1000 A@n+10,n/10",
 ]
 
