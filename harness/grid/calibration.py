@@ -8,7 +8,7 @@ What a target that shows no states does behind a walk may be what it does in the
 So its habits count only if it answers the same questions otherwise there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 from harness.case.bench import Bench
@@ -16,6 +16,7 @@ from harness.case.conversation import Conversation
 from harness.case.peer_side import PeerSide
 from harness.case.runner import CaseRun, Ending, capture
 from harness.case.target_side import TargetSide
+from harness.case.walks import Walk
 from harness.grid import followup
 from harness.grid.cells import CLOSE, PASSIVE, SHUTDOWN, SIMULTANEOUS, Cell
 from harness.grid.followup import ARBITRARY, Habits, Numbers, Said, Scene, Tells
@@ -164,12 +165,30 @@ class _Asked:
 def _ask(
     rig: Bench, version: int, place: Cell, learned: dict[int, tuple[Said, ...]] | None, *, at: Cell | None = None
 ) -> _Asked:
-    """Lead the target to a place, or to another one, and ask it the follow-up of the place."""
-    connection = connection_of(place)
+    """Lead the target to a place, or to another one, and ask it the follow-up of the place.
+
+    A server that sends nothing before it is asked is led there without text, as cells are that come there themselves.
+    """
+    connection, route = connection_of(place), route_of(at or place)
     numbers = Numbers(connection.snd_nxt, connection.rcv_nxt, connection.max_snd_wnd)
     if place.state in (CLOSED, LISTEN):
         numbers = ARBITRARY
-    run = CaseRun(rig.begin(version, name=f"calibration/{place.place}"), route_of(at or place))
+    asked, ending = _asked_on(rig, version, place, learned, route, numbers)
+    if ending is Ending.NOT_APPLICABLE and not asked.questions and route.octets and numbers is not ARBITRARY:
+        numbers = replace(numbers, snd_nxt=numbers.snd_nxt - route.octets)
+        asked, _ending = _asked_on(rig, version, place, learned, replace(route, octets=0), numbers)
+    return asked
+
+
+def _asked_on(
+    rig: Bench,
+    version: int,
+    place: Cell,
+    learned: dict[int, tuple[Said, ...]] | None,
+    route: Walk,
+    numbers: Numbers,
+) -> tuple[_Asked, Ending]:
+    run = CaseRun(rig.begin(version, name=f"calibration/{place.place}"), route)
     scenes: list[Scene] = []
     found: list[Tells] = []
 
@@ -190,4 +209,4 @@ def _ask(
     # Where nothing can stand for a question, cells come no further either.
     if outcome.ending is Ending.COMPLETED or (outcome.ending is Ending.NOT_APPLICABLE and asked.questions):
         asked.manner = Manner(found[-1] if found else (), asked.learned)
-    return asked
+    return asked, outcome.ending

@@ -2,13 +2,17 @@
 
 from collections import Counter
 
+import pytest
+
 from harness.case.rig import Rig
+from harness.case.target_side import TargetSide
 from harness.grid.batch import run_cells
 from harness.grid.cells import Cell, segment_cells
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK
 from harness.spec.states import ESTABLISHED
 from harness.stack.defects import DEFECTS
+from harness.targets.protocol import NotOffered
 from harness.targets.reference.target import ReferenceTarget
 
 
@@ -53,3 +57,13 @@ def test_who_answers_no_unacceptable_acknowledgment_is_in_established_all_the_sa
     ]
     assert unsent
     assert set(told("D165", unsent)) == {"silent"}
+
+
+def test_a_server_that_sends_nothing_is_asked_about_its_habits_without_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: TargetSide, _data: bytes, **_how: int) -> None:
+        raise NotOffered("a server sends what it is asked for")
+
+    monkeypatch.setattr(TargetSide, "send", refuse)
+    opening = [cell for cell in segment_cells() if cell.id.startswith("grid/syn-received-passive/ack/exact/good/")]
+    assert opening
+    assert told("D165", opening) == {"": len(opening)}

@@ -20,6 +20,8 @@ from testcases.selftest.targets.test_wired_channel import FRO, Talk
 from testcases.selftest.wired_linux import ALONE
 
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}}"
+#: What Linux remembers of a path would stand for the sample that a lost SYN did not give, if another case came before.
+FORGETFUL = f"{LINUX} 2 net.ipv4.tcp_no_metrics_save=1"
 GOOD = ("conforms", "unobserved")
 SHORT = ("--ip", "4", "--timers", "20", "--case", "timers/*")
 
@@ -34,7 +36,7 @@ SHORT = ("--ip", "4", "--timers", "20", "--case", "timers/*")
     ],
 )
 def test_timers_of_a_server_are_those_of_linux(app: str, asked: set[str], tmp_path: Path) -> None:
-    done = wired.run("--target", f"tap:{LINUX} 2,app={app}", *SHORT, where=tmp_path)
+    done = wired.run("--target", f"tap:{FORGETFUL},app={app}", *SHORT, where=tmp_path)
     seen = wired.verdicts(tmp_path)
     assert {seen[f"timers/{name}"] for name in asked} <= set(GOOD), done.stdout
     assert "violates" not in seen.values(), done.stdout
