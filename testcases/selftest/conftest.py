@@ -85,7 +85,14 @@ SLOW = frozenset(
 )
 
 #: Of these, what takes longest begins, so that nobody waits for it at the end.
-LONGEST = ("test_docker_leftovers", "test_docker", "test_learn_golden", "test_wired_weather", "test_report_browser")
+LONGEST = (
+    "test_docker_leftovers",
+    "test_docker",
+    "test_learn_golden",
+    "test_wired_timers",
+    "test_wired_weather",
+    "test_report_browser",
+)
 
 #: Set where everything is installed, as in this project's own CI: a test that is skipped there has failed.
 MUST_RUN = "TCPSPEC_ALL_MUST_RUN"

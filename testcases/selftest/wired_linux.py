@@ -7,12 +7,14 @@ frames from one device to the other. To the harness it is a stack like any other
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import os
 import select
 import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +39,13 @@ def device(name: str, layer: int) -> int:
 def echo(connection: socket.socket) -> None:
     """Send back what comes, until the peer closes."""
     while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def late(connection: socket.socket) -> None:
+    """Send back what comes, and once in a while only some time after it was acknowledged, as on a busy machine."""
+    while data := connection.recv(65536):
+        time.sleep(LATE_S if next(_taken) % LATE_ONCE_IN == 0 else 0)
         connection.sendall(data)
 
 
@@ -105,8 +114,10 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
 
 
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 82: hold, 81: lambda _connection: None}
-STUBBORN, ABORTS = 83, 84
-SERVERS |= {STUBBORN: stubborn, ABORTS: aborts}
+STUBBORN, ABORTS, LATE = 83, 84, 85
+SERVERS |= {STUBBORN: stubborn, ABORTS: aborts, LATE: late}
+LATE_S, LATE_ONCE_IN = 0.25, 5
+_taken = itertools.count(1)
 #: Where one connection is served at a time.
 ALONE = 6970
 #: What comes for this port is dropped, as by a firewall.

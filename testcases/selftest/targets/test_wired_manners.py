@@ -8,7 +8,7 @@ import pytest
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
 from testcases.selftest.targets import test_wired as wired
-from testcases.selftest.wired_linux import ABORTS, STUBBORN
+from testcases.selftest.wired_linux import ABORTS, LATE, STUBBORN
 
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}} 2"
 #: Where its servers are.
@@ -52,3 +52,14 @@ def test_an_echo_server_that_never_closes_breaks_no_rule(tmp_path: Path) -> None
     assert {of_linux[case] for case in broken} <= {"known deviation"}, done.stdout
     assert not {"inconclusive", "harness error"} & set(verdicts.values()), done.stdout
     assert sum(verdict in ("conforms", "unobserved") for verdict in verdicts.values()) >= 20, done.stdout
+
+
+def test_what_an_echo_server_still_owes_is_awaited_before_it_is_made_to_send(tmp_path: Path) -> None:
+    chosen = ("--ip", "4", "--case", "grid/established/ack/inside/*", "--case", "grid/established/ack/exact/*")
+    seen, due = tmp_path / "wired", tmp_path / "linux"
+    done = wired.run("--target", f"tap:{LINUX},app=echo:{LATE}", *chosen, where=seen)
+    wired.run(*chosen, where=due)
+    verdicts, of_linux = wired.verdicts(seen), wired.verdicts(due)
+    broken = {case for case, verdict in verdicts.items() if verdict == "violates"}
+    assert {of_linux[case] for case in broken} <= {"known deviation"}, done.stdout
+    assert sum(verdict in ("conforms", "unobserved") for verdict in verdicts.values()) >= 10, done.stdout
