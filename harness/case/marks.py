@@ -12,6 +12,7 @@ from harness.spec.states import CLOSED, State
 from harness.targets.protocol import Capability
 
 ATTRIBUTE = "__tcpspec__"
+_NO_WALK = ("", Walk(CLOSED))
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -21,7 +22,7 @@ class CaseMeta:
 
     cites: list[str] = field(default_factory=list)
     figure: int | None = None
-    rows: list[tuple[str, Walk]] = field(default_factory=lambda: [("", Walk(CLOSED))])
+    rows: list[tuple[str, Walk]] = field(default_factory=lambda: [_NO_WALK])
     requires: list[Capability] = field(default_factory=list)
     versions: tuple[int, ...] = (4, 6)
     timer_s: float | None = None

@@ -78,13 +78,19 @@ def _every_id() -> frozenset[str]:
 
 def case_of(cell: AnyCell, spec: TargetSpec, version: int, origin: str) -> Case:
     """Return the cell as a case of the run."""
+    route, meta, summary = _described(cell)
+    return Case(cell.id, Binding(spec, version, "", route), meta, summary, origin)
+
+
+@cache
+def _described(cell: AnyCell) -> tuple[Walk, CaseMeta, str]:
+    """Return what is the same of a cell on every target and IP version."""
     if isinstance(cell, EventCell):
         timed = cell.kind == TIMER
         route = timer_run.route_to(cell) if timed else Walk(cell.place.state)
-        event_meta = CaseMeta(cites=list(cell.cites), timer_s=timer_run.SECONDS[cell.event] if timed else None)
-        return Case(cell.id, Binding(spec, version, "", route), event_meta, summary_of(cell), origin)
-    meta = CaseMeta(cites=list(cites_of(cell)))
-    return Case(cell.id, Binding(spec, version, "", route_of(cell)), meta, summary_of(cell), origin)
+        seconds = timer_run.SECONDS[cell.event] if timed else None
+        return route, CaseMeta(cites=list(cell.cites), timer_s=seconds), summary_of(cell)
+    return route_of(cell), CaseMeta(cites=list(cites_of(cell))), summary_of(cell)
 
 
 def timer_body(cell: EventCell) -> Callable[[TargetSide, PeerSide], Waits]:

@@ -51,14 +51,14 @@ from harness.targets.protocol import Capability, UnusableTarget
 #: Conversations per late sweep, in which nothing is done but to wait; each may hold a few descriptors until then.
 MAX_BATCH = 400
 #: The same where all targets are this machine's kernel, which has room for more connections than a small stack.
-MAX_BATCH_OF_THE_KERNEL = 1200
+MAX_BATCH_OF_THE_KERNEL = 3000
 #: So many with one among them that could not be judged, which tells early that no case can be.
 SHORT_BATCH = 50
 #: And how long the first of them waits: later the kernel would repeat (after 15 s) what no peer acknowledged.
 MAX_BATCH_S = 10.0
-#: The first batch is short, so that who waits sees a verdict; each further one may last twice as long.
+#: The first batch is short, so that who waits sees a verdict; each further one may last four times as long.
 FIRST_BATCH_S = 1.0
-#: Or be twice as long, where time is simulated: what comes of it must not depend on how fast the machine is.
+#: Where time is simulated each is twice as large as the one before: how fast the machine is must not matter.
 FIRST_BATCH = 50
 DESCRIPTORS_PER_CASE = 4
 
@@ -284,7 +284,7 @@ class CasePlugin:
         held, self.held = self.held, []
         if not held:
             return
-        self._batch_s = min(MAX_BATCH_S, 2 * self._batch_s)
+        self._batch_s = min(MAX_BATCH_S, 4 * self._batch_s)
         self._batch_size *= 2
         trouble = ""
         for rig in self.engine.running():

@@ -7,6 +7,8 @@ import pytest
 from harness import cli
 from harness.pkt import run
 from harness.pkt.text_calls import PIECE
+from harness.targets import registry
+from harness.targets.protocol import UnusableTarget
 from testcases.selftest.playing import SERVER, play
 
 #: A time-out of 0.3 s for what is received, and for what is sent.
@@ -122,14 +124,17 @@ def test_what_waits_for_more_is_ended_by_the_end_of_the_stream() -> None:
     assert play(SERVER + lines).verdict == "conforms"
 
 
-def test_a_socket_that_was_never_opened_has_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("stack", ["lwip", "smoltcp", "reference"])
+def test_a_socket_that_was_never_opened_has_no_error(
+    stack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        registry.open_target(registry.parse(stack), registry.Settings()).close()
+    except UnusableTarget as reason:
+        pytest.skip(str(reason))
     monkeypatch.chdir(tmp_path)
     Path("fresh.pkt").write_text(CLIENT + "+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n")
-    assert [cli.main(["run", "fresh.pkt", "--target", stack]) for stack in ("lwip", "smoltcp", "reference")] == [
-        0,
-        0,
-        0,
-    ]
+    assert cli.main(["run", "fresh.pkt", "--target", stack]) == 0
 
 
 @pytest.mark.parametrize("stack", ["linux", "lwip", "reference"])

@@ -15,6 +15,7 @@ LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}} 2"
 ECHO, DISCARD, DAYTIME, CHARGEN, HOLD = 7, 9, 13, 19, 82
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "port", "complaint", "hint"),
     [
@@ -41,6 +42,7 @@ def test_a_server_of_another_kind_is_refused_in_a_sentence(kind: str, port: int,
     assert hint in refused.value.hint
 
 
+@pytest.mark.slow
 def test_an_echo_server_that_never_closes_breaks_no_rule(tmp_path: Path) -> None:
     """No RFC says when an application closes: what waits for that is no question."""
     chosen = ("--ip", "4", "--case", "passive-close/*", "--case", "sanity/*", "--case", "grid/established/*")

@@ -27,6 +27,7 @@ SHORT = ("--ip", "4", "--timers", "20", "--case", "timers/*")
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("app", "asked"),
     [
@@ -110,6 +111,7 @@ def test_where_times_are_judged_an_echo_has_acknowledged_text_before_any_delay()
     Talk("discard", timed=True).send(ACK, 101, 1001, b"text")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["net.ipv4.tcp_rfc1337=0", "net.ipv4.tcp_rfc1337=1"])
 def test_a_reset_in_time_wait_may_be_ignored_where_no_state_is_seen(setting: str, tmp_path: Path) -> None:
     chosen = ("--ip", "4", "--case", "time-wait/*reset*", "--case", "time-wait/*rst*")

@@ -35,6 +35,7 @@ def test_a_long_way_makes_no_other_verdict(way: str, app: str, tmp_path: Path) -
     assert sum(verdict != "not applicable" for verdict in verdicts) >= 3, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "complaint"), [("1 0 0.1", "loses frames"), ("1 5 0 overtaking", "frames overtake each other")]
 )
