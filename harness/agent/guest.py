@@ -5,15 +5,12 @@ Requests come over the network card itself, in frames of an EtherType for local 
 device whose interrupts simulated time knows. Standard library only.
 
 A request is a JSON list of operations, each a list of a name and its arguments; the answer is a list of the same
-length, of ``["ok", result]`` or ``["error", errno, text]``. A message that is longer than a frame is cut into parts.
+length, of ``["ok", result]`` or ``["error", errno, text]`` (`harness.agent.framing` brings them over the card).
 Octet strings are written in hexadecimal digits.
 """
 
-import array
 import contextlib
-import ctypes
 import errno
-import fcntl
 import json
 import os
 import select
@@ -23,18 +20,9 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from harness.agent import server, uncommon
+from harness.agent import boot, framing, server, uncommon
 from harness.agent.rtnetlink import RouteSocket, forget_hosts
 
-ETHERTYPE = 0x88B5
-#: The card's name, by the driver that the kernel has for it: virtio-net, or UML's own.
-DEVICES = ("eth0", "vec0")
-#: The modules that the kernel of Debian's package user-mode-linux needs for IPv6, in this order.
-IPV6_MODULES = ("lib/crc-ccitt.ko", "net/ipv6/ipv6.ko")
-MODULES = "/usr/lib/uml/modules/{release}/kernel"
-#: Modules of a kernel in an emulator, by names in their order.
-MODULE_FOLDER = "/modules"
-SYS_FINIT_MODULE = 313
 SHUT_WR = socket.SHUT_WR
 SO_RCVBUFFORCE = 33
 #: Room for a SEND of some hundred thousand octets, each frame of it counted with what the kernel keeps beside it.
@@ -44,39 +32,9 @@ CONTROL = 1024
 #: The kernel reads the octets of such a SEND later (linux/socket.h).
 MSG_ZEROCOPY = 0x4000000
 WATCHED = select.POLLIN | select.POLLOUT | select.POLLRDHUP
-#: Octets of a message per frame, behind the Ethernet header and this one: number of the message, "more parts follow".
-PART = 1400
-PART_HEADER = struct.Struct("!I?")
-#: The number of the message that the agent sends when it is there.
-READY = 0
-ETHERNET = struct.Struct("!6s6sH")
-MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"))
 #: The card says nothing of itself when it comes up: no link-local address, no solicitations.
 QUIET = {"addr_gen_mode": "1", "accept_ra": "0"}
-SIOCETHTOOL, ETHTOOL_SGRO = 0x8946, 0x2C
 LINGER_RESET = struct.pack("ii", 1, 0)
-
-
-def parts(number: int, message: bytes) -> list[bytes]:
-    """Cut a message into payloads of frames."""
-    starts = range(0, len(message), PART) or (0,)
-    return [PART_HEADER.pack(number, at + PART < len(message)) + message[at : at + PART] for at in starts]
-
-
-class Joiner:
-    """Puts the parts of messages together again."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def add(self, payload: bytes) -> tuple[int, bytes] | None:
-        """Take the payload of a frame; return the number and the text of a message that is complete now."""
-        number, more = PART_HEADER.unpack_from(payload)
-        self._parts.append(payload[PART_HEADER.size :])
-        if more:
-            return None
-        message, self._parts = b"".join(self._parts), []
-        return number, message
 
 
 class Agent:
@@ -93,26 +51,28 @@ class Agent:
 
     def serve(self) -> None:
         """Answer requests for ever."""
-        device = _device()
+        device = boot.device()
         server.write_sysctls({f"net.ipv6.conf.{device}.{name}": value for name, value in QUIET.items()}, required=False)
         route = RouteSocket()
         route.up(socket.if_nametoindex(device))
         route.close()
-        _no_merging(device)
+        boot.merge_nothing(device)
         link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         link.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, LONGEST_REQUEST)  # in real time its frames come all at once
-        link.bind((device, ETHERTYPE))
-        link.send(ETHERNET.pack(b"\xff" * 6, bytes(6), ETHERTYPE) + parts(READY, b"")[0])
-        joiner = Joiner()
+        link.bind((device, framing.ETHERTYPE))
+        link.send(
+            framing.ETHERNET.pack(b"\xff" * 6, bytes(6), framing.ETHERTYPE) + framing.parts(framing.READY, b"")[0]
+        )
+        joiner = framing.Joiner()
         while True:
             frame = link.recv(2048)
-            message = joiner.add(frame[ETHERNET.size :])
+            message = joiner.add(frame[framing.ETHERNET.size :])
             if message is None:
                 continue
             number, text = message
             answer = json.dumps([self.perform(operation) for operation in json.loads(text)]).encode()
-            head = ETHERNET.pack(frame[6:12], frame[:6], ETHERTYPE)
-            for part in parts(number, answer):
+            head = framing.ETHERNET.pack(frame[6:12], frame[:6], framing.ETHERTYPE)
+            for part in framing.parts(number, answer):
                 link.send(head + part)
 
     def perform(self, operation: list[Any]) -> list[Any]:
@@ -133,7 +93,7 @@ class Agent:
         """Write sysctls, give the card its addresses, routes and neighbours; return what was found."""
         missing = server.write_sysctls(request["pins"], required=False)
         server.write_sysctls(request["overrides"], required=True)
-        index = socket.if_nametoindex(_device())
+        index = socket.if_nametoindex(boot.device())
         route = RouteSocket()
         route.up(socket.if_nametoindex("lo"))
         self._networks = request["networks"]
@@ -180,7 +140,7 @@ class Agent:
         """Give the way to the peer an MTU, None for the wire's own."""
         (network,) = (each for each in self._networks if each["version"] == version)
         with RouteSocket() as route:
-            route.set_mtu(socket.if_nametoindex(_device()), network, mtu)
+            route.set_mtu(socket.if_nametoindex(boot.device()), network, mtu)
 
     def counters(self) -> dict[str, int]:
         """Return the kernel's counters."""
@@ -358,44 +318,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _device() -> str:
-    names = {name for _index, name in socket.if_nameindex()}
-    found = next((name for name in DEVICES if name in names), None)
-    if found is None:
-        raise SystemExit(f"the kernel shows no network card, only {', '.join(names)}: see what it says of its modules")
-    return found
-
-
-def _load_ipv6(libc: ctypes.CDLL) -> None:
-    if os.path.exists("/proc/net/if_inet6"):
-        return
-    folder = MODULES.format(release=os.uname().release)
-    for name in IPV6_MODULES:
-        with contextlib.suppress(OSError), open(os.path.join(folder, name), "rb") as module:
-            libc.syscall(SYS_FINIT_MODULE, module.fileno(), b"", 0)
-
-
-def _load_own(libc: ctypes.CDLL) -> None:
-    names = sorted(os.listdir(MODULE_FOLDER)) if os.path.isdir(MODULE_FOLDER) else []
-    for name in names:
-        with open(os.path.join(MODULE_FOLDER, name), "rb") as module:
-            libc.syscall(SYS_FINIT_MODULE, module.fileno(), b"", 0)
-
-
-def _no_merging(device: str) -> None:
-    # Received segments must reach TCP one by one, as on the wire (no generic receive offload).
-    command = array.array("B", struct.pack("=II", ETHTOOL_SGRO, 0))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
-        fcntl.ioctl(
-            sock.fileno(), SIOCETHTOOL, struct.pack("16sP", device.encode(), command.buffer_info()[0]) + bytes(16)
-        )
-
-
 def main() -> None:
     """Mount what is needed, then serve."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    for kind, place in MOUNTS:
-        libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None)
-    _load_own(libc)
-    _load_ipv6(libc)
+    boot.start()
     Agent().serve()

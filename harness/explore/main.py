@@ -118,7 +118,13 @@ class _Run:
         finally:
             took = time.monotonic() - self.begin
             left_out = dict(self.choice.left_out)
-            writer.finish(collected=self.tally.played, interrupted=not complete, seconds=took, left_out=left_out)
+            writer.finish(
+                collected=self.tally.played,
+                interrupted=not complete,
+                seconds=took,
+                left_out=left_out,
+                came_to_nothing=True,
+            )
 
     def _play(self, stage: Stage, writer: ResultsWriter) -> None:
         crew = Crew(stage, self.options.n)

@@ -174,7 +174,7 @@ def _ask(
     if place.state in (CLOSED, LISTEN):
         numbers = ARBITRARY
     asked, ending = _asked_on(rig, version, place, learned, route, numbers)
-    if ending is Ending.NOT_APPLICABLE and not asked.questions and route.octets and numbers is not ARBITRARY:
+    if ending is Ending.NOT_APPLICABLE and not asked.questions and route.octets:
         numbers = replace(numbers, snd_nxt=numbers.snd_nxt - route.octets)
         asked, _ending = _asked_on(rig, version, place, learned, replace(route, octets=0), numbers)
     return asked

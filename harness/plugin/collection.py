@@ -33,6 +33,7 @@ class Collection:
         #: The only files of the package that can hold what is asked for, None for all; whether the user's own
         #: expectations are about cases that exist is told by all cases.
         self._names_scripts = names_scripts(self.config.args, self.options.selection.cases)
+        self._has_scripts = False
         #: Scripts that can't be read and were named themselves.
         self._bad: list[str] = []
         self._files = None if self.options.extra else files_of(self.options.selection.cases)
@@ -57,6 +58,7 @@ class Collection:
             return None
         from harness.plugin.pkt_items import PktFile
 
+        self._has_scripts = True
         known: dict[str, Any] = {"path": file_path, "plugin": self.plugin, "bad": self._bad}
         if not file_path.is_relative_to(parent.config.rootpath):
             known["nodeid"] = file_path.as_posix()  # else it would be the last part of the way, which others may have
@@ -121,7 +123,7 @@ class Collection:
         """Name the cases, select, and put the sanity cases where they belong."""
         if self._bad:
             raise pytest.UsageError("\n".join(self._bad))
-        if any(item.path.suffix == ".pkt" for item in items):
+        if self._has_scripts:
             from harness.plugin.pkt_items import name_apart
 
             name_apart(items, [*self.options.selection.cases, *(entry.case for entry in self.options.extra)])

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Where a worker leaves what it counted, for the controller.
 _LEFT_OUT, _SCRIPTS = "tcpspec_left_out", "tcpspec_scripts"
+#: How a command ends that played nothing, but for a shard that got nothing: that is a whole run of its part.
+_NOTHING = (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Worker:
@@ -63,7 +66,7 @@ class Tally:
         self._started = time.monotonic()
 
     def pytest_sessionstart(self) -> None:
-        """Open the results file; raises UsageError for what can't be written, before anything is played."""
+        """Open the results file, to be begun later; raises UsageError for what can't be written."""
         if self.config.option.collectonly:
             return
         junit = self.config.getoption("xmlpath", None)
@@ -81,6 +84,20 @@ class Tally:
             )
         except OSError as error:
             raise pytest.UsageError(f"--results {self.options.results}: can't be written: {error.strerror}") from None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Begin the results, where something is to be played."""
+        self._begin(session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Begin the results, where a worker of xdist has something to play."""
+        self._begin(ids)
+
+    def _begin(self, found: Sequence[object]) -> None:
+        if self.writer is not None and found:
+            self.writer.begin()
 
     @pytest.hookimpl(tryfirst=True)  # what the report says is settled before JUnit's XML takes it
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -145,6 +162,7 @@ class Tally:
                 interrupted=bool(incomplete or stopped or self.lost),
                 seconds=time.monotonic() - self._started,
                 left_out=self.left_out,
+                came_to_nothing=exitstatus in _NOTHING and not self.config.getoption("shard"),
             )
 
     @property

@@ -3,6 +3,7 @@
 Every line is a JSON object with a `kind`. `schema.py` beside this has the fields of each; `RESULTS.md` explains them.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -50,7 +51,11 @@ class Results:
 
 
 class ResultsWriter:
-    """Writes one run. Each line is flushed, so that a killed run leaves all it had judged, and no footer."""
+    """Writes one run. Each line is flushed, so that a killed run leaves all it had judged, and no footer.
+
+    What the run before left in the folder stays until `begin`: a command that comes to nothing (a case that there is
+    not, a target that does not start) takes nothing away.
+    """
 
     def __init__(
         self,
@@ -61,28 +66,39 @@ class ResultsWriter:
         shard: str = "",
         keep_captures: bool = False,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
-        if not keep_captures:
-            _remove_captures(self.path)
-        self._file: IO[str] = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
+        #: What is there only because of this writer.
+        self._made = [each for each in (self.path, folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file: IO[str] = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `finish`)
+        self._keep_captures = keep_captures
+        self._begun = False
         self._cases = 0
-        self._line(
-            {
-                "kind": "header",
-                "schema": SCHEMA,
-                "tool": f"tcpspec {__version__}",
-                "python": sys.version.split()[0],
-                "host": os.uname().machine,
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
-                "command": command,
-                "level": level,
-                **({"shard": shard} if shard else {}),
-            }
-        )
+        self._header = {
+            "kind": "header",
+            "schema": SCHEMA,
+            "tool": f"tcpspec {__version__}",
+            "python": sys.version.split()[0],
+            "host": os.uname().machine,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+            "level": level,
+            **({"shard": shard} if shard else {}),
+        }
+
+    def begin(self) -> None:
+        """Take the place of the run before, its captures included, and write the header; again, do nothing."""
+        if self._begun:
+            return
+        self._begun = True
+        if not self._keep_captures:
+            _remove_captures(self.path)
+        self._file.truncate(0)
+        self._line(self._header)
 
     def target(self, facts: dict[str, Any]) -> None:
         """Write the facts of a target."""
+        self.begin()
         self._line({"kind": "target", **facts})
 
     def case(self, record: dict[str, Any]) -> None:
@@ -91,22 +107,40 @@ class ResultsWriter:
 
     def case_text(self, text: str) -> None:
         """Write what came of a case, given as by `as_text`."""
+        self.begin()
         self._cases += 1
         self._write(f'{{"kind":"case",{text[1:]}')
 
     def finish(
-        self, *, collected: int, interrupted: bool, seconds: float, left_out: Mapping[str, int] | None = None
+        self,
+        *,
+        collected: int,
+        interrupted: bool,
+        seconds: float,
+        left_out: Mapping[str, int] | None = None,
+        came_to_nothing: bool = False,
     ) -> None:
         """Write the footer, unless the run was interrupted, and close the file.
 
-        `left_out` counts what the command line did not choose, by reason.
+        `left_out` counts what the command line did not choose, by reason. Where the command `came_to_nothing` before
+        it began, all is left as it was found.
         """
         if self._file.closed:
             return
+        if came_to_nothing and not self._begun:
+            self._file.close()
+            self._unmake()
+            return
+        self.begin()
         if not interrupted:
             counted = {"cases": self._cases, "collected": collected, "seconds": round(seconds, 3)}
             self._line({"kind": "footer", **counted, "left_out": dict(left_out or {})})
         self._file.close()
+
+    def _unmake(self) -> None:
+        for each in self._made:
+            with contextlib.suppress(OSError):
+                each.rmdir() if each.is_dir() else each.unlink()
 
     def _line(self, data: dict[str, Any]) -> None:
         self._write(as_text(data))

@@ -7,18 +7,18 @@ from harness.targets.emulated import initramfs
 
 _PROGRAM = """
 import ctypes, os, socket, time
-from harness.agent import guest, lines
+from harness.agent import boot, lines, server
 from harness.agent.rtnetlink import RouteSocket
 libc = ctypes.CDLL(None)
-for kind, place in (*guest.MOUNTS, ("devtmpfs", "/dev")):
+for kind, place in (*boot.MOUNTS, ("devtmpfs", "/dev")):
     libc.mount(kind.encode(), place.encode(), kind.encode(), 0, None)
-guest._load_own(libc)
+boot.load_own(libc)
 with RouteSocket() as route:
     card = socket.if_nametoindex("eth0")
     for each in (socket.if_nametoindex("lo"), card):
         route.up(each)
     for name in ("all", "eth0"):
-        guest.server.write_sysctls({{f"net.ipv6.conf.{{name}}.accept_dad": "0"}}, required=False)
+        server.write_sysctls({{f"net.ipv6.conf.{{name}}.accept_dad": "0"}}, required=False)
     for version, own, prefix, bits in (
         (4, "198.51.100.1", "198.51.100.0/24", 32),
         (6, "2001:db8:51::1", "2001:db8:51::/64", 128),

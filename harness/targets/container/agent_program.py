@@ -8,7 +8,7 @@ import json
 from types import ModuleType
 
 from harness import agent
-from harness.agent import attached, guest, rtnetlink, server, sidecar, uncommon
+from harness.agent import attached, boot, framing, guest, rtnetlink, server, sidecar, uncommon
 
 #: Makes modules of the sources in the first argument, in their order, and calls main() of the last.
 LOADER = """
@@ -30,7 +30,7 @@ Modules = tuple[ModuleType, ...]
 TARGET: Modules = (server,)
 SIDECAR: Modules = (server, rtnetlink, sidecar)
 #: For both, where no descriptor can be passed.
-ATTACHED: Modules = (server, rtnetlink, uncommon, guest, sidecar, attached)
+ATTACHED: Modules = (server, rtnetlink, uncommon, boot, framing, guest, sidecar, attached)
 
 
 def command(modules: Modules, *arguments: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from socket import IPPROTO_TCP
 from typing import Any
 
-from harness.agent import guest, rtnetlink, sandboxed, server, uncommon
+from harness.agent import boot, framing, guest, rtnetlink, sandboxed, server, uncommon
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.observe.sockdiag import KERNEL_STATES
 from harness.spec.states import State
@@ -41,7 +41,7 @@ from harness.targets.protocol import (
 )
 from harness.wire.link import Arrival, Flood, LostFence
 
-AGENT = (server, rtnetlink, uncommon, guest, sandboxed)
+AGENT = (server, rtnetlink, uncommon, boot, framing, guest, sandboxed)
 #: Silence is what lasts so long behind the fence: the kernel answers in 0.1 ms, but works on several things at once, so
 #: that the answer to a later probe may overtake it.
 QUIET_S = 0.01

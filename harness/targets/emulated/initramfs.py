@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.agent.guest import MODULE_FOLDER
+from harness.agent.boot import MODULE_FOLDER
 from harness.agent.server import PROGRAM_PATH
 from harness.targets.protocol import UnusableTarget
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Protocol
 
-from harness.agent import guest
+from harness.agent import framing
 from harness.targets.operations import Operations
 from harness.targets.protocol import TargetError
 
@@ -28,22 +28,22 @@ class AgentCalls(Operations):
     def __init__(self, carrier: Carrier, guest_mac: bytes, peer_mac: bytes) -> None:
         super().__init__()
         self._carrier = carrier
-        self._head = guest_mac + peer_mac + guest.ETHERTYPE.to_bytes(2, "big")
+        self._head = guest_mac + peer_mac + framing.ETHERTYPE.to_bytes(2, "big")
         self._number = 0
 
     def greet(self) -> None:
         """Wait for the agent to be there."""
-        number, _text = guest.Joiner().add(self._carrier.agent_frame()[guest.ETHERNET.size :]) or (None, b"")
-        if number != guest.READY:
+        number, _text = framing.Joiner().add(self._carrier.agent_frame()[framing.ETHERNET.size :]) or (None, b"")
+        if number != framing.READY:
             raise AgentRefusal("the agent in the guest does not greet")
 
     def _exchange(self, operations: list[list[Any]]) -> list[Any]:
         self._number += 1
-        for part in guest.parts(self._number, json.dumps(operations).encode()):
+        for part in framing.parts(self._number, json.dumps(operations).encode()):
             self._carrier.send_frame(self._head + part)
-        joiner = guest.Joiner()
+        joiner = framing.Joiner()
         while True:
-            message = joiner.add(self._carrier.agent_frame()[guest.ETHERNET.size :])
+            message = joiner.add(self._carrier.agent_frame()[framing.ETHERNET.size :])
             if message is not None and message[0] == self._number:
                 answer: list[Any] = json.loads(message[1])
                 return answer

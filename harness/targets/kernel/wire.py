@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.agent import guest
+from harness.agent import framing
 from harness.targets.addresses import ADDRESSES
 from harness.targets.kernel.machine import Machine
 from harness.targets.kernel.simulated import SimulatedKernel
@@ -20,7 +20,7 @@ from harness.targets.protocol import Clock, TargetError, TargetStorms
 from harness.wire.link import ETHERTYPE_IPV4, ETHERTYPE_IPV6, Arrival, Flood, Link, LostFence, comes
 
 NS = 1_000_000_000
-AGENT = guest.ETHERTYPE.to_bytes(2, "big")
+AGENT = framing.ETHERTYPE.to_bytes(2, "big")
 GUEST_MAC, PEER_MAC = bytes.fromhex("02fe00000001"), bytes.fromhex("02fe00000002")
 #: How much simulated time an operation of the agent may take (`ss` is a program that has to be started), and how much
 #: real time.

@@ -223,3 +223,47 @@ def test_an_unusable_target_is_one_message_also_under_xdist(workers: list[str], 
     done = tcpspec("run", "--set", "tcp_rfc1338=1", *workers, cwd=tmp_path)
     assert done.code == USAGE
     assert len(done.errors) == 1
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> dict[str, bytes]:
+    """What a run left before."""
+    assert tcpspec("run", "--case", "sanity/*", "--ip", "4", "--pcap", "on", cwd=tmp_path).code == 0
+    return left(tmp_path)
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    """Return the files of the results, by their names."""
+    files = [file for file in (folder / "results").rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "--case", "sanity/no-such-case"],
+        ["run", "--target", "exec:true"],
+        ["run", "--target", "tap:false"],
+        ["run", "--case", "sanity/*", "--set", "tcp_rfc1338=1", "-n", "2"],
+        ["explore", "--kind", "no-such-kind"],
+        ["explore", "--target", "exec:true", "--count", "3"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_comes_to_nothing_leaves_the_results_of_the_run_before(
+    command: list[str], earlier: dict[str, bytes], tmp_path: Path
+) -> None:
+    assert any(name.endswith(".pcapng") for name in earlier)
+    assert tcpspec(*command, cwd=tmp_path).code in (USAGE, NOTHING_RAN)
+    assert left(tmp_path) == earlier
+
+
+def test_a_command_that_comes_to_nothing_makes_no_results(tmp_path: Path) -> None:
+    assert tcpspec("run", "--target", "exec:true", "--results", "a/b", cwd=tmp_path).code == USAGE
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_shard_that_has_got_nothing_is_a_whole_run(tmp_path: Path) -> None:
+    assert tcpspec("run", "--case", "sanity/*", "--ip", "4", "--shard", "99/99", cwd=tmp_path).code == NOTHING_RAN
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "results" / "results.jsonl").read_text().splitlines()]
+    assert kinds == ["header", "footer"]

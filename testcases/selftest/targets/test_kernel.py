@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.agent import guest
+from harness.agent import framing
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.runner import Ending, run
@@ -107,10 +107,10 @@ def test_minutes_pass_at_once_and_repeat_to_the_microsecond() -> None:
 
 def test_a_panic_is_a_violation_with_the_console_and_the_next_case_has_a_fresh_kernel(booted: KernelTarget) -> None:
     before_ns = booted.clock.now_ns()
-    frame = b"\x02\xfe\0\0\0\1\x02\xfe\0\0\0\2" + guest.ETHERTYPE.to_bytes(2, "big")
+    frame = b"\x02\xfe\0\0\0\1\x02\xfe\0\0\0\2" + framing.ETHERTYPE.to_bytes(2, "big")
 
     def end_the_agent() -> None:  # which is init, and init must not end
-        booted._wire.send_frame(frame + guest.parts(5, b"no JSON")[0])
+        booted._wire.send_frame(frame + framing.parts(5, b"no JSON")[0])
         booted._wire.agent_frame()
 
     rig = Rig(booted, guarded=False)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.agent import guest
+from harness.agent import framing
 from harness.targets.kernel import build, compiling, kernels, machine
 from harness.targets.kernel.calendar import Calendar, CalendarError, Op
 from harness.targets.kernel.vring import DESC_F_NEXT, Region, Vring
@@ -144,12 +144,12 @@ def test_an_address_outside_the_guest_is_refused(memory: Region) -> None:
 # --- messages of the agent -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, guest.PART, guest.PART + 1, 5 * guest.PART])
+@pytest.mark.parametrize("size", [0, 1, framing.PART, framing.PART + 1, 5 * framing.PART])
 def test_a_message_survives_being_cut_into_frames(size: int) -> None:
     message = bytes(number % 251 for number in range(size))
-    parts = guest.parts(77, message)
-    assert all(len(part) <= guest.PART + guest.PART_HEADER.size for part in parts)
-    joiner = guest.Joiner()
+    parts = framing.parts(77, message)
+    assert all(len(part) <= framing.PART + framing.PART_HEADER.size for part in parts)
+    joiner = framing.Joiner()
     assert [joiner.add(part) for part in parts] == [None] * (len(parts) - 1) + [(77, message)]
 
 
