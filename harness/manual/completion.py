@@ -46,7 +46,7 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "--failures": ("kinds", "all"),
     "--pcap": ("off", "on", "retain-on-failure"),
     "--observer": ("sockdiag", "ss"),
-    "--pkt-match": ("lenient", "strict"),
+    "--pkt-match": ("lenient", "strict", "packetdrill"),
     "--pkt-dialect": ("linux", "bsd"),
     "--by": ("tc8", "packetimpact", "rfc"),
 }

@@ -108,6 +108,8 @@ class Stage:
     dialect: Dialect
     symbols: Mapping[str, str]
     strict: bool
+    #: Whether nothing unexpected may come behind the last line.
+    silent_end: bool = True
     #: What the script says and was not asserted, by its name.
     left_out: Counter[str] = field(default_factory=Counter)
     streams: dict[int, Streams] = field(default_factory=dict)

@@ -33,7 +33,7 @@ def explain(script: Script, dialect: str | None = None) -> str:
     lines += [f"{line}{_where(event)}" for event in script.events for line in _event(event, unmet)]
     left = sorted(set(_left_out(script)))
     if left:
-        lines += ["", f"  not asserted, unless --pkt-match strict: {', '.join(left)}"]
+        lines += ["", f"  not asserted by --pkt-match lenient, the default: {', '.join(left)}"]
     return "\n".join(lines)
 
 

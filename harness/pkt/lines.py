@@ -286,6 +286,9 @@ class Lines:
         __tracebackhide__ = True
         self.stage.conversation.step()
         self.take()
+        if not self.stage.silent_end:
+            self.stage.left_out.update({"segment behind the last line": len(self.arrived)} if self.arrived else {})
+            return
         waits = self.stage.traits.claims(Capability.VIRTUAL_TIME) or not self._is_settled()
         deadline = self.stage.now_ns() + int(TAIL_S * NS) * waits
         while (now := self.stage.now_ns()) < deadline:

@@ -7,7 +7,9 @@ from harness.targets.namespace.pod import Pod
 from harness.targets.protocol import Target
 
 LENIENT, STRICT = "lenient", "strict"
-PROFILES = (LENIENT, STRICT)
+#: As strict, but for the silence behind the last line: packetdrill holds lines against what comes, not the other way.
+PACKETDRILL = "packetdrill"
+PROFILES = (LENIENT, STRICT, PACKETDRILL)
 
 
 class Dialect(StrEnum):

@@ -11,7 +11,7 @@ from harness.case.timers import Waits
 from harness.pkt import control, grammar, scanner
 from harness.pkt.descriptors import MTU, Stage
 from harness.pkt.player import Player
-from harness.pkt.profile import DEFAULT, STRICT, Dialect, Profile
+from harness.pkt.profile import DEFAULT, LENIENT, PACKETDRILL, Dialect, Profile
 from harness.pkt.schedule import TOLERANCE_S, Schedule
 from harness.pkt.settings import Settings
 from harness.pkt.support import FOR_OTHERS, Traits, Unsupported, traits_of
@@ -205,7 +205,8 @@ def begin(
         version.mapped,
         dialect_of(script, profile.dialect),
         symbols_of(script, version),
-        profile.match == STRICT,
+        profile.match != LENIENT,
+        silent_end=profile.match != PACKETDRILL,
         written_for=_written_for(script, version),
         mtu=script.mtu or MTU,
         mss=int(_number(script.options, "mss", 0.0)) or None,

@@ -56,7 +56,10 @@ def declare(parser: pytest.Parser) -> None:
 
 _TIMERS_HELP = "also run timer cases that take at most so long (default with the option: 90)"
 _EXPLORE_HELP = "generated conversations: core, a fixed small choice (default), all (with the option alone), or off"
-_PKT_MATCH_HELP = "what of a .pkt script is asserted: lenient (no windows, no order of options, ...) or strict"
+_PKT_MATCH_HELP = (
+    "what of a .pkt script is asserted: lenient (no windows, no order of options, ...), strict, or packetdrill (strict,"
+    " and no silence behind the last line)"
+)
 _FAILURES_HELP = "print the ladder of the first of each kind, of 20 kinds at most (default), or all ladders"
 _PCAP_HELP = "pcapng captures with --results (default: of what is not as expected)"
 

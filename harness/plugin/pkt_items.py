@@ -27,6 +27,8 @@ from harness.targets.protocol import Capability
 from harness.targets.registry import TargetSpec
 
 TOPIC = "pkt"
+#: So often a script is played alone at most for which the peer was too late.
+ALONE = 3
 #: So many scripts in simulated time share a sweep.
 IN_A_ROW = 25
 
@@ -194,14 +196,25 @@ class PktItem(OwnItem):
             error = self.stash[TIMED].error if TIMED in self.stash else None
             if self.came_late:
                 # Beside others the peer was too late for this: it is judged by a run of its own.
-                self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
-                run.play_alone(self.begin(self.stash[RUN].conversation))
+                self._play_in_time()
             elif error is not None:
                 raise error
             elif TIMED not in self.stash:
                 run.play_alone(self.begin(self.stash[RUN].conversation))
         except Unsupported as reason:
             pytest.skip(f"not applicable: {reason}")
+
+    def _play_in_time(self) -> None:
+        """Play it alone, again where the peer was late once more, as on a busy machine."""
+        __tracebackhide__ = True
+        for left in reversed(range(ALONE)):
+            self.stash[RUN] = CaseRun(self.conversation(), Walk(CLOSED))
+            try:
+                run.play_alone(self.begin(self.stash[RUN].conversation))
+                return
+            except Violation:
+                if not left or self.outcome is None or not self.outcome.was_late:
+                    raise
 
     def play_again(self, rig: Rig) -> Outcome:
         """Play the script once more, alone."""

@@ -11,6 +11,7 @@ SHOWN = 20
 WIDE = 1 << 16
 #: Differences stand in a column of at most so many characters.
 COLUMN = 110
+_UNSEEN = "packetdrill does not look there, nor does --pkt-match packetdrill"
 
 
 def listing(kinds: Sequence[Kind], *, width: int = WIDE, every: bool = False) -> Iterator[str]:
@@ -33,6 +34,13 @@ def listing(kinds: Sequence[Kind], *, width: int = WIDE, every: bool = False) ->
     if len(shown) < len(kinds):
         cases = sum(len(kind.cases) for kind in kinds[len(shown) :])
         yield f"  and {len(kinds) - len(shown)} more kinds, {cases} cases (--failures all, or tcpspec report)"
+    if unseen := sum(1 for kind in kinds for case in kind.cases if _is_unseen(case)):
+        yield f"{unseen} of these only by what comes behind a script's last line: {_UNSEEN}"
+
+
+def _is_unseen(case: Case) -> bool:
+    """Tell whether a script is as it says to its last line, and something came behind it."""
+    return case.key.id.startswith(story.SCRIPTS) and (case.finding or {}).get("code") == "extra"
 
 
 def _row(number: int, kind: Kind, *, several: bool) -> tuple[str, str, str, str]:

@@ -204,3 +204,15 @@ def test_a_reset_that_answers_has_the_ack_bit_that_is_due() -> None:
     stray = "+0 < F 5:5(0) win 9\n+0 > {}\n"
     assert play(stray.format("R. 0:0(0) ack 6")).verdict == "conforms"
     assert play(stray.format("R 0:0(0)")).code is Code.WRONG_FLAGS
+
+
+def test_packetdrill_s_profile_is_strict_and_demands_no_silence_behind_the_last_line() -> None:
+    challenged = SERVER + "+.1 < R 100:100(0) win 0\n"
+    assert [play(challenged, match).code for match in ("lenient", "strict")] == [Code.EXTRA, Code.EXTRA]
+    played = play(challenged, "packetdrill")
+    assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
+    assert play(SERVER, "packetdrill").notes == ""
+    between = challenged + "+.1 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 1\n"
+    assert play(between, "packetdrill").code is Code.WRONG_FLAGS  # the next line meets it, as packetdrill's would
+    window = SERVER.replace("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 1 win 4711")
+    assert play(window, "packetdrill").code is Code.WRONG_WINDOW

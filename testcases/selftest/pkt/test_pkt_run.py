@@ -96,6 +96,17 @@ def test_strict_asserts_all_and_says_so_in_the_command(folder: Path, capsys: pyt
     assert "--pkt-match=strict" in capsys.readouterr().out
 
 
+def test_a_run_says_how_many_scripts_differ_only_where_packetdrill_does_not_look(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "challenged.pkt").write_text(SERVER + "+.1 < R 100:100(0) win 0\n")
+    assert run("challenged.pkt", "more/wrong.pkt") == 1
+    assert "\n1 of these only by what comes behind a script's last line: packetdrill" in capsys.readouterr().out
+    assert run("more/wrong.pkt") == 1
+    assert "of these only" not in capsys.readouterr().out
+    assert run("challenged.pkt", "--pkt-match", "packetdrill") == 0
+
+
 def test_show_prints_the_ladder_and_what_was_not_asserted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "window.pkt").write_text(GOOD.replace("ack 1 <...>", "ack 1 win 1 <...>"))
     assert cli.main(["show", "window.pkt", "--target", "reference"]) == 0
