@@ -31,7 +31,8 @@ class Snapshot(NamedTuple):
 
     `state` is CLOSED when there is no record of the 4-tuple; `listening` tells that its port is in LISTEN (a kernel
     answers the exact query with the listener when the connection itself is gone). Queues are in octets; for a listener
-    they are the accept queue's length and limit. `mini` is a time-wait record without a full socket behind it.
+    they are the accept queue's length and limit. `mini` is a time-wait record without a full socket behind it. `untold`
+    are the queues whose length the target does not tell, ``recvq`` and ``sendq``.
     """
 
     state: State
@@ -39,6 +40,7 @@ class Snapshot(NamedTuple):
     receive_queue: int = 0
     send_queue: int = 0
     mini: bool = False
+    untold: frozenset[str] = frozenset()
 
     def as_dict(self) -> dict[str, object]:
         """Return the state, and of the rest what is not 0 or false, as JSON-able data."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
 from harness.pkt.profile import Dialect
+from harness.pkt.stated_socket import StatedSocket
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.symbols import number
 from harness.pkt.tree import Call, Expression, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import FIN, RST, SYN
-from harness.targets.protocol import AppSocket, ConnectedSocket
+from harness.targets.protocol import AppSocket, ConnectedSocket, WatchedSocket
 
 #: The peer's text differs from the target's by this in each octet.
 PEER_SALT = 17
@@ -50,6 +51,8 @@ class Descriptor:
     #: Whether it was freed of its connection, so that the next one has other ports.
     freed: bool = False
     armed: dict[int, tuple[int, int]] | None = None
+    #: What each epoll that watches it has not told yet, where that is kept here and not by a kernel.
+    edges: dict[int, int] = field(default_factory=dict)
     extra_flags: int = 0
     #: Whether it is a file, which holds as much text as is asked of it; and what is in a pipe, shared by its two ends.
     is_file: bool = False
@@ -199,7 +202,8 @@ class Stage:
 
     def socket(self) -> AppSocket:
         """Return a fresh socket of the target."""
-        return self.conversation.rig.target.socket(6 if self.mapped else self.version)
+        sock = self.conversation.rig.target.socket(6 if self.mapped else self.version)
+        return sock if isinstance(sock, WatchedSocket) else StatedSocket(sock)
 
 
 class Table:

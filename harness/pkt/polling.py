@@ -5,15 +5,21 @@ from collections.abc import Callable
 
 from harness.pkt.answers import Answer, Attempt, done, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table
+from harness.pkt.stated_socket import StatedSocket
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Place, Record
-from harness.targets.protocol import LinuxSocket, WatchedSocket
+from harness.spec.states import State
+from harness.targets.protocol import Capability, LinuxSocket, TellingSocket, WatchedSocket
 
 #: What is always told, asked for or not.
 _ALWAYS = select.POLLERR | select.POLLHUP
 _ONCE = select.EPOLLONESHOT
 _BY_EDGES = select.EPOLLET | select.EPOLLEXCLUSIVE
+
+
+#: States of a connection that accept() hands out.
+_ACCEPTABLE = (State.ESTABLISHED, State.CLOSE_WAIT)
 
 
 class Polling:
@@ -33,7 +39,8 @@ class Polling:
             "epoll_wait": self._wait,
         }
         maker = makers.get(call.function)
-        if maker is not None and not self._stage.traits.has_sockets:
+        traits = self._stage.traits
+        if maker is not None and not (traits.has_sockets or traits.claims(Capability.STATES)):
             raise Unsupported("poll() and epoll", place, lacking=True)
         return None if maker is None else maker(call, place)
 
@@ -42,14 +49,32 @@ class Polling:
         if descriptor is None:
             return select.POLLNVAL
         sock = self._table.sock(descriptor, place)
-        if not isinstance(sock, WatchedSocket):
+        if isinstance(sock, WatchedSocket):
+            events = sock.poll()
+        elif isinstance(sock, StatedSocket):
+            events = self._stated(sock, descriptor, place)
+        else:
             raise Unsupported("poll() and epoll", place)
-        events = sock.poll()
         if events & select.POLLIN:
             events |= select.POLLRDNORM
         if events & select.POLLOUT:
             events |= select.POLLWRNORM
         return events & (wanted | _ALWAYS)
+
+    def _stated(self, sock: StatedSocket, descriptor: Descriptor, place: Place) -> int:
+        """Return what holds of a socket, by its state; a listener is ready when a connection waits to be accepted."""
+        snapshot = self._stage.conversation.rig.snapshot
+        if descriptor.listening:
+            waiting = [snapshot(each.tuple4) for each in self._stage.incoming if each.tuple4.port == descriptor.port]
+            return select.POLLIN if any(each is not None and each.state in _ACCEPTABLE for each in waiting) else 0
+        if descriptor.connection is None or not descriptor.connecting:
+            return select.POLLOUT | select.POLLHUP
+        seen = snapshot(descriptor.connection.tuple4)
+        events = sock.conditions(seen) if seen is not None else None
+        if events is None:
+            untold = "poll() and epoll of a stack that does not tell how full its buffers are"
+            raise Unsupported(untold, place, lacking=True)
+        return events
 
     def _poll(self, call: Call, place: Place) -> Attempt:
         entries = call.arguments[0].items if call.arguments and isinstance(call.arguments[0], Items) else ()
@@ -92,7 +117,8 @@ class Polling:
         numbers = [number(argument, self._stage.symbols) for argument in call.arguments[:3]]
         record = call.arguments[3] if len(call.arguments) > 3 else None
         events = self._events(record, "events") if isinstance(record, Record) and "events" in record.fields else 0
-        if events & _BY_EDGES and not self._stage.traits.is_linux:
+        traits = self._stage.traits
+        if events & _BY_EDGES and not (traits.is_linux or traits.claims(Capability.READINESS)):
             raise Unsupported("epoll that is triggered by edges (EPOLLET, EPOLLEXCLUSIVE)", place, lacking=True)
 
         def control() -> Answer:
@@ -110,6 +136,8 @@ class Polling:
                 poll.armed.pop(numbers[2], None)
             else:
                 poll.armed[numbers[2]] = (events, _data(record))
+                if descriptor is not None and isinstance(descriptor.sock, TellingSocket):
+                    descriptor.edges[numbers[0]] = descriptor.sock.poll()  # what holds already is news to it
             return done()
 
         return control
@@ -134,6 +162,8 @@ class Polling:
                     seen = descriptor.sock.watched(numbered)
                 else:
                     seen = self._ready(descriptor, events & ~_ONCE, place)
+                    if events & _BY_EDGES and isinstance(descriptor.sock, TellingSocket):
+                        seen &= _news(descriptor, descriptor.sock, numbered)
                 if seen:
                     found.append((seen, data))
                     if events & _ONCE and not by_kernel:
@@ -149,6 +179,15 @@ class Polling:
             return answer
 
         return wait
+
+
+def _news(descriptor: Descriptor, sock: TellingSocket, poll: int) -> int:
+    """Return what has come about since an epoll has told of a socket; it is news to all others that watch it too."""
+    fresh = sock.edges()
+    for each in descriptor.edges:
+        descriptor.edges[each] |= fresh
+    told, descriptor.edges[poll] = descriptor.edges.get(poll, 0), 0
+    return told
 
 
 def _data(record: Expression | None) -> int:

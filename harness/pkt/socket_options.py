@@ -22,6 +22,7 @@ from harness.pkt.schedule import NS
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import errno_of, number
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Number, Place, Record, Text
+from harness.spec.states import State
 from harness.targets.protocol import Capability, NotOffered
 
 #: Options whose value is the size of a buffer, of which windows are made; they are not asserted.
@@ -310,15 +311,15 @@ class SocketOptions:
                 return len(self._table.sock(descriptor, place).recv(_PEEK, socket.MSG_PEEK))
             except OSError:
                 return 0
-        return self._queue(descriptor, place).receive_queue
+        return self._queue(descriptor, "recvq", place).receive_queue
 
     def _unacknowledged(self, descriptor: Descriptor, place: Place) -> int:
-        return self._queue(descriptor, place).send_queue
+        return self._queue(descriptor, "sendq", place).send_queue
 
-    def _queue(self, descriptor: Descriptor, place: Place) -> Snapshot:
+    def _queue(self, descriptor: Descriptor, name: str, place: Place) -> Snapshot:
         connection = descriptor.connection
         snapshot = self._stage.conversation.rig.snapshot(connection.tuple4) if connection is not None else None
-        if snapshot is None:
+        if snapshot is None or (name in snapshot.untold and snapshot.state is not State.CLOSED):
             raise Unsupported("the length of a queue that can't be seen", place)
         return snapshot
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from harness.pkt import control
 from harness.pkt.answers import Answer, Attempt, done, refused
 from harness.pkt.descriptors import PEER_SALT, Descriptor, Stage, Table, argument
+from harness.pkt.stated_socket import StatedSocket
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
@@ -20,6 +21,8 @@ MAX_OCTETS = 1 << 26
 #: So much goes to a socket at once, of a Linux kernel and of an adapter: what else a guest has no memory for, and no
 #: line of the adapter's protocol is longer than the longest packet.
 PIECE_OF_LINUX, PIECE = 1 << 19, 1 << 16
+#: So much text is made at once: what no buffer takes is not made at all.
+_AT_ONCE = 1 << 20
 #: More than so much no window lets in, whatever room an application offers.
 _ROOM = 1 << 22
 _PLAIN_FLAGS = {
@@ -63,7 +66,7 @@ class TextCalls:
         descriptor = self.table.of(call, self.stage.symbols, place)
         data = self._data(call, place)
         flags = self._flags(call, place)
-        self._length(call, place)
+        length = len(data) if data is not None else self._length(call, place)
         if call.function == "sendmsg":
             _demand_no_control(call.arguments[1], place)
         if flags & ~_OF_THE_CALL and not self.stage.traits.has_sockets:
@@ -75,11 +78,9 @@ class TextCalls:
             nonlocal sent, opening, blocks
             if descriptor is None:
                 return Answer(-1, "EBADF")
-            content = data if data is not None else b""
-            if data is None:
-                content = self._text(descriptor, self._length(call, place))
             waits = self.stage.waits(descriptor) and not flags & socket.MSG_DONTWAIT
             if descriptor.deferred or (flags & socket.MSG_FASTOPEN and not descriptor.connecting):
+                content = data if data is not None else self._text(descriptor, length)
                 try:
                     sent = self._open(descriptor, content, flags, place)
                 except OSError as error:
@@ -95,8 +96,9 @@ class TextCalls:
             if blocks and waits and not self._wakes_writers(descriptor):
                 return None
             while True:
+                last = data[sent:] if data is not None else self._text(descriptor, min(length - sent, _AT_ONCE))
                 try:
-                    sent += self._sent(descriptor, content[sent:], flags, place)
+                    sent += (taken := self._sent(descriptor, last, flags, place))
                 except BlockingIOError as error:
                     if error.errno == errno.EALREADY:
                         return refused(error)
@@ -104,8 +106,8 @@ class TextCalls:
                     blocks = waits
                     return None if waits else Answer(sent) if sent else Answer(-1, "EAGAIN")
                 except OSError as error:
-                    return refused(error)
-                if sent >= len(content) or not waits:
+                    return Answer(sent) if sent and not waits else refused(error)
+                if sent >= length or (taken < len(last) and not waits):
                     return Answer(sent)
 
         return write
@@ -172,12 +174,26 @@ class TextCalls:
     def _sent(self, descriptor: Descriptor, data: bytes, flags: int, place: Place) -> int:
         sock = self.table.sock(descriptor, place)
         asked = flags & ~_OF_THE_CALL
-        taken = self._taken(sock, data, asked)
+        try:
+            taken = self._taken(sock, data, asked)
+        except BlockingIOError:
+            self._note_no_room(sock, descriptor)
+            raise
+        if taken < len(data):
+            self._note_no_room(sock, descriptor)
         if descriptor.connection is not None:
             streams = self.stage.streams_of(descriptor.connection)
             streams.written += data[:taken]
             streams.urgent |= bool(flags & socket.MSG_OOB)
         return taken
+
+    def _note_no_room(self, sock: AppSocket, descriptor: Descriptor) -> None:
+        """Remember for poll() that a socket took less than all, where it does not tell itself when it has room."""
+        if not isinstance(sock, StatedSocket) or descriptor.connection is None:
+            return
+        snapshot = self.stage.conversation.rig.snapshot(descriptor.connection.tuple4)
+        if snapshot is not None:
+            sock.found_no_room(snapshot.send_queue)
 
     def _taken(self, sock: AppSocket, data: bytes, flags: int) -> int:
         """Return how much of it a socket takes now, piece by piece; raises what it says to the first one."""

@@ -16,6 +16,8 @@ from harness.targets.protocol import Capability, NotOffered, TargetError
 
 #: The other ways to shut down, as the optional form of the command has them.
 _DIRECTIONS = {socket.SHUT_RD: "rd", socket.SHUT_RDWR: "rdwr"}
+#: Of what `state` tells besides, what is used.
+_QUEUES = frozenset({"recvq", "sendq"})
 #: The options of a socket that the protocol has, by what they are to the harness: the capability that brings one, and
 #: its name. All are whole numbers: 0 and 1 for off and on, seconds, a count of probes, milliseconds.
 _OPTIONS = {
@@ -182,4 +184,5 @@ def ask_state(target: Dialogue, tuple4: FourTuple) -> Snapshot:
         raise target.fail(f"'state' was answered with {' '.join(answer.words)!r}: no state") from None
     if state is State.LISTEN:
         return Snapshot(State.CLOSED, listening=True)
-    return Snapshot(state, receive_queue=receive_queue, send_queue=send_queue)
+    untold = _QUEUES - set(fields)
+    return Snapshot(state, receive_queue=receive_queue, send_queue=send_queue, untold=untold)

@@ -147,7 +147,6 @@ def test_octets_that_were_not_written_are_told() -> None:
         ("+0 < icmp no_such_message", "icmp no_such_message on IPv4"),
         ("+0 %{ assert tcpi_snd_cwnd == 10 }%", "tcpi_snd_cwnd of TCP_INFO"),
         ("+0 %{ import os }%", "this assertion: "),
-        ("+0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0", "epoll that is triggered by edges"),
     ],
 )
 def test_what_can_not_be_played_is_not_applicable_with_its_line(line: str, construct: str) -> None:
