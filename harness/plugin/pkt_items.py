@@ -208,7 +208,7 @@ class PktItem(OwnItem):
             pytest.skip(f"not applicable: {reason}")
 
     def _play_in_time(self) -> None:
-        """Play it alone, again where the peer was late once more and something else came of it, as on a busy machine."""
+        """Play it alone, again where it was late once more and something else came of it."""
         __tracebackhide__ = True
         before = self._found()
         for left in reversed(range(ALONE)):
