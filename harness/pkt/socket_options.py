@@ -256,7 +256,8 @@ class SocketOptions:
             assert isinstance(memory, bytes)
             return tcp_info.decode(octets, self._stage.dialect) | tcp_info.decode_memory(memory)
         connection = descriptor.connection
-        snapshot = self._stage.conversation.rig.snapshot(connection.tuple4) if connection is not None else None
+        look = self._stage.conversation.rig.snapshot
+        snapshot = look(connection.tuple4) if connection is not None else Snapshot(State.CLOSED)
         if snapshot is None:
             raise Unsupported("TCP_INFO where states can't be seen", place)
         return tcp_info.from_snapshot(snapshot, self._stage.dialect)

@@ -217,3 +217,12 @@ def test_options_of_mptcp_are_told_by_the_names_of_each_fork() -> None:
     script = grammar.parse("x.pkt", "0 < S 0:0(0) win 9 <mss 1460,mp_capable a,dss dack4 dsn4 FIN>\n")
     need = next(needs.unmet(script, Version(4), Traits("Linux", frozenset())))
     assert str(need) == "a segment with an option of MPTCP (line 1)"
+
+
+def test_a_socket_without_a_connection_is_closed_wherever_states_are_seen() -> None:
+    opening = " 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 %{ assert tcpi_state == TCP_CLOSE }%\n"
+    connects = (
+        "+0 fcntl(3, F_SETFL, O_NONBLOCK) = 0\n+0 connect(3, ..., ...) = -1 EINPROGRESS (x)\n+0 > S 0:0(0) <...>\n"
+    )
+    assert play(opening + connects + "+0 %{ assert tcpi_state == TCP_SYN_SENT }%\n").verdict == "conforms"
+    assert play(opening.replace("CLOSE", "LISTEN")).code is Code.WRONG_ANSWER
