@@ -4,8 +4,9 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from harness.case.connection import Connection
 from harness.case.conversation import Conversation
@@ -22,8 +23,10 @@ RECEIVE_ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}
 EOF = b""
 #: The call that asks for SO_ERROR.
 PENDING_ERROR = "pending error"
-#: What a record says of a socket that was given options before the call.
-PREPARED = "(with options of its own)"
+#: What a record says of a socket that was given options before the call: this, and each as level, number, and value.
+PREPARED = "with options of its own: "
+#: What a record says of a SEND of urgent data.
+URGENT = "(urgent)"
 #: `refused=ANY_ERROR`: the call must fail, and the RFC does not say with which error.
 ANY_ERROR = -1
 
@@ -74,13 +77,13 @@ class UserCalls:
         """
         __tracebackhide__ = True
         connection = self._connection
-        sock = self._fresh_socket(prepare)
+        sock, options = self._fresh_socket(prepare)
         connection.listener = sock
         address, port = self._local(any_address)
         name = EVERYWHERE if any_address else "listen"
         text = "listen()" if backlog == BACKLOG else f"listen({backlog})"
         self._call(text, lambda: sock.listen(address, port, backlog), refused=refused, name=name, about=backlog)
-        self._note_prepared(prepare)
+        self._note_prepared(options)
 
     def connect(
         self,
@@ -95,12 +98,12 @@ class UserCalls:
         """
         __tracebackhide__ = True
         connection = self._connection
-        sock = self._fresh_socket(prepare)
+        sock, options = self._fresh_socket(prepare)
         connection.app = sock
         local = self._local(any_address)
         remote = (connection.tuple4.peer_address, connection.tuple4.peer_port)
         self._call("connect()", lambda: sock.connect(local, remote), refused=refused, about=0)
-        self._note_prepared(prepare)
+        self._note_prepared(options)
 
     def accept(self) -> None:
         """Take the established connection from the listener."""
@@ -129,6 +132,8 @@ class UserCalls:
         text = f"send({len(data)} octets)"
         told = None if flags else data
         taken = self._call(text, lambda: self._app().send(data, flags), refused=refused, due=len(data), about=told)
+        if flags & socket.MSG_OOB:
+            self.conversation.calls[-1].event.annotations.append(URGENT)
         if not refused and taken is not None and 0 < taken < len(data):
             raise NotOffered(f"SEND has room for {taken} of {len(data)} octets")
         if not refused and taken != len(data):
@@ -266,15 +271,16 @@ class UserCalls:
         __tracebackhide__ = True
         self.conversation.fail(Code.WRONG_ANSWER, due, got, connection=self._connection, asks=asks)
 
-    def _fresh_socket(self, prepare: Callable[[AppSocket], None] | None) -> AppSocket:
+    def _fresh_socket(self, prepare: Callable[[AppSocket], None] | None) -> tuple[AppSocket, "_Noting"]:
         sock = self.conversation.rig.target.socket(self._connection.tuple4.version)
+        noting = _Noting(sock)
         if prepare is not None:
-            prepare(sock)
-        return sock
+            prepare(cast("AppSocket", noting))
+        return sock, noting
 
-    def _note_prepared(self, prepare: Callable[[AppSocket], None] | None) -> None:
-        if prepare is not None:
-            self.conversation.calls[-1].event.annotations.append(PREPARED)
+    def _note_prepared(self, noting: "_Noting") -> None:
+        if noting.options:
+            self.conversation.calls[-1].event.annotations.append(f"({PREPARED}{', '.join(noting.options)})")
 
     def _app(self) -> AppSocket:
         if self._connection.app is None:
@@ -285,6 +291,23 @@ class UserCalls:
         if self._connection.listener is None:
             raise RuntimeError("this connection has no listener: listen() first")
         return self._connection.listener
+
+
+class _Noting:
+    """A socket that keeps a note of the options that it is given."""
+
+    def __init__(self, sock: AppSocket) -> None:
+        self._sock = sock
+        self.options: list[str] = []
+
+    def set_option(self, level: int, name: int, value: int | bytes) -> None:
+        """Set a socket option."""
+        self._sock.set_option(level, name, value)
+        number = value if isinstance(value, int) else int.from_bytes(value, sys.byteorder)
+        self.options.append(f"{level} {name} {number}")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
 
 
 def error_name(code: int) -> str:

@@ -16,7 +16,7 @@ from harness.pkt.support import Unsupported, beyond
 from harness.pkt.tree import Icmp, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.history.world import text
-from harness.spec.options import window_scale_of
+from harness.spec.options import MalformedOptions, window_scale_of
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, URG, Flags, Segment
 from harness.targets.protocol import Roomy
 from harness.trace.events import Kind
@@ -157,7 +157,7 @@ class Peer:
         except TooLong as error:
             raise Unsupported(str(error), place) from None
         if line.flags & SYN:
-            self._scales[connection.index] = window_scale_of(field) is not None
+            self._scales[connection.index] = _scale_of(field) is not None
         return Segment(
             line.flags,
             seq,
@@ -189,7 +189,7 @@ class Peer:
         if edge is None:
             return 0
         first = next((each.wire for each in connection.received if each.wire.flags & SYN), None)
-        shift = (window_scale_of(first.options) or 0) if first is not None and scaled else 0
+        shift = (_scale_of(first.options) or 0) if first is not None and scaled else 0
         size = last.window << (0 if last.flags & SYN else shift)
         if offset >= max(edge, size):
             return 0  # it is outside of either window
@@ -235,3 +235,11 @@ class Peer:
         words = f"ICMP {message.type} {message.code}".rstrip()
         conversation.note(Kind.NOTE, f"{words} about {seq}:{seqno.add(seq, length)}", connection, error)
         conversation.step([error])
+
+
+def _scale_of(field: bytes) -> int | None:
+    """Return the shift that options announce, None where there is none, or what should hold one has no form."""
+    try:
+        return window_scale_of(field)
+    except MalformedOptions:
+        return None

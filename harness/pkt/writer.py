@@ -15,7 +15,7 @@ from harness.case.violation import Finding
 from harness.pkt import icmp, options, writer_states
 from harness.pkt.matching import flag_letters
 from harness.pkt.writer_calls import called
-from harness.pkt.writing import Side, Unsayable, Writing
+from harness.pkt.writing import IN_OCTETS, PORT, Side, Unsayable, Writing
 from harness.spec import options as wire_options
 from harness.spec import seqno
 from harness.spec.segment import ACK, RST, SYN, URG, Flags, Segment
@@ -23,8 +23,8 @@ from harness.trace.events import Event, Kind, Mark
 from harness.wire import codec
 from harness.wire import icmp as wire_icmp
 
-#: The port of the target, and that of the first peer, where there are several connections.
-PORT, PEER_PORT = 8080, 2000
+#: The port of the first peer, where there are several connections.
+PEER_PORT = 2000
 #: The TTL of what the peer sends, unless the script says another.
 TTL = 64
 #: Options that have a name, and how many octets of data each may have.
@@ -69,7 +69,7 @@ def write(
     the end stands what was due by a `finding` about a state; `each_state` demands those that the target was in.
     """
     several = len({event.connection for event in events if event.segment is not None}) > 1
-    writing = Writing(several, each_state, addresses=between)
+    writing = Writing(several, each_state, addresses=between, ports=_ports(events))
     writing.say(title)
     for line in about:
         writing.say(line)
@@ -96,7 +96,29 @@ def write(
         writing.say(f"{UNSAID}: none can say that {reason}")
     if all(line.startswith("//") for line in writing.lines[head:]):
         writing.add("`true`", writing.before_ns or 0)
+    if writing.in_octets:
+        writing.lines.insert(1, IN_OCTETS)
     return "\n".join(writing.lines) + "\n"
+
+
+def _ports(events: Sequence[Event]) -> dict[int, int]:
+    """Return the target's port of each connection as the script has it: those that it listens on have one each.
+
+    Any other is not written, and has the number of the first.
+    """
+    listens = {event.connection for event in events if event.kind is Kind.CALL and event.text.startswith("listen(")}
+    found: dict[int, int] = {}
+    numbers: dict[int, int] = {}
+    for event in events:
+        if event.segment is None or not event.packet or event.connection in found:
+            continue
+        with contextlib.suppress(codec.MalformedPacket):
+            segment = codec.decode(event.packet).segment
+            own = segment.destination_port if event.kind is Kind.SENT else segment.source_port
+            found[event.connection] = own
+            if event.connection in listens:
+                numbers.setdefault(own, PORT + len(numbers))
+    return {connection: numbers.get(own, PORT) for connection, own in found.items()}
 
 
 def own_events(conversation: Conversation) -> Sequence[Event]:
@@ -171,8 +193,6 @@ def _received(writing: Writing, event: Event) -> None:
         return
     side, wire = writing.side(event), _decoded(event)
     _demand_addresses(writing, event, inbound=False)
-    if wire.flags & URG:
-        raise Unsayable("the application sends urgent data")
     if wire.flags & SYN:
         side.target_base = wire.seq
         side.closed |= side.synchronized  # what was accepted on these ports before is over
@@ -254,7 +274,7 @@ def _expected(writing: Writing, event: Event) -> None:
 
 def _packet(writing: Writing, event: Event, segment: Segment, *, inbound: bool) -> str:
     seq, length = segment.seq & seqno.MASK, len(segment.payload)
-    ports = (PEER_PORT + event.connection, PORT)
+    ports = (PEER_PORT + event.connection, writing.port_of(event.connection) or PORT)
     parts = _in_brackets(event) if inbound else []
     parts += [f"{ports[0]} > {ports[1]}" if inbound else f"{ports[1]} > {ports[0]}"] if writing.several else []
     parts += [flag_letters(int(segment.flags), segment.reserved), f"{seq}:{seqno.add(seq, length)}({length})"]
@@ -266,14 +286,11 @@ def _packet(writing: Writing, event: Event, segment: Segment, *, inbound: bool) 
         parts.append(f"urg {segment.urgent}")
     side = writing.side(event)
     base = (side.target_base if inbound else side.peer_base) or 0
-    try:
-        stamped = bool(segment.options) and wire_options.timestamps_of(segment.options) is not None
-        for option in wire_options.parse(segment.options) if inbound or stamped else ():
-            _demand_name(option)
-    except wire_options.MalformedOptions as reason:
-        raise Unsayable(f"options are malformed: {reason}") from None
+    stamped = _is_stamped(segment)
     if segment.options and (inbound or stamped):  # the peer echoes timestamps, so they must be written
-        parts.append(options.described(segment.options, base))
+        by_name = _has_names(segment.options)
+        parts.append(options.described(segment.options, base) if by_name else f"<{segment.options.hex()}>")
+        writing.in_octets |= not by_name
     elif not inbound:
         parts.append("<...>")
     return " ".join(parts)
@@ -289,11 +306,20 @@ def _in_brackets(event: Event) -> list[str]:
     return [f"[{', '.join(words)}]"] if words else []
 
 
-def _demand_name(option: wire_options.Option) -> None:
-    """Refuse an option that packetdrill has no name for, or not with this length."""
-    lengths = _NAMED_LENGTHS.get(option.kind)
-    if lengths is None or len(option.data) not in lengths:
-        raise Unsayable(f"there is an option of kind {option.kind} with {len(option.data)} octets of data")
+def _is_stamped(segment: Segment) -> bool:
+    try:
+        return bool(segment.options) and wire_options.timestamps_of(segment.options) is not None
+    except wire_options.MalformedOptions:
+        return False
+
+
+def _has_names(octets: bytes) -> bool:
+    """Tell whether packetdrill has a name for each of these options, with the length that it has."""
+    try:
+        found = list(wire_options.parse(octets))
+    except wire_options.MalformedOptions:
+        return False
+    return all(len(option.data) in _NAMED_LENGTHS.get(option.kind, ()) for option in found)
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 
-from harness.case.user_calls import BACKLOG, PREPARED
-from harness.pkt.writing import Side, Unsayable, Writing
+from harness.case.user_calls import BACKLOG, PREPARED, URGENT
+from harness.pkt.writing import OWN, PORT, Side, Unsayable, Writing
 from harness.trace.events import Event
 
 #: How a record says that the application had no socket to make this call with.
@@ -49,10 +49,26 @@ def called(writing: Writing, event: Event) -> None:
     side = writing.side(event)
     name = event.text.partition("(")[0]
     write_call = CALLS.get(event.text) or CALLS.get(name)
-    if write_call is None or PREPARED in event.annotations:
+    if write_call is None:
         raise Unsayable(f"the application calls {event.notation()}")
     for text in write_call(writing, side, event):
         writing.add(text, event.time_ns)
+
+
+def _options(event: Event, number: int) -> Iterator[str]:
+    """Yield the options that a socket was given before the call."""
+    for text in event.annotations:
+        if not text.startswith(f"({PREPARED}"):
+            continue
+        for option in text.removeprefix(f"({PREPARED}").rstrip(")").split(", "):
+            level, name, value = map(int, option.split())
+            yield f"setsockopt({number}, {_name_of(event, level, name)}, [{value}], 4) = 0"
+
+
+def _name_of(event: Event, level: int, name: int) -> str:
+    if (level, name) not in _OPTION_NAMES:
+        raise Unsayable(f"the application calls {event.notation()}")
+    return _OPTION_NAMES[level, name]
 
 
 def _outcome(event: Event, good: str) -> str:
@@ -67,12 +83,18 @@ def _socket(writing: Writing) -> tuple[int, str]:
 
 
 def _listen(writing: Writing, side: Side, event: Event) -> Iterator[str]:
-    if any(each.listener for each in writing.sides.values()):
+    port = writing.port_of(event.connection)
+    if port in writing.listening or (writing.listening and port is None):
         raise Unsayable("another listener waits on other ports or at another address")
+    address = "..."
+    if writing.listening and port != PORT:
+        address = f'{{sa_family = AF_INET, sin_port = htons({port}), sin_addr = inet_addr("{OWN}")}}'
     side.listener, made = _socket(writing)
+    writing.listening[port] = side.listener
     yield made
     yield f"setsockopt({side.listener}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
-    yield f"bind({side.listener}, ..., ...) = 0"
+    yield from _options(event, side.listener)
+    yield f"bind({side.listener}, {address}, ...) = 0"
     writing.begun = True
     yield f"listen({side.listener}, {_number(event.text) or BACKLOG}) = {_outcome(event, '0')}"
 
@@ -86,13 +108,14 @@ def _connect(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     side.peer_base = side.target_base = None  # another connection, whose numbers count anew
     side.synchronized = False
     yield made
+    yield from _options(event, side.app)
     yield f"fcntl({side.app}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
     writing.begun = True
     yield f"connect({side.app}, ..., ...) = {outcome}"
 
 
 def _accept(writing: Writing, side: Side, event: Event) -> Iterator[str]:
-    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
+    listener = _listener(writing, side, event)
     refused = _outcome(event, "")
     if refused:
         yield f"fcntl({listener}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
@@ -107,13 +130,21 @@ def _accept(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     yield f"fcntl({number}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
 
 
+def _listener(writing: Writing, side: Side, event: Event) -> int:
+    """Return the number of the listener that a connection belongs to."""
+    others = (each.listener for each in writing.sides.values() if each.listener)
+    own = writing.listening.get(writing.port_of(event.connection))
+    return side.listener or own or next(others, 3)
+
+
 def _close(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     number, side.closed = writing.app(side), True
     yield f"close({number}) = {_outcome(event, '0')}"
 
 
 def _close_listener(writing: Writing, side: Side, event: Event) -> Iterator[str]:
-    listener = side.listener or next((each.listener for each in writing.sides.values() if each.listener), 3)
+    listener = _listener(writing, side, event)
+    writing.listening = {port: each for port, each in writing.listening.items() if each != listener}
     yield f"close({listener}) = {_outcome(event, '0')}"
 
 
@@ -130,7 +161,8 @@ def _shutdown(writing: Writing, side: Side, event: Event) -> Iterator[str]:
 def _send(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     octets = _number(event.text) or "0"
     taken = next((found[1] for text in event.annotations if (found := _GIVES.fullmatch(text)) is not None), octets)
-    flag = "MSG_OOB" if event.text.startswith("urgent") else "MSG_NOSIGNAL"
+    is_urgent = event.text.startswith("urgent") or URGENT in event.annotations
+    flag = "MSG_OOB" if is_urgent else "MSG_NOSIGNAL"
     yield f"send({writing.app(side)}, ..., {octets}, {flag}) = {_outcome(event, taken)}"
 
 
@@ -155,10 +187,8 @@ def _option(writing: Writing, side: Side, event: Event) -> Iterator[str]:
     found = _OPTION.fullmatch(event.text)
     if found is None:
         raise Unsayable(f"the application calls {event.notation()}")
-    names = _OPTION_NAMES.get((int(found[1]), int(found[2])))
-    if names is None:
-        raise Unsayable(f"the application calls {event.notation()}")
-    yield f"setsockopt({writing.app(side)}, {names}, [{found[3]}], 4) = {_outcome(event, '0')}"
+    name = _name_of(event, int(found[1]), int(found[2]))
+    yield f"setsockopt({writing.app(side)}, {name}, [{found[3]}], 4) = {_outcome(event, '0')}"
 
 
 def _literal(text: str) -> bytes:

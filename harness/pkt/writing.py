@@ -9,6 +9,10 @@ SHORTEST_S = 0.005
 #: Linux answers so seldom what it can't accept (`tcp_invalid_ratelimit`), in seconds, and a little more.
 APART_S = 0.6
 WIDTH = 8
+#: The port of the target, the one that packetdrill takes where a script says none; and the address that it gives it.
+PORT, OWN = 8080, "192.168.0.1"
+#: What stands at the head of a script with options that have no name.
+IN_OCTETS = "// Options without a name are written as their octets, as packetdrill for FreeBSD has them."
 
 
 class Unsayable(Exception):
@@ -65,8 +69,17 @@ class Writing:
     #: target last acknowledged something once more.
     stimulus: int | None = None
     repeated_ns: int | None = None
+    #: The target's port by connection, where several are listened on, and the listeners by their ports.
+    ports: dict[int, int] = field(default_factory=dict)
+    listening: dict[int | None, int] = field(default_factory=dict)
+    #: Whether the options of a segment are written as octets, which one of the packetdrills reads.
+    in_octets: bool = False
     #: Sockets that were accepted, and nobody knows yet of which connection.
     unclaimed: list[int] = field(default_factory=list)
+
+    def port_of(self, connection: int) -> int | None:
+        """Return the port that the script gives to the target of a connection, None where none is to be seen."""
+        return self.ports.get(connection)
 
     def side(self, event: Event) -> Side:
         """Return the connection that an event is about."""

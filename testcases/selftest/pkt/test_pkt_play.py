@@ -374,3 +374,12 @@ def test_a_line_may_name_the_socket_whose_connection_it_is_about() -> None:
     write = "+.1 write(3, ..., 9) = 9\n+0 > P. 1:10(9) ack 1 <...> sock({})\n+0 < . 1:1(0) ack 10 win 92 sock(3)\n"
     assert play(both + write.format(3)).verdict == "conforms"
     assert play(both + write.format(4)).verdict == "violates"
+
+
+@pytest.mark.parametrize("options", ["fd000000", "02010000", "0303", "00000000", "ff" * 40])
+def test_options_without_a_form_reach_the_target_as_they_are(options: str) -> None:
+    opened = SERVER.replace("win 65535 <mss 1460>", f"win 65535 <{options}>")
+    played = play(opened)
+    assert (played.verdict, played.code) == ("conforms", None)
+    sent = next(each.segment for each in played.events if each.segment is not None)
+    assert sent.options.startswith(bytes.fromhex(options))
