@@ -235,8 +235,11 @@ class Table:
         return descriptor.sock
 
     def drop(self, number: int) -> None:
-        """Forget a closed descriptor."""
+        """Forget a closed descriptor, which no epoll watches any more."""
         self._open.pop(number, None)
+        for each in self._open.values():
+            if each.armed is not None:
+                each.armed.pop(number, None)
 
     def all(self) -> list[Descriptor]:
         """Return all that are open."""

@@ -1,7 +1,7 @@
 """poll() and epoll, worked out from what a target's sockets say of themselves; by edges, a kernel's own epoll tells."""
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from harness.pkt.answers import Answer, Attempt, done, refused
 from harness.pkt.descriptors import Descriptor, Stage, Table
@@ -127,6 +127,8 @@ class Polling:
                 return Answer(-1, "EBADF")
             removed = numbers[1] == NUMBERS["EPOLL_CTL_DEL"]
             descriptor = self._table.get(numbers[2], place)
+            if wrong := self._wrong_control(numbers, poll.armed, descriptor):
+                return Answer(-1, wrong)
             if descriptor is not None and isinstance(descriptor.sock, LinuxSocket):
                 try:
                     descriptor.sock.watch(numbers[0], None if removed else events)
@@ -141,6 +143,16 @@ class Polling:
             return done()
 
         return control
+
+    def _wrong_control(self, numbers: list[int], armed: Mapping[int, object], descriptor: Descriptor | None) -> str:
+        """Return with which error epoll_ctl() refuses what makes no sense, "" where it does."""
+        if descriptor is None:
+            return "EBADF"
+        if numbers[0] == numbers[2]:
+            return "EINVAL"
+        if numbers[1] == NUMBERS["EPOLL_CTL_ADD"]:
+            return "EEXIST" if numbers[2] in armed else ""
+        return "" if numbers[2] in armed else "ENOENT"
 
     def _wait(self, call: Call, place: Place) -> Attempt:
         numbered = number(call.arguments[0], self._stage.symbols)

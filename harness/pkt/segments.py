@@ -35,6 +35,8 @@ DSCP = {
 }
 
 _FLAGS = re.compile(r"[FSRPUEWCA.]*([0-7])?[FSRPUEWCA.]*(?=[ \t])|-(?=[ \t])")
+#: The largest port (RFC 9293 §3.1).
+LARGEST_PORT = 65535
 _PORTS = re.compile(r"(\d{1,5})[ \t]*>[ \t]*(\d{1,5})(?=[ \t])")
 _ADDRESSED = re.compile(r"(ipv4|ipv6)\b[^\n]*?:(?=[ \t])")
 _WRAPPED = re.compile(r"(gre|mpls|psp)\b[^\n:]*:")
@@ -58,8 +60,11 @@ def packet(scanner: Scanner) -> TcpSegment | Icmp | Udp:
         around.append(found[1])
     ip = _ip_fields(scanner)
     before = _quoted_before(scanner, around)
+    at = scanner.at
     ports = scanner.match(_PORTS)
     pair = (int(ports[1]), int(ports[2])) if ports is not None else None
+    if pair is not None and max(pair) > LARGEST_PORT:
+        raise scanner.error(f"a port is from 0 to {LARGEST_PORT}, not {max(pair)}", at)
     head = Packet(inbound, ip, pair, tuple(around))
     if scanner.match(re.compile(r"icmp\b")):
         return _icmp(scanner, Packet(inbound, ip, pair, tuple(around)), before)

@@ -91,6 +91,7 @@ def test_the_fields_of_differentiated_services_are_read_apart() -> None:
         ("0 < S 0:0(0) win 1 <gen-9 012>", "1:21: gen-9 takes pairs of hexadecimal digits, 40 at most"),
         ("0 < S 0:0(0) win 1 <AccECN0 ee0b 16777216>", "1:34: the counter ee0b is from 0 to 16777215, not 16777216"),
         ("0 < S 0:0(0) win 1 <exp-tarr 128>", "1:30: a rate is from 0 to 127, not 128"),
+        ("0 < 99999 > 8080 S 0:0(0) win 1", "1:5: a port is from 0 to 65535, not 99999"),
         ("0 < (dscp 64) S 0:0(0) win 1", "1:11: a DSCP is at most 0x3f"),
         ("0 < (dscp gold) S 0:0(0) win 1", "1:11: there is no 'gold': expected one of cs0"),
         ("0 < [ect01] S 0:0(0) win 1", "ect01 can stand in what the target sends only"),

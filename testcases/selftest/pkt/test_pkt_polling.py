@@ -153,3 +153,17 @@ def test_epoll_by_edges_tells_each_epoll_once() -> None:
     assert play(text).verdict == "conforms"
     assert play(SERVER + TEXT + armed + told).verdict == "conforms"  # what holds already is news
     assert play(SERVER + armed, target=Mute()).verdict == "not applicable"
+
+
+def test_epoll_refuses_what_makes_no_sense() -> None:
+    add = "epoll_ctl(5, EPOLL_CTL_ADD, {}, {{events=EPOLLIN, fd=4}}) = {}"
+    text = SERVER + "+0 epoll_create(1) = 5\n"
+    for number, answer in ((4, "0"), (4, "-1 EEXIST (x)"), (5, "-1 EINVAL (x)"), (9, "-1 EBADF (x)")):
+        text += f"+0 {add.format(number, answer)}\n"
+    text += "+0 epoll_ctl(5, EPOLL_CTL_DEL, 3, {}) = -1 ENOENT (x)\n+0 epoll_ctl(5, EPOLL_CTL_DEL, 4, {}) = 0\n"
+    text += f"+0 {add.format(4, 0)}\n+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n"
+    again = "+.1 < S 9:9(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 10 <...>\n+.1 < . 10:10(0) ack 1 win 9\n"
+    last = f"+0 accept(3, ..., ...) = 4\n+0 {add.format(4, 0)}\n"  # what is closed is not watched any more
+    ended = "+.1 < R. 1:1(0) ack 2 win 0\n"
+    for target in (ReferenceTarget(), Mute()):
+        assert play(text + ended + again + last, target=target).verdict == "conforms"
