@@ -27,6 +27,8 @@ from harness.wire import icmp as wire_icmp
 PEER_PORT = 2000
 #: The TTL of what the peer sends, unless the script says another.
 TTL = 64
+#: Options fill a header to a multiple of so many octets, which packetdrill demands of a script too.
+WORD = 4
 #: Options that have a name, and how many octets of data each may have.
 _NAMED_LENGTHS = {
     wire_options.KIND_EOL: range(1),
@@ -288,9 +290,10 @@ def _packet(writing: Writing, event: Event, segment: Segment, *, inbound: bool) 
     base = (side.target_base if inbound else side.peer_base) or 0
     stamped = _is_stamped(segment)
     if segment.options and (inbound or stamped):  # the peer echoes timestamps, so they must be written
-        by_name = _has_names(segment.options)
-        parts.append(options.described(segment.options, base) if by_name else f"<{segment.options.hex()}>")
-        writing.in_octets |= not by_name
+        field = segment.options + bytes(-len(segment.options) % WORD)
+        named = _named(field, base)
+        parts.append(f"<{field.hex() if named is None else named}>")
+        writing.in_octets |= named is None
     elif not inbound:
         parts.append("<...>")
     return " ".join(parts)
@@ -313,13 +316,19 @@ def _is_stamped(segment: Segment) -> bool:
         return False
 
 
-def _has_names(octets: bytes) -> bool:
-    """Tell whether packetdrill has a name for each of these options, with the length that it has."""
+def _named(field: bytes, base: int) -> str | None:
+    """Return options with their padding, None where packetdrill has no name for one, or not with the length it has."""
     try:
-        found = list(wire_options.parse(octets))
+        found = wire_options.parse(field)
     except wire_options.MalformedOptions:
-        return False
-    return all(len(option.data) in _NAMED_LENGTHS.get(option.kind, ()) for option in found)
+        return None
+    if any(len(option.data) not in _NAMED_LENGTHS.get(option.kind, ()) for option in found):
+        return None
+    used = sum(1 if option.kind == wire_options.KIND_NOP else 2 + len(option.data) for option in found)
+    if field[used:].strip(b"\0"):
+        return None
+    names = options.described(field[:used], base)[1:-1] if used else ""
+    return ",".join(filter(None, [names, *["eol"] * len(field[used:])]))
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

@@ -95,6 +95,27 @@ def test_what_has_no_name_is_written_in_other_words(
     assert cli.main(["run", "--target", "reference", "made"]) == 0
 
 
+def octets_of(option: str) -> int:
+    """Return how long an option is that a script names."""
+    name, *values = option.split()
+    if name == "sack":
+        return 2 + 8 * len(values)
+    if name in ("FO", "md5"):
+        return 2 + len("".join(values)) // 2
+    return {"nop": 1, "eol": 1, "mss": 4, "wscale": 3, "sackOK": 2, "TS": 10}[name]
+
+
+def test_options_fill_the_header_to_a_multiple_of_four_octets(tmp_path: Path) -> None:
+    """packetdrill refuses a script in which they do not."""
+    written_so = set()
+    for text in written(tmp_path, "header/*", "passive-open/*").values():
+        written_so |= set(re.findall(r"<([^<>.]+)>$", text, re.MULTILINE))
+    assert {"mss 1460,sackOK,eol,eol", "eol,eol,eol,eol"} <= written_so
+    for each in written_so:
+        in_octets = re.fullmatch("[0-9a-f]{8,}", each)
+        assert (len(each) // 2 if in_octets else sum(map(octets_of, each.split(",")))) % 4 == 0, each
+
+
 def test_options_urgent_data_and_pending_errors_are_written(tmp_path: Path) -> None:
     buffer = written(tmp_path, "header/urgent-data-beyond-the-field*")
     assert any("setsockopt(4, SOL_SOCKET, SO_SNDBUF, [" in text for text in buffer.values())
