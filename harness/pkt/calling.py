@@ -25,7 +25,10 @@ LONG_PAUSE_S = 1.0
 
 @dataclass(slots=True)
 class Pending:
-    """A call that blocks, when it was made, when it is to return (None: it does not say), and returns of itself."""
+    """A call that blocks, when it was made, when it is to return (None: it does not say), and returns of itself.
+
+    `behind_ns` is how far the script was behind when it was made.
+    """
 
     event: Event
     call: Call
@@ -33,6 +36,7 @@ class Pending:
     begun_ns: int
     stop_ns: int | None
     expires_ns: int | None = None
+    behind_ns: int = 0
 
 
 class Calling:
@@ -75,9 +79,8 @@ class Calling:
         if answer is None:
             answer = attempt()  # what it waits for may just have come
         if answer is None:
-            self.pending = Pending(
-                event, call, attempt, self.schedule.previous_ns, stop, self.stage.now_ns() + limit if limit else None
-            )
+            expires, behind = self.stage.now_ns() + limit if limit else None, self.schedule.behind_ns
+            self.pending = Pending(event, call, attempt, self.schedule.previous_ns, stop, expires, behind)
             if stop is None:
                 if limit is not None and limit > patience.longest_ns(self.stage):
                     raise Unsupported(f"{call.function}() that waits for {limit / NS:.0f} s", event.place)
@@ -120,7 +123,8 @@ class Calling:
         if target is None:
             gives_up = patience.gives_up_ns(pending.call, self.stage)
             target = pending.expires_ns or (pending.begun_ns + gives_up if gives_up else self.stage.now_ns())
-        return target + self.schedule.margin_ns(target - pending.begun_ns)
+        late = self.schedule.behind_ns - pending.behind_ns  # what it waits for comes so much later
+        return target + self.schedule.margin_ns(target - pending.begun_ns) + late
 
     def finish(self) -> Waits:
         """Wait for the call that blocks: to its time and what it may differ by."""

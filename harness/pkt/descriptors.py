@@ -1,5 +1,6 @@
 """The descriptors of a script: what its numbers stand for at the target, and which connection each is about."""
 
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from harness.pkt.symbols import number
 from harness.pkt.tree import Call, Expression, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import FIN, RST, SYN
-from harness.targets.protocol import AppSocket, ConnectedSocket, WatchedSocket
+from harness.targets.protocol import AppSocket, ConnectedSocket, NotOffered, WatchedSocket
 
 #: The peer's text differs from the target's by this in each octet.
 PEER_SALT = 17
@@ -111,6 +112,11 @@ class Stage:
     dialect: Dialect
     symbols: Mapping[str, str]
     strict: bool
+    #: The congestion control that sockets are given, where the target's default could not be set.
+    congestion: str = ""
+    #: Whether text that a line has in one piece may come in several, though all else is asserted: packetdrill's device
+    #: hands up what a card would cut.
+    cut: bool = False
     #: Whether nothing unexpected may come behind the last line.
     silent_end: bool = True
     #: What the script says and was not asserted, by its name.
@@ -200,9 +206,29 @@ class Stage:
     def _shown(self, address: str) -> str:
         return f"::ffff:{address}" if self.mapped else address
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether the text of a line may come in several segments."""
+        return self.cut or not self.strict
+
+    def controls_congestion_by(self, name: str) -> bool:
+        """Give each socket from here on this congestion control; return whether the target takes it from a socket.
+
+        A namespace may not make it its default if the machine has another (`tcp_set_default_congestion_control`).
+        """
+        before, self.congestion = self.congestion, name
+        try:
+            self.socket().close()
+        except (OSError, NotOffered):
+            self.congestion = before
+            return False
+        return True
+
     def socket(self) -> AppSocket:
         """Return a fresh socket of the target."""
         sock = self.conversation.rig.target.socket(6 if self.mapped else self.version)
+        if self.congestion:
+            sock.set_option(socket.IPPROTO_TCP, socket.TCP_CONGESTION, self.congestion.encode())
         return sock if isinstance(sock, WatchedSocket) else StatedSocket(sock)
 
 

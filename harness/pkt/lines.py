@@ -93,7 +93,7 @@ class Lines:
                 due = replace(due, flags=Flags(due.flags & ~FIN), seq=piece.seq)
             if self._tolerated(piece, due) or self._is_of_another_time(piece, due):
                 continue
-            octets = due.length if self.stage.strict else min(due.length, len(piece.payload))
+            octets = min(due.length, len(piece.payload)) if self.stage.in_pieces else due.length
             self._hold(piece, due, octets, event)
             self._differences.judge_time(piece, window, event)
             self._acknowledged[piece.connection.index] = piece.ack
@@ -115,7 +115,7 @@ class Lines:
     def _hold(self, piece: Piece, line: TcpSegment, octets: int, event: Event) -> None:
         """Hold a segment against a line, of which it carries so many octets."""
         __tracebackhide__ = True
-        part = not self.stage.strict and line.length > 0
+        part = self.stage.in_pieces and line.length > 0
         wrong = self._mismatch(line, piece, self.stage.left_out)
         asked = self.peer.asked_for(line) if line.sock is None else self.stage.current
         if wrong is None and asked is not None and asked is not piece.connection:
@@ -131,7 +131,7 @@ class Lines:
     def _mismatch(self, line: TcpSegment, piece: Piece, left_out: Counter[str]) -> Mismatch | None:
         """Return in what a segment differs from a line; what is not asserted is counted in `left_out`."""
         stamps, strict, lacking = self.peer.stamps_of(piece.connection), self.stage.strict, self.stage.traits.lacking
-        part, due = not strict and line.length > 0, self.peer.resolved(line, piece.connection)
+        part, due = self.stage.in_pieces and line.length > 0, self.peer.resolved(line, piece.connection)
         if not strict and self.stage.version == 6 and self.stage.mtu == MTU:
             due = self._on_our_wire(due, left_out)
         if not strict and self._called:

@@ -91,7 +91,8 @@ def mismatch(
     What the profile leaves out is counted, if the line says anything of it.
     """
     wire = piece.received.wire
-    loose = 0 if strict else int(PSH)
+    more = part and len(piece.payload) < line.length
+    loose = int(PSH) if more or not strict else 0
     if part and not line.flags & RST:
         loose |= int(FIN)
     if (piece.flags ^ int(line.flags)) & ~loose or (wire.reserved ^ line.reserved) & 1:

@@ -23,6 +23,8 @@ from harness.pkt.tree import Code as Snippet
 from harness.spec.states import State
 from harness.trace.events import Kind
 
+#: The setting that a socket can have for itself.
+CONGESTION = "net.ipv4.tcp_congestion_control"
 #: The field that a kernel counts for calls that wait in it, which those of scripts do not.
 _WAITING = "tcpi_sndbuf_limited"
 
@@ -181,6 +183,8 @@ class Player:
         """Note the settings that could not be made: how fast text is sent may come of them, or everything."""
         for found, of_all in ((self.settings.unmade, False), (self.settings.lacking, True)):
             for setting in found:
+                if setting.name == CONGESTION and self.stage.controls_congestion_by(setting.value):
+                    continue
                 construct = f"sysctl {setting.name}={setting.value}"
                 self.stage.doubts.append(Doubt(construct, self.event.place, of_all=of_all))
             found.clear()

@@ -206,6 +206,7 @@ def begin(
         dialect_of(script, profile.dialect),
         symbols_of(script, version),
         profile.match != LENIENT,
+        cut=profile.match == PACKETDRILL,
         silent_end=profile.match != PACKETDRILL,
         written_for=_written_for(script, version),
         mtu=script.mtu or MTU,

@@ -37,6 +37,8 @@ class Schedule:
     shift_ns: int = 0
     #: How much later than due something was done at the worst.
     latest_ns: int = 0
+    #: How far all is behind in sum, though times count from when the event before was over.
+    behind_ns: int = 0
     #: How long the peer or the application took for what they did last: a packet may have left at its end only.
     took_ns: int = 0
 
@@ -78,6 +80,7 @@ class Schedule:
         """
         at = due_ns if time_ns is None else max(due_ns, time_ns)
         if self.strict:
+            self.behind_ns += at - due_ns
             self.previous_ns = due_ns if time_ns is None else time_ns
             return
         self.shift_ns += at - due_ns

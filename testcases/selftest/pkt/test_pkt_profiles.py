@@ -1,5 +1,8 @@
 """What a script says and is not asserted: by the lenient profile, behind its last line, and what nobody can tell."""
 
+import socket
+from typing import Any, ClassVar
+
 import pytest
 
 from harness.case.violation import Code
@@ -8,6 +11,7 @@ from harness.pkt.schedule import Schedule
 from harness.pkt.socket_options import SocketOptions
 from harness.pkt.tree import Clock, Time
 from harness.spec.segment import RST
+from harness.targets.reference.target import ReferenceTarget
 from testcases.selftest.playing import SERVER, play
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"
@@ -213,6 +217,50 @@ def test_packetdrill_s_profile_is_strict_and_demands_no_silence_behind_the_last_
     assert (played.verdict, played.notes) == ("conforms", "1 segment behind the last line not asserted")
     assert play(SERVER, "packetdrill").notes == ""
     between = challenged + "+.1 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 1\n"
-    assert play(between, "packetdrill").code is Code.WRONG_FLAGS  # the next line meets it, as packetdrill's would
+    assert play(between, "packetdrill").code is Code.WRONG_DATA  # the next line meets it, as packetdrill's would
     window = SERVER.replace("> S. 0:0(0) ack 1", "> S. 0:0(0) ack 1 win 4711")
     assert play(window, "packetdrill").code is Code.WRONG_WINDOW
+
+
+def test_packetdrill_s_profile_takes_text_in_pieces_as_its_device_hands_up_what_a_card_would_cut() -> None:
+    text = SERVER + "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1\n"
+    assert [play(text, match).code for match in ("lenient", "packetdrill")] == [None, None]
+    assert play(text, "strict").code is Code.WRONG_FLAGS  # the first of three
+    assert play(text.replace("> P.", "> ."), "packetdrill").code is Code.WRONG_FLAGS  # the last one has it
+    assert play(text.replace("> P. 1:3001(3000)", "> P. 2:3001(2999)"), "packetdrill").code is Code.WRONG_SEQ
+
+
+def test_a_call_that_blocks_may_end_as_late_as_the_script_is_behind() -> None:
+    schedule = Schedule(0, 0.0, strict=True)
+    schedule.happened(1_000, 6_000_000)
+    schedule.happened(7_000_000, 7_000_000)
+    assert schedule.behind_ns == 5_999_000
+
+
+class Choosing(ReferenceTarget):
+    """A target whose sockets take a congestion control of their own."""
+
+    chosen: ClassVar[list[object]] = []
+
+    def socket(self, version: int) -> Any:
+        """Return a socket that notes what it is given."""
+        sock = super().socket(version)
+        before = sock.set_option
+
+        def put(level: int, name: int, value: int | bytes) -> None:
+            if (level, name) == (socket.IPPROTO_TCP, socket.TCP_CONGESTION):
+                self.chosen.append(value)
+            else:
+                before(level, name, value)
+
+        setattr(sock, "set_option", put)  # noqa: B010
+        return sock
+
+
+def test_a_congestion_control_that_is_not_made_the_default_is_given_to_each_socket() -> None:
+    lines = "+0 write(4, ..., 9) = 9\n+0 > P. 1:10(9) ack 2\n"
+    text = "0 `sysctl -q net.ipv4.tcp_congestion_control=cubic`\n" + SERVER.replace(" 0 socket", "+0 socket") + lines
+    assert play(text).verdict == "not applicable"  # how fast text is sent may come of it
+    Choosing.chosen.clear()
+    assert play(text, target=Choosing()).code is Code.WRONG_ACK
+    assert Choosing.chosen == [b"cubic"] * 2
