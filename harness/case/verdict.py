@@ -74,7 +74,7 @@ def judge(outcome: Outcome, deviations: Sequence[Deviation]) -> Judgement:
             undeclared.append(finding)
     # The worst finding decides: a MUST before a SHOULD, the undeclared before the declared.
     undeclared.sort(key=lambda finding: finding.level is not Level.MUST)
-    due = [deviation for deviation in deviations if not deviation.setting]
+    due = [deviation for deviation in deviations if not deviation.may_stay_away]
     gone = [deviation for deviation in due if deviation not in [known for _finding, known in fired]]
     if gone:
         seen = f"it now shows {undeclared[0].signature!r}" if undeclared else "the case is as the RFC says"

@@ -86,7 +86,7 @@ def _firing(entry: Deviation | known.GridRule, column: Column, version: str) -> 
     about = [case for case in column.cases.values() if entry.covers(case.key.id, case.key.ip, version)]
     about = [case for case in about if case.verdict not in ("not applicable", "harness error")]
     firing = [case for case in about if _fires(entry, case)]
-    return (firing if entry.setting else about), firing
+    return (firing if entry.may_stay_away else about), firing
 
 
 def _speaks_of(rule: known.GridRule, case: Case, version: str) -> bool:

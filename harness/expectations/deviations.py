@@ -17,8 +17,8 @@ from harness.expectations import changes
 from harness.expectations.changes import Scope, release_numbers
 from harness.expectations.entries import BrokenExpectations, read
 
-_KEYS = {"case", "when", "since", "before", "ip", "observed", "state", "reason", "source", "issue", "until", "setting"}
 _TEXTS = ("case", "when", "since", "before", "state", "reason", "source", "issue", "setting")
+_KEYS = {*_TEXTS, "ip", "observed", "until", "chance"}
 _REQUIRED = ("case", "observed", "reason", "source")
 #: A version, but no day as it is written in some places: 31.12.2027.
 _VERSION = re.compile(r"(?!\d+\.\d+\.20\d\d$)\d+(\.\d+)*")
@@ -33,8 +33,9 @@ class Deviation:
     `case` is an id or a pattern with ``*``; `scope` says which releases of the target are meant. In a signature ``*``
     stands for a number that is another one in each run, as an initial sequence number is. `issue` is a link to where it
     is tracked, `until` the last version or day (ISO 8601) that it may be seen. `setting` is what a target that is as
-    found has told of itself, such as ``congestion-control=bbr``: the entry may show there, and is never gone. An entry
-    of a file may name several cases: it is one `Deviation` each.
+    found has told of itself, such as ``congestion-control=bbr``: the entry may show there, and is never gone. One that
+    shows by `chance` (a hash of the ports) is neither. An entry of a file may name several cases: it is one
+    `Deviation` each.
     """
 
     case: str
@@ -48,6 +49,7 @@ class Deviation:
     issue: str = ""
     until: str = ""
     setting: str = ""
+    chance: bool = False
     #: Whether the target is past `until`: what is still seen then is a gone deviation.
     over: bool = False
 
@@ -64,6 +66,11 @@ class Deviation:
         """Tell whether a target that tells this of itself is as the entry supposes."""
         key, _equals, value = self.setting.partition("=")
         return not self.setting or told.get(key) == value
+
+    @property
+    def may_stay_away(self) -> bool:
+        """Whether a case that does not show it is as expected too."""
+        return bool(self.setting) or self.chance
 
     def names(self, case_id: str) -> bool:
         """Tell whether the entry's pattern matches a case id."""
@@ -178,6 +185,8 @@ def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Deviation:
         demand_no_draft(entry, origin)
     if entry.get("ip", 0) not in (0, 4, 6):
         raise BrokenExpectations(f"{origin}: 'ip' is 4 or 6")
+    if not isinstance(entry.get("chance", False), bool):
+        raise BrokenExpectations(f"{origin}: 'chance' is true or false")
     return Deviation(
         entry["case"],
         tuple(observed),
@@ -190,6 +199,7 @@ def _entry(entry: dict[str, Any], origin: str, *, drafts: bool) -> Deviation:
         entry.get("issue", ""),
         until_of(entry, origin),
         entry.get("setting", ""),
+        entry.get("chance", False),
     )
 
 

@@ -242,7 +242,8 @@ REGISTER: dict[str, Ambiguity] = {
             ),
             "ack-new; with `reader_gone` also a reset (behind it, alone) and CLOSED or TIME-WAIT (half-duplex-close).",
             "Both, in FIN-WAIT-1 and FIN-WAIT-2: whether close() is the RFC's CLOSE is the interface's choice. Where"
-            " this reset leads is said by §3.5.2 only: its sender should enter TIME-WAIT. CLOSED is as for ABORT.",
+            " this reset leads is said by §3.5.2 only: its sender should enter TIME-WAIT. CLOSED is as for ABORT. What"
+            " waits may leave before it. CLOSE queued in SYN-RECEIVED (§3.10.4) may count before that text or behind.",
         ),
         Ambiguity(
             "reset-form",

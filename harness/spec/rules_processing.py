@@ -227,6 +227,20 @@ SEVENTH_RULES = (
         ("half-duplex-close", "reset-form"),
     ),
     Rule(
+        "other/seventh/no-reader-to-the-end",
+        Step.SEVENTH,
+        frozenset({FIN_WAIT_1, FIN_WAIT_2}),
+        HAS_TEXT & READER_GONE & ~(RCV_NXT < SEG_SEQ) & FIN_ON,
+        (
+            GO_ON,
+            replace(_REFUSE_TEXT, reply=Reply.ACK_NEW_AND_RST, effect=Effect.TAKE_FIN),
+            replace(_REFUSE_TEXT, reply=Reply.ACK_NEW_AND_RST, effect=Effect.TAKE_FIN, next=TIME_WAIT),
+        ),
+        ("RFC 9293 §3.6.1", "MAY-1", "SHLD-3", "RFC 9293 §3.10.7.4 seventh"),
+        "Text and FIN may be acknowledged as any others, before the reset tells that the text is lost.",
+        ("half-duplex-close", "reset-form"),
+    ),
+    Rule(
         "other/seventh/no-reader",
         Step.SEVENTH,
         frozenset({FIN_WAIT_1, FIN_WAIT_2}),

@@ -78,6 +78,11 @@ def claims_nothing(stack: Reference) -> None:
     stack.capabilities = ["states"]  # type: ignore[misc]
 
 
+def claims_a_part(stack: Reference) -> None:
+    """It claims RFC 5961, and not that a SYN may reopen TIME-WAIT, which it has too."""
+    stack.capabilities = ["states", "rfc5961"]  # type: ignore[misc]
+
+
 def lacks_what_it_has(stack: Reference) -> None:
     """It says that it lacks RFC 5961, and has it."""
     claims_nothing(stack)
@@ -108,6 +113,7 @@ ODDITIES: dict[str, Callable[[Reference], None]] = {
     "microseconds-pass-with-openings": microseconds_pass_with_openings,
     "varies": varies,
     "claims-nothing": claims_nothing,
+    "claims-a-part": claims_a_part,
     "lacks-what-it-has": lacks_what_it_has,
     "shows-no-states": shows_no_states,
     "throttled": throttled,

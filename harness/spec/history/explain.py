@@ -44,6 +44,8 @@ class Open:
     cites: tuple[str, ...] = ()
     rule: str = ""
     spare: bool = False
+    #: The world behind the reset that is owed, as long as that has not come.
+    reset: World | None = None
 
 
 def explain(at: Open, sent: Segment, raw_seq: int, now: int, salt: int = 0) -> Open:
@@ -72,7 +74,8 @@ def _fall(at: Open, code: Broken, sent: Segment, due: str = "", *cites: str, rul
 def _reset(at: Open, sent: Segment, raw_seq: int) -> Open:
     for index, due in enumerate(at.owed):
         if due.flags & RST and (_same(due, sent, raw_seq) or _aborts(at, due, sent)):
-            return replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
+            left = replace(at, owed=at.owed[:index] + at.owed[index + 1 :])
+            return left if at.reset is None else replace(left, world=at.reset, reset=None)
     if not any(due.flags & RST for due in at.owed):
         if at.world.fate in (Fate.TIMED_OUT, Fate.DROPPED, Fate.UNREACHABLE):
             return at  # who gives up may say so
@@ -102,7 +105,9 @@ def _aborts(at: Open, due: Outgoing, sent: Segment) -> bool:
     """
     if at.rule.startswith(("closed/", "listen/")) and not at.world.connection.snd_nxt:
         return False
-    if not at.rule:
+    if at.reset is not None:
+        due = replace(due, ack=at.world.connection.rcv_nxt)
+    if not at.rule or at.reset is not None:
         return any(_same(replace(due, seq=seq), sent, 0) for seq in _next_numbers(at.world))
     bare = due.flags == RST and due.seq == at.world.connection.snd_nxt
     return bare and _same(replace(due, ack=at.world.connection.rcv_nxt), sent, 0)

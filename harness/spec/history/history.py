@@ -337,6 +337,7 @@ class History:
             reaction.cites if reaction else (),
             reaction.rule if reaction else "",
             step.spare,
+            step.reset,
         )
         for index, each in enumerate(sent):
             try:

@@ -38,6 +38,8 @@ _RECEIVING = frozenset({ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2})
 _GONE = frozenset({CLOSED, LISTEN})
 #: Rules by which an ACK may come, or none at all.
 _MAY_BE_ACKNOWLEDGED = frozenset({"other/seventh/gap", "other/first/held-may-ack"})
+#: Rules by which text is refused that nobody will read (SHLD-3).
+_NO_READER = frozenset(f"other/seventh/no-reader{what}" for what in ("", "-in-sequence", "-to-the-end"))
 #: Rules by which the acknowledgment counts of what lies outside a window that is shut (MUST-66).
 _IN_A_SHUT_WINDOW = frozenset(f"other/first/zero-window-{what}" for what in ("last-ack", "urgent", "ack"))
 
@@ -58,6 +60,8 @@ class Step:
     spare: bool = False
     #: The strongest of all that may be done instead: only where it is no MUST may what is owed be left out.
     level: Level = Level.MUST
+    #: The world behind the reset that is owed; what waits in this one may leave in front of it.
+    reset: World | None = None
 
 
 def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> list[Step]:
@@ -81,7 +85,37 @@ def arrive(world: World, segment: Segment, now: int, policies: Collection[Policy
                 steps.append(replace(step, world=step.world.with_connection(state=CLOSING)))
             if step.world.fate is Fate.FORGOTTEN and world.before is not None:
                 steps.append(replace(step, world=world.before))  # MAY-2 (2)
+            if _refuses(outcome):
+                steps += _let_out(world, segment, outcome, step, now)
+        steps += _meets_a_queued_close(world, seen, now, policies)
     return list(dict.fromkeys(steps))
+
+
+def _refuses(outcome: Outcome) -> bool:
+    """Tell whether this is a reset for text that nobody will read."""
+    return bool(_NO_READER.intersection(outcome.reaction.path)) and outcome.reaction.next in _GONE | {TIME_WAIT}
+
+
+def _let_out(world: World, segment: Segment, outcome: Outcome, refused: Step, now: int) -> Iterator[Step]:
+    """Yield the step in which what the segment's ACK and window let out leaves before its text is refused.
+
+    The fifth check comes before the seventh, and such text may be what acknowledges (MUST-58).
+    """
+    alive = replace(outcome, reaction=replace(outcome.reaction, next=FIN_WAIT_1))
+    step = _apply(world, segment, alive, now)
+    if step.world.unsent:
+        yield replace(step, reset=refused.world, level=Level.MUST)
+
+
+def _meets_a_queued_close(world: World, segment: Segment, now: int, policies: Collection[Policy]) -> Iterator[Step]:
+    """Yield how text is refused that comes with the ACK of our SYN, where CLOSE was queued until then (§3.10.4)."""
+    connection = world.connection
+    queued = world.closing and connection.reader_gone and world.state is SYN_RECEIVED
+    believed = seqno.lt(connection.snd_una, segment.ack) and seqno.leq(segment.ack, connection.snd_nxt)
+    if queued and believed and segment.flags & ACK:
+        for step in arrive(world.with_connection(state=FIN_WAIT_1), segment, now, policies):
+            if step.reaction is not None and _NO_READER.intersection(step.reaction.path):
+                yield step
 
 
 def _outcomes(world: World, segment: Segment, policies: Collection[Policy]) -> Iterator[Outcome]:
@@ -186,6 +220,7 @@ def _apply(world: World, segment: Segment, outcome: Outcome, now: int) -> Step:
     # The ACK of a FIN in sequence may wait as that of text may (MUST-40; register: fin-acknowledged-later).
     whole = segment.flags & FIN and after.rcv_nxt == seqno.add(segment.seq, segment.length)
     deferrable = reaction.deferrable or bool(whole and low_ack == segment.seq and was in _RECEIVING | {SYN_RECEIVED})
+    deferrable &= not any(due.flags & RST for due in reaction.segments)
     # One that need not come at all may come late as well.
     deferrable |= reaction.level is Level.MAY and reaction.rule in _MAY_BE_ACKNOWLEDGED
     return Step(new, reaction.segments, reaction, deferrable, low_ack, spare)
@@ -327,9 +362,13 @@ def _with_held(step: Step, now: int, policies: Collection[Policy]) -> Iterator[S
         # It was held in the window of then, of which perhaps nothing has been shown yet.
         window = max(world.connection.rcv_wnd, seqno.diff(seqno.add(piece.end, piece.fin), rcv_nxt))
         for outcome in outcomes(replace(world.connection, rcv_wnd=window), follow, policies):
-            if outcome.connection.rcv_nxt == rcv_nxt:
+            if outcome.connection.rcv_nxt == rcv_nxt and not _refuses(outcome):
                 continue
             more = _apply(replace(world, held=rest), follow, outcome, now)
+            if _refuses(outcome):
+                yield more
+                yield from _let_out(replace(world, held=rest), follow, outcome, more, now)
+                continue
             moved = replace(more.world, send_edge=world.send_edge)
             later = more.deferrable and (step.deferrable or not step.owed)  # what is due at once stays due at once
             yield from _with_held(replace(more, world=moved, low_ack=step.low_ack, deferrable=later), now, policies)

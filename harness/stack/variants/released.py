@@ -214,7 +214,7 @@ class TimerOfEachSegment(Connection):
 )
 class SynAgainCountsAsRepetition(Connection):
     def answer_unacceptable(self) -> None:
-        if self.state is SYN_RECEIVED:
+        if self.state is SYN_RECEIVED and self.heard_syn:
             self.rtt.back_off()
             self.send_syn()
         else:

@@ -29,8 +29,11 @@ def finding(observed: str = "", *, code: Code = Code.SILENT, level: Level = Leve
     return Finding(code, level, "<CTL=ACK>", observed, state)
 
 
-def declared(*observed: str, state: str = "", reason: str = "It waits.", setting: str = "") -> Deviation:
-    return Deviation("topic/case", observed, reason, "tcp.c", state=state, origin="mine.toml:3", setting=setting)
+def declared(
+    *observed: str, state: str = "", reason: str = "It waits.", setting: str = "", chance: bool = False
+) -> Deviation:
+    place = "mine.toml:3"
+    return Deviation("topic/case", observed, reason, "tcp.c", state=state, origin=place, setting=setting, chance=chance)
 
 
 SILENT = finding()
@@ -65,6 +68,10 @@ SHOULD = finding("<SEQ=1><CTL=ACK>", code=Code.EXTRA, level=Level.SHOULD)
         (outcome(SILENT), [declared("silent", setting="metrics-cache=on")], Verdict.KNOWN),
         (outcome(), [declared("silent", setting="metrics-cache=on")], Verdict.CONFORMS),
         (outcome(EXTRA), [declared("silent", setting="metrics-cache=on")], Verdict.VIOLATES),
+        # declared as what shows by chance
+        (outcome(SILENT), [declared("silent", chance=True)], Verdict.KNOWN),
+        (outcome(), [declared("silent", chance=True)], Verdict.CONFORMS),
+        (outcome(EXTRA), [declared("silent", chance=True)], Verdict.VIOLATES),
         # declared, but it deviates differently
         (outcome(EXTRA), [declared("silent")], Verdict.GONE),
         (outcome(EXTRA), [declared("extra: <SEQ=2><CTL=RST>")], Verdict.GONE),

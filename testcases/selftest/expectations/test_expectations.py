@@ -119,6 +119,14 @@ def test_a_setting_is_about_a_target_that_has_told_it(path: Path) -> None:
     assert entry(path).suits({})
 
 
+def test_what_shows_by_chance_need_not_show(path: Path) -> None:
+    assert entry(path, chance="true").may_stay_away
+    assert entry(path, setting='"congestion-control=bbr"').may_stay_away
+    assert not entry(path).may_stay_away
+    with pytest.raises(BrokenExpectations, match="'chance' is true or false"):
+        entry(path, chance='"yes"')
+
+
 def test_an_entry_pins_what_is_seen_and_the_state(path: Path) -> None:
     found = entry(path, observed='["silent", "extra: <SEQ=1>"]', state='"CLOSED"')
     assert found.explains("silent", "CLOSED")
@@ -148,7 +156,7 @@ def test_a_star_in_what_is_seen_stands_for_a_number(path: Path) -> None:
         ("[deviation]\ncase = 'x'\n", 1, "of its own"),
         ("deviation = 3\n", 1, "of its own"),
         ("deviation = [{case = 'x'}]\n", 1, "of its own"),
-        ("\n" + ENTRY + "because = 'x'\n", 2, "unknown key 'because'; keys are before, case, ip, issue"),
+        ("\n" + ENTRY + "because = 'x'\n", 2, "unknown key 'because'; keys are before, case, chance, ip, issue"),
         (ENTRY + ENTRY.replace('reason = "It waits."\n', ""), 6, "'reason' is missing or empty"),
         (ENTRY.replace('"tcp.c wait()"', '""'), 1, "'source' is missing or empty"),
         (ENTRY.replace('"silent"', "[]"), 1, "'observed' is missing or empty"),

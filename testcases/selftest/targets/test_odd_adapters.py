@@ -59,7 +59,10 @@ MODEST = (
 )
 
 
-@pytest.mark.parametrize("words", ["claims-nothing", "varies rfc5961-none", "varies time-wait-never-reopened"])
+HAVING = ("claims-nothing", "claims-a-part", "varies rfc5961-none", "varies time-wait-never-reopened")
+
+
+@pytest.mark.parametrize("words", HAVING)
 def test_what_a_stack_has_and_does_not_claim_is_not_held_against_it(odd: str, tmp_path: Path, words: str) -> None:
     """RFC 5961's answers and a reopened TIME-WAIT are RFC 9293's too: no author need know that they are optional."""
     cases = [word for case in MODEST for word in ("--case", case)]
