@@ -59,7 +59,8 @@ MODEST = (
 )
 
 
-HAVING = ("claims-nothing", "claims-a-part", "varies rfc5961-none", "varies time-wait-never-reopened")
+PART = pytest.param("claims-a-part", marks=pytest.mark.slow)
+HAVING = ("claims-nothing", PART, "varies rfc5961-none", "varies time-wait-never-reopened")
 
 
 @pytest.mark.parametrize("words", HAVING)
