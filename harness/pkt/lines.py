@@ -60,6 +60,8 @@ class Lines:
         self._finished: dict[int, int] = {}
         #: An acknowledgment that was tolerated while a line was waited for.
         self._spared: Piece | None = None
+        #: Whether a part of the line that is due has come.
+        self._continued = False
 
     # --- what excuses a segment behind the last line -----------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class Lines:
             raise Unsupported(beyond(line.around), event.place)
         acknowledges = not line.length and int(line.flags) & ~int(PSH) == ACK and self._is_owed(line)
         window = self.schedule.window(event.time, acknowledges=acknowledges)
-        due, self._spared = line, None
+        due, self._spared, self._continued = line, None, False
         while True:
             piece = yield from self._next(due, window, event)
             if self._stands_for_a_repeated_fin(piece, due):
@@ -111,6 +113,7 @@ class Lines:
                 self._refused = 0
                 return
             self.stage.left_out["segmentation"] += 1
+            self._continued = True
 
     def _hold(self, piece: Piece, line: TcpSegment, octets: int, event: Event) -> None:
         """Hold a segment against a line, of which it carries so many octets."""
@@ -136,7 +139,10 @@ class Lines:
             due = self._on_our_wire(due, left_out)
         if not strict and self._called:
             due = self._with_or_without_ack(due, piece, left_out)
-        return matching.mismatch(due, piece, stamps, left_out, strict=strict, part=part, lacking=lacking)
+        several = part and (self._continued or len(piece.payload) < line.length)
+        return matching.mismatch(
+            due, piece, stamps, left_out, strict=strict, part=part, one_of_several=several, lacking=lacking
+        )
 
     def _with_or_without_ack(self, line: TcpSegment, piece: Piece, left_out: Counter[str]) -> TcpSegment:
         """Return a reset by which a call ends a connection with the ACK bit that the target gives it, or without.

@@ -84,15 +84,16 @@ def mismatch(
     *,
     strict: bool,
     part: bool = False,
+    one_of_several: bool = False,
     lacking: Collection[int] = (),
 ) -> Mismatch | None:
     """Return what is wrong with a segment where a line is due, None for nothing; `part`: other octets may follow it.
+    `one_of_several`: others of the same line have come, or follow; which of them has PSH is not the line's affair.
 
     What the profile leaves out is counted, if the line says anything of it.
     """
     wire = piece.received.wire
-    more = part and len(piece.payload) < line.length
-    loose = int(PSH) if more or not strict else 0
+    loose = int(PSH) if one_of_several or not strict else 0
     if part and not line.flags & RST:
         loose |= int(FIN)
     if (piece.flags ^ int(line.flags)) & ~loose or (wire.reserved ^ line.reserved) & 1:
