@@ -20,7 +20,6 @@ from harness.wire import codec
 
 #: A segment sent up to this much later than its cause (delayed ACKs: 40 to 200 ms) is still found.
 LATE_SWEEP_S = 0.35
-FIRST_PORT, LAST_PORT = 1024, 65535
 #: The peer's ports go down while the target's go up, so that a swap of the two never matches by chance.
 FIRST_PEER_PORT = 60001
 
@@ -56,12 +55,11 @@ class Rig:
         self.time_scale = time_scale
         #: Names of segments that no case fails by (see `harness.case.aside`).
         self.aside = aside
-        #: Whether something was sent to the target since it has forgotten everything.
-        self._used = False
+        #: Who has sent something to the target since it has forgotten everything.
+        self._askers: set[Conversation] = set()
         #: When the target last sent, on any connection, what may count against a limit of its answers.
         self.spent_ns: int | None = None
-        self._port = FIRST_PORT - 1
-        self._peer_port = FIRST_PEER_PORT
+        self._port = self._peer_port = 0
         self._connections: dict[FourTuple, Connection] = {}
         #: Those of earlier batches, of which something may come for minutes where time is the target's own.
         self._past: dict[FourTuple, None] = {}
@@ -85,12 +83,16 @@ class Rig:
 
     def fresh_ports(self) -> tuple[int, int]:
         """Return a port of the target and one of the peer that no connection has used together."""
+        first, last = self.target.facts.ports
+        first_peer = min(FIRST_PEER_PORT, last)
+        if not self._port:
+            self._port, self._peer_port = first - 1, first_peer
         self._port += 1
-        if self._port > LAST_PORT:
-            self._port = FIRST_PORT
+        if self._port > last:
+            self._port = first
             self._peer_port -= 1
         elif self.target.facts.one_port:
-            self._peer_port = self._peer_port - 1 if self._peer_port > FIRST_PORT else FIRST_PEER_PORT
+            self._peer_port = self._peer_port - 1 if self._peer_port > first else first_peer
         return self._port, self._peer_port
 
     def peer_iss(self, conversation: Conversation) -> int:
@@ -105,7 +107,7 @@ class Rig:
         self, conversation: Conversation, packets: Iterable[bytes], destination_mac: bytes | None = None
     ) -> None:
         """Inject packets on behalf of `conversation` and hand out everything that comes back."""
-        self._used = True
+        self._askers.add(conversation)
         try:
             arrivals = self.target.exchange(packets, destination_mac)
         except TargetError as error:
@@ -239,7 +241,7 @@ class Rig:
         self._connections.clear()
         self._strays.clear()
         self._or_fallen(lambda: self.target.exchange([]))
-        self._used = False
+        self._askers.clear()
         if self.is_held_to_one_case:
             _guarded(self._let_limits_pass)
 
@@ -261,7 +263,12 @@ class Rig:
     @property
     def is_taken(self) -> bool:
         """Whether the one connection that the target takes at a time may be some case's that was played."""
-        return self._used and self.target.facts.lonely
+        return bool(self._askers) and self.target.facts.lonely
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the queue of the target's server may have no room for another case."""
+        return self.is_taken or 0 < self.target.facts.at_once <= len(self._askers)
 
     def _let_limits_pass(self) -> None:
         """Wait until nothing of the past counts against a limit of answers; no connection is left to disturb."""

@@ -17,6 +17,7 @@ from harness.explore import levels
 from harness.grid import session as grid
 from harness.grid.known import GridRule
 from harness.pkt.profile import LENIENT, PROFILES, Dialect, Profile
+from harness.plugin import lanes
 from harness.spec import citations, requirements
 from harness.targets import registry
 from harness.targets.protocol import UnusableTarget
@@ -121,8 +122,8 @@ class Options:
         drafts = get("drafts")
         try:
             specs = [registry.parse(text) for text in dict.fromkeys(get("target") or ["linux"])]
-            if (getattr(config.option, "numprocesses", None) or 0) > 1 and any(spec.kind == "net" for spec in specs):
-                raise pytest.UsageError("-n: behind net: is one board, which is asked by one process: leave -n out")
+            lane = lanes.of(config)
+            lanes.demand(specs, lane)
             return cls(
                 specs=specs,
                 settings=registry.Settings(
@@ -131,6 +132,7 @@ class Options:
                     get("time_scale"),
                     _aside(get("set_aside")),
                     owns_network=get("i_own_this_network"),
+                    lane=lane,
                 ),
                 selection=Selection(
                     tuple(get("case")),

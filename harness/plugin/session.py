@@ -22,6 +22,7 @@ from harness.case.timer_batch import TimerCase, run_together
 from harness.case.violation import Unjudgeable
 from harness.grid import session as grid
 from harness.grid.calibration import calibrate
+from harness.plugin import lanes
 from harness.plugin.culprit import blame, sweep_survivors
 from harness.plugin.direct import Direct
 from harness.plugin.items import (
@@ -86,6 +87,7 @@ class CasePlugin:
         #: Whether a script has left something behind in a target, as commands and path MTUs: the next one gets another.
         self.soiled = False
         self._places: dict[pytest.Item, int] = {}
+        self._found: dict[str, bytes] = {}
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Check the targets before xdist's workers start."""
@@ -94,7 +96,13 @@ class CasePlugin:
             return
         if getattr(self.config.option, "numprocesses", None) and not only_selftests(session.config):
             self.preflight()
+            self._found = lanes.found(self.engine)
             self.engine.close()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand on to a worker what was found out."""
+        lanes.hand_on(self._found, node)
 
     def preflight(self, *, as_found: bool = False) -> None:
         """Start every target; raises pytest.UsageError for one that can't be had."""
@@ -267,7 +275,7 @@ class CasePlugin:
         unjudged = outcome is not None and outcome.ending is Ending.INCONCLUSIVE
         conversation = outcome.conversation if outcome is not None else None
         alone = conversation is not None and conversation.rig.is_held_to_one_case
-        alone = alone or any(rig.is_taken for rig in self.engine.running())
+        alone = alone or any(rig.is_full for rig in self.engine.running())
         full = full or self._one_by_one or alone or (unjudged and len(self.held) >= SHORT_BATCH)
         self.config.hook.pytest_tcpspec_played(case=case)
         if full or nextitem is None or failing:

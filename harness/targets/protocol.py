@@ -246,12 +246,13 @@ class Facts:
     (`throttles_all`) unacceptable segments of any kind; with `throttles_host` it counts for all connections together.
     Where the target has not told (`throttle_told`), `harness.case.limits` finds out.
     An answer that is due may take up to `answer_s`, where that was measured. With `one_port` it listens on no other, so
-    connections differ in their peers' ports. A `lonely` one takes one connection at a time, and of timer cases so many
-    as `at_once` says have connections before it is made to forget them (0: all). A timer may end up to a `tick_s` early
-    or late where all timers run by a tick. One whose throttle was switched off may show its stack for that a clock
-    which is `lifted_s` ahead behind each answer: what the stack sets then is so much late. Where a loss probe may come
-    sooner than any time-out, a SYN,ACK is still repeated by no timer before `syn_guard_s`. Of what is `untold`, of
-    `EITHER_WAY`, it may have any: what is right with it is so beside what is without.
+    connections differ in their peers' ports; on either side they are of `ports`, the first and the last. A `lonely` one
+    takes one connection at a time, and of cases so many as `at_once` says have connections before it is made to forget
+    them (0: all). A timer may end up to a `tick_s` early or late where all timers run by a tick. One whose
+    throttle was switched off may show its stack for that a clock which is `lifted_s` ahead behind each answer: what the
+    stack sets then is so much late. Where a loss probe may come sooner than any time-out, a SYN,ACK is still repeated
+    by no timer before `syn_guard_s`. Of what is `untold`, of `EITHER_WAY`, it may have any: what is right with it is so
+    beside what is without.
     """
 
     name: str
@@ -268,6 +269,7 @@ class Facts:
     one_port: bool = False
     lonely: bool = False
     at_once: int = 0
+    ports: tuple[int, int] = (1024, 65_535)
     tick_s: float = 0.0
     lifted_s: float = 0.0
     syn_guard_s: float = 0.0

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.targets.lane import Lane
 from harness.targets.protocol import Target, UnusableTarget
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Settings:
     as_found: bool = False
     #: Whether the user has said that a real network is theirs.
     owns_network: bool = False
+    #: Of which process of several it is, where they ask the same board.
+    lane: Lane = field(default_factory=Lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,9 +270,10 @@ def _open_wired(spec: TargetSpec, settings: Settings, timers: bool) -> Target:
         read = options.read_network(spec.ident, spec.options)
     else:
         read = options.read(spec.kind, spec.ident, spec.options)
-    place = NetworkPort(read, owned=settings.owns_network) if spec.kind == "net" else WiredPod(read)
+    lane = settings.lane if spec.kind == "net" else Lane()
+    place = NetworkPort(read, lane, owned=settings.owns_network) if spec.kind == "net" else WiredPod(read)
     if read.lines is None:
-        return WiredTarget(read, place, name=spec.text, timers=timers)
+        return WiredTarget(read, place, name=spec.text, timers=timers, lane=lane)
     limit_s = ANSWER_LIMIT_S * max(1.0, settings.time_scale)
     return LinesTarget(read, place, name=spec.text, timers=timers, limit_s=limit_s)
 

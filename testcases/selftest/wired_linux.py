@@ -97,9 +97,11 @@ def chargen(connection: socket.socket) -> None:
         connection.sendall(bytes(range(32, 104)) + b"\r\n")
 
 
-def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
-    """Serve one port for ever, each connection in a thread."""
-    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
+def serve(
+    port: int, conversation: Callable[[socket.socket], None], *, backlog: int = 4096, most: int | None = None
+) -> socket.socket:
+    """Serve one port for ever, or so many connections at most, each in a thread; return the listener."""
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog)
 
     def one(connection: socket.socket) -> None:
         with connection:
@@ -108,9 +110,10 @@ def serve(port: int, conversation: Callable[[socket.socket], None]) -> None:
             except OSError:
                 connection.close()
 
-    while True:
+    for _served in itertools.count() if most is None else range(most):
         connection, _address = listener.accept()
         threading.Thread(target=one, args=(connection,), daemon=True).start()
+    return listener
 
 
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 82: hold, 81: lambda _connection: None}
@@ -120,6 +123,10 @@ LATE_S, LATE_ONCE_IN = 0.25, 5
 _taken = itertools.count(1)
 #: Where one connection is served at a time.
 ALONE = 6970
+#: Where so many connections are served; then nobody listens any more, or somebody does, and serves nobody.
+LEAVES, IDLES, SERVED = 6972, 6973, 150
+#: Where the queue of handshakes is this short.
+SHORT_QUEUE, QUEUE = 6974, 30
 #: What comes for this port is dropped, as by a firewall.
 SILENT = 6971
 #: The argument that makes it serve a port of which nobody tells.
@@ -137,11 +144,22 @@ def serve_alone(port: int) -> None:
             echo(connection)
 
 
+def serve_some(port: int, *, leaves: bool) -> None:
+    """Serve echo to SERVED connections; then close the port, or only accept nobody any more."""
+    listener = serve(port, echo, most=SERVED)
+    if leaves:
+        listener.close()
+    threading.Event().wait()
+
+
 def serve_all() -> None:
     """Serve every port, each in a thread."""
     for port, conversation in SERVERS.items():
         threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
     threading.Thread(target=serve_alone, args=(ALONE,), daemon=True).start()
+    threading.Thread(target=serve, args=(SHORT_QUEUE, echo), kwargs={"backlog": QUEUE}, daemon=True).start()
+    for port, leaves in ((LEAVES, True), (IDLES, False)):
+        threading.Thread(target=serve_some, args=(port,), kwargs={"leaves": leaves}, daemon=True).start()
 
 
 def set_up(name: str, layer: int, settings: list[str]) -> tuple[int, int]:

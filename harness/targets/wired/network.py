@@ -14,11 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.agent.rtnetlink import LinkFacts, RouteSocket
+from harness.targets.lane import Lane
 from harness.targets.namespace.helper import ETH_P_ALL
 from harness.targets.protocol import NotOffered, UnusableTarget
 from harness.targets.wired import claims
 from harness.targets.wired.link import WireLink
 from harness.targets.wired.options import WireOptions
+from harness.wire import codec
 from harness.wire.link import ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, SOL_PACKET
 
 #: linux/if_packet.h
@@ -36,9 +38,9 @@ class NetworkPort:
     restarts = False
     wakes = False
 
-    def __init__(self, options: WireOptions, *, owned: bool) -> None:
+    def __init__(self, options: WireOptions, lane: Lane, *, owned: bool) -> None:
         self.device = options.command[0]
-        self._options = options
+        self._options, self._lane = options, lane
         if not owned:
             hint = "behind the cable must be nobody whom a crafted segment could harm: then --i-own-this-network"
             raise UnusableTarget(f"net:{self.device} sends crafted segments into a real network", hint)
@@ -53,7 +55,7 @@ class NetworkPort:
             raise UnusableTarget(f"no raw socket on {self.device} without CAP_NET_RAW", hint) from None
         self._index = socket.if_nametoindex(self.device)
         try:
-            claims.take(self._index, self.device)
+            self._claim()
         except BaseException:
             self.packet_socket.close()
             raise
@@ -64,7 +66,7 @@ class NetworkPort:
 
     def link(self) -> WireLink:
         """Return the wire, which lets nothing through that was not asked for."""
-        return NetworkLink(self.packet_socket, self.device, self._options)
+        return NetworkLink(self.packet_socket, self.device, self._options, self._lane)
 
     def start(self) -> None:
         """Nothing can be started."""
@@ -98,22 +100,30 @@ class NetworkPort:
 
     def close(self) -> None:
         """Close the socket."""
-        if self.packet_socket.fileno() >= 0:
+        if self.packet_socket.fileno() >= 0 and not self._lane.is_shared:
             claims.give_back(self._index)
         self.packet_socket.close()
+
+    def _claim(self) -> None:
+        """Take the interface, which is that of the process that starts the others until its end."""
+        if not self._lane.is_shared:
+            claims.take(self._index, self.device)
+            if self._lane.count > 1:
+                claims.take(self._index, self.device)
 
 
 class NetworkLink(WireLink):
     """A wire with others on it. What is not between the named addresses is neither sent nor heard."""
 
-    def __init__(self, sock: socket.socket, device: str, options: WireOptions) -> None:
+    def __init__(self, sock: socket.socket, device: str, options: WireOptions, lane: Lane) -> None:
+        self._lane = lane
         self._targets = _packed(addresses.target[0] for addresses in options.addresses.values())
         self._groups = {_SOLICITED + target[-3:] for target in self._targets if len(target) == 16}
-        self._pause_s, self._free_at = 1 / options.rate, 0.0
+        self._pause_s, self._free_at = (lane.count if lane.is_shared else 1) / options.rate, 0.0
         peers = [addresses.peer[0] for addresses in options.addresses.values()]
         super().__init__(sock, device, 2, options.addresses[4].target[0], peers)
         self.fences = self.fences[1:]  # ARP's would show a switch a new hardware address each time
-        self.fence = self.fences[0]
+        self.fence, self._fences = self.fences[0], lane.first_fence or self._fences
 
     def _transmit(self, frame: bytes) -> None:
         ethertype, packet = frame[12:14], frame[14:]
@@ -140,7 +150,13 @@ class NetworkLink(WireLink):
             return False
         source, destination = _ends(ethertype, packet)
         for_us = destination in self._peers or destination[:1] == b"\xff"
-        return source in self._targets and for_us and super()._is_wanted(frame)
+        is_ours = source in self._targets and for_us and self._is_of_lane(packet)
+        return is_ours and super()._is_wanted(frame)
+
+    def _is_of_lane(self, packet: bytes) -> bool:
+        """Tell whether it is for no other process of the run."""
+        at = 4 * (packet[0] & 15) if packet[0] >> 4 == 4 else 40
+        return not codec.is_tcp(packet) or self._lane.has(int.from_bytes(packet[at + 2 : at + 4], "big"))
 
 
 def _ends(ethertype: bytes, packet: bytes) -> tuple[bytes, bytes]:

@@ -92,3 +92,19 @@ def has_ipv6(link: WireLink, own: str) -> bool:
 def _refusal(text: str, place: Place, hint: str) -> UnusableTarget:
     words = place.last_words()
     return UnusableTarget(text + (f"\n{words}" if words else ""), hint)
+
+
+def nobody_listens(options: WireOptions, place: Place, link: WireLink, *, refuses: bool) -> UnusableTarget:
+    """Return why nobody can be asked: the port is closed (`refuses`), or nothing answers there."""
+    addresses, server, words = options.addresses[4], options.server, place.last_words()
+    text = f"nobody answers on port {server.port} of {addresses.target[0]}, not even with a reset"
+    hint = (
+        f"has it a route to {addresses.peer[0]}, and does no firewall drop what is new? "
+        "Else another address or port: ip=…, app=echo:7"
+    )
+    if link.strangers:
+        hint = f"it speaks as {link.strangers.most_common(1)[0][0]}: is that its address? option ip=…"
+    if refuses:
+        text = f"nobody listens on port {server.port} of {addresses.target[0]}: it answers with a reset"
+        hint = "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
+    return UnusableTarget(text + (f"\n{words}" if words else ""), hint)

@@ -1,12 +1,14 @@
 """Targets ``tap:``, ``tun:`` and ``net:`` with a server of their own: a program or a board, unchanged (`WIRED.md`)."""
 
+import itertools
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import FIN, SYN
+from harness.targets.lane import Lane
 from harness.targets.namespace.target import RealClock
 from harness.targets.protocol import (
     AppSocket,
@@ -17,7 +19,7 @@ from harness.targets.protocol import (
     TargetStorms,
     UnusableTarget,
 )
-from harness.targets.wired import probing, refusals
+from harness.targets.wired import abreast, probing, refusals, service
 from harness.targets.wired.application import ServerSocket
 from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.link import CLOSED_PORT
@@ -39,9 +41,13 @@ _Ends = tuple[bytes, int]
 class WiredTarget(Wiring):
     """A program behind a device, or a board, that serves. Raises UnusableTarget when it does not start or listen."""
 
-    def __init__(self, options: WireOptions, place: Place, *, name: str, timers: bool = False) -> None:
+    def __init__(
+        self, options: WireOptions, place: Place, *, name: str, timers: bool = False, lane: Lane | None = None
+    ) -> None:
         super().__init__(options, place, name=name)
-        self.server, self._timers = options.server, timers
+        self.server, self._timers, self._lane = options.server, timers, lane or Lane()
+        #: What is found out about it, for other processes of the run.
+        self.found = b""
         self._early: list[Arrival] = []
         #: The case's ports that stand for the server's, and the connections by their peer's ends.
         self._open: set[int] = set()
@@ -51,7 +57,7 @@ class WiredTarget(Wiring):
         self._current: Channel | None = None
         try:
             self._start()
-            findings = self._probe()
+            findings = self._found_before() or self._probe()
         except BaseException:
             self.close()
             raise
@@ -85,8 +91,9 @@ class WiredTarget(Wiring):
             answer_s=findings.answer_s,
             syn_guard_s=GUARD_S,
             one_port=True,
+            ports=self._lane.ports,
             lonely=self._lonely,
-            at_once=1 if self._lonely else probing.CROWD,
+            at_once=1 if self._lonely else max(1, probing.CROWD // (self._lane.count if self._lane.is_shared else 1)),
         )
 
     def guard_s(self, *, syn_sent: bool) -> float:
@@ -99,6 +106,7 @@ class WiredTarget(Wiring):
 
     def exchange(self, packets: Iterable[bytes], destination_mac: bytes | None = None) -> list[Arrival]:
         """Inject packets, wait for the fence or for silence, and for what the server does by itself."""
+        packets, before = [*packets], self._current
         sent, spoken_to, opening = [], None, False
         if self._channels:  # what the server has done meanwhile decides on what can be asked
             self._early = self.waiting()
@@ -117,6 +125,11 @@ class WiredTarget(Wiring):
         arrivals = self._take(self._exchange(sent, destination_mac))
         if opening and not arrivals:
             self._demand_openness()
+        elif opening and not self._lonely and service.refuses(self._link, self._path(), self.server, arrivals):
+            self._start_anew()
+            if before is not None:
+                raise NotOffered(service.STARTED_AGAIN.format(self.server.name))
+            return self.exchange(packets, destination_mac)
         if spoken_to is not None:
             arrivals += self._until_spoken(spoken_to)
         if self._current is not None and self._current.left:
@@ -187,26 +200,17 @@ class WiredTarget(Wiring):
 
     def await_server(self, channel: Channel) -> None:
         """Wait until the server has done what it does by itself; raises NotOffered where it does not."""
-        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
-        while channel.waits_for_echo and time.monotonic() < deadline:
-            self._link.wait(0.05)
-            self._early += self._take(self._link.waiting())
+        self._await(lambda: not channel.waits_for_echo)
         if self.server.question and channel.waits_for_echo:
             raise NotOffered(f"close(): the {self.server.name} server has not closed within {SERVER_LIMIT_S:g} s")
 
     def await_echo(self, channel: Channel) -> None:
         """Wait for what the server sends back of text that was acknowledged."""
-        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
-        while channel.expects_an_echo and not channel.reset and time.monotonic() < deadline:
-            self._link.wait(0.05)
-            self._early += self._take(self._link.waiting())
+        self._await(lambda: channel.reset or not channel.expects_an_echo)
 
     def await_end(self, channel: Channel) -> None:
         """Wait for the server's FIN behind its peer's."""
-        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
-        while channel.held is None and not channel.reset and time.monotonic() < deadline:
-            self._link.wait(0.05)
-            self._early += self._take(self._link.waiting())
+        self._await(lambda: channel.reset or channel.held is not None)
 
     # --- machinery ---------------------------------------------------------------------------------------------------
 
@@ -226,6 +230,29 @@ class WiredTarget(Wiring):
         self._silent = True
         raise TargetHung(what, self._place.last_words())
 
+    def _await(self, is_done: Callable[[], bool]) -> None:
+        """Wait for what the server does by itself; raises NotOffered where it does it for nobody any more."""
+        deadline = time.monotonic() + SERVER_LIMIT_S + self._link.patience_s
+        while not is_done() and time.monotonic() < deadline:
+            self._link.wait(0.05)
+            self._early += self._take(self._link.waiting())
+        if not is_done():
+            self._demand_service()
+
+    def _start_anew(self) -> None:
+        """Start a program again whose server serves nobody any more; raises TargetError where nobody can."""
+        if not self._place.restarts:
+            raise TargetError(service.STOPPED.format(self.server.name))
+        self._channels.clear()
+        self._accepted.clear()
+        self._start_for_one()
+
+    def _demand_service(self) -> None:
+        """Raise NotOffered where what the server has not done on a case's connection it does on no other either."""
+        if not self._lonely and service.is_idle(self._link, self._path(), self.server):
+            self._start_anew()
+            raise NotOffered(service.STARTED_AGAIN.format(self.server.name))
+
     def _until_spoken(self, channel: Channel) -> list[Arrival]:
         """Return what comes until the server has spoken, or may have nothing to say, and what comes right behind."""
         deadline, found = time.monotonic() + self._settle_s, list[Arrival]()
@@ -233,6 +260,15 @@ class WiredTarget(Wiring):
             self._link.wait(left_s)
             found += self._take(self._link.waiting())
         return found + self._take(self._until_quiet(probing.LEAST_SETTLE_S))
+
+    def _found_before(self) -> probing.Findings | None:
+        """Return what another process of the run has found, if it asks the same board."""
+        if not self._lane.is_shared:
+            return None
+        Call.ports = itertools.cycle(self._lane.calls)
+        findings = abreast.take_over(self._link, self._lane.handed_on[self.name])
+        self._settle_s = findings.settle_s
+        return findings
 
     def _probe(self) -> probing.Findings:
         addresses = self._options.addresses
@@ -246,21 +282,12 @@ class WiredTarget(Wiring):
             raise
         if not findings.once:
             self._demand_start()
-        self._settle_s = findings.settle_s
         if not findings.listens:
-            own, words = addresses[4].target[0], self._place.last_words()
-            port = f"port {self.server.port} of {own}"
-            text = f"nobody answers on {port}, not even with a reset"
-            hint = (
-                f"has it a route to {addresses[4].peer[0]}, and does no firewall drop what is new? "
-                "Else another address or port: ip=…, app=echo:7"
-            )
-            if self._link.strangers:
-                hint = f"it speaks as {self._link.strangers.most_common(1)[0][0]}: is that its address? option ip=…"
-            if findings.refuses:
-                text = f"nobody listens on {port}: it answers with a reset"
-                hint = "another server or port: app=echo:7, app=discard:9, app=daytime:13, app=close:9, app=http:80"
-            raise UnusableTarget(text + (f"\n{words}" if words else ""), hint)
+            raise refusals.nobody_listens(self._options, self._place, self._link, refuses=findings.refuses)
+        if self._lane.count > 1:
+            findings = abreast.examine(self._link, self._path(), self.server, self._lane.count, findings)
+            self.found = abreast.hand_on(self._link, findings)
+        self._settle_s = findings.settle_s
         return findings
 
     def _demand_life(self) -> None:

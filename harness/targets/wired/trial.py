@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from harness.spec import options, seqno
 from harness.spec.segment import ACK, FIN, PSH, RST, SYN, Segment
+from harness.targets.lane import Lane
 from harness.targets.wired.link import CLOSED_PORT, WireLink
 from harness.wire import codec
 from harness.wire.link import Arrival
@@ -25,7 +26,7 @@ MUCH = 1 << 16
 class Call:
     """A connection of our own to the server."""
 
-    ports = itertools.count(20_000)
+    ports: Iterator[int] = itertools.cycle(Lane().calls)
 
     def __init__(
         self,

@@ -13,12 +13,14 @@ import pytest
 from harness.agent.rtnetlink import LinkFacts
 from harness.spec.segment import SYN, Segment
 from harness.targets import registry
+from harness.targets.lane import MOST, Lane
 from harness.targets.protocol import NotOffered, UnusableTarget
 from harness.targets.wired import claims
 from harness.targets.wired.network import ARPHRD_ETHER, NetworkLink, above
 from harness.targets.wired.options import read_network
 from harness.wire import codec
 from harness.wire.link import PacketLink
+from testcases.selftest.wired_linux import ALONE
 
 ROOT = Path(__file__).parents[3]
 BOARD = "peer=192.0.2.1,target=192.0.2.2"
@@ -80,7 +82,7 @@ def test_no_more_packets_leave_in_a_second_than_was_asked_for(monkeypatch: pytes
     addresses = {"peer": "192.0.2.1", "target": "192.0.2.2", "rate": "100"}
     sock = Mock()
     sock.getsockopt.return_value = bytes(8)
-    link = NetworkLink(sock, "eth1", read_network("eth1", addresses))
+    link = NetworkLink(sock, "eth1", read_network("eth1", addresses), Lane())
     packet = codec.encode(codec.Path("192.0.2.1", "192.0.2.2"), Segment(SYN, source_port=60000, destination_port=7))
     for _ in range(21):
         link.send(packet, bytes.fromhex("020000000002"))
@@ -100,7 +102,13 @@ def test_no_more_packets_leave_in_a_second_than_was_asked_for(monkeypatch: pytes
         (("net:eth1,peer=192.0.2.1,target=192.0.2.9", "--i-own-this-network"), (), "is it on this cable"),
         ((f"net:eth9,{BOARD}", "--i-own-this-network"), (), "there is no interface 'eth9'"),
         ((f"net:lo,{BOARD}", "--i-own-this-network"), (), "lo is"),
-        ((f"net:eth1,{BOARD}", "--i-own-this-network", "-n", "2"), (), "one board, which is asked by one process"),
+        (
+            (f"net:eth1,{BOARD},app=lines:/dev/null", "--i-own-this-network", "-n2"),
+            (),
+            "told what to call, by one process",
+        ),
+        ((f"net:eth1,{BOARD}", "--i-own-this-network", "-n9"), (), "no more than 8 processes ask one board"),
+        ((f"net:eth1,{BOARD},app=echo:{ALONE}", "--i-own-this-network", "-n2"), (), "takes one connection at a time"),
     ],
 )
 def test_what_is_refused_is_said_in_a_sentence(
@@ -146,3 +154,30 @@ def test_an_interface_is_one_run_s_at_a_time_and_free_again_behind_its_end() -> 
     assert "another run tests over eth1" in refused.stderr
     claims.give_back(nobodys)
     assert subprocess.run(other, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_processes_side_by_side_give_the_verdicts_of_one_on_a_long_cable(tmp_path: Path) -> None:
+    chosen = ("--grid", "off", "--explore", "off", "--ip", "4", "--case", "passive-close/*")
+    target = ("--target", f"net:eth1,{BOARD}", "--i-own-this-network")
+    alone = run(*target, *chosen, where=tmp_path / "alone", cable=("far",))
+    beside = run(*target, *chosen, "-n3", where=tmp_path / "beside", cable=("far",))
+    due, seen = ({line["id"]: line["verdict"] for line in lines(tmp_path / name)} for name in ("alone", "beside"))
+    # On a long way a timer may speak in the middle of a case, time and again.
+    judged = {case for case in due if "harness error" not in (due[case], seen[case])}
+    assert {case: seen[case] for case in judged} == {case: due[case] for case in judged}, beside.stdout + beside.stderr
+    assert len(due) - len(judged) <= 2, alone.stdout + beside.stdout
+    assert sum(verdict in ("conforms", "unobserved") for verdict in seen.values()) >= 20
+
+
+def test_no_two_processes_have_a_port_or_a_probe_in_common() -> None:
+    for count in (2, MOST):
+        lanes = [Lane(at, count) for at in range(2 * count)]  # each may have died once
+        for port in range(1024, 60_001):
+            assert sum(lane.has(port) for lane in lanes) <= 1
+        for lane in lanes:
+            first, last = lane.ports
+            assert all(map(lane.has, (first, last, *lane.calls)))
+            assert not set(lane.calls) & set(range(first, last + 1))
+        assert len({lane.first_fence for lane in lanes}) == len(lanes)
+    assert all(lane.has(port) for lane in (Lane(), Lane(count=4)) for port in (1, 65_535))
