@@ -49,6 +49,15 @@ def late(connection: socket.socket) -> None:
         connection.sendall(data)
 
 
+def hasty(connection: socket.socket) -> None:
+    """Send back what comes, but for what the end has come right behind of (as ncat -e)."""
+    while data := connection.recv(65536):
+        time.sleep(0.02)
+        if select.select([connection], [], [], 0)[0] and not connection.recv(1, socket.MSG_PEEK):
+            break
+        connection.sendall(data)
+
+
 def discard(connection: socket.socket) -> None:
     """Read until the peer closes."""
     while connection.recv(65536):
@@ -117,8 +126,8 @@ def serve(
 
 
 SERVERS = {7: echo, 9: discard, 13: daytime, 19: chargen, 80: http, 82: hold, 81: lambda _connection: None}
-STUBBORN, ABORTS, LATE = 83, 84, 85
-SERVERS |= {STUBBORN: stubborn, ABORTS: aborts, LATE: late}
+STUBBORN, ABORTS, LATE, HASTY = 83, 84, 85, 86
+SERVERS |= {STUBBORN: stubborn, ABORTS: aborts, LATE: late, HASTY: hasty}
 LATE_S, LATE_ONCE_IN = 0.25, 5
 _taken = itertools.count(1)
 #: Where one connection is served at a time.

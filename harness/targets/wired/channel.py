@@ -312,7 +312,8 @@ class Channel:
             )
         if not (self._peer_has_closed() or self.server.closes_first or self.held is not None):
             raise NotOffered(f"close(): the {self.server.name} server closes when its peer has")
-        if self.heard or (self._offered and not self.server.echoes and not self.server.closes_first):
+        unread = self.heard or self._is_forgetful
+        if unread or (self._offered and not self.server.echoes and not self.server.closes_first):
             raise NotOffered(f"close(): the {self.server.name} server reads all before it closes")
         if self._timed and self._held_again:
             raise NotOffered(f"close(): the {self.server.name} server's FIN has been repeated already")
@@ -350,8 +351,17 @@ class Channel:
             raise NotOffered(f"recv(): what a {self.server.name} server has received, nobody sees")
         if not self.server.closes and self._peer_has_closed():
             raise NotOffered(f"recv(): whether the {self.server.name} server has the end, which it does not answer")
+        if self._is_forgetful:
+            raise NotOffered(f"recv(): the {self.server.name} server may forget what came just before the end")
         ended = self.held is not None or (self._own_fin is not None and self._peer_has_closed())
         return b"" if ended else None
+
+    @property
+    def _is_forgetful(self) -> bool:
+        """Whether the server has closed, and has not sent back what it may have forgotten."""
+        if not self.server.hasty or self._peer_fin is None or not self._peer_has_closed() or not self._text_from:
+            return False
+        return seqno.diff(self._peer_fin, self._text_from) - 1 > self._echoed
 
     @property
     def expects_an_echo(self) -> bool:

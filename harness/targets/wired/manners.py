@@ -13,6 +13,8 @@ from harness.targets.wired.trial import ANSWER_LIMIT_S, Call
 #: How long a server may take for what it does by itself.
 SERVER_LIMIT_S = 2.0
 TEXT = b"q"
+#: So often it is tried whether one forgets what it was told just before it closes.
+HURRIES = 3
 _CLOSES_FIRST = "app=daytime:PORT, or app=close:PORT, is for a server that closes first"
 _RESETS = "a reset is ABORT (SO_LINGER of 0?), and CLOSE is to be tried; or it is the stack that can't take a FIN"
 _LISTENS = "app=echo:PORT is for a server that sends back what it is sent, app=discard:PORT for one that only reads"
@@ -33,6 +35,26 @@ def examine(call: Callable[[], Call], server: Server) -> bool:
         return _closes_behind_its_peer(opened, server)
     finally:
         opened.end()
+
+
+def is_hasty(call: Callable[[], Call], server: Server) -> bool:
+    """Tell whether an echo server that meets its peer's FIN may forget the text in front of it, as `ncat -e`."""
+    for _ in range(HURRIES if server.echoes and server.closes else 0):
+        opened = call()
+        opened.tell(ACK | PSH, TEXT)
+        opened.tell(FIN | ACK)
+        said, end = opened.doings(SERVER_LIMIT_S)
+        opened.end()
+        if end == FIN and said != TEXT:
+            return True
+    return False
+
+
+def in_words(server: Server) -> str:
+    """Return what a server does behind its peer's FIN."""
+    if not server.closes:
+        return "does not close"
+    return "closes, and may forget text in front of it" if server.hasty else "closes"
 
 
 def _demand_first_move(opened: Call, server: Server) -> None:

@@ -74,6 +74,8 @@ class Findings:
     page: int = 0
     #: Whether it closes when it is to: behind its peer's FIN, or by itself.
     closes: bool = True
+    #: Whether it may forget what came just before its peer's FIN.
+    hasty: bool = False
     #: What is sent so long behind what it repeats may be a timer's.
     guard_s: float = GUARD_S
 
@@ -118,6 +120,7 @@ def probe(
 
     lonely = lonely or once or is_crowded(link, path, server.port)
     closes = manners.examine(call, server)
+    hasty = closes and not once and manners.is_hasty(call, server)
     guard_s = _guard_s(call()) if server.echoes else GUARD_S
     found = _options(call) | _challenges(call)
     page = _page(call(), server) if server.question else 0
@@ -141,6 +144,7 @@ def probe(
         once=once,
         page=page,
         closes=closes,
+        hasty=hasty,
         guard_s=guard_s,
     )
 

@@ -14,7 +14,8 @@ class Server:
 
     `question`: CLOSE can be had by sending it this text; it answers with `page` octets first. `babbles`: it sends text
     without end, whatever it is told. One that does not `closes` never does, whatever its peer has done.
-    One that serves `once` takes one connection in its life, which was found out.
+    One that serves `once` takes one connection in its life; a `hasty` one may close before it has sent back what came
+    just before its peer's FIN; both were found out.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Server:
     babbles: bool = False
     closes: bool = True
     once: bool = False
+    hasty: bool = False
 
     def at(self, port: int) -> "Server":
         """Return the server on another port."""

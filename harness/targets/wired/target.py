@@ -19,7 +19,7 @@ from harness.targets.protocol import (
     TargetStorms,
     UnusableTarget,
 )
-from harness.targets.wired import abreast, probing, refusals, service
+from harness.targets.wired import abreast, manners, probing, refusals, service
 from harness.targets.wired.application import ServerSocket
 from harness.targets.wired.channel import GUARD_S, Channel
 from harness.targets.wired.link import CLOSED_PORT
@@ -61,7 +61,9 @@ class WiredTarget(Wiring):
         except BaseException:
             self.close()
             raise
-        self.server = replace(self.server, page=findings.page, once=findings.once, closes=findings.closes)
+        self.server = replace(
+            self.server, page=findings.page, once=findings.once, closes=findings.closes, hasty=findings.hasty
+        )
         self.clock = RealClock(self._link)
         self._lonely = findings.lonely
         self._everywhere = findings.everywhere
@@ -75,7 +77,7 @@ class WiredTarget(Wiring):
             "silence proof": self.silence_proof,
             "found by asking": ", ".join(sorted(self.capabilities)) or "no options",
             "connections at a time": "one, in its life" if self.server.once else "one" if self._lonely else "several",
-            "behind its peer's FIN": "closes" if self.server.closes else "does not close",
+            "behind its peer's FIN": manners.in_words(self.server),
             "other ports": "served too" if self._everywhere else "closed",
             "a timer may speak behind": f"{1000 * self._guard_s:.0f} ms",
             **self._found_on_the_wire(),
