@@ -133,7 +133,7 @@ _taken = itertools.count(1)
 #: Where one connection is served at a time.
 ALONE = 6970
 #: Where so many connections are served; then nobody listens any more, or somebody does, and serves nobody.
-LEAVES, IDLES, SERVED = 6972, 6973, 150
+LEAVES, IDLES, SERVED = 6972, 6973, 120
 #: Where the queue of handshakes is this short.
 SHORT_QUEUE, QUEUE = 6974, 30
 #: What comes for this port is dropped, as by a firewall.
