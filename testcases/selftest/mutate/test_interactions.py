@@ -22,6 +22,7 @@ MIXED = (
     *("meeting_courses", "meeting_numbers"),
     *("between_courses", "between_numbers"),
     *("everyday_courses", "everyday_numbers"),
+    *("familiar_courses", "familiar_numbers"),
 )
 
 for kind in (*KINDS, *MIXED):

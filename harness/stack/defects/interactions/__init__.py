@@ -12,6 +12,8 @@ from harness.stack.defects.interactions import (
     close_unsent,
     everyday_courses,
     everyday_numbers,
+    familiar_courses,
+    familiar_numbers,
     fresh_courses,
     fresh_neighbours,
     fresh_numbers,
@@ -63,6 +65,7 @@ MIXED = (
     *(meeting_courses, meeting_numbers),
     *(between_courses, between_numbers),
     *(everyday_courses, everyday_numbers),
+    *(familiar_courses, familiar_numbers),
 )
 #: The kinds, and what meets in each.
 KINDS = {file.KIND: (file.__doc__ or "").split("\n")[0] for file in FILES}
