@@ -20,12 +20,14 @@ ONLY_ON = {
     4: ("ip-options", "options-in-fragments", "fragments-copied"),
     6: (
         *("hop-by-hop", "destination-header", "extension-headers", "flow-label", "hop-by-hop-and-fragments"),
-        *("atomic-between", "destination-in-fragments"),
+        *("atomic-between", "destination-in-fragments", "routing-header"),
     ),
 }
 #: How often the peer's numbers wrap within the conversation, else the target's, how often options are offered, and
 #: acknowledgments delayed.
 WRAPS, OWN_WRAPS, OFFERED, DELAYED = 0.5, 0.25, 0.25, 0.15
+#: What is meant by a wrap: 2**32 as a rule, and sometimes 2**31, where the sign of a number changes.
+MIDDLES = (0, 0, 0, 1 << 31)
 #: Of those where the peer's wrap, so many have an edge of a segment there.
 EDGES = 0.5
 OFFERS = ("s.w3.t", "s.t", "w7", "s", "t", "w2.s")
@@ -42,9 +44,9 @@ def under(generated: Generated, seed: int, ip: int) -> Generated:
         chosen += _version(rng, has.get("form", ""))
     numbered = has.keys() & {"iss", "own-iss", "tsval", "own-tsval"}
     if not numbered and rng.random() < WRAPS:
-        chosen.append(f"iss={-_distance(rng, generated.plan)}")
+        chosen.append(f"iss={rng.choice(MIDDLES) - _distance(rng, generated.plan)}")
     elif not numbered and rng.random() < OWN_WRAPS:
-        chosen.append(f"own-iss={-_own_distance(rng)}")
+        chosen.append(f"own-iss={rng.choice(MIDDLES) - _own_distance(rng)}")
     if not has.keys() & {"offer", "form"} and not _tells_options(generated.plan) and rng.random() < OFFERED:
         chosen.append(f"offer={rng.choice(OFFERS)}")
     if "delay" not in has and generated.twin is None and rng.random() < DELAYED:

@@ -4,7 +4,8 @@ An entry is about a finding, wherever it comes up, and pins it: what was seen, a
 state. Its `example` is a conversation that shows it; a run that does not meet the entry plays that, and one that shows
 nothing any more is a gone deviation.
 
-    observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything
+    observed   code and what was seen, "silent" or "extra: <SEQ=*><ACK=*><CTL=ACK>", or a list; ``*`` is anything,
+               ``?`` a character, and brackets stand for themselves
     due        what was due, likewise; rule: what the finding cites; state: the target's state then
     behind     what was done last, as the ladder has it, with N for each number: "<SEQ=N><CTL=SYN>", "close()"
     plan       what the conversation is like, in its notation: "*{form=fragments}*"

@@ -60,6 +60,11 @@ def _destination(packet: bytes) -> list[bytes] | None:
     return [forms.with_extension(packet, forms.DESTINATION)] if _version(packet) == _IPV6 else None
 
 
+def _routing_header(packet: bytes) -> list[bytes] | None:
+    """An IPv6 routing header of an experimental kind with no hop left, which is to be ignored (RFC 8200 §4.4)."""
+    return [forms.with_extension(packet, forms.ROUTING, forms.USED_UP)] if _version(packet) == _IPV6 else None
+
+
 def _extension_headers(packet: bytes) -> list[bytes] | None:
     """Both of them, the hop-by-hop header first (RFC 8200 §4.1)."""
     if _version(packet) != _IPV6:
@@ -214,6 +219,7 @@ _SINGLE: dict[str, Form] = {
     "ip-options": _ip_options,
     "hop-by-hop": _hop_by_hop,
     "destination-header": _destination,
+    "routing-header": _routing_header,
     "extension-headers": _extension_headers,
     "fragments": _fragments,
     "options-in-fragments": _options_in_fragments,

@@ -7,13 +7,14 @@ from harness.case.connection import Connection
 from harness.case.received import Received
 from harness.fuzz.steps import USUAL_WINDOW, Position, Probe
 from harness.fuzz.view import View
+from harness.spec import seqno
 from harness.spec.history.history import History, Sent
 from harness.spec.history.world import PERIOD, text
 from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import CLOSED, LISTEN, State
 from harness.spec.values import replace as renumbered
 from harness.targets.protocol import AppSocket
-from harness.trace.events import Kind
+from harness.trace.events import Event, Kind
 
 #: Streams of different connections differ by this in each octet.
 SALT = 17
@@ -168,6 +169,16 @@ class PeerView(View):
                     self.fin_got = self.fin_got or fin
 
 
+@dataclass(slots=True)
+class Burst:
+    """What the target sends at once: since when, behind what, whether it begins with text sent before, how much."""
+
+    at_ns: int = 0
+    behind: Event | None = None
+    again: bool = False
+    octets: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Link:
     """One connection: the wire's side, the peer's view, the application's socket, and the judge."""
@@ -190,6 +201,9 @@ class Link:
     remarked: int = 0
     #: The peer's last segment.
     last_probe: Segment | None = None
+    #: Whether the peer's next segment is long on its way, and one that is, with the acknowledgment of the wire.
+    holds: bool = False
+    held: Segment | None = None
     established_at: int = 0
     #: TSvals of the target by time, the last one.
     last_stamp: tuple[int, int] | None = None
@@ -200,6 +214,9 @@ class Link:
     permits_blocks: bool = False
     #: How often the SYN of this incarnation was sent, answers to the peer's apart.
     syns: int = 0
+    #: Where the text ends that this incarnation has sent, and what it has sent at once lately.
+    text_end: int = 0
+    burst: Burst = field(default_factory=Burst)
     #: The target's initial number and when it was shown first, of this incarnation and of the one before on this pair;
     #: whether all its initial numbers are the same by choice.
     first_number: tuple[int, int] | None = None
@@ -260,6 +277,17 @@ class Link:
         if view is not self.view:
             self.view, self.connection.target_iss = view, view.own_first
 
+    def hold(self, segment: Segment) -> None:
+        """Take a segment of the peer for one that is long on its way."""
+        ack = seqno.add(segment.ack, self.connection.target_iss or 0) if segment.flags & ACK else 0
+        self.held, self.holds = replace(segment, ack=ack), False
+
+    def late(self) -> Segment:
+        """Return what was long on its way; a number of the target's counts from where it begins now."""
+        assert self.held is not None
+        made, self.held = self.held, None
+        return replace(made, ack=seqno.diff(made.ack, self.connection.target_iss or 0)) if made.flags & ACK else made
+
     def renew(self) -> None:
         """Begin anew on the same two ports: the peer has forgotten everything and takes a higher number."""
         self.connection.conversation.note(Kind.NOTE, ANEW, self.connection)
@@ -282,7 +310,7 @@ class Link:
         )
         self.accepted, self.written, self.read, self.early = False, 0, 0, b""
         self.last_probe = self.last_stamp = self.syn_options = None
-        self.syns = 0
+        self.syns = self.text_end = 0
         self.permits_blocks = self.offered_stamps = False
 
 

@@ -37,6 +37,8 @@ what it is like stands in braces behind that number, ``2{same-port,iss=-3,form=p
                that may pass by itself, one that says that nobody is there, or Source Quench
     mark       what is compared with the twin begins here, and nothing may come later than in it
     again      the peer sends its last segment again, as it was
+    hold       the peer's next segment is long on its way
+    late       it arrives, with the numbers that it was sent with
     garbage    the peer asks whether anybody is there, by an octet in front of RCV.NXT that is none of its stream
     piece      a fragment comes of a datagram of the peer that never becomes whole
     fresh      the same two ports from now on, with a new initial sequence number of the peer
@@ -87,7 +89,7 @@ TOLD: dict[str, tuple[int, int] | None] = {
     "timeout": (1, 3_600_000),
     "keep-alive": (1, 32_767),
 }
-BARE = ("recover", "await", "fill", "again", "fresh", "garbage", "piece", "mark", "end")
+BARE = ("recover", "await", "fill", "again", "hold", "late", "fresh", "garbage", "piece", "mark", "end")
 REPEAT, END = "repeat", "end"
 #: The number of a connection that is another one in each round, and what stands for it.
 EACH, EACH_SIGN = 0, "*"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.case.conversation import Conversation
 from harness.case.received import Received
 from harness.case.violation import Code, Level
-from harness.explore import blocks, first_flight, icmp_errors, option_checks, urgent
+from harness.explore import blocks, first_flight, icmp_errors, loss_window, option_checks, urgent
 from harness.explore.link import Link
 from harness.spec.history.fall import Fall
 from harness.trace.events import Kind, Mark
@@ -25,6 +25,7 @@ class Refusals:
                 or blocks.problem(link, each, self._conversation.events)
                 or urgent.problem(link, each)
                 or first_flight.problem(link, each, self._conversation.events)
+                or loss_window.problem(link, each, self._conversation.events)
             )
             if problem is not None:
                 each.event.mark = Mark.UNEXPECTED

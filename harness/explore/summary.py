@@ -97,7 +97,8 @@ def replayed(record: dict[str, Any], player: Player, generated: Generated) -> st
     """Return what came of one conversation that was asked for."""
     case = Case(record, Path())
     if case.findings:
-        return "\n".join((told(record, player), "", *_pasted(player, generated)))
+        known = (f"  as declared in {case.declared}: {case.reason}", "") if case.declared else ()
+        return "\n".join((told(record, player), "", *known, *_pasted(player, generated)))
     trace = "\n".join(f"  {line}" for line in case.trace)
     words = " ".join(filter(None, (f"{player.stage.spec.text} {player.facts['version']}: {case.verdict}", case.reason)))
     return f"{words}\n\n{trace}\n\n  again: {case.reproduce}"

@@ -22,7 +22,7 @@ from harness.explore.promises import Promise
 from harness.explore.refusals import Refusals
 from harness.explore.remains import Remains, left, unread
 from harness.explore.waiting import PREFIX, WaitingCalls
-from harness.fuzz.steps import Call, Position, Probe
+from harness.fuzz.steps import USUAL_WINDOW, Call, Position, Probe
 from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Fall
 from harness.spec.history.history import Sent, Spending
@@ -119,7 +119,9 @@ class Talk:
     def make(self, link: Link, move: Move) -> Waits:
         """Make one move."""
         step = move.step
-        if isinstance(step, Probe):
+        if isinstance(step, Probe) and link.holds:
+            link.hold(link.view.segment(step))
+        elif isinstance(step, Probe):
             self.inject(link, link.view.segment(step))
         elif isinstance(step, Call):
             self.call(link, step.name, step.octets or 0)
@@ -140,6 +142,11 @@ class Talk:
         elif step.name == "again":
             if link.last_probe is not None:
                 self.inject(link, link.last_probe)
+        elif step.name == "hold":
+            link.holds = True
+        elif step.name == "late":
+            if link.held is not None:
+                self.inject(link, link.late())
         elif step.name == "fresh":
             link.renew()
         elif step.name == "garbage":
@@ -304,8 +311,17 @@ class Talk:
                 self.inject(link, link.last_probe)
             if not self.missing_here(link):
                 break
+            got = link.view.got
             yield from self.let_pass(AWAIT_S, link)
+            if link.view.synchronized and link.view.got > got and self.missing_here(link):
+                self.inject(link, self._acknowledging(link))
         link.losing = 0
+
+    def _acknowledging(self, link: Link) -> Segment:
+        """Return an acknowledgment of what has come in order; the window is what it was."""
+        window = link.last_probe.window if link.last_probe is not None else USUAL_WINDOW
+        made = link.view.segment(Probe(ACK, Position("p"), Position("r")))
+        return replace(made, window=window)
 
     def missing_here(self, link: Link) -> bool:
         """Tell whether the target has sent something on this connection that the peer has not got."""

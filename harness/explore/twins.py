@@ -11,25 +11,22 @@ the initial window is an upper bound (RFC 5681 §3.1), and may be the window tha
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.case.timers import COARSENESS, SLACK_S
 from harness.case.violation import Level
-from harness.explore import losses
+from harness.explore import changed, losses
+from harness.explore.changed import ANSWER_S, planned, segments_of, text_of
 from harness.explore.icmp_errors import PREFIX
-from harness.explore.link import LOST
 from harness.explore.plan import EACH
-from harness.explore.talk import MARKED, NOT_POSSIBLE, Talk
-from harness.fuzz.steps import Probe
-from harness.spec.segment import ACK, FIN, SYN, flag_names
+from harness.explore.talk import MARKED, Talk
+from harness.spec.segment import ACK, SYN, flag_names
 from harness.trace.events import Event, Kind
 
 CITES = ("RFC 9293 §3.8.1", "RFC 6298 §5", "RFC 9293 §3.10.7.4 first", "RFC 9293 §3.10.8")
 #: A stack's clock may tick so coarsely (lwIP: 500 ms for TCP's slow timer).
 TICK_S = 0.6
-#: A segment so soon behind a stimulus is its answer, and no timer's.
-ANSWER_S = 0.001
 #: Beside text that is acknowledged meanwhile a stack may keep its timers less evenly, as lwIP does: repetitions that
 #: come sooner by more than this share, or not within twice the time, are what is looked for.
 SOONER = 0.35
@@ -37,6 +34,9 @@ SOONER = 0.35
 MEASURED = 3
 #: Less than this share of what the twin has sent at once is too little.
 SHARE = 2
+
+#: Which one depends on whether all text has left (RFC 9293 §3.10.4), and so on windows that what is over has changed.
+_AS_TEXT_LEAVES = {"CLOSE-WAIT", "LAST-ACK"}
 
 #: Something that came by itself: its text, and its time in seconds since the beginning.
 Spoken = tuple[str, float]
@@ -54,72 +54,49 @@ class Difference(NamedTuple):
 def difference(talk: Talk, twin: Talk) -> Difference | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
     marked = _begin(twin)
-    if marked is None and Counter(_lost(talk)) - Counter(_lost(twin)):
+    if marked is None and Counter(changed.lost(talk)) - Counter(changed.lost(twin)):
         return None  # what answers the segment that changes nothing was lost in place of something else
-    if marked is None and _opened(talk, twin) > _opened(twin, twin):
+    if marked is None and changed.opened(talk, twin) > changed.opened(twin, twin):
         return None  # the connection had ended by then, as the rules have seen: a request opens the next one
-    if marked is None and _guessed(talk) > _guessed(twin):
+    if marked is None and changed.guessed(talk) > changed.guessed(twin):
         return None  # by chance the segment that was to change nothing has acknowledged what was lost
-    if marked is None and _drawn(talk, twin) > _drawn(twin, twin):
+    here, there = changed.acknowledgments(talk, twin), changed.acknowledgments(twin, twin)
+    if marked is None and here.new > there.new:
+        return None  # what was to change nothing stands at its place in sequence and acknowledges something
+    if marked is None and here.repeated > there.repeated and any(map(changed.retransmits_fast, (talk, twin))):
+        return None  # a stack may count as duplicates what RFC 5681 §2 does not, and its timer begins anew then
+    if marked is None and changed.drawn(talk, twin) > changed.drawn(twin, twin):
         return None  # a window that was to change nothing has let text out that waited
     if marked is not None and not (talk.settled and twin.settled):
         return None
     if marked is not None and talk.rested and not _answers_a_request(talk):
         return None  # TIME-WAIT need not be opened again (MAY-2), and the twin has none
-    if Counter(_impossible(twin)) - Counter(_impossible(talk)):
+    if Counter(changed.impossible(twin)) - Counter(changed.impossible(talk)):
         return None  # the application there has got no socket yet: an ended connection stood in front of it
     for mine, other in zip(talk.states, twin.states, strict=False):  # the twin may have fewer connections
-        if mine != other:
+        if mine != other and (marked is None or {mine, other} != _AS_TEXT_LEAVES):
             return Difference(f"state {other} by now, as without the segment that changes nothing", mine)
     if marked is not None:
         return _slower(talk, twin) or _smaller(talk, twin)
-    if any(event.text.startswith(PREFIX) for event in _planned(talk)):
+    if any(event.text.startswith(PREFIX) for event in planned(talk)):
         return _slower(talk, twin)
-    if _fins_as_answers(talk, twin) > _fins_as_answers(twin, twin):
+    if changed.fins_as_answers(talk, twin) > changed.fins_as_answers(twin, twin):
         return None  # its timer began anew: what must come of it in time, the rules know without a twin
-    if _brings_text(talk, twin):
-        here, there = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
-        return unlike(here, there, _stimuli(twin), beside_text=True)
-    here, there = by_themselves(talk, twin), by_themselves(twin, twin)
-    again = _answered_again(talk) - _answered_again(twin)
+    if changed.brings_text(talk, twin):
+        said, due = by_themselves(talk, twin, bare=False), by_themselves(twin, twin, bare=False)
+        return unlike(said, due, _stimuli(twin), beside_text=True)
+    said, due = by_themselves(talk, twin), by_themselves(twin, twin)
+    again = changed.answered_again(talk) - changed.answered_again(twin)
     if again > 0:
-        return unlike(here, there[: len(there) - again], _stimuli(twin), beside_text=True)
-    return unlike(here, there, _stimuli(twin), late=_shifted(talk, twin))
-
-
-def _answered_again(talk: Talk) -> int:
-    """Return how often the target has answered with a SYN,ACK, each of which but the first is a repetition of its own.
-
-    Behind one the timer may wait as if it had sent it: RFC 6298 §5 recommends how it is managed, and only forbids to
-    send too early.
-    """
-    answers = (event.segment for event, since in _sent(_planned(talk)) if since <= ANSWER_S * 1e9)
-    return sum(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in answers)
-
-
-def _fins_as_answers(talk: Talk, twin: Talk) -> int:
-    """Return how often an answer was a FIN that had been sent before: its timer may begin anew then (RFC 6298 §5)."""
-    shared, sent, again = _shared(talk, twin), set(), 0
-    for event, since in _sent(_planned(talk)):
-        if event.segment is not None and event.segment.flags & FIN and event.connection in shared:
-            again += since <= ANSWER_S * 1e9 and event.connection in sent
-            sent.add(event.connection)
-    return again
-
-
-def _brings_text(talk: Talk, twin: Talk) -> bool:
-    """Tell whether the peer sends text that it does not send in the twin: it is acknowledged, perhaps later."""
-    mine, other = (sum(_is_text(move.step) for move in each.plan) for each in (talk, twin))
-    return mine > other
-
-
-def _is_text(step: object) -> bool:
-    return isinstance(step, Probe) and step.octets > 0 and step.seq.base == "p"
+        return unlike(said, due[: len(due) - again], _stimuli(twin), beside_text=True)
+    return unlike(said, due, _stimuli(twin), late=_shifted(talk, twin))
 
 
 def _shifted(talk: Talk, twin: Talk) -> float:
     """Return by how much what the twin does without may have moved the clock of the target: see `Facts.lifted_s`."""
-    mine, other = (sum(since <= ANSWER_S * 1e9 for _event, since in _sent(_planned(each))) for each in (talk, twin))
+    mine, other = (
+        sum(since <= ANSWER_S * 1e9 for _event, since in segments_of(planned(each))) for each in (talk, twin)
+    )
     return talk.rig.target.facts.lifted_s * max(0, mine - other)
 
 
@@ -170,19 +147,22 @@ def _is_soon(at: float, stimuli: Sequence[float]) -> bool:
 def _slower(talk: Talk, twin: Talk) -> Difference | None:
     """Return what came by itself in the twin and did not come here by then.
 
+    A tick by which round trips were measured otherwise makes each repetition later, the more the timer is backed off.
     Where a SYN was lost the timeout of what follows is 3 s at least (RFC 6298 §5.7).
     """
     if (losses.opened_late(_in_front(talk)) - losses.opened_late(_in_front(twin))) & _goes_on(talk):
         return None
     mine, other = by_themselves(talk, twin, exact=False), by_themselves(twin, twin, exact=False)
     end = _length(twin)
+    first = min((at for _text, at in other), default=1.0)
     for number, (text, at) in enumerate(other):
+        tolerance = _tolerance(at) + TICK_S * max(0.0, at / first - 1)
         due = f"{text} after {at:.1f} s by itself, as without what is over"
         here = [when for said, when in mine if said == text]
         before = sum(said == text for said, _when in other[:number])
         if len(here) <= before:
-            return None if at > end - _tolerance(at) else Difference(due, "it did not come")
-        if here[before] > at + _tolerance(at):
+            return None if at > end - tolerance else Difference(due, "it did not come")
+        if here[before] > at + tolerance:
             return Difference(due, f"after {here[before]:.1f} s")
     return None
 
@@ -206,57 +186,14 @@ def _tolerance(at: float) -> float:
     return TICK_S + SLACK_S + at * COARSENESS
 
 
-def _planned(talk: Talk) -> Sequence[Event]:
-    return talk.conversation.events[: talk.planned]
-
-
-def _lost(talk: Talk) -> Iterator[str]:
-    """Yield what the target has sent during the plan that the peer did not get."""
-    return (_text(event) for event in _planned(talk) if event.kind is Kind.RECEIVED and LOST in event.annotations)
-
-
-def _opened(talk: Talk, twin: Talk) -> int:
-    """Return how many requests were answered by a SYN,ACK that acknowledges them, on connections that the twin has."""
-    shared = _shared(talk, twin)
-    events = [event for event in _planned(talk) if event.connection in shared]
-    asked = {
-        (event.connection, event.segment.seq + 1)
-        for event in events
-        if event.kind is Kind.SENT and event.segment is not None and event.segment.flags & (SYN | ACK) == SYN
-    }
-    answered = {
-        (event.connection, event.segment.ack)
-        for event in events
-        if event.kind is Kind.RECEIVED and event.segment is not None and event.segment.flags & SYN
-    }
-    return len(asked & answered)
-
-
-def _drawn(talk: Talk, twin: Talk) -> int:
-    """Return how many octets were sent for the first time, by no timer, on connections that the twin has."""
-    shared = _shared(talk, twin)
-    ends, drawn = Counter[int](), 0
-    for event, since in _sent(_planned(talk)):
-        key, segment = event.connection, event.segment
-        if segment is None or key not in shared:
-            continue
-        if segment.flags & SYN:
-            ends[key] = 0
-        end = segment.seq + segment.length
-        if segment.payload and since <= ANSWER_S * 1e9:
-            drawn += max(0, end - max(ends[key], segment.seq))
-        ends[key] = max(ends[key], end)
-    return drawn
-
-
 def _in_front(talk: Talk) -> Sequence[Event]:
-    return _planned(talk)[: _begin(talk)]
+    return planned(talk)[: _begin(talk)]
 
 
 def _goes_on(talk: Talk) -> set[int]:
     """Return the connections on which the target sends behind the mark, without those that it opens there."""
     opened, goes_on = set[int](), set[int]()
-    for event, since in _sent(_compared(talk)):
+    for event, since in segments_of(_compared(talk)):
         if event.connection is None or event.segment is None:
             continue
         if event.segment.flags & SYN and since <= ANSWER_S * 1e9:
@@ -266,48 +203,20 @@ def _goes_on(talk: Talk) -> set[int]:
     return goes_on
 
 
-def _guessed(talk: Talk) -> int:
-    """Return how often the peer has acknowledged what the target has sent and the peer never got."""
-    got, sent, guessed = Counter[int](), Counter[int](), 0
-    for event in _planned(talk):
-        key, segment = event.connection, event.segment
-        if segment is None:
-            continue
-        if event.kind is Kind.RECEIVED:
-            if segment.flags & SYN:
-                got[key] = sent[key] = 0
-            sent[key] = max(sent[key], segment.seq + segment.length)
-            got[key] = got[key] if LOST in event.annotations else max(got[key], segment.seq + segment.length)
-        elif segment.flags & ACK and got[key] < segment.ack <= sent[key]:
-            guessed += 1
-    return guessed
-
-
-def _shared(talk: Talk, twin: Talk) -> set[int]:
-    """Return the connections that the twin has, too."""
-    numbers = {move.link for move in twin.plan}
-    return {link.connection.index for number, link in talk.all_links.items() if number in numbers}
-
-
-def _impossible(talk: Talk) -> Iterator[str]:
-    """Yield the calls of the plan that the application could not make."""
-    return (event.text for event in _planned(talk) if event.kind is Kind.CALL and NOT_POSSIBLE in event.annotations)
-
-
 def _begin(talk: Talk) -> int | None:
     """Return the place of the mark among the events, None without one."""
-    found = (at for at, event in enumerate(_planned(talk)) if event.kind is Kind.NOTE and event.text == MARKED)
+    found = (at for at, event in enumerate(planned(talk)) if event.kind is Kind.NOTE and event.text == MARKED)
     return next(found, None)
 
 
 def _answers_a_request(talk: Talk) -> bool:
     """Tell whether a SYN,ACK has come behind the mark."""
-    sent = (event.segment for event, _since in _sent(_compared(talk)))
+    sent = (event.segment for event, _since in segments_of(_compared(talk)))
     return any(segment is not None and segment.flags & (SYN | ACK) == SYN | ACK for segment in sent)
 
 
 def _compared(talk: Talk) -> Sequence[Event]:
-    return _planned(talk)[_begin(talk) or 0 :]
+    return planned(talk)[_begin(talk) or 0 :]
 
 
 def _length(talk: Talk) -> float:
@@ -325,31 +234,17 @@ def by_themselves(talk: Talk, twin: Talk, *, exact: bool = True, bare: bool = Tr
     of_rounds = talk.all_links.keys() - {move.link for move in talk.plan} if EACH in numbers else frozenset()
     shared = {link.connection.index for number, link in talk.all_links.items() if number in numbers | of_rounds}
     start = next((event.time_ns for event in _compared(talk)), 0)
-    said = _number if not bare else _text if exact else _form
+    said = _number if not bare else text_of if exact else _form
     return [
         (said(event), (event.time_ns - start) / 1e9)
-        for event, since in _sent(_compared(talk))
+        for event, since in segments_of(_compared(talk))
         if since > ANSWER_S * 1e9 and event.connection in shared and (bare or _takes_space(event))
     ]
 
 
 def _at_once(talk: Talk) -> int:
-    sent = (event.segment for event, since in _sent(_compared(talk)) if since <= ANSWER_S * 1e9)
+    sent = (event.segment for event, since in segments_of(_compared(talk)) if since <= ANSWER_S * 1e9)
     return sum(len(segment.payload) for segment in sent if segment is not None)
-
-
-def _sent(events: Iterable[Event]) -> Iterable[tuple[Event, int]]:
-    """Yield the target's segments with the nanoseconds since the last stimulus."""
-    last_stimulus: int | None = None
-    for event in events:
-        if last_stimulus is None or event.kind in (Kind.SENT, Kind.CALL) or event.text.startswith(PREFIX):
-            last_stimulus = event.time_ns
-        if event.kind is Kind.RECEIVED:
-            yield event, event.time_ns - last_stimulus
-
-
-def _text(event: Event) -> str:
-    return event.segment.notation().replace("PSH,", "") if event.segment is not None else ""
 
 
 def _number(event: Event) -> str:

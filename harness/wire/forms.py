@@ -17,6 +17,8 @@ NOPS = b"\1\1\1\1"
 ROUTER_ALERT = b"\x94\x04\x00\x00"
 #: An option of IPv6 for nobody: PadN with four octets of zeros (RFC 8200 §4.2).
 PAD6 = b"\1\4" + bytes(4)
+#: A routing header of a kind for experiments (RFC 4727 §3.3) with no segment left.
+USED_UP = bytes((253, 0)) + bytes(4)
 _MORE = 0x2000
 
 

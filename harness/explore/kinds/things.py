@@ -95,6 +95,7 @@ _TEXT = (
 #: Text of the target.
 _SENT = (
     Thing("sent", SENDING, "send:100", "A@p,r", "F1>F2 LA>X CL>TW"),
+    Thing("several-lost", SENDING, "lose:4 send:9000", "recover A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
     Thing("much-sent", SENDING, "send:9000", "A@p,r A@p,r A@p,r", "F1>F2 LA>X CL>TW"),
     Thing("small-pieces-sent", SENDING, "send:1 send:1 send:1", "A@p,r A@p,r"),
     Thing("lost", SENDING, "lose:1 send:100", "A@p,r recover A@p,r"),
@@ -228,6 +229,7 @@ _CLOSING = (
         "A@p,r recover A@p,r",
         "F1>F2 LA>X CL>TW",
     ),
+    Thing("fin-meets-a-shut-window", CLOSED_BY_TARGET, "lose:1 shutdown A@p,u%0", "await A@p,r", "F1>F2 LA>X CL>TW"),
     Thing("last-words", CLOSED_BY_TARGET, "send:100 shutdown", "A@p,r", "F1>F2 LA>X CL>TW"),
     Thing("last-words-lost", CLOSED_BY_TARGET, "lose:2 send:100 close", "A@p,r recover A@p,r", "F1>F2 LA>X CL>TW"),
     Thing(
@@ -329,6 +331,9 @@ _BESIDE = (
     Thing("reopened", "TW>E", "close fresh S@i A@p,r accept", listener=True),
     Thing("reopened-with-text", "TW>E", "close fresh S@i A@p,r/10 accept recv:100", listener=True),
     Thing("reopened-and-lost", "TW>Q", "close fresh lose:1 S@i await A@p,r", listener=True),
+    Thing(
+        "reopened-beside-the-old", "TW>E", "close fresh S@i FA@n+1000000,n A@n-70000,n/4 A@p,r accept", listener=True
+    ),
     Thing("reopened-unread", "TW>E", "fresh S@i A@p,r accept", listener=True),
     Thing("reopening-is-reset", "TW", "close fresh S@i R@p FA@n-1,n", listener=True),
     Thing("reopened-unaccepted", "TW>Q", "close fresh S@i A@p,r", listener=True),

@@ -116,7 +116,8 @@ def _next(world: World, traits: Traits) -> Due | None:
     if world.opening:
         return Due(world.waiting_since + wait, "the SYN again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent and not world.connection.snd_wnd and not world.unacknowledged:
-        return Due(world.waiting_since + wait, "a probe of the closed window", ("RFC 9293 §3.8.6.1", "MUST-36"))
+        by = max(world.waiting_since, world.told_shut) + wait
+        return Due(by, "a probe of the closed window", ("RFC 9293 §3.8.6.1", "MUST-36"))
     if world.unacknowledged:
         return Due(world.waiting_since + wait, "what is unacknowledged, again", ("RFC 9293 §3.8.1", "RFC 6298 §5.4"))
     if world.unsent:  # nothing is under way, so that only the override timeout may hold it back

@@ -296,6 +296,7 @@ def _acknowledged(world: World, segment: Segment, now: int, *, opening: bool) ->
         window_seq=segment.seq if believed and newer else world.window_seq,
         window_ack=segment.ack if believed and newer else world.window_ack,
         waiting_since=now if progress or turned else world.waiting_since,
+        told_shut=now if shut else world.told_shut,
         tries=0 if progress or opened or shut else world.tries,
         waited=0 if progress else world.waited + (now - world.waiting_since if turned else 0),
         stuck_since=now if (progress or opened or not wnd) and world.patience else world.stuck_since,

@@ -92,6 +92,8 @@ class World:
     # --- time
     #: Since when what is outstanding has waited: since it was sent last, or since the peer's last sign of progress.
     waiting_since: int = 0
+    #: When the peer has told last that its window is shut: a probe may count from there.
+    told_shut: int = 0
     #: How often it was sent again since then.
     tries: int = 0
     #: How long the last repetition was waited for: the next one may take twice as long (RFC 6298 §5.5).

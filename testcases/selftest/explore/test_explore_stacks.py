@@ -95,6 +95,21 @@ def test_what_is_in_order_is_no_finding(name: str) -> None:
     assert _verdict("smoltcp", IN_ORDER[name]) == "conforms"
 
 
+@pytest.mark.parametrize(
+    "plan",
+    [
+        # With other windows they are duplicates to lwIP all the same: the third draws the text and restarts its timer.
+        "listen S@i A@p,r accept send:100 await wait:950 "
+        "[A@n,u%64000] wait:950 [A@n,u%300] wait:950 [A@n,u%40000] wait:16000",
+        # What is said to change nothing has acknowledged the text.
+        "listen S@n A@n,n accept send:100 await wait:950 wait:950 wait:950 wait:950 wait:950 [A@n,n] wait:950 wait:950",
+    ],
+    ids=["text as an answer", "acknowledged"],
+)
+def test_what_changes_something_lawfully_is_not_held_against_the_twin(plan: str) -> None:
+    assert _verdict("lwip", plan) == "conforms"
+
+
 @pytest.mark.parametrize("stack", ["lwip", "smoltcp"])
 def test_a_queue_ends_with_its_listener(stack: str) -> None:
     """The driver of lwIP once freed the second connection twice, and the stack was said to crash."""

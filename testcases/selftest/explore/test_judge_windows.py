@@ -113,6 +113,19 @@ def test_a_timer_may_count_from_when_the_window_was_shut(shut: bool) -> None:
         hand.wait(100, state=ESTABLISHED)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_probe_may_count_from_when_the_peer_has_told_last_that_its_window_is_shut(told: bool) -> None:
+    """Whoever hears of it every 100 s knows, and Linux begins its time anew with each such ACK."""
+    hand = established(Hand())
+    hand.peer(Segment(ACK, 1, 1, window=0), state=ESTABLISHED)
+    hand.call("send", 9, Answer(taken=9), state=ESTABLISHED)
+    with contextlib.nullcontext() if told else pytest.raises(Fall):
+        for _each in range(3):
+            hand.wait(100, state=ESTABLISHED)
+            if told:
+                hand.peer(Segment(ACK, 1, 1, window=0), state=ESTABLISHED)
+
+
 def test_an_acknowledgment_that_need_not_come_may_come_late() -> None:
     """What stands behind a gap MAY be acknowledged (MAY-13): once, and within the time that any ACK has (MUST-40)."""
     for late_s, twice in ((0.3, False), (0.9, False), (0.3, True)):
