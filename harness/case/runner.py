@@ -15,6 +15,7 @@ from harness.case.violation import Code, Finding, Inconclusive, Level, Replay, U
 from harness.case.walks import Walk, walk
 from harness.expectations.deviations import Deviation
 from harness.targets.protocol import (
+    TRIED_TWICE,
     NotOffered,
     TargetDied,
     TargetError,
@@ -58,8 +59,9 @@ class Outcome:
 class CaseRun:
     """One case on its way: `prepare` walks to the state, `perform` runs the body.
 
-    Both replay where a timer spoke. Where the target did not answer they replay once, on a fresh one, which tells a
-    target that hangs from a machine that is slow; `alone` is whether that may be done without asking other cases.
+    Both replay where a timer spoke. Where the target did not answer, or ended content, they replay once, on a fresh
+    one: that tells a target that hangs from a machine that is slow, and one that fails from one that has served enough.
+    `alone` is whether that may be done without asking other cases.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class CaseRun:
 
     def _may_try_again(self, trouble: Exception) -> bool:
         """Begin anew on a fresh target if the other one did not answer for the first time."""
-        if not self.alone or self._hung or not isinstance(death_in(trouble), TargetHung):
+        if not self.alone or self._hung or not isinstance(death_in(trouble), TRIED_TWICE):
             return False
         self._hung = True
         self.conversation.rig.target.forget_connections()

@@ -19,7 +19,7 @@ from harness.case.runner import CaseRun, gone_in, take_evidence
 from harness.case.target_side import TargetSide
 from harness.case.timers import Wait
 from harness.case.violation import Code, Inconclusive, Unjudgeable
-from harness.targets.protocol import Capability, TargetError, TargetGone, TargetHung, TargetStorms
+from harness.targets.protocol import TRIED_TWICE, Capability, TargetError, TargetGone, TargetStorms
 from harness.trace.events import Kind
 
 #: How far the machine's clock may be set while timers are being measured.
@@ -134,7 +134,7 @@ def _settle(rig: Rig, cases: Sequence[TimerCase]) -> None:
     end = schedule.run()
     if end is None:
         return
-    suspect, hung = schedule.last, isinstance(gone_in(end), TargetHung)
+    suspect, hung = schedule.last, isinstance(gone_in(end), TRIED_TWICE)
     if isinstance(gone_in(end), TargetStorms):
         rig.calm()
     else:

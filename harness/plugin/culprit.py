@@ -17,7 +17,7 @@ from harness.case.target_side import TargetSide
 from harness.case.violation import Code, Unjudgeable
 from harness.plugin.items import CASE, OUTCOME, OwnItem
 from harness.plugin.reports import Held
-from harness.targets.protocol import Capability, TargetDied, TargetHung
+from harness.targets.protocol import TRIED_TWICE, Capability, TargetDied
 from harness.trace.events import Kind
 
 #: What a case may ask for and still be run outside of pytest.
@@ -28,14 +28,14 @@ def blame(rig: Rig, held: Sequence[Held]) -> None:
     """Give the case that brought `rig`'s target down in its last sweep that verdict; if none does alone, the last."""
     end = rig.fallen
     alone = len(held) == 1 and _is_on(held[0].item, rig)
-    if alone and isinstance(end, TargetDied) and not isinstance(end, TargetHung):
+    if alone and isinstance(end, TargetDied) and not isinstance(end, TRIED_TWICE):
         _it_was(held[0].item, end)
         return
     suspects = [each.item for each in held if _is_on(each.item, rig) and not each.timers and _can_run(each.item)]
     found = [*_culprits(rig, suspects)]
     for item, outcome in found:
         item.stash[OUTCOME] = outcome
-    if found or not isinstance(end, TargetDied) or isinstance(end, TargetHung):
+    if found or not isinstance(end, TargetDied) or isinstance(end, TRIED_TWICE):
         return
     # Nobody does it alone, but it was done: that is not to be lost.
     for each in reversed(held):

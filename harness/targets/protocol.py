@@ -76,8 +76,19 @@ class TargetDied(TargetGone):
         self.last_words = last_words
 
 
+class TargetLeft(TargetDied):
+    """The thing under test has ended content: a server may do so that has served enough, whichever case that is in.
+
+    That is a verdict where a second try ends the same way.
+    """
+
+
 class TargetHung(TargetDied):
     """The thing under test did not answer in time. That is a verdict where a second try ends the same way."""
+
+
+#: Ends that may have another reason than the case: a second try decides.
+TRIED_TWICE = (TargetHung, TargetLeft)
 
 
 class TargetStorms(TargetDied):

@@ -136,6 +136,8 @@ ALONE = 6970
 LEAVES, IDLES, SERVED = 6972, 6973, 120
 #: Where the queue of handshakes is this short.
 SHORT_QUEUE, QUEUE = 6974, 30
+#: Where the program ends, content, behind so many connections.
+ENDS = 6975
 #: What comes for this port is dropped, as by a firewall.
 SILENT = 6971
 #: The argument that makes it serve a port of which nobody tells.
@@ -153,6 +155,12 @@ def serve_alone(port: int) -> None:
             echo(connection)
 
 
+def serve_and_end(port: int) -> None:
+    """Serve echo to so many connections, and end the program with the last."""
+    serve(port, echo, most=SERVED)
+    os._exit(0)
+
+
 def serve_some(port: int, *, leaves: bool) -> None:
     """Serve echo to SERVED connections; then close the port, or only accept nobody any more."""
     listener = serve(port, echo, most=SERVED)
@@ -167,6 +175,7 @@ def serve_all() -> None:
         threading.Thread(target=serve, args=(port, conversation), daemon=True).start()
     threading.Thread(target=serve_alone, args=(ALONE,), daemon=True).start()
     threading.Thread(target=serve, args=(SHORT_QUEUE, echo), kwargs={"backlog": QUEUE}, daemon=True).start()
+    threading.Thread(target=serve_and_end, args=(ENDS,), daemon=True).start()
     for port, leaves in ((LEAVES, True), (IDLES, False)):
         threading.Thread(target=serve_some, args=(port,), kwargs={"leaves": leaves}, daemon=True).start()
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from harness.observe.snapshot import FourTuple
-from harness.targets.protocol import Addresses, NotOffered, TargetDied, TargetError, TargetHung, TargetStorms
+from harness.targets.protocol import (
+    Addresses,
+    NotOffered,
+    TargetDied,
+    TargetError,
+    TargetHung,
+    TargetLeft,
+    TargetStorms,
+)
 from harness.targets.wired import numbering, refusals
 from harness.targets.wired.channel import GUARD_S
 from harness.targets.wired.link import WireLink
@@ -187,7 +195,8 @@ class Wiring:
     def _demand_life(self) -> None:
         """Raise TargetDied where the program has ended."""
         if (code := self._place.exit_code()) is not None:
-            raise TargetDied(f"the program {refusals.ending(code)}", self._place.last_words()) from None
+            end = TargetDied if code else TargetLeft
+            raise end(f"the program {refusals.ending(code)}", self._place.last_words()) from None
 
     def _until_quiet(self, quiet_s: float) -> list[Arrival]:
         try:

@@ -21,7 +21,7 @@ from harness.agent.lines import Application
 from harness.case.peer_side import PeerSide
 from harness.case.rig import Rig
 from harness.case.target_side import TargetSide
-from harness.observe.snapshot import FourTuple
+from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import State
 from harness.targets import registry
@@ -182,7 +182,7 @@ def _talk(target: Target) -> None:
     target.exchange([codec.encode(TO, text)])
     connection = listener.accept()
     assert connection.recv(100) == b"hello"
-    assert target.snapshot(tuple4) == (State.ESTABLISHED, False, 0, 0, False)
+    assert target.snapshot(tuple4) == Snapshot(State.ESTABLISHED)
     assert connection.send(b"bye") == 3
     assert [codec.decode(arrival.packet).segment.payload for arrival in target.waiting()] == [b"bye"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testcases.selftest.targets import test_wired as wired
-from testcases.selftest.wired_linux import HASTY, IDLES, LEAVES, SHORT_QUEUE
+from testcases.selftest.wired_linux import ENDS, HASTY, IDLES, LEAVES, SHORT_QUEUE
 
 LINUX = f"{sys.executable} -m testcases.selftest.wired_linux {{if}} 2"
 CELLS = ("--ip", "4", "--explore", "off", "--case", "grid/syn-received-passive/*")
@@ -19,7 +19,7 @@ def broken(where: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("port", [LEAVES, IDLES, SHORT_QUEUE])
+@pytest.mark.parametrize("port", [ENDS, LEAVES, IDLES, SHORT_QUEUE])
 def test_a_server_that_stops_serving_or_has_a_short_queue_breaks_no_rule(port: int, tmp_path: Path) -> None:
     cases = (*CELLS, "--case", "passive-close/*")
     seen, linux = tmp_path / "seen", tmp_path / "linux"
