@@ -101,6 +101,7 @@ class Stopwatch:
         while not self._is(state) and self._now() < latest_ns:
             yield Wait(latest_ns if self._target.snapshot is None else min(self._now() + pause_ns, latest_ns))
             self._observe()
+        self._observe()  # what the timer has sent may have come between the looks at the wire and at the state
         self._target.conversation.judge_state(self._target.connection, (state,), level)
 
     def must_not_become(

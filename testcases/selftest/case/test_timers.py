@@ -4,11 +4,13 @@ import time
 
 import pytest
 
+from harness.case.connection import Connection
 from harness.case.peer_side import PeerSide
 from harness.case.target_side import TargetSide
 from harness.case.timers import COARSENESS, ROUND_FIGURES, SLACK_S, Stopwatch, rounded
 from harness.case.violation import Code, Violation
-from harness.spec.segment import ACK, SYN
+from harness.observe.snapshot import FourTuple, Snapshot
+from harness.spec.segment import ACK, RST, SYN
 from harness.spec.states import State
 from harness.targets.protocol import TargetError
 from testcases.selftest.scripted_target import Body, CaseBody, ScriptedTarget, findings, run
@@ -217,6 +219,32 @@ def test_a_state_must_come_in_time(closes_s: float, code: Code | None) -> None:
 
     (case,) = run(target, body)
     assert [finding.code for finding in case.run.conversation.findings] == ([code] if code else [])
+
+
+def test_what_a_timer_sends_between_the_looks_at_the_wire_and_at_the_state_is_seen_behind_that_state() -> None:
+    class Racing(ScriptedTarget):
+        """Its reset is on the wire just when the state has been read."""
+
+        resets: Connection | None = None
+
+        def snapshot(self, tuple4: FourTuple) -> Snapshot:
+            found = super().snapshot(tuple4)
+            if found.state is State.CLOSED and self.resets is not None:
+                self.say(self.resets, 0, RST | ACK)
+                self.resets = None
+            return found
+
+    target, seen = Racing(), []
+
+    def body(side: TargetSide, _peer: PeerSide) -> Body:
+        target.resets = side.connection
+        target.closes_ns[side.connection.tuple4] = target.time_ns + 2_100_000_000
+        yield from Stopwatch(side).must_become(State.CLOSED, 2, 3)
+        seen.append(side.may_send(RST | ACK))
+
+    (case,) = run(target, body)
+    assert findings(case) == []
+    assert seen == [True]
 
 
 def test_time_scale_stretches_upper_bounds_only() -> None:
