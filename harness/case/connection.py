@@ -9,7 +9,7 @@ from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec import seqno
 from harness.spec.segment import ACK, SYN, Segment
 from harness.spec.states import State
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 from harness.trace.events import Event, Kind
 from harness.wire import codec
 

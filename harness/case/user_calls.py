@@ -13,7 +13,8 @@ from harness.case.conversation import Conversation
 from harness.case.retelling import EVERYWHERE, Made
 from harness.case.violation import Code
 from harness.observe.snapshot import Snapshot
-from harness.targets.protocol import Adjustable, AppSocket, NotOffered
+from harness.targets.protocol import Adjustable, NotOffered
+from harness.targets.sockets import AppSocket
 from harness.trace.events import Kind
 
 BACKLOG = 128

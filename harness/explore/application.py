@@ -17,7 +17,8 @@ from harness.spec import seqno
 from harness.spec.history.answers import Answer
 from harness.spec.history.readiness import CITES
 from harness.spec.history.world import text
-from harness.targets.protocol import AppSocket, ConnectedSocket, Target, TellingSocket, WatchedSocket
+from harness.targets.protocol import Target
+from harness.targets.sockets import AppSocket, ConnectedSocket, TellingSocket, WatchedSocket
 from harness.trace.events import Kind
 
 #: How much is read of an accepted connection to find out whose it is, where the queue holds ended ones too.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from harness.spec.history.answers import Answer
 from harness.spec.history.history import History
 from harness.spec.history.readiness import Edges
-from harness.targets.protocol import AppSocket, TellingSocket
+from harness.targets.sockets import AppSocket, TellingSocket
 
 
 def ask(app: AppSocket, history: History, name: str, octets: int) -> Answer | None:

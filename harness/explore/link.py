@@ -13,7 +13,7 @@ from harness.spec.history.world import PERIOD, text
 from harness.spec.segment import ACK, FIN, RST, SYN, URG, Segment
 from harness.spec.states import CLOSED, LISTEN, State
 from harness.spec.values import replace as renumbered
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 from harness.trace.events import Event, Kind
 
 #: Streams of different connections differ by this in each octet.

@@ -12,7 +12,7 @@ from harness.spec import seqno
 from harness.spec.history.world import text
 from harness.spec.segment import SYN, Segment
 from harness.spec.states import TIME_WAIT
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 
 CITES = ("RFC 9293 §3.10.3", "RFC 9293 §3.6")
 #: RECEIVE takes so much at once.

@@ -10,7 +10,7 @@ from harness.spec.history.answers import Answer
 from harness.spec.history.fall import Broken, Fall
 from harness.spec.history.waiting import Call
 from harness.spec.history.world import text
-from harness.targets.protocol import AppSocket, UnderWay, WaitingSocket
+from harness.targets.sockets import AppSocket, UnderWay, WaitingSocket
 
 PREFIX = "begin-"
 #: What a call that waits stands for once it has returned, by its name: the judge's name for that.

@@ -19,7 +19,8 @@ from harness.fuzz.view import View
 from harness.observe.snapshot import Snapshot
 from harness.spec.segment import SYN, Segment
 from harness.spec.states import CLOSED, LISTEN, State
-from harness.targets.protocol import AppSocket, TargetError
+from harness.targets.protocol import TargetError
+from harness.targets.sockets import AppSocket
 from harness.trace.events import Kind
 from harness.wire import codec
 

@@ -36,7 +36,7 @@ from harness.spec.machine import (
 )
 from harness.spec.segment import ACK, FIN, RST, SYN
 from harness.spec.states import CLOSE_WAIT, CLOSED, ESTABLISHED, LISTEN, SYN_RECEIVED, SYN_SENT, State
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 from harness.trace.events import Kind, Mark
 
 DONE, REFUSED, LATER, GOT_DATA, GOT_END = "done", "refused", "later", "data", "end"

@@ -12,16 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from harness.observe.snapshot import FourTuple, Snapshot
-from harness.targets.protocol import (
-    Addresses,
-    Adjustable,
-    AppSocket,
-    Capability,
-    Clock,
-    Facts,
-    Target,
-    UnusableTarget,
-)
+from harness.targets.protocol import Addresses, Adjustable, Capability, Clock, Facts, Target, UnusableTarget
+from harness.targets.sockets import AppSocket
 from harness.wire import codec
 from harness.wire.codec import Packet
 from harness.wire.link import Arrival

@@ -13,9 +13,9 @@ from typing import Any
 
 from harness.observe.snapshot import FourTuple, Snapshot
 from harness.stack.pending import Pending
-from harness.targets.protocol import AppSocket
 from harness.targets.reference.socket import ReferenceSocket
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.sockets import AppSocket
 from harness.wire.link import Arrival
 
 #: Who was asked (0: the target; n: what the n-th of the answers that are things has made), what, and what came of it.

@@ -21,7 +21,7 @@ from harness.pkt.symbols import number
 from harness.pkt.text_calls import TextCalls
 from harness.pkt.tree import Anything, Applied, Call, Expression, Name, Place, Record
 from harness.spec.states import State
-from harness.targets.protocol import LinuxSocket
+from harness.targets.sockets import LinuxSocket
 
 #: States of an active open that is under way.
 _OPENING = (State.SYN_SENT, State.SYN_RECEIVED)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Anything, Expression, Items, Place, Record
-from harness.targets.protocol import Message
+from harness.targets.sockets import Message
 
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _FIELDS = ("ee_errno", "ee_origin", "ee_type", "ee_code", "ee_info", "ee_data")

@@ -14,7 +14,8 @@ from harness.pkt.symbols import number
 from harness.pkt.tree import Call, Expression, Place, TcpSegment
 from harness.spec import seqno
 from harness.spec.segment import FIN, RST, SYN
-from harness.targets.protocol import AppSocket, ConnectedSocket, NotOffered, WatchedSocket
+from harness.targets.protocol import NotOffered
+from harness.targets.sockets import AppSocket, ConnectedSocket, WatchedSocket
 
 #: The peer's text differs from the target's by this in each octet.
 PEER_SALT = 17

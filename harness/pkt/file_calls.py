@@ -13,7 +13,7 @@ from harness.pkt.symbols import number
 from harness.pkt.text_calls import MAX_OCTETS
 from harness.pkt.tree import Anything, Call, Expression, Items, Name, Place
 from harness.spec.history.world import text
-from harness.targets.protocol import LinuxSocket
+from harness.targets.sockets import LinuxSocket
 
 #: How much a pipe holds (pipe(7)), in octets.
 IN_A_PIPE = 1 << 16

@@ -10,7 +10,8 @@ from harness.pkt.support import Unsupported
 from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Place, Record
 from harness.spec.states import State
-from harness.targets.protocol import Capability, LinuxSocket, TellingSocket, WatchedSocket
+from harness.targets.protocol import Capability
+from harness.targets.sockets import LinuxSocket, TellingSocket, WatchedSocket
 
 #: What is always told, asked for or not.
 _ALWAYS = select.POLLERR | select.POLLHUP

@@ -10,7 +10,7 @@ import socket
 
 from harness.observe.snapshot import Snapshot
 from harness.spec.states import State
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 
 #: States in which the peer's FIN has come, and in which the target's own was asked for.
 _PEER_CLOSED = (State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT)

@@ -14,7 +14,7 @@ from harness.pkt.symbols import NUMBERS, number
 from harness.pkt.tree import Call, Expression, Items, Name, Number, Place, Record, Text
 from harness.spec.history.world import text
 from harness.spec.states import State
-from harness.targets.protocol import AppSocket, LinuxSocket, WatchedSocket
+from harness.targets.sockets import AppSocket, LinuxSocket, WatchedSocket
 
 #: Of one call; a stack that takes more at once has no window for it.
 MAX_OCTETS = 1 << 26

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.case import ACK, ESTABLISHED, FIN, SYN, Capability, Peer, Target, cites, in_state, requires
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 
 #: Traffic classes: the upper six bits are the Diffserv codepoint; the lower two belong to ECN and stay 0.
 CODEPOINTS = {"ef": 46 << 2, "cs1": 8 << 2, "af41": 34 << 2}

@@ -19,7 +19,7 @@ from harness.case import (
     requires,
 )
 from harness.spec.options import NOP, mss, window_scale, window_scale_of
-from harness.targets.protocol import AppSocket
+from harness.targets.sockets import AppSocket
 
 #: Fits into a segment of both IP versions.
 CHUNK = 1400

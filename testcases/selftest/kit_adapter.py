@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from harness.adapter_kit import Address, Stack, State, serve
 from harness.observe.snapshot import FourTuple
-from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.sockets import AppSocket
 
 OPTIONS = {
     "keep-alive": (socket.SOL_SOCKET, socket.SO_KEEPALIVE),

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from harness.adapter_kit import Address, serve
 from harness.spec.segment import FIN, SYN
-from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
 from harness.targets.registry import Settings, open_target, parse
+from harness.targets.sockets import AppSocket
 from testcases.selftest.kit_adapter import Reference
 
 #: How many listeners the one that forgets nothing has room for.

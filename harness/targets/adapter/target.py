@@ -21,7 +21,8 @@ from harness.targets.adapter.line import (
 )
 from harness.targets.adapter.socket import AdapterSocket, ask_state
 from harness.targets.addresses import ADDRESSES
-from harness.targets.protocol import EITHER_WAY, Addresses, AppSocket, Capability, Facts, UnusableTarget, in_parts
+from harness.targets.protocol import EITHER_WAY, Addresses, Capability, Facts, UnusableTarget, in_parts
+from harness.targets.sockets import AppSocket
 from harness.wire.link import Arrival
 
 PROTOCOL = "tcpspec-adapter"

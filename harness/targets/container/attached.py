@@ -10,7 +10,8 @@ from harness.targets.container.pod import Keeper, demand_ss
 from harness.targets.container.sidecar import PEER_MAC
 from harness.targets.kernel.guest_socket import GuestSocket
 from harness.targets.namespace.pod import PodConfig
-from harness.targets.protocol import AppSocket, TargetError, UnusableTarget
+from harness.targets.protocol import TargetError, UnusableTarget
+from harness.targets.sockets import AppSocket
 
 
 class RelayedDiag(NetlinkSocket):

@@ -30,7 +30,6 @@ from harness.targets.namespace.target import RealClock, pod_config
 from harness.targets.operations import Operations
 from harness.targets.protocol import (
     Addresses,
-    AppSocket,
     Capability,
     Facts,
     TargetDied,
@@ -39,6 +38,7 @@ from harness.targets.protocol import (
     UnusableTarget,
     in_parts,
 )
+from harness.targets.sockets import AppSocket
 from harness.wire.link import Arrival, Flood, LostFence
 
 AGENT = (server, rtnetlink, uncommon, boot, framing, guest, sandboxed)

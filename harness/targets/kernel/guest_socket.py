@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass, field
 
 from harness.targets.operations import Operations
-from harness.targets.protocol import AppSocket, Ends, Message
+from harness.targets.sockets import AppSocket, Ends, Message
 
 _numbers = itertools.count()
 

@@ -14,7 +14,8 @@ from harness.targets.kernel.guest_socket import GuestSocket, Life
 from harness.targets.kernel.kernels import is_simulated
 from harness.targets.namespace import pins
 from harness.targets.namespace.target import INITIAL_RTO_GUARD_S, pod_config
-from harness.targets.protocol import Addresses, AppSocket, Capability, Facts, TargetError, UnusableTarget
+from harness.targets.protocol import Addresses, Capability, Facts, TargetError, UnusableTarget
+from harness.targets.sockets import AppSocket
 from harness.wire.link import Arrival
 
 #: Settings that are the whole machine's, not a namespace's: here the machine is the target's own.

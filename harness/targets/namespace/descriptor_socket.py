@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.agent import uncommon
 from harness.targets.namespace.callers import Caller, Callers
-from harness.targets.protocol import Ends, Message, UnderWay
+from harness.targets.sockets import Ends, Message, UnderWay
 
 #: Room for the control data of one message, in octets.
 CONTROL = 1024

@@ -18,7 +18,6 @@ from harness.targets.namespace.descriptor_socket import DescriptorSocket
 from harness.targets.namespace.pod import Pod, PodConfig
 from harness.targets.protocol import (
     Addresses,
-    AppSocket,
     Capability,
     Counting,
     Facts,
@@ -29,6 +28,7 @@ from harness.targets.protocol import (
     TargetStorms,
     UnusableTarget,
 )
+from harness.targets.sockets import AppSocket
 from harness.wire.link import Arrival, Flood, Link, LostFence, PacketLink
 
 #: Minimum retransmission time-out of ordinary cases, in milliseconds: far beyond any case, so that data and FIN are

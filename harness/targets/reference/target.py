@@ -13,17 +13,9 @@ from harness.stack import Config, Datagram, Endpoint, Pair, Stack
 from harness.stack.config import NS
 from harness.targets import quoted
 from harness.targets.addresses import ADDRESSES
-from harness.targets.protocol import (
-    Addresses,
-    AppSocket,
-    Capability,
-    Facts,
-    TargetHung,
-    TargetStorms,
-    UnusableTarget,
-    in_parts,
-)
+from harness.targets.protocol import Addresses, Capability, Facts, TargetHung, TargetStorms, UnusableTarget, in_parts
 from harness.targets.reference.socket import ReferenceSocket
+from harness.targets.sockets import AppSocket
 from harness.wire import codec
 from harness.wire.link import MAX_ARRIVALS, Arrival, Flood
 

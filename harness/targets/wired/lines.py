@@ -12,15 +12,8 @@ from harness.targets.adapter.line import ANSWER_LIMIT_S, AdapterFailure, Adapter
 from harness.targets.adapter.socket import AdapterSocket, ask_state
 from harness.targets.adapter.target import PROTOCOL, VERSION, Greeting, read_greeting
 from harness.targets.namespace.target import RealClock
-from harness.targets.protocol import (
-    AppSocket,
-    Capability,
-    Facts,
-    NotOffered,
-    TargetError,
-    TargetStorms,
-    UnusableTarget,
-)
+from harness.targets.protocol import Capability, Facts, NotOffered, TargetError, TargetStorms, UnusableTarget
+from harness.targets.sockets import AppSocket
 from harness.targets.wired import asking
 from harness.targets.wired.carrier import Streams, open_lines
 from harness.targets.wired.channel import GUARD_S, MOST_SYNS

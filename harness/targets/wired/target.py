@@ -10,15 +10,8 @@ from harness.observe.snapshot import FourTuple, Snapshot
 from harness.spec.segment import FIN, SYN
 from harness.targets.lane import Lane
 from harness.targets.namespace.target import RealClock
-from harness.targets.protocol import (
-    AppSocket,
-    Facts,
-    NotOffered,
-    TargetError,
-    TargetHung,
-    TargetStorms,
-    UnusableTarget,
-)
+from harness.targets.protocol import Facts, NotOffered, TargetError, TargetHung, TargetStorms, UnusableTarget
+from harness.targets.sockets import AppSocket
 from harness.targets.wired import abreast, manners, probing, refusals, service
 from harness.targets.wired.application import ServerSocket
 from harness.targets.wired.channel import GUARD_S, Channel

@@ -9,7 +9,7 @@ from harness.pkt import grammar
 from harness.pkt.control import SYMBOLS, Expected
 from harness.pkt.support import Unsupported
 from harness.pkt.tree import Call, Place, Record
-from harness.targets.protocol import Message
+from harness.targets.sockets import Message
 
 ERROR = struct.pack("=IBBBxII", 0, 5, 0, 1, 2, 3)
 LEVEL, KIND = socket.SOL_IP, 11

@@ -8,8 +8,9 @@ from harness.pkt.run import Version
 from harness.pkt.settings import Settings
 from harness.pkt.support import Traits, Unsupported
 from harness.pkt.tree import Place
-from harness.targets.protocol import AppSocket, Capability, NotOffered, TargetError
+from harness.targets.protocol import Capability, NotOffered, TargetError
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.sockets import AppSocket
 from testcases.selftest.playing import SERVER, play
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"

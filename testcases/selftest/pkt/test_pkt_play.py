@@ -9,8 +9,8 @@ import pytest
 from harness.case.rig import Rig
 from harness.case.violation import Code
 from harness.pkt.descriptors import connection_of
-from harness.targets.protocol import AppSocket
 from harness.targets.reference.target import ReferenceTarget
+from harness.targets.sockets import AppSocket
 from testcases.selftest.playing import SERVER, play
 
 FIN_LINES = "+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 2 win 65535\n+0 > . 2:2(0) ack 2\n"

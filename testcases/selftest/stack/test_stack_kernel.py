@@ -11,7 +11,8 @@ import pytest
 from harness.spec.states import CLOSED, ESTABLISHED, TIME_WAIT
 from harness.stack import Config, Datagram, Endpoint, Socket, Stack
 from harness.targets.namespace.target import LinuxTarget
-from harness.targets.protocol import AppSocket, UnusableTarget
+from harness.targets.protocol import UnusableTarget
+from harness.targets.sockets import AppSocket
 from harness.wire import codec
 from testcases.selftest.lossy_wire import Transfer, Weather
 

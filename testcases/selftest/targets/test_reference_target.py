@@ -7,9 +7,10 @@ import pytest
 from harness.observe.snapshot import FourTuple
 from harness.spec.segment import ACK, RST, SYN, Segment
 from harness.spec.states import CLOSED, SYN_RECEIVED, SYN_SENT
-from harness.targets.protocol import Adjustable, Capability, UnusableTarget, WatchedSocket
+from harness.targets.protocol import Adjustable, Capability, UnusableTarget
 from harness.targets.reference.target import ReferenceTarget
 from harness.targets.registry import Settings, open_target, parse
+from harness.targets.sockets import WatchedSocket
 from harness.wire import codec
 
 BROADCAST_MAC = b"\xff" * 6
