@@ -20,6 +20,22 @@ from harness.trace.events import Event, Kind
 ANSWER_S = 0.001
 
 
+def lawfully(talk: Talk, twin: Talk) -> bool:
+    """Tell whether what was to change nothing has changed something by the rules, so that timers need not go alike."""
+    if Counter(lost(talk)) - Counter(lost(twin)):
+        return True  # what answers it was lost in place of something else
+    if opened(talk, twin) > opened(twin, twin):
+        return True  # the connection had ended by then, as the rules have seen: a request opens the next one
+    if guessed(talk) > guessed(twin):
+        return True  # by chance it has acknowledged what was lost
+    here, there = acknowledgments(talk, twin), acknowledgments(twin, twin)
+    if here.new > there.new:
+        return True  # it stands at its place in sequence and acknowledges something
+    if here.repeated > there.repeated and any(map(retransmits_fast, (talk, twin))):
+        return True  # a stack may count as duplicates what RFC 5681 §2 does not, and its timer begins anew then
+    return drawn(talk, twin) > drawn(twin, twin)  # its window has let text out that waited
+
+
 def answered_again(talk: Talk) -> int:
     """Return how often the target has answered with a SYN,ACK, each of which but the first is a repetition of its own.
 

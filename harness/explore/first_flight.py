@@ -36,8 +36,12 @@ def problem(link: Link, received: Received, events: Sequence[Event]) -> Problem 
     return Problem(due, f"octets up to {end - 1}", CITES, Code.EXTRA)
 
 
+def last_stimulus(events: Sequence[Event]) -> Event | None:
+    """Return what the peer or the application did last."""
+    return next((each for each in reversed(events) if each.kind in (Kind.SENT, Kind.CALL)), None)
+
+
 def _is_by_itself(sent: Event, events: Sequence[Event]) -> bool:
     """Tell whether nothing that has just happened explains a segment."""
-    stimuli = (each for each in reversed(events) if each.kind in (Kind.SENT, Kind.CALL))
-    last = next(stimuli, None)
+    last = last_stimulus(events)
     return last is None or sent.time_ns - last.time_ns > ANSWER_NS

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from harness.case.received import Received
 from harness.case.violation import Code
+from harness.explore.first_flight import last_stimulus
 from harness.explore.link import Burst, Link
 from harness.explore.option_checks import Problem, largest_segment
 from harness.spec.segment import RST, SYN
-from harness.trace.events import Event, Kind
+from harness.trace.events import Event
 
 #: What comes sooner behind a stimulus may be its answer, a probe for a loss of the tail, or what SACK has told lost
 #: (RFC 8985 §6.2, §7.2); the shortest timeout of a known stack is 200 ms.
@@ -25,7 +26,7 @@ def problem(link: Link, received: Received, events: Sequence[Event]) -> Problem 
         return None
     if not segment.payload or link.view.last_syn is None:
         return None
-    burst, last = link.burst, _stimulus(events)
+    burst, last = link.burst, last_stimulus(events)
     if now - burst.at_ns > BURST_NS or last is not burst.behind:
         again = segment.seq < link.text_end and last is not None and now - last.time_ns > TIMEOUT_NS
         again = again and link.history.every(lambda world: segment.seq <= world.connection.snd_una)
@@ -36,8 +37,3 @@ def problem(link: Link, received: Received, events: Sequence[Event]) -> Problem 
     if not burst.again or burst.octets <= largest:
         return None
     return Problem(f"{largest} octets at once behind a timeout", f"{burst.octets} octets", CITES, Code.EXTRA)
-
-
-def _stimulus(events: Sequence[Event]) -> Event | None:
-    """Return what the peer or the application did last."""
-    return next((each for each in reversed(events) if each.kind in (Kind.SENT, Kind.CALL)), None)

@@ -54,19 +54,8 @@ class Difference(NamedTuple):
 def difference(talk: Talk, twin: Talk) -> Difference | None:
     """Return what the twin's timers did and this one's did not, in words; None if they went alike."""
     marked = _begin(twin)
-    if marked is None and Counter(changed.lost(talk)) - Counter(changed.lost(twin)):
-        return None  # what answers the segment that changes nothing was lost in place of something else
-    if marked is None and changed.opened(talk, twin) > changed.opened(twin, twin):
-        return None  # the connection had ended by then, as the rules have seen: a request opens the next one
-    if marked is None and changed.guessed(talk) > changed.guessed(twin):
-        return None  # by chance the segment that was to change nothing has acknowledged what was lost
-    here, there = changed.acknowledgments(talk, twin), changed.acknowledgments(twin, twin)
-    if marked is None and here.new > there.new:
-        return None  # what was to change nothing stands at its place in sequence and acknowledges something
-    if marked is None and here.repeated > there.repeated and any(map(changed.retransmits_fast, (talk, twin))):
-        return None  # a stack may count as duplicates what RFC 5681 §2 does not, and its timer begins anew then
-    if marked is None and changed.drawn(talk, twin) > changed.drawn(twin, twin):
-        return None  # a window that was to change nothing has let text out that waited
+    if marked is None and changed.lawfully(talk, twin):
+        return None
     if marked is not None and not (talk.settled and twin.settled):
         return None
     if marked is not None and talk.rested and not _answers_a_request(talk):
